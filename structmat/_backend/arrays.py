@@ -1,0 +1,234 @@
+"""What the core asks of an array, whichever library made it: namespace, device, dtype, kind and transfers."""
+
+import sys
+from functools import lru_cache
+from types import ModuleType
+from typing import Any, TypeAlias
+
+import array_api_compat as compat
+import array_api_compat.numpy as numpy_namespace
+import numpy as np
+from numpy.linalg import LinAlgError as LinAlgError
+
+Array: TypeAlias = Any  #: an array of any supported library; there is no published protocol for it yet
+Namespace: TypeAlias = Any  #: an array-API namespace, as `array_api_compat.array_namespace` answers
+DType: TypeAlias = Any
+Device: TypeAlias = Any
+
+_REAL = {"complex32": "float16", "complex64": "float32", "complex128": "float64", "complex256": "longdouble"}
+
+
+def is_array(x: object) -> bool:
+    """Tell whether x is an array of a supported library."""
+    return type(x) is np.ndarray or compat.is_array_api_obj(x)
+
+
+def namespace(x: Array) -> Namespace:
+    """Return the array-API namespace of one array."""
+    return numpy_namespace if type(x) is np.ndarray else compat.array_namespace(x)
+
+
+def as_namespace(xp: ModuleType | None) -> Namespace:
+    """Return the array-API namespace of a module that a user named: numpy, cupy, torch, jax.numpy, ...; None is NumPy."""
+    if xp is None:
+        return numpy_namespace
+    if not isinstance(xp, ModuleType):
+        raise TypeError(f"xp is {xp!r}; expected an array module such as numpy, cupy, torch or jax.numpy.")
+    if xp.__name__ == "numpy":
+        return numpy_namespace
+    if xp.__name__ in {"cupy", "torch"}:
+        return compat.array_namespace(xp.empty(0))
+    if not hasattr(xp, "asarray"):
+        raise TypeError(f"xp is the module {xp.__name__}, which makes no arrays; expected numpy, cupy, torch, jax.numpy.")
+    return xp
+
+
+def namespace_name(xp: Namespace) -> str:
+    """Return the name that users know a namespace by."""
+    return str(xp.__name__.removeprefix("array_api_compat.").split(".")[0])
+
+
+def device(x: Array) -> Device:
+    """Return the device of an array; None where it has none of its own (a JAX tracer)."""
+    return "cpu" if type(x) is np.ndarray else compat.device(x)
+
+
+def dtype_name(dtype: DType) -> str:
+    """Return the bare name of a dtype: "float32" for numpy.float32, torch.float32, ..."""
+    if isinstance(dtype, type):
+        dtype = np.dtype(dtype)
+    return str(dtype).rsplit(".", maxsplit=1)[-1]
+
+
+def as_dtype(xp: Namespace, dtype: DType) -> DType:
+    """Return xp's own dtype for a dtype of any library or a name; None is float64."""
+    name = "float64" if dtype is None else dtype_name(dtype)
+    found = getattr(xp, name, None)
+    if found is None or kind(xp, found) is None:
+        raise TypeError(f"dtype is {dtype!r}; expected a real or complex floating dtype of {namespace_name(xp)}.")
+    return np.dtype(found) if xp is numpy_namespace else found
+
+
+@lru_cache(maxsize=256)
+def kind(xp: Namespace, dtype: DType) -> str | None:
+    """Return "real" or "complex" for floating dtypes and None for all others."""
+    if xp is numpy_namespace:
+        return {"f": "real", "c": "complex"}.get(np.dtype(dtype).kind)
+    if xp.isdtype(dtype, "real floating"):
+        return "real"
+    return "complex" if xp.isdtype(dtype, "complex floating") else None
+
+
+def is_complex(xp: Namespace, dtype: DType) -> bool:
+    """Tell whether a dtype is complex."""
+    return kind(xp, dtype) == "complex"
+
+
+def is_integer(xp: Namespace, dtype: DType) -> bool:
+    """Tell whether a dtype is an integer one (bool is not)."""
+    return bool(xp.isdtype(dtype, "integral"))
+
+
+@lru_cache(maxsize=256)
+def real_dtype(xp: Namespace, dtype: DType) -> DType:
+    """Return the dtype of the real part: float32 for complex64."""
+    return dtype if kind(xp, dtype) == "real" else as_dtype(xp, _REAL[dtype_name(dtype)])
+
+
+@lru_cache(maxsize=256)
+def complex_dtype(xp: Namespace, dtype: DType) -> DType:
+    """Return the complex dtype of the same precision, complex64 at least."""
+    return xp.result_type(dtype, xp.complex64)
+
+
+@lru_cache(maxsize=256)
+def compute_dtype(xp: Namespace, dtype: DType) -> DType:
+    """Return the dtype that sums and transforms are done in: half precision computes in single."""
+    if xp.finfo(dtype).bits != 16:
+        return dtype
+    return xp.float32 if kind(xp, dtype) == "real" else xp.complex64
+
+
+@lru_cache(maxsize=256)
+def result_dtype(xp: Namespace, first: DType, second: DType) -> DType:
+    """Return the dtype of a product of the two dtypes; None follows the other one."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first if first == second else xp.result_type(first, second)
+
+
+def astype(xp: Namespace, x: Array, dtype: DType) -> Array:
+    """Return x in the given dtype, x itself where it has it; a complex x loses its imaginary part to a real dtype."""
+    if x.dtype == dtype:
+        return x
+    if is_complex(xp, x.dtype) and not is_complex(xp, dtype):
+        x = xp.real(x)
+    return x if x.dtype == dtype else xp.astype(x, dtype, copy=False)
+
+
+def split(xp: Namespace, x: Array) -> Array:
+    """Return complex vectors (..., n) as a batch of twice as many real ones, (2, ..., n)."""
+    return xp.stack((xp.real(x), xp.imag(x)), axis=0)
+
+
+def join(xp: Namespace, pair: Array) -> Array:
+    """Undo `split`."""
+    imaginary = xp.astype(pair[1, ...], complex_dtype(xp, pair.dtype), copy=False)
+    return pair[0, ...] + imaginary * 1j
+
+
+def batch_sum(xp: Namespace, x: Array) -> Array:
+    """Sum over all axes but the last: (..., n) -> (n,)."""
+    return xp.sum(x, axis=tuple(range(x.ndim - 1))) if x.ndim > 1 else x
+
+
+def outer_sum(xp: Namespace, u: Array, v: Array) -> Array:
+    """Sum the outer products u v^H over the batch: (..., m), (..., n) -> (m, n)."""
+    u, v = rows(xp, u), rows(xp, v)
+    return xp.matmul(xp.matrix_transpose(u), xp.conj(v))
+
+
+def rows(xp: Namespace, x: Array) -> Array:
+    """Return a batch of vectors (..., n) as the rows of a matrix (B, n)."""
+    return xp.reshape(x, (-1, x.shape[-1])) if x.ndim != 2 else x
+
+
+def pad(xp: Namespace, x: Array, before: int, after: int) -> Array:
+    """Put zeros before and after the last axis."""
+    parts = [
+        x if width is None else xp.zeros((*x.shape[:-1], width), dtype=x.dtype, device=device(x))
+        for width in (before, None, after)
+        if width != 0
+    ]
+    return xp.concat(parts, axis=-1) if len(parts) > 1 else x
+
+
+def nbytes(x: Array) -> int:
+    """Return the bytes that the entries of an array take."""
+    xp = namespace(x)
+    info = xp.iinfo if is_integer(xp, x.dtype) else xp.finfo
+    return compat.size(x) * int(info(x.dtype).bits) // 8 * (2 if is_complex(xp, x.dtype) else 1)
+
+
+def may_keep(value: Array, sources: tuple[Array, ...]) -> bool:
+    """Tell whether a value derived from the sources may outlive this call.
+
+    It may not if it is a tracer of JAX, or a PyTorch tensor that carries a graph, would have to carry one, or lives only
+    inside a transformation: kept on an operator it would leak out of its trace or cut a graph.
+    """
+    if type(value) is np.ndarray:
+        return True
+    if compat.is_jax_array(value):
+        return not isinstance(value, sys.modules["jax"].core.Tracer)
+    if compat.is_torch_array(value):
+        torch = sys.modules["torch"]
+        plain = (torch.Tensor, torch.nn.Parameter)
+        if torch.compiler.is_compiling() or value.is_inference():
+            return False
+        return all(type(x) in plain and not x.requires_grad for x in (value, *sources)) and not any(
+            torch._C._functorch.is_functorch_wrapped_tensor(x) for x in (value, *sources)
+        )
+    return True
+
+
+def is_traced(x: Array) -> bool:
+    """Tell whether an array has no values to look at yet (a tracer), so that only its shape and dtype can be checked."""
+    if type(x) is np.ndarray:
+        return False
+    if compat.is_jax_array(x):
+        return isinstance(x, sys.modules["jax"].core.Tracer)
+    if compat.is_torch_array(x):
+        return type(x).__name__ == "FakeTensor" or bool(sys.modules["torch"].compiler.is_compiling())
+    return bool(compat.is_dask_array(x))
+
+
+def to_host(x: Array) -> np.ndarray[Any, Any]:
+    """Copy an array of any library to a NumPy array on the host; bfloat16 becomes float32."""
+    xp = namespace(x)
+    if compat.is_torch_array(x):
+        x = x.detach().cpu().resolve_conj().resolve_neg()
+        return np.asarray(x.float() if x.dtype == xp.bfloat16 else x)
+    if compat.is_cupy_array(x):
+        return np.asarray(x.get())
+    if compat.is_array_api_strict_namespace(xp):
+        x = xp.to_device(x, xp.Device("CPU_DEVICE"))
+    return np.asarray(x)
+
+
+def from_host(
+    x: np.ndarray[Any, Any], xp: Namespace, *, device: Device = None, dtype: DType = None
+) -> Array:
+    """Copy a NumPy array to another namespace and device; the dtype keeps its name unless one is given."""
+    target = dtype if dtype is not None else getattr(xp, dtype_name(x.dtype))
+    return xp.asarray(x.copy(), dtype=target, device=device)
+
+
+def move(x: Array, *, xp: Namespace | None = None, device: Device = None) -> Array:
+    """Move an array to a namespace, a device or both, keeping its dtype; the array itself if it is there already."""
+    source = namespace(x)
+    if xp is None or xp is source:
+        return x if device is None or device == compat.device(x) else compat.to_device(x, device)
+    name = dtype_name(x.dtype)
+    if not hasattr(xp, name):
+        raise TypeError(f"{namespace_name(xp)} has no dtype {name}; convert the operator first, with A.to(dtype=...).")
+    return from_host(to_host(x), xp, device=device, dtype=as_dtype(xp, name) if kind(source, x.dtype) else None)

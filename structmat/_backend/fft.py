@@ -1,0 +1,58 @@
+"""Discrete Fourier transforms along the last axis, by the provider that fits the array."""
+
+import importlib
+from functools import lru_cache
+from types import ModuleType
+
+import array_api_compat as compat
+import scipy.fft
+
+from structmat._backend.arrays import Array, Namespace, complex_dtype, device, is_complex, namespace_name, real_dtype
+
+
+@lru_cache(maxsize=16)
+def provider(xp: Namespace) -> ModuleType:
+    """Return the module whose fft, ifft, rfft and irfft transform arrays of a namespace.
+
+    NumPy arrays go through `scipy.fft` and CuPy arrays through `cupyx.scipy.fft`, which keep single precision and may
+    overwrite a temporary; all others have their own.
+    """
+    if compat.is_numpy_namespace(xp):
+        return scipy.fft
+    if compat.is_cupy_namespace(xp):
+        return importlib.import_module("cupyx.scipy.fft")
+    return xp.fft  # type: ignore[no-any-return]
+
+
+def provider_name(xp: Namespace) -> str:
+    """Return the provider's name for people."""
+    module = provider(xp)
+    return module.__name__ if module.__name__.endswith("scipy.fft") else f"{namespace_name(xp)}.fft"
+
+
+def dft(xp: Namespace, x: Array, n: int | None = None) -> Array:
+    """Transform vectors (..., n), unnormalised: the half spectrum (..., n//2 + 1) of real ones, else the full one.
+
+    With `n` the vectors are cropped or zero-padded to that length first.
+    """
+    n = x.shape[-1] if n is None else n
+    real = not is_complex(xp, x.dtype)
+    if 0 in x.shape:
+        width = n // 2 + 1 if real else n
+        return xp.zeros((*x.shape[:-1], width), dtype=complex_dtype(xp, x.dtype), device=device(x))
+    return (provider(xp).rfft if real else provider(xp).fft)(x, n=n, axis=-1)
+
+
+def idft(xp: Namespace, X: Array, n: int, *, real: bool) -> Array:
+    """Undo `dft`: real vectors (..., n) from half spectra, or complex ones from full spectra.
+
+    X is a temporary of the caller's: it may be overwritten.
+    """
+    if 0 in X.shape:
+        dtype = real_dtype(xp, X.dtype) if real else X.dtype
+        return xp.zeros((*X.shape[:-1], n), dtype=dtype, device=device(X))
+    module = provider(xp)
+    inverse = module.irfft if real else module.ifft
+    if module.__name__.endswith("scipy.fft"):
+        return inverse(X, n=n, axis=-1, overwrite_x=True)
+    return inverse(X, n=n, axis=-1)

@@ -1,0 +1,37 @@
+"""Random numbers, drawn on the host by NumPy so that one seed gives the same operator on every backend."""
+
+from typing import TypeAlias
+
+import numpy as np
+
+from structmat._backend.arrays import Array, Device, DType, Namespace, as_dtype, as_namespace, from_host
+
+RNG: TypeAlias = np.random.Generator | int | None
+
+
+def generator(rng: RNG) -> np.random.Generator:
+    """Return a generator as SPEC 7 has it: from a seed, a generator (returned as it is) or None (fresh entropy)."""
+    return np.random.default_rng(rng)
+
+
+def random_signs(
+    rng: np.random.Generator, n: int, *, xp: Namespace | None = None, device: Device = None
+) -> Array:
+    """Draw n independent fair signs, as int8."""
+    signs = 1 - 2 * rng.integers(0, 2, size=n, dtype=np.int8)
+    return from_host(signs, as_namespace(xp), device=device)
+
+
+def random_normal(
+    rng: np.random.Generator,
+    shape: tuple[int, ...],
+    scale: float,
+    *,
+    dtype: DType = None,
+    xp: Namespace | None = None,
+    device: Device = None,
+) -> Array:
+    """Draw independent Gaussians of mean 0 and standard deviation `scale`, in double precision, then cast."""
+    xp = as_namespace(xp)
+    draws = rng.standard_normal(shape) * scale
+    return from_host(draws, xp, device=device, dtype=as_dtype(xp, dtype))

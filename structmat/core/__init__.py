@@ -1,0 +1,24 @@
+"""The operator contract: what an operator is, how operators compose, and how new ones are made; no mathematics."""
+
+from structmat.core.blocks import block_array, block_diag, hstack, repeat, vstack
+from structmat.core.fields import cached, constant, param, size
+from structmat.core.leaf import Leaf
+from structmat.core.operator import LinearOperator, Saved
+from structmat.core.registry import OPERATORS, operator
+
+__all__ = [
+    "OPERATORS",
+    "Leaf",
+    "LinearOperator",
+    "Saved",
+    "block_array",
+    "block_diag",
+    "cached",
+    "constant",
+    "hstack",
+    "operator",
+    "param",
+    "repeat",
+    "size",
+    "vstack",
+]

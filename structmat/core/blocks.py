@@ -1,0 +1,330 @@
+"""Operators side by side, on top of each other, along a diagonal, and repeated."""
+
+import dataclasses
+import functools
+import itertools
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from structmat._backend import Array, Namespace
+from structmat.core.compose import Several, Single
+from structmat.core.operator import LinearOperator
+
+
+def _pieces(x: Array, widths: Sequence[int]) -> list[Array]:
+    """Cut the last axis into pieces of given widths."""
+    ends = list(itertools.accumulate(widths))
+    return [x[..., end - width : end] for width, end in zip(widths, ends, strict=True)]
+
+
+def _added(arrays: list[Array]) -> Array:
+    return functools.reduce(operator.add, arrays)
+
+
+class HStack(Several):
+    """Operators side by side, [A B ...]: the products of the pieces of x are added."""
+
+    def _shape_of_children(self) -> tuple[int, int]:
+        first = self.parts[0]
+        for place, part in enumerate(self.parts[1:], 2):
+            if part.m != first.m:
+                raise ValueError(f"HStack: part 1 is {first._label} but part {place} has {part.m} rows ({part._label}).")
+        return first.m, sum(part.n for part in self.parts)
+
+    def _cut(self, x: Array) -> list[Array]:
+        return _pieces(x, [part.n for part in self.parts])
+
+    def _apply(self, xp: Namespace, x: Array) -> Array:
+        return _added([part._apply(xp, piece) for part, piece in zip(self.parts, self._cut(x), strict=True)])
+
+    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
+        return xp.concat([part._apply_adjoint(xp, g) for part in self.parts], axis=-1)
+
+    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+        products, saved = self._forward_each(xp, self._cut(x))
+        return _added(products), saved
+
+    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        shares, grads = self._backward_each(xp, saved, [g] * len(self.parts))
+        return xp.concat(shares, axis=-1), grads
+
+    def _adjoint(self) -> LinearOperator:
+        return VStack(tuple(part.H for part in self.parts))
+
+
+class VStack(Several):
+    """Operators on top of each other, [A; B; ...]: the products of one x are concatenated."""
+
+    def _shape_of_children(self) -> tuple[int, int]:
+        first = self.parts[0]
+        for place, part in enumerate(self.parts[1:], 2):
+            if part.n != first.n:
+                raise ValueError(
+                    f"VStack: part 1 is {first._label} but part {place} has {part.n} columns ({part._label})."
+                )
+        return sum(part.m for part in self.parts), first.n
+
+    def _cut(self, g: Array) -> list[Array]:
+        return _pieces(g, [part.m for part in self.parts])
+
+    def _apply(self, xp: Namespace, x: Array) -> Array:
+        return xp.concat([part._apply(xp, x) for part in self.parts], axis=-1)
+
+    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
+        return _added([part._apply_adjoint(xp, piece) for part, piece in zip(self.parts, self._cut(g), strict=True)])
+
+    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+        products, saved = self._forward_each(xp, [x] * len(self.parts))
+        return xp.concat(products, axis=-1), saved
+
+    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        shares, grads = self._backward_each(xp, saved, self._cut(g))
+        return _added(shares), grads
+
+    def _adjoint(self) -> LinearOperator:
+        return HStack(tuple(part.H for part in self.parts))
+
+
+class BlockDiag(Several):
+    """Operators along a diagonal: each takes its own piece of x and gives its own piece of y."""
+
+    def _shape_of_children(self) -> tuple[int, int]:
+        return sum(part.m for part in self.parts), sum(part.n for part in self.parts)
+
+    def _apply(self, xp: Namespace, x: Array) -> Array:
+        cut = zip(self.parts, _pieces(x, [part.n for part in self.parts]), strict=True)
+        return xp.concat([part._apply(xp, piece) for part, piece in cut], axis=-1)
+
+    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
+        cut = zip(self.parts, _pieces(g, [part.m for part in self.parts]), strict=True)
+        return xp.concat([part._apply_adjoint(xp, piece) for part, piece in cut], axis=-1)
+
+    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+        products, saved = self._forward_each(xp, _pieces(x, [part.n for part in self.parts]))
+        return xp.concat(products, axis=-1), saved
+
+    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        shares, grads = self._backward_each(xp, saved, _pieces(g, [part.m for part in self.parts]))
+        return xp.concat(shares, axis=-1), grads
+
+    def _adjoint(self) -> LinearOperator:
+        return BlockDiag(tuple(part.H for part in self.parts))
+
+    def _inverse(self) -> LinearOperator:
+        return BlockDiag(tuple(part**-1 for part in self.parts))
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Repeat(Single):
+    """One operator along the whole diagonal, I_k ⊗ A, with one set of parameters: the copies' gradients add up."""
+
+    of: LinearOperator
+    times: int
+
+    def _shape_of_children(self) -> tuple[int, int]:
+        return self.times * self.of.m, self.times * self.of.n
+
+    def _cut(self, xp: Namespace, x: Array) -> Array:
+        return xp.reshape(x, (*x.shape[:-1], self.times, x.shape[-1] // self.times))
+
+    def _flat(self, xp: Namespace, y: Array) -> Array:
+        return xp.reshape(y, (*y.shape[:-2], y.shape[-2] * y.shape[-1]))
+
+    def _apply(self, xp: Namespace, x: Array) -> Array:
+        return self._flat(xp, self.of._apply(xp, self._cut(xp, x)))
+
+    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
+        return self._flat(xp, self.of._apply_adjoint(xp, self._cut(xp, g)))
+
+    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+        y, saved = self.of._forward(xp, self._cut(xp, x))
+        return self._flat(xp, y), saved
+
+    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        dx, grads = self.of._backward(xp, saved, self._cut(xp, g))
+        return self._flat(xp, dx), grads
+
+    def _inverse(self) -> LinearOperator:
+        return repeat(self.of**-1, self.times)
+
+    @property
+    def _details(self) -> str:
+        return f", times={self.times}"
+
+
+def _checked(name: str, operators: Sequence[LinearOperator]) -> tuple[LinearOperator, ...]:
+    given = tuple(operators)
+    if not given:
+        raise ValueError(f"{name}: operators is empty; expected at least one.")
+    for place, part in enumerate(given, 1):
+        if not isinstance(part, LinearOperator):
+            raise TypeError(f"{name}: part {place} is a {type(part).__name__}; expected a LinearOperator.")
+    return given
+
+
+def _built(
+    name: str, kind: Callable[[tuple[LinearOperator, ...]], LinearOperator], operators: Sequence[LinearOperator]
+) -> LinearOperator:
+    parts = _checked(name, operators)
+    return kind(parts) if len(parts) > 1 else parts[0]
+
+
+def hstack(operators: Sequence[LinearOperator]) -> LinearOperator:
+    """Put operators side by side, [A B ...].
+
+    Parameters
+    ----------
+    operators : sequence of LinearOperator
+        Of equally many rows.
+
+    Returns
+    -------
+    LinearOperator
+        Of shape (m, n_1 + n_2 + ...); the parts keep their parameters.
+
+    Raises
+    ------
+    ValueError
+        There are none, or their rows differ.
+    TypeError
+        A part is no operator, or the parts are of several array libraries or devices.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> sm.hstack([sm.identity(2), 3 * sm.identity(2)]).to_dense()
+    array([[1., 0., 3., 0.],
+           [0., 1., 0., 3.]])
+    """
+    return _built("hstack", HStack, operators)
+
+
+def vstack(operators: Sequence[LinearOperator]) -> LinearOperator:
+    """Put operators on top of each other, [A; B; ...].
+
+    Parameters
+    ----------
+    operators : sequence of LinearOperator
+        Of equally many columns.
+
+    Returns
+    -------
+    LinearOperator
+        Of shape (m_1 + m_2 + ..., n); the parts keep their parameters.
+
+    Raises
+    ------
+    ValueError
+        There are none, or their columns differ.
+    TypeError
+        A part is no operator, or the parts are of several array libraries or devices.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> sm.vstack([sm.identity(2), 3 * sm.identity(2)]).to_dense()
+    array([[1., 0.],
+           [0., 1.],
+           [3., 0.],
+           [0., 3.]])
+    """
+    return _built("vstack", VStack, operators)
+
+
+def block_diag(operators: Sequence[LinearOperator]) -> LinearOperator:
+    """Put operators along a diagonal.
+
+    Parameters
+    ----------
+    operators : sequence of LinearOperator
+        Of any shapes.
+
+    Returns
+    -------
+    LinearOperator
+        Of shape (m_1 + m_2 + ..., n_1 + n_2 + ...); the parts keep their parameters.
+
+    Raises
+    ------
+    ValueError
+        There are none.
+    TypeError
+        A part is no operator, or the parts are of several array libraries or devices.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> sm.block_diag([sm.identity(1), 3 * sm.identity(2)]).to_dense()
+    array([[1., 0., 0.],
+           [0., 3., 0.],
+           [0., 0., 3.]])
+    """
+    return _built("block_diag", BlockDiag, operators)
+
+
+def block_array(operators: Sequence[Sequence[LinearOperator]]) -> LinearOperator:
+    """Assemble operators from rows of blocks, as `numpy.block` does with arrays.
+
+    Parameters
+    ----------
+    operators : sequence of sequence of LinearOperator
+        Rows of blocks.
+
+    Returns
+    -------
+    LinearOperator
+        The rows, each an `hstack`, in a `vstack`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `hstack` and `vstack`.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> eye = sm.identity(1)
+    >>> sm.block_array([[eye, 2 * eye], [3 * eye, 4 * eye]]).to_dense()
+    array([[1., 2.],
+           [3., 4.]])
+    """
+    return vstack([hstack(row) for row in operators])
+
+
+def repeat(A: LinearOperator, times: int) -> LinearOperator:
+    """Repeat one operator along a diagonal, I_k ⊗ A, with one set of parameters.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Of shape (m, n).
+    times : int
+        How often, k.
+
+    Returns
+    -------
+    LinearOperator
+        Of shape (k m, k n) with the parameters of A; their gradient is the sum over the copies.
+
+    Raises
+    ------
+    ValueError
+        `times` is not a positive int.
+    TypeError
+        A is no operator.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.repeat(sm.Diagonal(np.asarray([1.0, 2.0])), 2).to_dense()
+    array([[1., 0., 0., 0.],
+           [0., 2., 0., 0.],
+           [0., 0., 1., 0.],
+           [0., 0., 0., 2.]])
+    """
+    (part,) = _checked("repeat", [A])
+    if not isinstance(times, int) or isinstance(times, bool) or times < 1:
+        raise ValueError(f"repeat: times is {times!r}; expected a positive int.")
+    return part if times == 1 else Repeat(part, times)

@@ -1,0 +1,302 @@
+"""Products, sums, scalar multiples and powers of operators."""
+
+import dataclasses
+import functools
+import operator
+from collections.abc import Callable
+from numbers import Number
+from typing import Any
+
+from structmat._backend import (
+    Array,
+    Namespace,
+    astype,
+    complex_dtype,
+    is_complex,
+    namespace_name,
+    result_dtype,
+)
+from structmat.core.operator import LinearOperator
+
+
+class Composite(LinearOperator):
+    """An operator made of operators."""
+
+    def _shape_of_children(self) -> tuple[int, int]:
+        raise NotImplementedError
+
+    def _rebuilt(self, children: tuple[LinearOperator, ...]) -> LinearOperator:
+        raise NotImplementedError
+
+    def _setup(self) -> None:
+        xp = where = dtype = first = None
+        for place, child in enumerate(self._children, 1):
+            if child.xp is not None:
+                if first is None:
+                    first, xp, where = place, child.xp, child.device
+                elif child.xp is not xp:
+                    raise TypeError(
+                        f"{type(self).__name__}: part {first} is of {namespace_name(xp)} and part {place} "
+                        f"({child._label}) of {namespace_name(child.xp)}; convert one with A.to(xp=...)."
+                    )
+                elif child.device != where and None not in (child.device, where):
+                    raise TypeError(
+                        f"{type(self).__name__}: part {first} is on {where} and part {place} ({child._label}) on "
+                        f"{child.device}; move one with A.to(device=...)."
+                    )
+                dtype = result_dtype(xp, dtype, child.dtype)
+        is_complex = any(child._is_complex for child in self._children)
+        self._settle(self._shape_of_children(), dtype, xp, where, is_complex)
+
+    @property
+    def _arrays(self) -> tuple[Array, ...]:
+        return tuple(array for child in self._children for array in child._arrays)
+
+    def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
+        return self._rebuilt(tuple(child._map(change) for child in self._children))
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Several(Composite):
+    """A composite of a tuple of operators."""
+
+    parts: tuple[LinearOperator, ...]
+
+    @property
+    def _children(self) -> tuple[LinearOperator, ...]:
+        return self.parts
+
+    @property
+    def _details(self) -> str:
+        return f", {len(self.parts)} parts"
+
+    def _rebuilt(self, children: tuple[LinearOperator, ...]) -> LinearOperator:
+        return type(self)(children)
+
+    def _conj(self) -> LinearOperator:
+        return type(self)(tuple(part.conj() for part in self.parts))
+
+    def _forward_each(self, xp: Namespace, inputs: list[Array]) -> tuple[list[Array], tuple[Any, ...]]:
+        results = [part._forward(xp, x) for part, x in zip(self.parts, inputs, strict=True)]
+        return [y for y, _ in results], tuple(saved for _, saved in results)
+
+    def _backward_each(
+        self, xp: Namespace, saved: tuple[Any, ...], cotangents: list[Array]
+    ) -> tuple[list[Array], tuple[Array, ...]]:
+        triples = zip(self.parts, saved, cotangents, strict=True)
+        results = [part._backward(xp, kept, g) for part, kept, g in triples]
+        return [dx for dx, _ in results], tuple(grad for _, grads in results for grad in grads)
+
+
+class Product(Several):
+    """A product of operators, applied from right to left."""
+
+    def _shape_of_children(self) -> tuple[int, int]:
+        for place, (left, right) in enumerate(zip(self.parts, self.parts[1:], strict=False), 1):
+            if left.n != right.m:
+                raise ValueError(
+                    f"Product: factor {place} is {left._label} but factor {place + 1} has {right.m} rows ({right._label})."
+                )
+        return self.parts[0].m, self.parts[-1].n
+
+    def _apply(self, xp: Namespace, x: Array) -> Array:
+        for part in reversed(self.parts):
+            x = part._apply(xp, x)
+        return x
+
+    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
+        for part in self.parts:
+            g = part._apply_adjoint(xp, g)
+        return g
+
+    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+        tape = []
+        for part in reversed(self.parts):
+            x, saved = part._forward(xp, x)
+            tape.append(saved)
+        return x, tuple(reversed(tape))
+
+    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        gradients: tuple[Array, ...] = ()
+        for part, kept in zip(self.parts, saved, strict=True):
+            g, grads = part._backward(xp, kept, g)
+            gradients += grads
+        return g, gradients
+
+    def _adjoint(self) -> LinearOperator:
+        return Product(tuple(part.H for part in reversed(self.parts)))
+
+    def _inverse(self) -> LinearOperator:
+        return functools.reduce(product, [part**-1 for part in reversed(self.parts)])
+
+
+class Sum(Several):
+    """A sum of operators of one shape."""
+
+    def _shape_of_children(self) -> tuple[int, int]:
+        first = self.parts[0]
+        for place, part in enumerate(self.parts[1:], 2):
+            if part.shape != first.shape:
+                raise ValueError(f"Sum: term 1 is {first._label} but term {place} is {part._label}.")
+        return first.shape
+
+    def _apply(self, xp: Namespace, x: Array) -> Array:
+        return functools.reduce(operator.add, [part._apply(xp, x) for part in self.parts])
+
+    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
+        return functools.reduce(operator.add, [part._apply_adjoint(xp, g) for part in self.parts])
+
+    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+        products, saved = self._forward_each(xp, [x] * len(self.parts))
+        return functools.reduce(operator.add, products), saved
+
+    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        shares, grads = self._backward_each(xp, saved, [g] * len(self.parts))
+        return functools.reduce(operator.add, shares), grads
+
+    def _adjoint(self) -> LinearOperator:
+        return Sum(tuple(part.H for part in self.parts))
+
+
+class Single(Composite):
+    """A composite of one operator, whose parameters are that operator's."""
+
+    of: LinearOperator
+
+    @property
+    def _children(self) -> tuple[LinearOperator, ...]:
+        return (self.of,)
+
+    def _rebuilt(self, children: tuple[LinearOperator, ...]) -> LinearOperator:
+        return self._replace(of=children[0])
+
+    def _conj(self) -> LinearOperator:
+        return self._replace(of=self.of.conj())
+
+    def _adjoint(self) -> LinearOperator:
+        return self._replace(of=self.of.H)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Scaled(Single):
+    """A scalar times an operator; the scalar is a constant, not a parameter."""
+
+    of: LinearOperator
+    scalar: Any
+
+    def _setup(self) -> None:
+        super()._setup()
+        if isinstance(self.scalar, complex):
+            dtype = None if self.dtype is None else complex_dtype(self.xp, self.dtype)
+            self._settle(self.shape, dtype, self.xp, self.device, True)
+
+    def _shape_of_children(self) -> tuple[int, int]:
+        return self.of.shape
+
+    def _times(self, xp: Namespace, scalar: Any, x: Array) -> Array:
+        if isinstance(scalar, complex) and not is_complex(xp, x.dtype):
+            x = astype(xp, x, complex_dtype(xp, x.dtype))
+        return scalar * x
+
+    def _apply(self, xp: Namespace, x: Array) -> Array:
+        return self._times(xp, self.scalar, self.of._apply(xp, x))
+
+    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
+        return self.of._apply_adjoint(xp, self._times(xp, self.scalar.conjugate(), g))
+
+    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+        y, saved = self.of._forward(xp, x)
+        return self._times(xp, self.scalar, y), saved
+
+    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        return self.of._backward(xp, saved, self._times(xp, self.scalar.conjugate(), g))
+
+    def _conj(self) -> LinearOperator:
+        return Scaled(self.of.conj(), self.scalar.conjugate())
+
+    def _adjoint(self) -> LinearOperator:
+        return Scaled(self.of.H, self.scalar.conjugate())
+
+    def _inverse(self) -> LinearOperator:
+        return scaled(1 / self.scalar, self.of**-1)
+
+    @property
+    def _details(self) -> str:
+        return f", scalar={self.scalar}"
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Power(Single):
+    """A square operator applied several times, its parameters tied; the power 0 is the identity."""
+
+    of: LinearOperator
+    exponent: int
+
+    def _shape_of_children(self) -> tuple[int, int]:
+        return self.of.shape
+
+    def _apply(self, xp: Namespace, x: Array) -> Array:
+        for _ in range(self.exponent):
+            x = self.of._apply(xp, x)
+        return x
+
+    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
+        for _ in range(self.exponent):
+            g = self.of._apply_adjoint(xp, g)
+        return g
+
+    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+        tape = []
+        for _ in range(self.exponent):
+            x, saved = self.of._forward(xp, x)
+            tape.append(saved)
+        return x, tuple(tape)
+
+    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        total = tuple(xp.zeros_like(value) for value in self.params)
+        for kept in reversed(saved):
+            g, grads = self.of._backward(xp, kept, g)
+            total = tuple(old + new for old, new in zip(total, grads, strict=True))
+        return g, total
+
+    def _inverse(self) -> LinearOperator:
+        return power(self.of**-1, self.exponent)
+
+    @property
+    def _details(self) -> str:
+        return f", exponent={self.exponent}"
+
+
+def product(left: LinearOperator, right: LinearOperator) -> LinearOperator:
+    """Multiply two operators: products are flattened and identities dropped, nothing else."""
+    parts = tuple(
+        part for side in (left, right) for part in (side.parts if isinstance(side, Product) else (side,))
+    )
+    whole = Product(parts)
+    kept = tuple(part for part in parts if not part._is_identity)
+    return whole if len(kept) == len(parts) else Product(kept) if len(kept) > 1 else (kept or parts)[0]
+
+
+def added(left: LinearOperator, right: LinearOperator) -> LinearOperator:
+    """Add two operators; sums are flattened."""
+    return Sum(
+        tuple(part for side in (left, right) for part in (side.parts if isinstance(side, Sum) else (side,)))
+    )
+
+
+def scaled(scalar: Any, of: LinearOperator) -> LinearOperator:
+    """Scale an operator by a Python or NumPy number; scalars of scalars multiply."""
+    if isinstance(of, Scaled):
+        scalar, of = scalar * of.scalar, of.of
+    # NumPy scalars have a dtype, which would widen the products
+    number = complex(scalar) if isinstance(scalar, complex) or _is_complex_number(scalar) else float(scalar)
+    return of if number == 1 else Scaled(of, number)
+
+
+def _is_complex_number(scalar: Number) -> bool:
+    return bool(complex(scalar).imag) or "complex" in type(scalar).__name__  # type: ignore[arg-type]
+
+
+def power(of: LinearOperator, exponent: int) -> LinearOperator:
+    """Raise a square operator to a power of zero or more."""
+    return of if exponent == 1 else Power(of, exponent)

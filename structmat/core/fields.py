@@ -1,0 +1,77 @@
+"""What an operator declares of itself: parameters, other arrays, sizes, and values derived from them."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Generic, Literal, TypeVar, overload
+
+from structmat._backend import may_keep
+
+Role = Literal["parameter", "constant"]
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class ArraySpec:
+    """The declaration of an array field: one size symbol an axis, and what its entries are."""
+
+    dims: tuple[str, ...]
+    role: Role
+
+
+def param(*dims: str) -> Any:
+    """Declare a parameter: a floating or complex array that enters the operator linearly and has a gradient.
+
+    Parameters
+    ----------
+    *dims : str
+        One size symbol an axis. A symbol that stands twice, in one field or in several, must have one size.
+    """
+    return dataclasses.field(metadata={"array": ArraySpec(dims, "parameter")})
+
+
+def constant(*dims: str) -> Any:
+    """Declare an array that is no parameter, such as signs or indices.
+
+    It is moved and saved with the operator; its dtype stays as it is.
+
+    Parameters
+    ----------
+    *dims : str
+        One size symbol an axis.
+    """
+    return dataclasses.field(metadata={"array": ArraySpec(dims, "constant")})
+
+
+def size() -> Any:
+    """Declare a size: a positive Python int that binds the symbol of the field's name."""
+    return dataclasses.field(metadata={"size": True})
+
+
+class cached(Generic[T]):  # noqa: N801 (used as a decorator, as functools.cached_property is)
+    """A value derived from an operator's arrays, computed at first use and kept on the instance.
+
+    A new parameter means a new operator, so a kept value cannot be stale. Values that must not outlive their call
+    (JAX tracers, PyTorch tensors with a graph) are computed afresh each time; pickles and copies start without any.
+    """
+
+    def __init__(self, compute: Callable[[Any], T]) -> None:
+        self.compute = compute
+        self.__doc__ = compute.__doc__
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, operator: None, owner: type) -> "cached[T]": ...
+    @overload
+    def __get__(self, operator: object, owner: type) -> T: ...
+    def __get__(self, operator: Any, owner: type) -> Any:
+        if operator is None:
+            return self
+        cache: dict[object, T] = operator._cache
+        if self.name in cache:
+            return cache[self.name]
+        value = self.compute(operator)
+        if may_keep(value, operator._arrays):
+            cache[self.name] = value
+        return value

@@ -1,0 +1,418 @@
+"""From the mathematics of one operator to its verbs: the bilinear form and the rule for real and complex vectors."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+from structmat._backend import (
+    Array,
+    Device,
+    DType,
+    LinAlgError,
+    Namespace,
+    as_dtype,
+    astype,
+    complex_dtype,
+    compute_dtype,
+    device,
+    dtype_name,
+    is_array,
+    is_complex,
+    join,
+    kind,
+    may_keep,
+    move,
+    namespace,
+    namespace_name,
+    real_dtype,
+    result_dtype,
+    split,
+)
+from structmat.core.fields import ArraySpec
+from structmat.core.operator import LinearOperator
+
+
+class Bilinear(LinearOperator):
+    """An operator given by ⟨g, A(θ) x⟩ through prepared vectors: a leaf, or the adjoint or conjugate of one.
+
+    Kernels see vectors of the leaf's own precision and kind. A real leaf given complex vectors treats (Re, Im) as a batch
+    of two real vectors; a complex leaf casts real ones; unless it declares that it mixes them itself (`_mixes`).
+    """
+
+    _mixes: ClassVar[bool] = False
+
+    def _right(self, xp: Namespace, x: Array) -> Any:
+        """Prepare an input vector (..., n)."""
+        return x
+
+    def _left(self, xp: Namespace, g: Array) -> Any:
+        """Prepare an output-side vector (..., m)."""
+        return g
+
+    def _matvec(self, xp: Namespace, X: Any) -> Array:
+        """A x from a prepared x."""
+        raise NotImplementedError
+
+    def _rmatvec(self, xp: Namespace, G: Any) -> Array:
+        """A^H g from a prepared g."""
+        raise NotImplementedError
+
+    def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
+        """The gradient of Re⟨g, A(θ) x⟩ with respect to each parameter, summed over the batch."""
+        return ()
+
+    def _at(self, xp: Namespace, dtype: DType) -> "Bilinear":
+        """Return this operator with its parameters in the precision of products with a dtype; their kind is kept."""
+        raise NotImplementedError
+
+    def _meet(self, xp: Namespace, x: Array) -> tuple["Bilinear", Array, bool]:
+        """Bring operator and vectors to one precision and kind; tell whether complex vectors were split."""
+        leaf = self._at(xp, x.dtype)
+        if leaf.dtype is not None and leaf.dtype != x.dtype:
+            wide = real_dtype(xp, leaf.dtype)
+            x = astype(xp, x, complex_dtype(xp, wide) if is_complex(xp, x.dtype) else wide)
+        if self._mixes or self._is_complex == is_complex(xp, x.dtype):
+            return leaf, x, False
+        if self._is_complex:
+            return leaf, astype(xp, x, complex_dtype(xp, x.dtype)), False
+        return leaf, split(xp, x), True
+
+    def _apply(self, xp: Namespace, x: Array) -> Array:
+        leaf, x, halves = self._meet(xp, x)
+        y = leaf._matvec(xp, leaf._right(xp, x))
+        return join(xp, y) if halves else y
+
+    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
+        leaf, g, halves = self._meet(xp, g)
+        x = leaf._rmatvec(xp, leaf._left(xp, g))
+        return join(xp, x) if halves else x
+
+    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+        x_dtype = x.dtype
+        leaf, x, halves = self._meet(xp, x)
+        X = leaf._right(xp, x)
+        y = leaf._matvec(xp, X)
+        return join(xp, y) if halves else y, (X if self.params else None, x_dtype)
+
+    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        X, x_dtype = saved
+        leaf, g, halves = self._meet(xp, astype(xp, g, self._product_dtype(xp, x_dtype)))
+        G = leaf._left(xp, g)
+        dx = leaf._rmatvec(xp, G)
+        dx = astype(xp, join(xp, dx) if halves else dx, x_dtype)
+        if X is None:
+            return dx, ()
+        grads = leaf._grad(xp, X, G)
+        return dx, tuple(astype(xp, grad, old.dtype) for grad, old in zip(grads, self.params, strict=True))
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Leaf(Bilinear):
+    """A class of operators given by its mathematics: subclass it, declare the fields, write the kernels, register it.
+
+    A subclass declares `dims`, the row and column sizes in symbols that its array fields bind (a symbol or a product of
+    symbols, "p*b"), and its fields with `param`, `constant` and `size`. It writes `_matvec` and `_rmatvec`, `_grad`
+    if it has parameters, and `_entry`, the definition of A[i, j], which the tests hold all else against. Transforms that
+    these share go into `_right` and `_left`. Kernels take a namespace `xp` and assume checked arguments of one precision.
+
+    Examples
+    --------
+    The antidiagonal matrix with given entries:
+
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> from structmat.custom import Array, Leaf, batch_sum, operator, param
+    >>> def example(n, rng):
+    ...     return Antidiagonal(rng.standard_normal(n))
+    >>> @operator(cost="O(n)", example=example)
+    ... class Antidiagonal(Leaf):
+    ...     dims = "n", "n"
+    ...     entries: Array = param("n")
+    ...     def _matvec(self, xp, x):
+    ...         return self.entries * xp.flip(x, axis=-1)
+    ...     def _rmatvec(self, xp, g):
+    ...         return xp.flip(xp.conj(self.entries) * g, axis=-1)
+    ...     def _grad(self, xp, x, g):
+    ...         return (batch_sum(xp, xp.conj(xp.flip(x, axis=-1)) * g),)
+    ...     def _entry(self, i, j):
+    ...         return np.where(i + j == self.n - 1, self.entries[i], 0)
+    >>> Antidiagonal(np.asarray([1.0, 2.0, 3.0])).to_dense()
+    array([[0., 0., 1.],
+           [0., 2., 0.],
+           [3., 0., 0.]])
+    >>> sm.testing.check_operator(Antidiagonal(np.asarray([1.0, 2.0, 3.0])))
+    """
+
+    dims: ClassVar[tuple[str, str]]
+    _frozen: bool = dataclasses.field(default=False, init=False)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        """A[i, j] for integers, or integer arrays that broadcast, 0-based: the definition."""
+        raise NotImplementedError
+
+    def _check(self) -> None:
+        """Look at the values of arrays that are no parameters; called by the constructor alone."""
+
+    def _bound(self) -> dict[str, int]:
+        """Sizes that no field binds by its shape or value."""
+        return {}
+
+    def __post_init__(self) -> None:
+        for name, spec in self._specs.items():
+            self._admit_field(name, spec, getattr(self, name))
+        self._setup()
+        self._check()
+
+    # ------------------------------------------------------------------ fields
+
+    @property
+    def _specs(self) -> dict[str, ArraySpec]:
+        """The declared arrays; a field may hold something else than an array if the operator allows it."""
+        declared = ((field.name, field.metadata.get("array")) for field in dataclasses.fields(self))
+        return {name: spec for name, spec in declared if spec is not None}
+
+    @property
+    def _array_fields(self) -> dict[str, Array]:
+        return {name: value for name in self._specs if is_array(value := getattr(self, name))}
+
+    @property
+    def _arrays(self) -> tuple[Array, ...]:
+        return tuple(self._array_fields.values())
+
+    @property
+    def _own_params(self) -> tuple[tuple[str, Array], ...]:
+        if self._frozen:
+            return ()
+        return tuple((name, getattr(self, name)) for name, spec in self._specs.items() if spec.role == "parameter")
+
+    def _admit_field(self, name: str, spec: ArraySpec, value: Any) -> None:
+        title = type(self).__name__
+        if not is_array(value):
+            raise TypeError(
+                f"{title}: {name} is a {type(value).__name__}; expected an array of shape ({', '.join(spec.dims)})."
+            )
+        xp = namespace(value)
+        if spec.role == "parameter" and kind(xp, value.dtype) is None:
+            raise TypeError(
+                f"{title}: {name} has dtype {dtype_name(value.dtype)}; expected a real or complex floating dtype: convert "
+                f"it first, for example with xp.astype({name}, xp.float64)."
+            )
+        if value.ndim != len(spec.dims):
+            raise ValueError(
+                f"{title}: {name} has shape {tuple(value.shape)}; expected {len(spec.dims)} axes ({', '.join(spec.dims)})."
+            )
+
+    def _setup(self) -> None:
+        title = type(self).__name__
+        sizes: dict[str, tuple[int, str]] = {}
+        for field in dataclasses.fields(self):
+            if "size" in field.metadata:
+                value = getattr(self, field.name)
+                if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                    raise ValueError(f"{title}: {field.name} is {value!r}; expected a positive int.")
+                sizes[field.name] = (value, field.name)
+        for name, array in self._array_fields.items():
+            for symbol, width in zip(self._specs[name].dims, array.shape, strict=True):
+                known, by = sizes.setdefault(symbol, (width, name))
+                if width != known:
+                    raise ValueError(
+                        f"{title}: {name} has shape {tuple(array.shape)}; its {symbol} must be {known} (set by {by})."
+                    )
+                if width < 1:
+                    raise ValueError(f"{title}: {name} has shape {tuple(array.shape)}; expected no empty axis.")
+        sizes.update({symbol: (width, symbol) for symbol, width in self._bound().items()})
+        bound = [[sizes[symbol] for symbol in side.split("*")] for side in self.dims]
+        notes = tuple(
+            f"{'mn'[place]} = {math.prod(width for width, _ in side)} (set by {side[0][1]})"
+            for place, side in enumerate(bound)
+        )
+        rows, columns = (math.prod(width for width, _ in side) for side in bound)
+        xp, where, dtype = self._common()
+        self._settle((rows, columns), dtype, xp, where, dtype is not None and is_complex(xp, dtype))
+        self.__dict__["_notes"] = notes
+
+    def _common(self) -> tuple[Namespace, Device, DType]:
+        """Return the one namespace and device of all arrays, and the parameters' common dtype."""
+        xp = where = dtype = first = None
+        for name, array in self._array_fields.items():
+            if first is None:
+                first, xp, where = name, namespace(array), device(array)
+            elif namespace(array) is not xp:
+                raise TypeError(
+                    f"{type(self).__name__}: {name} is an array of {namespace_name(namespace(array))}, {first} of "
+                    f"{namespace_name(xp)}; expected one library."
+                )
+            elif device(array) != where and None not in (device(array), where):
+                raise TypeError(f"{type(self).__name__}: {name} is on {device(array)}, {first} on {where}; expected one.")
+            if self._specs[name].role == "parameter":
+                dtype = result_dtype(xp, dtype, array.dtype)
+        return xp, where, dtype
+
+    def _size_note(self, side: int) -> str:
+        return str(self.__dict__["_notes"][side])
+
+    # ------------------------------------------------------------------ other arrays, other precision
+
+    def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
+        return change(self)
+
+    def _take_params(self, supply: Iterator[Array]) -> LinearOperator:  # type: ignore[override]
+        names = [name for name, _ in self._own_params]
+        return self._replace(**{name: next(supply) for name in names}) if names else self
+
+    def _frozen_copy(self) -> LinearOperator:
+        return self._replace(_frozen=True) if self._own_params else self
+
+    def _moved(self, xp: Namespace | None, device: Device, dtype: DType) -> LinearOperator:
+        changes = {}
+        for name, array in self._array_fields.items():
+            moved = array
+            if dtype is not None and self._specs[name].role == "parameter":
+                # a dtype that only one of the two libraries has is converted to on its own side
+                here = namespace(array)
+                side = here if xp is None or hasattr(here, dtype_name(dtype)) else xp
+                moved = array if side is here else move(array, xp=xp, device=device)
+                target = as_dtype(side, dtype)
+                if is_complex(here, array.dtype) and not is_complex(side, target):
+                    raise TypeError(
+                        f"{self._head}.to: {name} is complex and dtype is {dtype_name(target)}; expected a complex dtype."
+                    )
+                moved = astype(side, moved, target)
+            changes[name] = move(moved, xp=xp, device=device)
+        if all(changes[name] is array for name, array in self._array_fields.items()):
+            return self
+        return self._replace(**changes)
+
+    def _at(self, xp: Namespace, dtype: DType) -> Bilinear:
+        if self.dtype is None or (self.dtype == dtype and compute_dtype(xp, dtype) == dtype):
+            return self
+        wide = real_dtype(xp, compute_dtype(xp, result_dtype(xp, self.dtype, dtype)))
+        if all(real_dtype(xp, self._array_fields[name].dtype) == wide for name in self._param_fields):
+            return self
+        kept = self._cache.get(wide)
+        if kept is not None:
+            return kept  # type: ignore[no-any-return]
+        casts = {}
+        for name in self._param_fields:
+            array = getattr(self, name)
+            casts[name] = astype(xp, array, complex_dtype(xp, wide) if is_complex(xp, array.dtype) else wide)
+        leaf = self._replace(**casts)
+        if all(may_keep(cast, self._arrays) for cast in casts.values()):
+            self._cache[wide] = leaf
+        return leaf
+
+    def _reciprocal(self, eigenvalues: Array) -> Array:
+        """1 / eigenvalues, none of which may be zero to rounding beside the largest."""
+        xp = self.xp
+        sizes = xp.abs(eigenvalues)
+        smallest, largest = float(xp.min(sizes)), float(xp.max(sizes))
+        if not smallest > self.n * float(xp.finfo(sizes.dtype).eps) * largest:
+            raise LinAlgError(
+                f"{self._head} ** -1: the operator is singular to working precision: its eigenvalues have moduli from "
+                f"{smallest:.3g} to {largest:.3g}."
+            )
+        return 1 / eigenvalues
+
+    @property
+    def _param_fields(self) -> list[str]:
+        return [name for name, spec in self._specs.items() if spec.role == "parameter"]
+
+    # ------------------------------------------------------------------ algebra
+
+    def _adjoint(self) -> LinearOperator:
+        return Adjoint(self)
+
+    def _conj(self) -> LinearOperator:
+        return Conjugate(self)
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Wrapper(Bilinear):
+    """A bilinear form seen from another side; its parameters are those of the operator inside."""
+
+    of: Bilinear
+
+    def _setup(self) -> None:
+        of = self.of
+        self._settle(self._shape_of(of), of.dtype, of.xp, of.device, of._is_complex)
+
+    def _shape_of(self, of: Bilinear) -> tuple[int, int]:
+        return of.shape
+
+    @property
+    def _mixes(self) -> bool:  # type: ignore[override]
+        return self.of._mixes
+
+    @property
+    def _children(self) -> tuple[LinearOperator, ...]:
+        return (self.of,)
+
+    def _at(self, xp: Namespace, dtype: DType) -> Bilinear:
+        of = self.of._at(xp, dtype)
+        return self if of is self.of else self._replace(of=of)
+
+
+class Adjoint(Wrapper):
+    """The conjugate transpose of a leaf: the two sides of its bilinear form, swapped."""
+
+    def _shape_of(self, of: Bilinear) -> tuple[int, int]:
+        return of.n, of.m
+
+    def _right(self, xp: Namespace, x: Array) -> Any:
+        return self.of._left(xp, x)
+
+    def _left(self, xp: Namespace, g: Array) -> Any:
+        return self.of._right(xp, g)
+
+    def _matvec(self, xp: Namespace, X: Any) -> Array:
+        return self.of._rmatvec(xp, X)
+
+    def _rmatvec(self, xp: Namespace, G: Any) -> Array:
+        return self.of._matvec(xp, G)
+
+    def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
+        return self.of._grad(xp, G, X)
+
+    def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
+        return self.of._map(change).H
+
+    def _adjoint(self) -> LinearOperator:
+        return self.of
+
+    def _conj(self) -> LinearOperator:
+        return Conjugate(self)
+
+    def _inverse(self) -> LinearOperator:
+        return self.of._inverse().H
+
+
+class Conjugate(Wrapper):
+    """The elementwise conjugate of a complex leaf or of its adjoint, conj(A) x = conj(A conj(x))."""
+
+    def _right(self, xp: Namespace, x: Array) -> Any:
+        return self.of._right(xp, xp.conj(x))
+
+    def _left(self, xp: Namespace, g: Array) -> Any:
+        return self.of._left(xp, xp.conj(g))
+
+    def _matvec(self, xp: Namespace, X: Any) -> Array:
+        return xp.conj(self.of._matvec(xp, X))
+
+    def _rmatvec(self, xp: Namespace, G: Any) -> Array:
+        return xp.conj(self.of._rmatvec(xp, G))
+
+    def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
+        return self.of._grad(xp, X, G)
+
+    def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
+        return self.of._map(change).conj()
+
+    def _adjoint(self) -> LinearOperator:
+        return self.of.H.conj()
+
+    def _conj(self) -> LinearOperator:
+        return self.of
+
+    def _inverse(self) -> LinearOperator:
+        return self.of._inverse().conj()

@@ -1,0 +1,674 @@
+"""The operator as its users see it: checked products, algebra, gradients, parameters and printing."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Sequence
+from numbers import Number
+from types import ModuleType
+from typing import Any, NamedTuple, Self
+
+from structmat._backend import (
+    Array,
+    Device,
+    DType,
+    Namespace,
+    as_namespace,
+    astype,
+    complex_dtype,
+    compute_dtype,
+    device,
+    dtype_name,
+    is_array,
+    is_complex,
+    kind,
+    namespace,
+    namespace_name,
+    result_dtype,
+)
+
+DENSE_LIMIT = 2**30  # bytes that `to_dense` makes without being asked
+
+
+class Saved(NamedTuple):
+    """What `forward` keeps for `backward`: opaque to users, valid for the operator that made it."""
+
+    operator: "LinearOperator"
+    tape: Any
+    batch: tuple[int, ...]
+    dtype: DType
+
+
+class LinearOperator:
+    """A matrix that is never stored densely: the base of all operators.
+
+    Operators are immutable. Their arrays are borrowed, never copied and never written. Vectors are batched over leading
+    axes, operators are not. A product has the dtype `result_type(A.dtype, x.dtype)`; half precision computes in single.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Rows m and columns n.
+    m, n : int
+        Rows and columns.
+    dtype : dtype or None
+        Common dtype of the operator's parameters; None for an operator without any, whose products have x's dtype.
+    xp : module or None
+        Array-API namespace of the operator's arrays; None for an operator without any, which takes all.
+    device : device or None
+        Where the arrays are.
+
+    Notes
+    -----
+    Subclass `Leaf` for new mathematics. Gradients follow dL = Re⟨g, dy⟩ with ⟨u, v⟩ = Σ conj(u) v: the gradient with
+    respect to x is `rmatvec(g)`, as in PyTorch.
+    """
+
+    __array_ufunc__ = None  # so that `array @ A` and `scalar * A` reach this class
+    _is_identity = False
+
+    m: int
+    n: int
+    shape: tuple[int, int]
+    dtype: DType
+    xp: Namespace
+    device: Device
+    _is_complex: bool
+    _cache: dict[object, Any]
+    _origin: "LinearOperator | None"
+
+    # ------------------------------------------------------------------ what a kind of operator supplies
+
+    def _setup(self) -> None:
+        """Derive sizes, dtype, namespace and device from the declared fields; looks at no values."""
+        raise NotImplementedError
+
+    def _apply(self, xp: Namespace, x: Array) -> Array:
+        """A x."""
+        raise NotImplementedError
+
+    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
+        """A^H g."""
+        raise NotImplementedError
+
+    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+        """A x, and a nested tuple that `_backward` consumes."""
+        raise NotImplementedError
+
+    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        """Gradients with respect to x (of x's kind, real or complex) and to each parameter."""
+        raise NotImplementedError
+
+    def _adjoint(self) -> "LinearOperator":
+        raise NotImplementedError
+
+    def _conj(self) -> "LinearOperator":
+        raise NotImplementedError
+
+    def _inverse(self) -> "LinearOperator":
+        raise TypeError(f"{self._head} ** -1: {type(self).__name__} has no exact inverse; solve iteratively instead.")
+
+    @property
+    def _children(self) -> tuple["LinearOperator", ...]:
+        return ()
+
+    @property
+    def _own_params(self) -> tuple[tuple[str, Array], ...]:
+        return ()
+
+    def _map(self, change: Callable[["LinearOperator"], "LinearOperator"]) -> "LinearOperator":
+        """Rebuild the tree with each leaf changed, leaves taken from left to right."""
+        raise NotImplementedError
+
+    # ------------------------------------------------------------------ construction and copies
+
+    def __post_init__(self) -> None:
+        self._setup()
+
+    def _settle(self, shape: tuple[int, int], dtype: DType, xp: Namespace, where: Device, is_complex: bool) -> None:
+        facts = {"m": shape[0], "n": shape[1], "shape": shape, "dtype": dtype, "xp": xp, "device": where}
+        self.__dict__.update(facts, _is_complex=is_complex, _cache={}, _origin=None)
+
+    @property
+    def _fields(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    @classmethod
+    def _make(cls, fields: dict[str, Any]) -> Self:
+        """Construct from fields that were checked before: no value is looked at."""
+        made = object.__new__(cls)
+        made.__dict__.update(fields)
+        made._setup()
+        return made
+
+    def _replace(self, **changes: Any) -> Self:
+        return self._make({**self._fields, **changes})
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self)._make, (self._fields,)
+
+    # ------------------------------------------------------------------ the door
+
+    @property
+    def _head(self) -> str:
+        return f"{type(self).__name__}({self.m}×{self.n})"
+
+    @property
+    def _label(self) -> str:
+        return f"{type(self).__name__} {self.m}×{self.n}"
+
+    def _size_note(self, side: int) -> str:
+        return f"{'mn'[side]} = {self.shape[side]}"
+
+    def _admit(self, call: str, name: str, x: Any, side: int, axis: int = -1) -> tuple[Namespace, Array]:
+        """Check one argument, whose given axis must have the size of a side; bring half precision to single."""
+        if not is_array(x):
+            raise TypeError(
+                f"{self._head}.{call}: {name} is a {type(x).__name__}; expected an array of NumPy, CuPy, PyTorch, JAX or "
+                f"another array-API library."
+            )
+        xp = namespace(x)
+        if kind(xp, x.dtype) is None:
+            raise TypeError(
+                f"{self._head}.{call}: {name} has dtype {dtype_name(x.dtype)}; expected a real or complex floating dtype: "
+                f"convert it first, for example with xp.astype({name}, xp.float64)."
+            )
+        if self.xp is not None:
+            if xp is not self.xp:
+                raise TypeError(
+                    f"{self._head}.{call}: {name} is an array of {namespace_name(xp)}, the operator's are of "
+                    f"{namespace_name(self.xp)}; convert one, the operator with A.to(xp=...)."
+                )
+            where = device(x)
+            if where != self.device and where is not None and self.device is not None:
+                raise TypeError(
+                    f"{self._head}.{call}: {name} is on {where}, the operator on {self.device}; move one, the operator "
+                    f"with A.to(device=...)."
+                )
+        if x.ndim < -axis or x.shape[axis] != self.shape[side]:
+            place = "last" if axis == -1 else "second to last"
+            hint = ""
+            if axis == -1 and x.ndim > 1 and x.shape[-2] == self.shape[side]:
+                hint = f" Columns of a matrix go through A.{'r' * (side == 0)}matmat."
+            raise ValueError(
+                f"{self._head}.{call}: {name} has shape {tuple(x.shape)}; its {place} axis must be "
+                f"{self._size_note(side)}.{hint}"
+            )
+        return xp, astype(xp, x, compute_dtype(xp, x.dtype))
+
+    def _product_dtype(self, xp: Namespace, dtype: DType) -> DType:
+        found = result_dtype(xp, self.dtype, dtype)
+        return complex_dtype(xp, found) if self._is_complex and not is_complex(xp, found) else found
+
+    # ------------------------------------------------------------------ products
+
+    def matvec(self, x: Array) -> Array:
+        """Multiply vectors by the operator, y = A x.
+
+        Parameters
+        ----------
+        x : array, shape (..., n)
+            Vectors along the last axis; leading axes are a batch, which may be empty.
+
+        Returns
+        -------
+        array, shape (..., m)
+            Of dtype `result_type(A.dtype, x.dtype)`.
+
+        Raises
+        ------
+        ValueError
+            The last axis of x is not n.
+        TypeError
+            x is no array, has no floating dtype, or belongs to another library or device than the operator.
+        """
+        xp, inner = self._admit("matvec", "x", x, 1)
+        return self._finish(xp, x, self._apply(xp, inner))
+
+    def rmatvec(self, g: Array) -> Array:
+        """Multiply vectors by the conjugate transpose, A^H g.
+
+        Parameters
+        ----------
+        g : array, shape (..., m)
+            Vectors along the last axis; leading axes are a batch.
+
+        Returns
+        -------
+        array, shape (..., n)
+            Of dtype `result_type(A.dtype, g.dtype)`.
+
+        Raises
+        ------
+        ValueError
+            The last axis of g is not m.
+        TypeError
+            g is no array, has no floating dtype, or belongs to another library or device than the operator.
+        """
+        xp, inner = self._admit("rmatvec", "g", g, 0)
+        return self._finish(xp, g, self._apply_adjoint(xp, inner))
+
+    def _finish(self, xp: Namespace, x: Array, y: Array) -> Array:
+        """Give a product its dtype, and memory of its own."""
+        y = astype(xp, y, self._product_dtype(xp, x.dtype))
+        return xp.asarray(y, copy=True) if y is x else y
+
+    __call__ = matvec
+
+    def matmat(self, X: Array) -> Array:
+        """Multiply matrices by the operator, A X.
+
+        Parameters
+        ----------
+        X : array, shape (..., n, k)
+            Matrices whose columns are vectors; leading axes are a batch.
+
+        Returns
+        -------
+        array, shape (..., m, k)
+            Of dtype `result_type(A.dtype, X.dtype)`.
+
+        Raises
+        ------
+        ValueError
+            X has fewer than two axes, or its second to last is not n.
+        TypeError
+            As for `matvec`.
+        """
+        xp, inner = self._admit("matmat", "X", X, 1, axis=-2)
+        return self._finish(xp, X, xp.matrix_transpose(self._apply(xp, xp.matrix_transpose(inner))))
+
+    def rmatmat(self, Y: Array) -> Array:
+        """Multiply matrices by the conjugate transpose, A^H Y.
+
+        Parameters
+        ----------
+        Y : array, shape (..., m, k)
+            Matrices whose columns are vectors; leading axes are a batch.
+
+        Returns
+        -------
+        array, shape (..., n, k)
+            Of dtype `result_type(A.dtype, Y.dtype)`.
+
+        Raises
+        ------
+        ValueError
+            Y has fewer than two axes, or its second to last is not m.
+        TypeError
+            As for `rmatvec`.
+        """
+        xp, inner = self._admit("rmatmat", "Y", Y, 0, axis=-2)
+        return self._finish(xp, Y, xp.matrix_transpose(self._apply_adjoint(xp, xp.matrix_transpose(inner))))
+
+    def to_dense(self, max_bytes: int = DENSE_LIMIT) -> Array:
+        """Write the matrix out.
+
+        Parameters
+        ----------
+        max_bytes : int, optional
+            Largest matrix to make, in bytes; 1 GiB unless given.
+
+        Returns
+        -------
+        array, shape (m, n)
+            Of the operator's namespace, device and dtype (NumPy and double precision for an operator without any).
+
+        Raises
+        ------
+        MemoryError
+            The matrix would be larger than `max_bytes`.
+        """
+        xp = as_namespace(None) if self.xp is None else self.xp
+        dtype = self._product_dtype(xp, xp.float64 if self.dtype is None else self.dtype)
+        needed = self.m * self.n * int(xp.finfo(dtype).bits) // 8 * (2 if is_complex(xp, dtype) else 1)
+        if needed > max_bytes:
+            raise MemoryError(
+                f"{self._head}.to_dense: the matrix takes {needed:,} bytes, over the limit of {max_bytes:,}; "
+                f"if you want it all the same, pass max_bytes={needed}."
+            )
+        return self.matmat(xp.eye(self.n, dtype=dtype, device=self.device))
+
+    # ------------------------------------------------------------------ gradients
+
+    def forward(self, x: Array) -> tuple[Array, Saved]:
+        """Multiply vectors and keep what `backward` needs.
+
+        Parameters
+        ----------
+        x : array, shape (..., n)
+            Vectors along the last axis; leading axes are a batch.
+
+        Returns
+        -------
+        y : array, shape (..., m)
+            The product, equal to `matvec(x)`.
+        saved : Saved
+            For `backward`. It holds prepared vectors, such as spectra of x, so it takes about as much memory as x.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `matvec`.
+        """
+        xp, inner = self._admit("forward", "x", x, 1)
+        y, tape = self._forward(xp, inner)
+        return self._finish(xp, x, y), Saved(self, tape, tuple(x.shape[:-1]), x.dtype)
+
+    def backward(self, saved: Saved, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        """Turn the gradient with respect to y into those with respect to x and to the parameters.
+
+        Parameters
+        ----------
+        saved : Saved
+            From `forward` of this very operator; it may be used more than once.
+        g : array, shape (..., m)
+            Gradient of a real loss with respect to y, dL = Re Σ conj(g) dy. The imaginary part of a g that belongs to a
+            real y has no effect.
+
+        Returns
+        -------
+        dx : array, shape (..., n)
+            A^H g, real if x is.
+        grads : tuple of array
+            One gradient for each of `params`, of its shape and dtype, summed over the batch.
+
+        Raises
+        ------
+        ValueError
+            `saved` comes from another operator, or g has not the shape of y.
+        TypeError
+            `saved` is not what `forward` returned, or g is not as for `rmatvec`.
+        """
+        if not isinstance(saved, Saved):
+            raise TypeError(f"{self._head}.backward: saved is a {type(saved).__name__}; expected what forward returned.")
+        if saved.operator is not self:
+            raise ValueError(
+                f"{self._head}.backward: saved comes from another operator ({saved.operator._label}); expected what "
+                f"forward of this one returned."
+            )
+        xp, inner = self._admit("backward", "g", g, 0)
+        if tuple(g.shape[:-1]) != saved.batch:
+            raise ValueError(
+                f"{self._head}.backward: g has shape {tuple(g.shape)}; expected that of y, {(*saved.batch, self.m)}."
+            )
+        dx, grads = self._backward(xp, saved.tape, inner)
+        dx = astype(xp, dx, saved.dtype)
+        return xp.asarray(dx, copy=True) if dx is g else dx, grads
+
+    def vjp(self, x: Array, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        """Return both gradients at once: `forward` and `backward` without the product.
+
+        Parameters
+        ----------
+        x : array, shape (..., n)
+            Vectors along the last axis; leading axes are a batch.
+        g : array, shape (..., m)
+            Gradient of a real loss with respect to A x.
+
+        Returns
+        -------
+        dx : array, shape (..., n)
+            A^H g, real if x is.
+        grads : tuple of array
+            One gradient for each of `params`, summed over the batch.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for `forward` and `backward`.
+        """
+        return self.backward(self.forward(x)[1], g)
+
+    # ------------------------------------------------------------------ parameters and arrays
+
+    @property
+    def _named_params(self) -> tuple[tuple[str, Array], ...]:
+        children = self._children
+        prefix = "{}." if len(children) > 1 else ""
+        inherited = (
+            (prefix.format(place) + name, value)
+            for place, child in enumerate(children)
+            for name, value in child._named_params
+        )
+        return (*self._own_params, *inherited)
+
+    @property
+    def params(self) -> tuple[Array, ...]:
+        """The arrays that gradients are taken with respect to, left to right through the tree."""
+        return tuple(value for _, value in self._named_params)
+
+    @property
+    def param_names(self) -> tuple[str, ...]:
+        """A name for each of `params`: the field, after the places of its operator in the tree ("0.column")."""
+        return tuple(name for name, _ in self._named_params)
+
+    @property
+    def _arrays(self) -> tuple[Array, ...]:
+        return tuple(array for child in self._children for array in child._arrays)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all arrays of the operator, parameters or not; an array that stands twice counts once."""
+        from structmat._backend import nbytes  # noqa: PLC0415 (the property has the function's name)
+
+        return sum(nbytes(array) for array in {id(array): array for array in self._arrays}.values())
+
+    def with_params(self, params: Sequence[Array]) -> Self:
+        """Return the same operator with other parameters.
+
+        Parameters
+        ----------
+        params : sequence of array
+            One for each of `params`, of the same shape, namespace and device; floating or complex dtypes may change.
+
+        Returns
+        -------
+        LinearOperator
+            A new operator; this one is left as it is.
+
+        Raises
+        ------
+        ValueError
+            The number of arrays or a shape is wrong.
+        TypeError
+            An array has no floating dtype, or belongs to another library or device.
+        """
+        named, given = self._named_params, tuple(params)
+        if len(given) != len(named):
+            raise ValueError(
+                f"{self._head}.with_params: got {len(given)} arrays; expected {len(named)} ({', '.join(self.param_names)})."
+            )
+        for (name, old), new in zip(named, given, strict=True):
+            self._admit_param(name, old, new)
+        supply = iter(given)
+        return self._map(lambda leaf: leaf._take_params(supply))  # type: ignore[return-value]
+
+    def _admit_param(self, name: str, old: Array, new: Any) -> None:
+        call = f"{self._head}.with_params"
+        if not is_array(new):
+            raise TypeError(f"{call}: {name} is a {type(new).__name__}; expected an array.")
+        xp = namespace(new)
+        if xp is not namespace(old):
+            raise TypeError(
+                f"{call}: {name} is an array of {namespace_name(xp)}; expected one of {namespace_name(namespace(old))}."
+            )
+        if tuple(new.shape) != tuple(old.shape):
+            raise ValueError(f"{call}: {name} has shape {tuple(new.shape)}; expected {tuple(old.shape)}.")
+        if kind(xp, new.dtype) is None:
+            raise TypeError(f"{call}: {name} has dtype {dtype_name(new.dtype)}; expected a floating or complex one.")
+        if device(new) != device(old) and None not in (device(new), device(old)):
+            raise TypeError(f"{call}: {name} is on {device(new)}; expected {device(old)}.")
+
+    def _take_params(self, supply: Iterable[Array]) -> "LinearOperator":
+        return self
+
+    def unflatten(self, grads: Sequence[Array]) -> dict[str, Array]:
+        """Name the gradients that `backward` returned.
+
+        Parameters
+        ----------
+        grads : sequence of array
+            One for each of `params`.
+
+        Returns
+        -------
+        dict
+            Arrays by parameter name.
+
+        Raises
+        ------
+        ValueError
+            Their number is not that of the parameters.
+        """
+        names, given = self.param_names, tuple(grads)
+        if len(given) != len(names):
+            raise ValueError(f"{self._head}.unflatten: got {len(given)} arrays; expected {len(names)} ({', '.join(names)}).")
+        return dict(zip(names, given, strict=True))
+
+    def freeze(self) -> Self:
+        """Return the same operator with no parameters: its arrays are constants, and `backward` spends nothing on them."""
+        return self._map(lambda leaf: leaf._frozen_copy())  # type: ignore[return-value]
+
+    def _frozen_copy(self) -> "LinearOperator":
+        return self
+
+    def to(self, *, xp: ModuleType | None = None, device: Device = None, dtype: DType = None) -> Self:
+        """Move the operator to an array library, a device, a dtype, or several of them.
+
+        This is the one place where arrays move between libraries and devices.
+
+        Parameters
+        ----------
+        xp : module, optional
+            numpy, cupy, torch, jax.numpy, ...
+        device : device, optional
+            A device of that library.
+        dtype : dtype or str, optional
+            Floating dtype for the parameters; signs and indices keep theirs.
+
+        Returns
+        -------
+        LinearOperator
+            A new operator, which shares the arrays that needed no change.
+
+        Raises
+        ------
+        TypeError
+            The library lacks the dtype, or complex parameters would become real.
+        """
+        target = None if xp is None else as_namespace(xp)
+        return self._map(lambda leaf: leaf._moved(target, device, dtype))  # type: ignore[return-value]
+
+    def _moved(self, xp: Namespace | None, device: Device, dtype: DType) -> "LinearOperator":
+        return self
+
+    # ------------------------------------------------------------------ algebra
+
+    @property
+    def H(self) -> "LinearOperator":
+        """Conjugate transpose; `A.H.H is A`."""
+        if self._origin is not None:
+            return self._origin
+        adjoint = self._adjoint()
+        if adjoint is not self and adjoint._origin is None:
+            adjoint.__dict__["_origin"] = self
+        return adjoint
+
+    @property
+    def T(self) -> "LinearOperator":
+        """Transpose, without conjugation."""
+        return self.H.conj()
+
+    def conj(self) -> "LinearOperator":
+        """Return the elementwise complex conjugate; the operator itself if it is real."""
+        return self._conj() if self._is_complex else self
+
+    def __matmul__(self, other: Any) -> Any:
+        if isinstance(other, LinearOperator):
+            return compose.product(self, other)
+        if is_array(other):
+            return self.matvec(other) if other.ndim < 2 else self.matmat(other)
+        if isinstance(other, Number):
+            raise TypeError(f"{self._head} @ {other!r}: @ takes operators and arrays; scale with {other!r} * A.")
+        return NotImplemented
+
+    def __rmatmul__(self, other: Any) -> Any:
+        if is_array(other):
+            return self.T.matvec(other)
+        if isinstance(other, Number):
+            raise TypeError(f"{other!r} @ {self._head}: @ takes operators and arrays; scale with {other!r} * A.")
+        return NotImplemented
+
+    def __mul__(self, other: Any) -> "LinearOperator":
+        if isinstance(other, Number):
+            return compose.scaled(other, self)
+        if isinstance(other, LinearOperator) or is_array(other):
+            raise TypeError(f"{self._head} * {_named(other)}: * takes scalars; use @ for products.")
+        return NotImplemented
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other: Any) -> "LinearOperator":
+        if not isinstance(other, Number):
+            return NotImplemented
+        if other == 0:
+            raise ZeroDivisionError(f"{self._head} / {other!r}: division by zero.")
+        return compose.scaled(1 / other, self)  # type: ignore[operator]
+
+    def __neg__(self) -> "LinearOperator":
+        return compose.scaled(-1, self)
+
+    def __add__(self, other: Any) -> "LinearOperator":
+        if isinstance(other, LinearOperator):
+            return compose.added(self, other)
+        if isinstance(other, Number) or is_array(other):
+            raise TypeError(f"{self._head} + {_named(other)}: operators add to operators, such as sm.identity(n).")
+        return NotImplemented
+
+    __radd__ = __add__
+
+    def __sub__(self, other: Any) -> "LinearOperator":
+        if isinstance(other, LinearOperator):
+            return compose.added(self, -other)
+        return self.__add__(other)
+
+    def __rsub__(self, other: Any) -> "LinearOperator":
+        return self.__add__(other)
+
+    def __pow__(self, exponent: Any) -> "LinearOperator":
+        if not isinstance(exponent, int) or isinstance(exponent, bool):
+            raise TypeError(f"{self._head} ** {exponent!r}: expected an int.")
+        if self.m != self.n:
+            raise ValueError(f"{self._head} ** {exponent}: powers need a square operator.")
+        base = self if exponent >= 0 else self._inverse()
+        return compose.power(base, abs(exponent))
+
+    # ------------------------------------------------------------------ printing
+
+    @property
+    def _details(self) -> str:
+        return ""
+
+    def __repr__(self) -> str:
+        facts = [f"{self.m}×{self.n}{self._details}"]
+        if self.xp is not None:
+            facts += [] if self.dtype is None else [f"dtype={dtype_name(self.dtype)}"]
+            facts += [f"xp={namespace_name(self.xp)}", f"device={self.device}"]
+        facts.append(f"params={sum(math.prod(value.shape) for value in self.params)}")
+        return f"{type(self).__name__}({', '.join(facts)})"
+
+    def __str__(self) -> str:
+        lines = [repr(self)]
+        for place, child in enumerate(self._children):
+            last = place == len(self._children) - 1
+            first, *rest = str(child).split("\n")
+            lines.append(("└─ " if last else "├─ ") + first)
+            lines += [("   " if last else "│  ") + line for line in rest]
+        return "\n".join(lines)
+
+
+def _named(x: Any) -> str:
+    return x._head if isinstance(x, LinearOperator) else repr(x) if isinstance(x, Number) else f"a {type(x).__name__}"
+
+
+from structmat.core import compose  # noqa: E402  (the algebra makes composites, and composites are operators)

@@ -1,0 +1,189 @@
+"""Circulant matrices."""
+
+from typing import Any
+
+from structmat._backend import (
+    RNG,
+    Array,
+    Device,
+    DType,
+    Namespace,
+    batch_sum,
+    dft,
+    idft,
+    is_array,
+    kind,
+    namespace,
+)
+from structmat.core import Leaf, cached, operator, param
+from structmat.core.operator import LinearOperator
+
+
+def _example(n: int, rng: Any) -> "Circulant":
+    return Circulant(rng.standard_normal(n))
+
+
+@operator(cost="O(n log n)", references=("Davis1979", "Gray2006"), example=_example)
+class Circulant(Leaf):
+    r"""Circulant matrix, given by its first column.
+
+    .. math:: A_{ij} = c_{(i - j) \bmod n}, \qquad A x = c \circledast x,
+
+    the circular convolution of the column with x, as `scipy.linalg.circulant`. Products go through fast Fourier
+    transforms of length n, half spectra where column and vectors are real; every n is fast, odd and prime ones too.
+
+    Parameters
+    ----------
+    column : array, shape (n,)
+        First column c, real or complex.
+
+    Attributes
+    ----------
+    spectrum : array, shape (n // 2 + 1,) or (n,)
+        Fourier transform of the column: half of it for a real column, all of it for a complex one. These are the
+        eigenvalues; the spectral norm is their largest modulus.
+
+    Raises
+    ------
+    TypeError
+        The column is no array or has no floating dtype.
+    ValueError
+        The column has not one axis, or is empty.
+
+    Notes
+    -----
+    Cost: two transforms a product, O(n log n), O(n) memory. A training step (`forward` and `backward`) on a batch takes
+    two batched transforms forward and two back, and two of single vectors.
+
+    Gradient: with spectra X and G of x and g, dL/dc = idft(Σ conj(X) G), one inverse transform for the whole batch.
+
+    Accuracy is normwise, ‖error‖ ≲ ε log(n) ‖A‖ ‖x‖, not componentwise.
+
+    References
+    ----------
+    .. [1] P. J. Davis, *Circulant Matrices*, Wiley, 1979.
+    .. [2] R. M. Gray, "Toeplitz and circulant matrices: a review", *Foundations and Trends in Communications and
+       Information Theory* 2(3), 2006.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> A = sm.Circulant(np.asarray([1.0, 2.0, 3.0]))
+    >>> A.to_dense()
+    array([[1., 3., 2.],
+           [2., 1., 3.],
+           [3., 2., 1.]])
+    >>> dx, (dc,) = A.vjp(np.asarray([1.0, 0.0, 0.0]), np.asarray([0.0, 1.0, 0.0]))
+    >>> dc
+    array([0., 1., 0.])
+    """
+
+    dims = "n", "n"
+    column: Array = param("n")
+
+    @cached
+    def spectrum(self) -> Array:
+        """Fourier transform of the column, its half for a real one."""
+        return dft(self.xp, self.column)
+
+    @classmethod
+    def from_spectrum(cls, spectrum: Array, n: int | None = None) -> "Circulant":
+        """Make the circulant matrix with a given spectrum.
+
+        Parameters
+        ----------
+        spectrum : array, shape (n,) or (n // 2 + 1,)
+            All eigenvalues in the order of the FFT, or with `n` the half spectrum of a real column, whose imaginary
+            parts at frequency 0 and, for even n, n/2 have no effect.
+        n : int, optional
+            Length of a real column whose half spectrum is given.
+
+        Returns
+        -------
+        Circulant
+            With a complex column, or with `n` a real one.
+
+        Raises
+        ------
+        TypeError
+            The spectrum is no complex array.
+        ValueError
+            Its shape is wrong.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import structmat as sm
+        >>> half = np.fft.rfft([1.0, 2.0, 3.0])
+        >>> sm.Circulant.from_spectrum(half, n=3).column
+        array([1., 2., 3.])
+        """
+        if not is_array(spectrum) or kind(xp := namespace(spectrum), spectrum.dtype) != "complex":
+            found = spectrum.dtype if is_array(spectrum) else type(spectrum).__name__
+            raise TypeError(f"Circulant.from_spectrum: spectrum is {found}; expected a complex array.")
+        wanted = spectrum.shape[:1] if n is None else (n // 2 + 1,)
+        if spectrum.ndim != 1 or tuple(spectrum.shape) != tuple(wanted) or (n is not None and n < 1):
+            raise ValueError(
+                f"Circulant.from_spectrum: spectrum has shape {tuple(spectrum.shape)}; expected "
+                f"{'(n,)' if n is None else f'({n // 2 + 1},), half of n = {n}'}."
+            )
+        column = xp.asarray(spectrum, copy=True)  # the transform may overwrite its argument
+        return cls(idft(xp, column, n or spectrum.shape[0], real=n is not None))
+
+    @classmethod
+    def from_row(cls, row: Array) -> "Circulant":
+        """Make the circulant matrix with a given first row.
+
+        Parameters
+        ----------
+        row : array, shape (n,)
+            First row r; row i is r shifted right by i.
+
+        Returns
+        -------
+        Circulant
+            With column r_0, r_{n-1}, ..., r_1.
+
+        Raises
+        ------
+        TypeError
+            The row is no array or has no floating dtype.
+        ValueError
+            The row has not one axis, or is empty.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import structmat as sm
+        >>> sm.Circulant.from_row(np.asarray([1.0, 2.0, 3.0])).to_dense()
+        array([[1., 2., 3.],
+               [3., 1., 2.],
+               [2., 3., 1.]])
+        """
+        flipped = cls(row)
+        xp = flipped.xp
+        return cls(xp.roll(xp.flip(row), 1))
+
+    def _right(self, xp: Namespace, x: Array) -> Array:
+        return dft(xp, x)
+
+    _left = _right
+
+    def _matvec(self, xp: Namespace, X: Array) -> Array:
+        return self._back(xp, self.spectrum * X)
+
+    def _rmatvec(self, xp: Namespace, G: Array) -> Array:
+        return self._back(xp, xp.conj(self.spectrum) * G)
+
+    def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
+        return (self._back(xp, batch_sum(xp, xp.conj(X) * G)),)
+
+    def _back(self, xp: Namespace, Y: Array) -> Array:
+        return idft(xp, Y, self.n, real=not self._is_complex)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        return self.column[(i - j) % self.n]
+
+    def _inverse(self) -> LinearOperator:
+        return self._replace(column=self._back(self.xp, self._reciprocal(self.spectrum)))

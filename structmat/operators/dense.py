@@ -1,0 +1,76 @@
+"""Matrices stored densely."""
+
+from typing import Any
+
+from structmat._backend import Array, LinAlgError, Namespace, outer_sum
+from structmat.core import Leaf, operator, param
+from structmat.core.operator import LinearOperator
+
+
+def _example(n: int, rng: Any) -> "Dense":
+    return Dense(rng.standard_normal((n // 2 + 1, n)))
+
+
+@operator(cost="O(m n)", references=("GolubVanLoan2013",), example=_example)
+class Dense(Leaf):
+    r"""Matrix stored densely: a baseline, and a part of larger operators.
+
+    .. math:: A_{ij} = W_{ij}.
+
+    Parameters
+    ----------
+    matrix : array, shape (m, n)
+        The matrix W, real or complex.
+
+    Raises
+    ------
+    TypeError
+        The matrix is no array or has no floating dtype.
+    ValueError
+        The matrix has not two axes, or one is empty.
+
+    Notes
+    -----
+    Cost: O(m n) time and memory, by the library's matrix product.
+
+    Gradient: dL/dW = Σ g x^H over the batch.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th edition, Johns Hopkins University Press, 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> A = sm.Dense(np.asarray([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0], [7.0, 8.0, 9.0]]))
+    >>> A.to_dense()
+    array([[1., 2., 3.],
+           [4., 5., 6.],
+           [7., 8., 9.]])
+    """
+
+    dims = "m", "n"
+    matrix: Array = param("m", "n")
+
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        return xp.matmul(x, xp.matrix_transpose(self.matrix))
+
+    def _rmatvec(self, xp: Namespace, g: Array) -> Array:
+        return xp.matmul(g, xp.conj(self.matrix))
+
+    def _grad(self, xp: Namespace, x: Array, g: Array) -> tuple[Array, ...]:
+        return (outer_sum(xp, g, x),)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        return self.matrix[i, j]
+
+    def _inverse(self) -> LinearOperator:
+        inverse = self.xp.linalg.inv(self.matrix)
+        sizes = [float(self.xp.max(self.xp.abs(matrix))) for matrix in (self.matrix, inverse)]
+        if not sizes[0] * sizes[1] * self.n * float(self.xp.finfo(self.dtype).eps) < 1:
+            raise LinAlgError(
+                f"{self._head} ** -1: the matrix is singular to working precision: its entries reach {sizes[0]:.3g}, those "
+                f"of the computed inverse {sizes[1]:.3g}."
+            )
+        return self._replace(matrix=inverse)

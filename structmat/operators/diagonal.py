@@ -1,0 +1,72 @@
+"""Diagonal matrices."""
+
+from typing import Any
+
+from structmat._backend import Array, Namespace, batch_sum
+from structmat.core import Leaf, operator, param
+from structmat.core.operator import LinearOperator
+
+
+def _example(n: int, rng: Any) -> "Diagonal":
+    return Diagonal(rng.standard_normal(n))
+
+
+@operator(cost="O(n)", references=("GolubVanLoan2013",), example=_example)
+class Diagonal(Leaf):
+    r"""Diagonal matrix.
+
+    .. math:: A_{ij} = d_i \delta_{ij}, \qquad (A x)_i = d_i x_i.
+
+    Parameters
+    ----------
+    diagonal : array, shape (n,)
+        The diagonal d, real or complex.
+
+    Raises
+    ------
+    TypeError
+        The diagonal is no array or has no floating dtype.
+    ValueError
+        The diagonal has not one axis, or is empty.
+
+    Notes
+    -----
+    Cost: O(n) time and memory.
+
+    Gradient: dL/dd = Σ conj(x) g over the batch.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th edition, Johns Hopkins University Press, 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.Diagonal(np.asarray([1.0, 2.0, 3.0])).to_dense()
+    array([[1., 0., 0.],
+           [0., 2., 0.],
+           [0., 0., 3.]])
+    """
+
+    dims = "n", "n"
+    _mixes = True
+    diagonal: Array = param("n")
+
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        return self.diagonal * x
+
+    def _rmatvec(self, xp: Namespace, g: Array) -> Array:
+        return xp.conj(self.diagonal) * g
+
+    def _grad(self, xp: Namespace, x: Array, g: Array) -> tuple[Array, ...]:
+        return (batch_sum(xp, xp.conj(x) * g),)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        return self.diagonal[i] * (i == j)
+
+    def _adjoint(self) -> LinearOperator:
+        return super()._adjoint() if self._is_complex else self
+
+    def _inverse(self) -> LinearOperator:
+        return self._replace(diagonal=self._reciprocal(self.diagonal))

@@ -1,0 +1,93 @@
+"""The identity."""
+
+from typing import Any
+
+from structmat._backend import Array, Namespace
+from structmat.core import Leaf, operator, size
+from structmat.core.operator import LinearOperator
+
+
+def _example(n: int, rng: Any) -> "Identity":
+    return Identity(n)
+
+
+@operator(cost="O(1)", references=("GolubVanLoan2013",), example=_example)
+class Identity(Leaf):
+    r"""Identity matrix.
+
+    .. math:: A_{ij} = \delta_{ij}.
+
+    Parameters
+    ----------
+    n : int
+        Rows and columns.
+
+    Raises
+    ------
+    ValueError
+        n is not a positive int.
+
+    Notes
+    -----
+    Cost: nothing inside a composite, which drops it from products; a copy of x on its own.
+
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th edition, Johns Hopkins University Press, 2013.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> sm.Identity(3).to_dense()
+    array([[1., 0., 0.],
+           [0., 1., 0.],
+           [0., 0., 1.]])
+    """
+
+    dims = "n", "n"
+    _mixes = True
+    _is_identity = True
+    n: int = size()
+
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        return x
+
+    _rmatvec = _matvec
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        return 1 * (i == j)
+
+    def _adjoint(self) -> LinearOperator:
+        return self
+
+    def _inverse(self) -> LinearOperator:
+        return self
+
+
+def identity(n: int) -> Identity:
+    """Return the identity operator.
+
+    Parameters
+    ----------
+    n : int
+        Rows and columns.
+
+    Returns
+    -------
+    Identity
+        Of shape (n, n), for arrays of any library.
+
+    Raises
+    ------
+    ValueError
+        n is not a positive int.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> sm.identity(2)
+    Identity(2×2, params=0)
+    """
+    return Identity(n)

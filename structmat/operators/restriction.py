@@ -1,0 +1,117 @@
+"""Selections of rows."""
+
+from typing import Any
+
+from structmat._backend import Array, Namespace, device, dtype_name, is_array, is_integer, is_traced, pad, to_host
+from structmat.core import Leaf, cached, constant, operator, size
+from structmat.core.fields import ArraySpec
+
+
+def _example(n: int, rng: Any) -> "Restriction":
+    return Restriction(n, rng.permutation(n)[: n // 2 + 1])
+
+
+@operator(cost="O(m)", references=("AilonChazelle2009",), example=_example)
+class Restriction(Leaf):
+    r"""Selection of rows of the identity: keeps some entries of a vector.
+
+    .. math:: A_{ij} = \delta_{\iota_i j}, \qquad (A x)_i = x_{\iota_i}.
+
+    Its adjoint puts the entries back in their places and zeros elsewhere: `Restriction(n, slice(0, k)).H` pads a vector of
+    length k with zeros to length n.
+
+    Parameters
+    ----------
+    n : int
+        Length of the vectors that entries are kept of.
+    index : array of int, shape (m,), or slice
+        The entries kept, in this order: each at least 0, less than n, and none twice. A slice of step 1 needs no array
+        and works for every library.
+
+    Raises
+    ------
+    TypeError
+        `index` is neither a slice nor an array of integers.
+    ValueError
+        n is not a positive int, or an index is out of range or stands twice, or none is kept.
+
+    Notes
+    -----
+    Cost: O(m) for products, O(n) for adjoint products. Both gather, never scatter, and are exact, bit by bit.
+
+    Gradient: none, the operator has no parameters.
+
+    References
+    ----------
+    .. [1] N. Ailon and B. Chazelle, "The fast Johnson-Lindenstrauss transform and approximate nearest neighbors",
+       *SIAM Journal on Computing* 39(1), 2009.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.Restriction(3, np.asarray([2, 0])).to_dense()
+    array([[0., 0., 1.],
+           [1., 0., 0.]])
+    >>> sm.Restriction(3, slice(0, 2)).H.to_dense()
+    array([[1., 0.],
+           [0., 1.],
+           [0., 0.]])
+    """
+
+    dims = "m", "n"
+    _mixes = True
+    n: int = size()
+    index: Array = constant("m")
+
+    def _admit_field(self, name: str, spec: ArraySpec, value: Any) -> None:
+        if not isinstance(value, slice):
+            super()._admit_field(name, spec, value)
+
+    def _bound(self) -> dict[str, int]:
+        return {} if is_array(self.index) else {"m": len(range(*self.index.indices(self.n)))}
+
+    def _check(self) -> None:
+        if isinstance(self.index, slice):
+            if self.index.step not in (None, 1) or self.m < 1:
+                raise ValueError(f"Restriction: index is {self.index}; expected a step of 1 and entries below n = {self.n}.")
+        elif not is_integer(self.xp, self.index.dtype):
+            raise TypeError(f"Restriction: index has dtype {dtype_name(self.index.dtype)}; expected an integer dtype.")
+        elif not is_traced(self.index):
+            kept = to_host(self.index)
+            if kept.min() < 0 or kept.max() >= self.n:
+                raise ValueError(
+                    f"Restriction: index runs from {kept.min()} to {kept.max()}; expected entries from 0 to {self.n - 1}."
+                )
+            if len(set(kept.tolist())) < self.m:
+                raise ValueError("Restriction: index has an entry twice; expected each entry once at most.")
+
+    @property
+    def _span(self) -> tuple[int, int]:
+        start, stop, _ = self.index.indices(self.n)
+        return start, stop
+
+    @cached
+    def _places(self) -> Array:
+        """Where each entry of x stands in y, m for nowhere."""
+        xp = self.xp
+        order = xp.argsort(self.index)
+        ranked = xp.take(self.index, order)
+        entries = xp.arange(self.n, dtype=self.index.dtype, device=device(self.index))
+        found = xp.clip(xp.searchsorted(ranked, entries), 0, self.m - 1)
+        return xp.where(xp.take(ranked, found) == entries, xp.take(order, found), self.m)
+
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        if is_array(self.index):
+            return xp.take(x, self.index, axis=-1)
+        start, stop = self._span
+        return xp.asarray(x[..., start:stop], copy=True)  # a view would keep all of x alive
+
+    def _rmatvec(self, xp: Namespace, g: Array) -> Array:
+        if is_array(self.index):
+            return xp.take(pad(xp, g, 0, 1), self._places, axis=-1)
+        start, stop = self._span
+        return pad(xp, g, start, self.n - stop)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        return 1 * ((self.index[i] if is_array(self.index) else self._span[0] + i) == j)

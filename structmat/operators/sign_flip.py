@@ -1,0 +1,129 @@
+"""Diagonal matrices of signs."""
+
+from types import ModuleType
+from typing import Any
+
+from structmat._backend import (
+    RNG,
+    Array,
+    Device,
+    Namespace,
+    astype,
+    generator,
+    is_traced,
+    random_signs,
+)
+from structmat.core import Leaf, constant, operator
+from structmat.core.operator import LinearOperator
+
+
+def _example(n: int, rng: Any) -> "SignFlip":
+    return SignFlip.random(n, rng=rng)
+
+
+@operator(cost="O(n)", references=("AilonChazelle2009", "Cheng2015"), example=_example)
+class SignFlip(Leaf):
+    r"""Diagonal matrix of signs: flips the sign of chosen entries.
+
+    .. math:: A_{ij} = s_i \delta_{ij}, \qquad s_i \in \{-1, +1\}.
+
+    It is its own inverse and transpose. Random sign flips before a fixed transform are what makes fast random projections
+    preserve distances.
+
+    Parameters
+    ----------
+    signs : array, shape (n,)
+        The signs s: an integer or floating array of -1 and +1, kept as int8. They are constants, not parameters.
+
+    Raises
+    ------
+    TypeError
+        `signs` is no array, or a bool, complex or other non-numeric one.
+    ValueError
+        An entry is neither -1 nor +1, or the array has not one axis, or is empty.
+
+    Notes
+    -----
+    Cost: O(n) time, n bytes of memory. Products are exact, bit by bit.
+
+    Gradient: none, the operator has no parameters.
+
+    References
+    ----------
+    .. [1] N. Ailon and B. Chazelle, "The fast Johnson-Lindenstrauss transform and approximate nearest neighbors",
+       *SIAM Journal on Computing* 39(1), 2009.
+    .. [2] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter redundancy
+       in deep networks with circulant projections", *ICCV* 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.SignFlip(np.asarray([1, -1, 1])).to_dense()
+    array([[ 1.,  0.,  0.],
+           [ 0., -1.,  0.],
+           [ 0.,  0.,  1.]])
+    """
+
+    dims = "n", "n"
+    _mixes = True
+    signs: Array = constant("n")
+
+    @classmethod
+    def random(
+        cls, n: int, *, rng: RNG = None, xp: ModuleType | None = None, device: Device = None
+    ) -> "SignFlip":
+        """Draw independent fair signs.
+
+        Parameters
+        ----------
+        n : int
+            Number of signs.
+        rng : int, numpy.random.Generator or None, optional
+            Seed or generator; one seed gives the same signs on every backend.
+        xp : module, optional
+            Array library, NumPy unless given.
+        device : device, optional
+            Device of that library.
+
+        Returns
+        -------
+        SignFlip
+            Of size n.
+
+        Raises
+        ------
+        ValueError
+            n is not a positive int.
+
+        Examples
+        --------
+        >>> import structmat as sm
+        >>> sm.SignFlip.random(4, rng=0).signs
+        array([-1, -1, -1,  1], dtype=int8)
+        """
+        if not isinstance(n, int) or n < 1:
+            raise ValueError(f"SignFlip.random: n is {n!r}; expected a positive int.")
+        return cls(random_signs(generator(rng), n, xp=xp, device=device))
+
+    def _check(self) -> None:
+        xp, given = self.xp, self.signs
+        if not xp.isdtype(given.dtype, ("signed integer", "real floating")):
+            raise TypeError(f"SignFlip: signs has dtype {given.dtype}; expected integers or floats of -1 and +1.")
+        if not is_traced(given) and not bool(xp.all(xp.abs(given) == 1)):
+            raise ValueError("SignFlip: signs has entries other than -1 and +1; expected only these.")
+        self.__dict__["signs"] = xp.astype(given, xp.int8, copy=False)
+
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        return astype(xp, self.signs, x.dtype) * x
+
+    _rmatvec = _matvec
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        return self.signs[i] * (i == j)
+
+    def _adjoint(self) -> LinearOperator:
+        return self
+
+    def _inverse(self) -> LinearOperator:
+        return self

@@ -1,0 +1,103 @@
+"""The circulant projection of Cheng et al."""
+
+import math
+from types import ModuleType
+from typing import Literal
+
+from structmat._backend import RNG, Device, DType, generator, random_normal
+from structmat.core.operator import LinearOperator
+from structmat.operators import BlockCirculant, Circulant, Restriction, SignFlip
+
+Kind = Literal["truncate", "stack", "pad"]
+
+
+def circulant_projection(
+    d: int,
+    k: int | None = None,
+    *,
+    kind: Kind | None = None,
+    rng: RNG = None,
+    dtype: DType = None,
+    xp: ModuleType | None = None,
+    device: Device = None,
+) -> LinearOperator:
+    r"""Random circulant projection of d dimensions to k, x ↦ R D x.
+
+    D flips random signs, which are fixed; R is circulant with a Gaussian column, the parameter. It replaces a dense
+    k × d matrix at O(d) storage and O(d log d) time.
+
+    Parameters
+    ----------
+    d : int
+        Input dimension.
+    k : int, optional
+        Output dimension; d unless given.
+    kind : {"truncate", "stack", "pad"}, optional
+        How k ≠ d is reached. "truncate" (k ≤ d, the default there) keeps the first k outputs of one circulant. "stack"
+        (k ≥ d, the default for k > d) puts ⌈k/d⌉ circulants on top of each other, which share one transform of x, and
+        keeps the first k outputs: O(k log d). "pad" (k ≥ d) fills x with zeros to length k before one circulant of
+        size k: O(k log k).
+    rng : int, numpy.random.Generator or None, optional
+        Seed or generator; one seed gives the same operator on every backend.
+    dtype : dtype or str, optional
+        Of the column; double precision unless given.
+    xp : module, optional
+        Array library, NumPy unless given.
+    device : device, optional
+        Device of that library.
+
+    Returns
+    -------
+    LinearOperator
+        Of shape (k, d), with one parameter. Scaled so that E‖P x‖² = ‖x‖². For a fixed random R take `.freeze()`.
+
+    Raises
+    ------
+    ValueError
+        d or k is not a positive int, or `kind` is unknown or does not fit k.
+
+    Notes
+    -----
+    Without D a constant vector is mapped to a constant one. A distance is kept to a factor 1 ± ε with probability 1 - δ
+    for k of order ε⁻² log²(1/δ) [2]_, more than a dense Gaussian projection needs.
+
+    Gradient: that of `Circulant` or `BlockCirculant`, with respect to the column or columns.
+
+    References
+    ----------
+    .. [1] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter redundancy
+       in deep networks with circulant projections", *ICCV* 2015.
+    .. [2] C. B. Freksen and K. G. Larsen, "On using Toeplitz and circulant matrices for Johnson-Lindenstrauss
+       transforms", *Algorithmica* 82, 2020.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> P = sm.projections.circulant_projection(784, 100, rng=0, dtype="float32")
+    >>> print(P)
+    Product(100×784, 3 parts, dtype=float32, xp=numpy, device=cpu, params=784)
+    ├─ Restriction(100×784, params=0)
+    ├─ Circulant(784×784, dtype=float32, xp=numpy, device=cpu, params=784)
+    └─ SignFlip(784×784, xp=numpy, device=cpu, params=0)
+    >>> P.matvec(np.ones((5, 784), dtype=np.float32)).shape
+    (5, 100)
+    """
+    k = d if k is None else k
+    for name, value in (("d", d), ("k", k)):
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ValueError(f"circulant_projection: {name} is {value!r}; expected a positive int.")
+    kind = kind or ("truncate" if k <= d else "stack")
+    if kind not in ("truncate", "stack", "pad"):
+        raise ValueError(f"circulant_projection: kind is {kind!r}; expected 'truncate', 'stack' or 'pad'.")
+    if (k > d and kind == "truncate") or (k < d and kind != "truncate"):
+        raise ValueError(
+            f"circulant_projection: kind is {kind!r} with k = {k}, d = {d}; expected k {'<=' if k > d else '>='} d."
+        )
+    rng = generator(rng)
+    flips = SignFlip.random(d, rng=rng, xp=xp, device=device)
+    shape = {"truncate": (d,), "stack": (math.ceil(k / d), 1, d), "pad": (k,)}[kind]
+    weights = random_normal(rng, shape, k**-0.5, dtype=dtype, xp=xp, device=device)
+    R = BlockCirculant(weights) if kind == "stack" else Circulant(weights)
+    whole = R @ flips if kind != "pad" or k == d else R @ Restriction(k, slice(0, d)).H @ flips
+    return whole if whole.m == k else Restriction(whole.m, slice(0, k)) @ whole

@@ -1,0 +1,139 @@
+"""Dense references in extended precision, from the operators' definitions alone: no kernel, no transform."""
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from structmat._backend import Array, to_host
+from structmat.core.blocks import BlockDiag, HStack, Repeat, VStack
+from structmat.core.compose import Power, Product, Scaled, Sum
+from structmat.core.leaf import Adjoint, Conjugate, Leaf
+from structmat.core.operator import LinearOperator
+
+Matrix: TypeAlias = np.ndarray[Any, Any]
+Pair: TypeAlias = tuple[Matrix, Matrix]
+
+
+def dense_pair(A: LinearOperator, directions: Sequence[Array] | None = None) -> Pair:
+    """Write out an operator and its derivative, in extended precision, from the definitions of its entries.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Any tree of operators.
+    directions : sequence of array, optional
+        One for each of `A.params`: the direction that the parameters move in. Zero unless given.
+
+    Returns
+    -------
+    matrix, derivative : numpy.ndarray, shape (m, n)
+        In `numpy.longdouble` or `numpy.clongdouble`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> A = sm.Diagonal(np.asarray([2.0, 3.0]))
+    >>> matrix, derivative = sm.testing.dense_pair(A @ A, [np.asarray([1.0, 0.0])] * 2)
+    >>> derivative.astype(float)
+    array([[4., 0.],
+           [0., 0.]])
+    """
+    given = [np.zeros(value.shape) for value in A.params] if directions is None else [to_host(d) for d in directions]
+    return _pair(A, iter(given))
+
+
+def _wide(x: Matrix) -> Matrix:
+    return x.astype(np.clongdouble if x.dtype.kind == "c" else np.longdouble)
+
+
+@functools.singledispatch
+def _pair(A: LinearOperator, directions: Iterator[Matrix]) -> Pair:
+    raise TypeError(f"no dense reference for {type(A).__name__}")
+
+
+@_pair.register
+def _(A: Leaf, directions: Iterator[Matrix]) -> Pair:
+    i, j = np.arange(A.m)[:, None], np.arange(A.n)[None, :]
+    arrays = {name: to_host(value) for name, value in A._array_fields.items()}
+    params = {name: _wide(arrays[name]) for name in A._param_fields}
+    here = A._replace(**{**arrays, **params})
+    matrix = _wide(np.asarray(here._entry(i, j) + np.zeros((A.m, A.n))))
+    if not A._own_params:
+        return matrix, np.zeros_like(matrix)
+    moved = {name: value + next(directions) for name, value in params.items()}
+    return matrix, here._replace(**moved)._entry(i, j) - matrix  # parameters enter linearly
+
+
+@_pair.register
+def _(A: Adjoint, directions: Iterator[Matrix]) -> Pair:
+    matrix, derivative = _pair(A.of, directions)
+    return matrix.conj().T, derivative.conj().T
+
+
+@_pair.register
+def _(A: Conjugate, directions: Iterator[Matrix]) -> Pair:
+    matrix, derivative = _pair(A.of, directions)
+    return matrix.conj(), derivative.conj()
+
+
+def _times(left: Pair, right: Pair) -> Pair:
+    return left[0] @ right[0], left[1] @ right[0] + left[0] @ right[1]
+
+
+@_pair.register
+def _(A: Product, directions: Iterator[Matrix]) -> Pair:
+    return functools.reduce(_times, [_pair(part, directions) for part in A.parts])
+
+
+@_pair.register
+def _(A: Sum, directions: Iterator[Matrix]) -> Pair:
+    matrices, derivatives = zip(*[_pair(part, directions) for part in A.parts], strict=True)
+    return functools.reduce(np.add, matrices), functools.reduce(np.add, derivatives)
+
+
+@_pair.register
+def _(A: Scaled, directions: Iterator[Matrix]) -> Pair:
+    matrix, derivative = _pair(A.of, directions)
+    return A.scalar * matrix, A.scalar * derivative
+
+
+@_pair.register
+def _(A: Power, directions: Iterator[Matrix]) -> Pair:
+    one = _pair(A.of, directions)
+    return functools.reduce(_times, [one] * A.exponent, (np.eye(A.n), np.zeros((A.n, A.n))))
+
+
+@_pair.register
+def _(A: HStack, directions: Iterator[Matrix]) -> Pair:
+    matrices, derivatives = zip(*[_pair(part, directions) for part in A.parts], strict=True)
+    return np.hstack(matrices), np.hstack(derivatives)
+
+
+@_pair.register
+def _(A: VStack, directions: Iterator[Matrix]) -> Pair:
+    matrices, derivatives = zip(*[_pair(part, directions) for part in A.parts], strict=True)
+    return np.vstack(matrices), np.vstack(derivatives)
+
+
+def _along_diagonal(blocks: Sequence[Matrix]) -> Matrix:
+    rows = [0, *np.cumsum([block.shape[0] for block in blocks])]
+    columns = [0, *np.cumsum([block.shape[1] for block in blocks])]
+    whole = np.zeros((rows[-1], columns[-1]), dtype=np.result_type(*blocks))
+    for place, block in enumerate(blocks):
+        whole[rows[place] : rows[place + 1], columns[place] : columns[place + 1]] = block
+    return whole
+
+
+@_pair.register
+def _(A: BlockDiag, directions: Iterator[Matrix]) -> Pair:
+    matrices, derivatives = zip(*[_pair(part, directions) for part in A.parts], strict=True)
+    return _along_diagonal(matrices), _along_diagonal(derivatives)
+
+
+@_pair.register
+def _(A: Repeat, directions: Iterator[Matrix]) -> Pair:
+    matrix, derivative = _pair(A.of, directions)
+    return _along_diagonal([matrix] * A.times), _along_diagonal([derivative] * A.times)
