@@ -1,7 +1,6 @@
 # Every target prepares .venv with what it needs and nothing more; a repeat does no work until pyproject.toml changes.
 PYTHON ?= python3
 VENV := .venv
-RUN := $(VENV)/bin/python -W error::SyntaxWarning -m
 STAMP := $(VENV)/stamp
 
 .DEFAULT_GOAL := help
@@ -38,18 +37,19 @@ clean:  ## remove the environment and everything built
 
 # What each target installs beside the package itself.
 $(STAMP)-demo: EXTRAS := [demo]
-$(STAMP)-test: EXTRAS := [demo,sklearn]
+$(STAMP)-test: EXTRAS := [demo]
 $(STAMP)-test: GROUP := --group test
 $(STAMP)-lint: GROUP := --group lint
 $(STAMP)-docs: GROUP := --group docs
 $(STAMP)-bench: GROUP := --group bench
 
-$(STAMP)-%: pyproject.toml | $(VENV)/bin/python
-	$(VENV)/bin/python -m pip install -q --editable '.$(EXTRAS)' $(GROUP)
+$(STAMP)-%: pyproject.toml | $(STAMP)
+	$(VENV)/bin/python -m pip install -qq --editable '.$(EXTRAS)' $(GROUP)
 	@touch $@
 
-$(VENV)/bin/python:
+$(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "structmat needs Python 3.11 or later: make PYTHON=/path/to/python3.11 ..." >&2; exit 1; }
+	  { echo "structmat needs Python 3.11 or later: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install -q --upgrade 'pip>=25.1'  # 25.1: dependency groups
+	$(VENV)/bin/python -m pip install -qq --upgrade 'pip>=25.1'  # 25.1: dependency groups
+	@touch $@
