@@ -1,7 +1,9 @@
 """The repository keeps its own promises: versions, import cost, layers and size."""
 
 import ast
+import doctest
 import importlib.metadata
+import re
 import subprocess
 import sys
 import tomllib
@@ -9,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from scipy_doctest import DTChecker
 
 import structmat
 
@@ -96,3 +99,20 @@ def test_operator_is_short(path: Path) -> None:
 def test_lines_of_code_counts_statements() -> None:
     source = ['"""Two', 'lines."""', "", "# a reason", "x = 'text'", "", "def f():", "    'Do.'", "    return x"]
     assert lines_of_code("\n".join(source)) == 3
+
+
+def test_readme_examples_run() -> None:
+    """The `pycon` blocks give what they show, and the `python` blocks run; later blocks may use earlier names."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(pycon|python)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    assert blocks
+    names: dict[str, object] = {}
+    runner = doctest.DocTestRunner(DTChecker(), verbose=False)
+    for language, block in blocks:
+        if language == "python":
+            exec(block, names)
+        else:
+            example = doctest.DocTestParser().get_doctest(block, names, "README.md", "README.md", None)
+            runner.run(example, clear_globs=False)
+            names |= example.globs
+    assert runner.summarize(verbose=False).failed == 0
