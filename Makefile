@@ -21,7 +21,7 @@ lint: $(STAMP)-lint  ## check style, types, layers, spelling and the repository 
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/lint-imports
+	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/codespell
 	$(VENV)/bin/sp-repo-review .
 
