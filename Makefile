@@ -1,0 +1,55 @@
+# Every target prepares .venv with what it needs and nothing more; a repeat does no work until pyproject.toml changes.
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint docs bench clean
+.NOTPARALLEL:  # one pip at a time in the one environment
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/'
+
+demo: $(STAMP)-demo  ## train a circulant network on real digits (under 3 minutes)
+	$(VENV)/bin/python -m structmat demo
+
+# One thread a worker: pytest-xdist already keeps every core busy.
+test: $(STAMP)-test  ## run the tests, the examples of the documentation among them
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto $(ARGS)
+
+lint: $(STAMP)-lint  ## check style, types, layers, spelling and the repository itself
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-logo
+	$(VENV)/bin/codespell
+	$(VENV)/bin/sp-repo-review .
+
+docs: $(STAMP)-docs  ## build the documentation into docs/_build/html
+	$(VENV)/bin/sphinx-build -W -n --keep-going -q docs docs/_build/html
+	@echo "Open docs/_build/html/index.html"
+
+bench: $(STAMP)-bench  ## time every operator
+	$(VENV)/bin/python -m benchmarks $(ARGS)
+
+clean:  ## remove the environment and everything built
+	rm -rf $(VENV) build dist docs/_build docs/_generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# What each target installs beside the package itself.
+$(STAMP)-demo: EXTRAS := [demo]
+$(STAMP)-test: EXTRAS := [demo]
+$(STAMP)-test: GROUP := --group test
+$(STAMP)-lint: GROUP := --group lint
+$(STAMP)-docs: GROUP := --group docs
+$(STAMP)-bench: GROUP := --group bench
+
+$(STAMP)-%: pyproject.toml | $(STAMP)
+	$(VENV)/bin/python -m pip install -qq --editable '.$(EXTRAS)' $(GROUP)
+	@touch $@
+
+$(STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "structmat needs Python 3.11 or later: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install -qq --upgrade 'pip>=25.1'  # 25.1: dependency groups
+	@touch $@

@@ -1,0 +1,118 @@
+"""The repository keeps its own promises: versions, import cost, layers and size."""
+
+import ast
+import doctest
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from scipy_doctest import DTChecker
+
+import structmat
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "structmat"
+FRAMEWORKS = {"torch", "jax", "cupy", "cupyx", "dask", "keras", "sklearn", "matplotlib", "rich", "mlxtend"}
+ARRAY_LIBRARIES = {"numpy", "scipy", "cupy", "cupyx", "array_api_compat", "torch", "jax", "dask"}
+
+OPERATORS = sorted(p for p in PACKAGE.glob("operators/*.py") if p.name != "__init__.py")
+MATHEMATICS = sorted([*PACKAGE.glob("core/*.py"), *OPERATORS])
+
+
+def short(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def python(code: str) -> str:
+    """What a fresh interpreter prints when it runs the code."""
+    return subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT).stdout
+
+
+def test_one_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert structmat.__version__ == importlib.metadata.version("structmat") == citation["version"]
+
+
+def test_python_versions_agree() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    oldest = project["project"]["requires-python"].removeprefix(">=")
+    assert project["tool"]["mypy"]["python_version"] == oldest
+    assert f"Programming Language :: Python :: {oldest}" in project["project"]["classifiers"]
+
+
+def test_all_is_exact() -> None:
+    names = structmat.__all__
+    assert names == sorted(set(names))
+    assert not [name for name in names if not hasattr(structmat, name)]
+
+
+def test_typed() -> None:
+    assert (PACKAGE / "py.typed").is_file()
+
+
+def test_import_loads_no_framework() -> None:
+    loaded = set(python("import sys, structmat; print(*sys.modules)").split())
+    assert not loaded & FRAMEWORKS
+
+
+def test_import_is_quick() -> None:
+    """At most 0.4 s more than importing scipy.fft; the least of several runs, as other load only ever adds time."""
+    clock = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+    structmat_s, scipy_s = (
+        min(float(python(clock.format(module))) for _ in range(5)) for module in ("structmat", "scipy.fft")
+    )
+    assert structmat_s - scipy_s < 0.4
+
+
+@pytest.mark.parametrize("path", MATHEMATICS, ids=short)
+def test_mathematics_imports_no_array_library(path: Path) -> None:
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            imported.add((node.module or "").partition(".")[0])
+    assert not imported & ARRAY_LIBRARIES
+
+
+def lines_of_code(source: str) -> int:
+    """Lines that hold a statement: no blanks, comments or docstrings."""
+    tree = ast.parse(source)
+    text = source.splitlines()
+    code = {i for i, line in enumerate(text, 1) if line.strip() and not line.lstrip().startswith("#")}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
+            code -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+    return len(code)
+
+
+@pytest.mark.parametrize("path", OPERATORS, ids=short)
+def test_operator_is_short(path: Path) -> None:
+    assert lines_of_code(path.read_text(encoding="utf-8")) < 100
+
+
+def test_lines_of_code_counts_statements() -> None:
+    source = ['"""Two', 'lines."""', "", "# a reason", "x = 'text'", "", "def f():", "    'Do.'", "    return x"]
+    assert lines_of_code("\n".join(source)) == 3
+
+
+def test_readme_examples_run() -> None:
+    """The `pycon` blocks give what they show, and the `python` blocks run; later blocks may use earlier names."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"^```(pycon|python)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
+    assert blocks
+    names: dict[str, object] = {}
+    runner = doctest.DocTestRunner(DTChecker(), verbose=False)
+    for language, block in blocks:
+        if language == "python":
+            exec(block, names)
+        else:
+            example = doctest.DocTestParser().get_doctest(block, names, "README.md", "README.md", None)
+            runner.run(example, clear_globs=False)
+            names |= example.globs
+    assert runner.summarize(verbose=False).failed == 0
