@@ -39,7 +39,9 @@ def as_namespace(xp: ModuleType | None) -> Namespace:
     if xp.__name__ in {"cupy", "torch"}:
         return compat.array_namespace(xp.empty(0))
     if not hasattr(xp, "asarray"):
-        raise TypeError(f"xp is the module {xp.__name__}, which makes no arrays; expected numpy, cupy, torch, jax.numpy.")
+        raise TypeError(
+            f"xp is the module {xp.__name__}, which makes no arrays; expected numpy, cupy, torch, jax.numpy."
+        )
     return xp
 
 
@@ -211,13 +213,11 @@ def to_host(x: Array) -> np.ndarray[Any, Any]:
     if compat.is_cupy_array(x):
         return np.asarray(x.get())
     if compat.is_array_api_strict_namespace(xp):
-        x = xp.to_device(x, xp.Device("CPU_DEVICE"))
+        x = compat.to_device(x, xp.Device("CPU_DEVICE"))
     return np.asarray(x)
 
 
-def from_host(
-    x: np.ndarray[Any, Any], xp: Namespace, *, device: Device = None, dtype: DType = None
-) -> Array:
+def from_host(x: np.ndarray[Any, Any], xp: Namespace, *, device: Device = None, dtype: DType = None) -> Array:
     """Copy a NumPy array to another namespace and device; the dtype keeps its name unless one is given."""
     target = dtype if dtype is not None else getattr(xp, dtype_name(x.dtype))
     return xp.asarray(x.copy(), dtype=target, device=device)

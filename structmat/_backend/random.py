@@ -14,9 +14,7 @@ def generator(rng: RNG) -> np.random.Generator:
     return np.random.default_rng(rng)
 
 
-def random_signs(
-    rng: np.random.Generator, n: int, *, xp: Namespace | None = None, device: Device = None
-) -> Array:
+def random_signs(rng: np.random.Generator, n: int, *, xp: Namespace | None = None, device: Device = None) -> Array:
     """Draw n independent fair signs, as int8."""
     signs = 1 - 2 * rng.integers(0, 2, size=n, dtype=np.int8)
     return from_host(signs, as_namespace(xp), device=device)

@@ -29,7 +29,9 @@ class HStack(Several):
         first = self.parts[0]
         for place, part in enumerate(self.parts[1:], 2):
             if part.m != first.m:
-                raise ValueError(f"HStack: part 1 is {first._label} but part {place} has {part.m} rows ({part._label}).")
+                raise ValueError(
+                    f"HStack: part 1 is {first._label} but part {place} has {part.m} rows ({part._label})."
+                )
         return first.m, sum(part.n for part in self.parts)
 
     def _cut(self, x: Array) -> list[Array]:

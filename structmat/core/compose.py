@@ -269,9 +269,7 @@ class Power(Single):
 
 def product(left: LinearOperator, right: LinearOperator) -> LinearOperator:
     """Multiply two operators: products are flattened and identities dropped, nothing else."""
-    parts = tuple(
-        part for side in (left, right) for part in (side.parts if isinstance(side, Product) else (side,))
-    )
+    parts = tuple(part for side in (left, right) for part in (side.parts if isinstance(side, Product) else (side,)))
     whole = Product(parts)
     kept = tuple(part for part in parts if not part._is_identity)
     return whole if len(kept) == len(parts) else Product(kept) if len(kept) > 1 else (kept or parts)[0]
@@ -279,9 +277,7 @@ def product(left: LinearOperator, right: LinearOperator) -> LinearOperator:
 
 def added(left: LinearOperator, right: LinearOperator) -> LinearOperator:
     """Add two operators; sums are flattened."""
-    return Sum(
-        tuple(part for side in (left, right) for part in (side.parts if isinstance(side, Sum) else (side,)))
-    )
+    return Sum(tuple(part for side in (left, right) for part in (side.parts if isinstance(side, Sum) else (side,))))
 
 
 def scaled(scalar: Any, of: LinearOperator) -> LinearOperator:

@@ -244,7 +244,9 @@ class Leaf(Bilinear):
                     f"{namespace_name(xp)}; expected one library."
                 )
             elif device(array) != where and None not in (device(array), where):
-                raise TypeError(f"{type(self).__name__}: {name} is on {device(array)}, {first} on {where}; expected one.")
+                raise TypeError(
+                    f"{type(self).__name__}: {name} is on {device(array)}, {first} on {where}; expected one."
+                )
             if self._specs[name].role == "parameter":
                 dtype = result_dtype(xp, dtype, array.dtype)
         return xp, where, dtype

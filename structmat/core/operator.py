@@ -380,7 +380,9 @@ class LinearOperator:
             `saved` is not what `forward` returned, or g is not as for `rmatvec`.
         """
         if not isinstance(saved, Saved):
-            raise TypeError(f"{self._head}.backward: saved is a {type(saved).__name__}; expected what forward returned.")
+            raise TypeError(
+                f"{self._head}.backward: saved is a {type(saved).__name__}; expected what forward returned."
+            )
         if saved.operator is not self:
             raise ValueError(
                 f"{self._head}.backward: saved comes from another operator ({saved.operator._label}); expected what "
@@ -449,7 +451,7 @@ class LinearOperator:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays of the operator, parameters or not; an array that stands twice counts once."""
-        from structmat._backend import nbytes  # noqa: PLC0415 (the property has the function's name)
+        from structmat._backend import nbytes
 
         return sum(nbytes(array) for array in {id(array): array for array in self._arrays}.values())
 
@@ -522,7 +524,9 @@ class LinearOperator:
         """
         names, given = self.param_names, tuple(grads)
         if len(given) != len(names):
-            raise ValueError(f"{self._head}.unflatten: got {len(given)} arrays; expected {len(names)} ({', '.join(names)}).")
+            raise ValueError(
+                f"{self._head}.unflatten: got {len(given)} arrays; expected {len(names)} ({', '.join(names)})."
+            )
         return dict(zip(names, given, strict=True))
 
     def freeze(self) -> Self:

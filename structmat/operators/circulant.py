@@ -3,10 +3,7 @@
 from typing import Any
 
 from structmat._backend import (
-    RNG,
     Array,
-    Device,
-    DType,
     Namespace,
     batch_sum,
     dft,

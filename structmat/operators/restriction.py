@@ -74,7 +74,9 @@ class Restriction(Leaf):
     def _check(self) -> None:
         if isinstance(self.index, slice):
             if self.index.step not in (None, 1) or self.m < 1:
-                raise ValueError(f"Restriction: index is {self.index}; expected a step of 1 and entries below n = {self.n}.")
+                raise ValueError(
+                    f"Restriction: index is {self.index}; expected a step of 1 and entries below n = {self.n}."
+                )
         elif not is_integer(self.xp, self.index.dtype):
             raise TypeError(f"Restriction: index has dtype {dtype_name(self.index.dtype)}; expected an integer dtype.")
         elif not is_traced(self.index):

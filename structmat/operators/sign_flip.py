@@ -70,9 +70,7 @@ class SignFlip(Leaf):
     signs: Array = constant("n")
 
     @classmethod
-    def random(
-        cls, n: int, *, rng: RNG = None, xp: ModuleType | None = None, device: Device = None
-    ) -> "SignFlip":
+    def random(cls, n: int, *, rng: RNG = None, xp: ModuleType | None = None, device: Device = None) -> "SignFlip":
         """Draw independent fair signs.
 
         Parameters

@@ -2,6 +2,7 @@
 
 import pickle
 from collections.abc import Callable, Iterable
+from types import ModuleType
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from structmat._backend import (
     RNG,
     Array,
+    Device,
     as_namespace,
     complex_dtype,
     compute_dtype,
@@ -34,9 +36,17 @@ Transform = Callable[[Callable[..., Any]], Callable[..., Any]]
 class Bench:
     """One operator under test: its references, and vectors for it."""
 
-    def __init__(self, A: LinearOperator, rng: RNG, batches: Iterable[tuple[int, ...]], transform: Transform) -> None:
+    def __init__(
+        self,
+        A: LinearOperator,
+        rng: RNG,
+        batches: Iterable[tuple[int, ...]],
+        transform: Transform,
+        xp: ModuleType | None,
+        where: Device,
+    ) -> None:
         self.A, self.rng, self.batches, self.run = A, generator(rng), tuple(batches), transform
-        self.xp = as_namespace(None) if A.xp is None else A.xp
+        self.xp, self.device = (as_namespace(xp), where) if A.xp is None else (A.xp, A.device)
         self.dtype = self.xp.float64 if A.dtype is None else A.dtype
         self.directions = [self.draw(value.shape, value.dtype) for value in A.params]
         self.matrix, self.derivative = dense_pair(A, self.directions)
@@ -49,7 +59,7 @@ class Bench:
         host = self.rng.standard_normal(shape)
         if is_complex(self.xp, dtype):
             host = host + 1j * self.rng.standard_normal(shape)
-        return from_host(host, self.xp, device=self.A.device, dtype=dtype)
+        return from_host(host, self.xp, device=self.device, dtype=dtype)
 
     def kinds(self) -> list[Any]:
         """Real and complex vectors of the operator's precision; a half-precision operator meets real ones."""
@@ -150,10 +160,16 @@ def check_adjoint(bench: Bench) -> None:
             backward = np.sum(to_host(A.rmatvec(g)).conj() * to_host(x), axis=-1)
             bound = RATIO * bench.eps * bench.norm * _lengths(x) * _lengths(g)
             if not np.all(np.abs(forward - backward) <= bound):
-                raise AssertionError(f"adjoint: dot test off by {np.max(np.abs(forward - backward) / bound) * RATIO:.3g} eps")
+                raise AssertionError(
+                    f"adjoint: dot test off by {np.max(np.abs(forward - backward) / bound) * RATIO:.3g} eps"
+                )
     if A.H.H is not A:
         raise AssertionError("A.H.H is not A")
-    for name, B, wanted in (("A.H", A.H, matrix.conj().T), ("A.T", A.T, matrix.T), ("conj(A)", A.conj(), matrix.conj())):
+    for name, B, wanted in (
+        ("A.H", A.H, matrix.conj().T),
+        ("A.T", A.T, matrix.T),
+        ("conj(A)", A.conj(), matrix.conj()),
+    ):
         if B.shape != wanted.shape:
             raise AssertionError(f"{name}: shape {B.shape}, expected {wanted.shape}")
         x, g = bench.draw((2, B.n), bench.dtype), bench.draw((2, B.m), bench.dtype)
@@ -242,7 +258,9 @@ def check_untouched(bench: Bench) -> None:
         if not np.array_equal(to_host(value), old):
             raise AssertionError("a product changed its argument or the operator")
     for value in (x, g):
-        if any(isinstance(y, np.ndarray) and np.shares_memory(y, value) for y in results if isinstance(value, np.ndarray)):
+        if any(
+            isinstance(y, np.ndarray) and np.shares_memory(y, value) for y in results if isinstance(value, np.ndarray)
+        ):
             raise AssertionError("a result shares memory with an argument")
 
 
@@ -257,7 +275,7 @@ def check_strided(bench: Bench) -> None:
 
 
 def _close_to_copy(bench: Bench, product: Callable[[Array], Array], view: Array, what: str) -> None:
-    copy = from_host(np.ascontiguousarray(to_host(view)), bench.xp, device=bench.A.device, dtype=view.dtype)
+    copy = from_host(np.ascontiguousarray(to_host(view)), bench.xp, device=bench.device, dtype=view.dtype)
     wanted = to_host(product(copy))
     bench.near(product(view), wanted, 2 * bench.norm * _lengths(view), f"{what} of a view")
 
@@ -290,7 +308,7 @@ def check_pickle(bench: Bench) -> None:
     A = bench.A
     x = bench.draw((2, A.n), bench.dtype)
     y = A.matvec(x)
-    again = pickle.loads(pickle.dumps(A))  # noqa: S301 (bytes of our own)
+    again = pickle.loads(pickle.dumps(A))
     if again._cache or repr(again) != repr(A):
         raise AssertionError("a pickled operator kept its cache or changed")
     _same(again.matvec(x), y, "pickle")
@@ -309,8 +327,8 @@ def check_printing(bench: Bench) -> None:
 def check_messages(bench: Bench) -> None:
     """Bad arguments raise the right error, which names the operator and the argument."""
     A, xp = bench.A, bench.xp
-    scalar = xp.asarray(1.0, dtype=bench.dtype, device=A.device)
-    integers = xp.zeros((A.n,), dtype=xp.int32, device=A.device)
+    scalar = xp.asarray(1.0, dtype=bench.dtype, device=bench.device)
+    integers = xp.zeros((A.n,), dtype=xp.int32, device=bench.device)
     calls: list[tuple[type[Exception], str, Callable[[], Any]]] = [
         (ValueError, "x has shape", lambda: A.matvec(bench.draw((2, A.n + 1), bench.dtype))),
         (ValueError, "g has shape", lambda: A.rmatvec(bench.draw((2, A.m + 1), bench.dtype))),
@@ -363,6 +381,8 @@ def check_operator(
     rng: RNG = 0,
     batches: Iterable[tuple[int, ...]] = BATCHES,
     transform: Transform | None = None,
+    xp: ModuleType | None = None,
+    device: Device = None,
 ) -> None:
     """Check that an operator keeps the contract: products, adjoint, parameter gradients, dtypes, errors and all else.
 
@@ -381,6 +401,11 @@ def check_operator(
     transform : callable, optional
         Wraps each product and gradient before it is called, for example `jax.jit`.
 
+    xp : module, optional
+        Array library of the vectors for an operator without arrays of its own, NumPy unless given.
+    device : device, optional
+        Device of that library.
+
     Raises
     ------
     AssertionError
@@ -398,7 +423,7 @@ def check_operator(
     unknown = sorted(set(names) - set(CHECKS))
     if unknown:
         raise ValueError(f"check_operator: unknown checks {', '.join(unknown)}; known are {', '.join(CHECKS)}.")
-    bench = Bench(A, rng, batches, transform or (lambda function: function))
+    bench = Bench(A, rng, batches, transform or (lambda function: function), xp, device)
     for name in names:
         try:
             CHECKS[name](bench)
