@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 import array_api_compat as compat
 import array_api_compat.numpy as numpy_namespace
 import numpy as np
-from numpy.linalg import LinAlgError as LinAlgError
 
 Array: TypeAlias = Any  #: an array of any supported library; there is no published protocol for it yet
 Namespace: TypeAlias = Any  #: an array-API namespace, as `array_api_compat.array_namespace` answers
@@ -29,7 +28,7 @@ def namespace(x: Array) -> Namespace:
 
 
 def as_namespace(xp: ModuleType | None) -> Namespace:
-    """Return the array-API namespace of a module that a user named: numpy, cupy, torch, jax.numpy, ...; None is NumPy."""
+    """Return the array-API namespace of a module that a user named: numpy, cupy, torch, jax.numpy; None is NumPy."""
     if xp is None:
         return numpy_namespace
     if not isinstance(xp, ModuleType):

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import operator
 from collections.abc import Callable
-from numbers import Number
+from numbers import Complex, Real
 from typing import Any
 
 from structmat._backend import (
@@ -280,17 +280,13 @@ def added(left: LinearOperator, right: LinearOperator) -> LinearOperator:
     return Sum(tuple(part for side in (left, right) for part in (side.parts if isinstance(side, Sum) else (side,))))
 
 
-def scaled(scalar: Any, of: LinearOperator) -> LinearOperator:
+def scaled(scalar: Complex, of: LinearOperator) -> LinearOperator:
     """Scale an operator by a Python or NumPy number; scalars of scalars multiply."""
     if isinstance(of, Scaled):
         scalar, of = scalar * of.scalar, of.of
-    # NumPy scalars have a dtype, which would widen the products
-    number = complex(scalar) if isinstance(scalar, complex) or _is_complex_number(scalar) else float(scalar)
+    # a plain number: that of NumPy has a dtype, which would widen the products
+    number = float(scalar) if isinstance(scalar, Real) else complex(scalar)
     return of if number == 1 else Scaled(of, number)
-
-
-def _is_complex_number(scalar: Number) -> bool:
-    return bool(complex(scalar).imag) or "complex" in type(scalar).__name__  # type: ignore[arg-type]
 
 
 def power(of: LinearOperator, exponent: int) -> LinearOperator:

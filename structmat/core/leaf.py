@@ -29,36 +29,36 @@ from structmat._backend import (
     result_dtype,
     split,
 )
-from structmat.core.fields import ArraySpec
+from structmat.core.fields import ArraySpec, checked_size
 from structmat.core.operator import LinearOperator
 
 
 class Bilinear(LinearOperator):
     """An operator given by ⟨g, A(θ) x⟩ through prepared vectors: a leaf, or the adjoint or conjugate of one.
 
-    Kernels see vectors of the leaf's own precision and kind. A real leaf given complex vectors treats (Re, Im) as a batch
-    of two real vectors; a complex leaf casts real ones; unless it declares that it mixes them itself (`_mixes`).
+    Kernels see vectors of the leaf's own precision and kind. A real leaf given complex vectors treats (Re, Im) as a
+    batch of two real vectors; a complex leaf casts real ones; unless it declares that it mixes them (`_mixes`).
     """
 
     _mixes: ClassVar[bool] = False
 
-    def _right(self, xp: Namespace, x: Array) -> Any:
+    def _right(self, xp: Namespace, x: Array, /) -> Any:
         """Prepare an input vector (..., n)."""
         return x
 
-    def _left(self, xp: Namespace, g: Array) -> Any:
+    def _left(self, xp: Namespace, g: Array, /) -> Any:
         """Prepare an output-side vector (..., m)."""
         return g
 
-    def _matvec(self, xp: Namespace, X: Any) -> Array:
+    def _matvec(self, xp: Namespace, X: Any, /) -> Array:
         """A x from a prepared x."""
         raise NotImplementedError
 
-    def _rmatvec(self, xp: Namespace, G: Any) -> Array:
+    def _rmatvec(self, xp: Namespace, G: Any, /) -> Array:
         """A^H g from a prepared g."""
         raise NotImplementedError
 
-    def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
+    def _grad(self, xp: Namespace, X: Any, G: Any, /) -> tuple[Array, ...]:
         """The gradient of Re⟨g, A(θ) x⟩ with respect to each parameter, summed over the batch."""
         return ()
 
@@ -208,10 +208,7 @@ class Leaf(Bilinear):
         sizes: dict[str, tuple[int, str]] = {}
         for field in dataclasses.fields(self):
             if "size" in field.metadata:
-                value = getattr(self, field.name)
-                if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                    raise ValueError(f"{title}: {field.name} is {value!r}; expected a positive int.")
-                sizes[field.name] = (value, field.name)
+                sizes[field.name] = (checked_size(title, field.name, getattr(self, field.name)), field.name)
         for name, array in self._array_fields.items():
             for symbol, width in zip(self._specs[name].dims, array.shape, strict=True):
                 known, by = sizes.setdefault(symbol, (width, name))

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Sequence
-from numbers import Number
+from numbers import Complex
 from types import ModuleType
 from typing import Any, NamedTuple, Self
 
@@ -592,19 +592,19 @@ class LinearOperator:
             return compose.product(self, other)
         if is_array(other):
             return self.matvec(other) if other.ndim < 2 else self.matmat(other)
-        if isinstance(other, Number):
+        if isinstance(other, Complex):
             raise TypeError(f"{self._head} @ {other!r}: @ takes operators and arrays; scale with {other!r} * A.")
         return NotImplemented
 
     def __rmatmul__(self, other: Any) -> Any:
         if is_array(other):
             return self.T.matvec(other)
-        if isinstance(other, Number):
+        if isinstance(other, Complex):
             raise TypeError(f"{other!r} @ {self._head}: @ takes operators and arrays; scale with {other!r} * A.")
         return NotImplemented
 
     def __mul__(self, other: Any) -> "LinearOperator":
-        if isinstance(other, Number):
+        if isinstance(other, Complex):
             return compose.scaled(other, self)
         if isinstance(other, LinearOperator) or is_array(other):
             raise TypeError(f"{self._head} * {_named(other)}: * takes scalars; use @ for products.")
@@ -613,11 +613,11 @@ class LinearOperator:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> "LinearOperator":
-        if not isinstance(other, Number):
+        if not isinstance(other, Complex):
             return NotImplemented
         if other == 0:
             raise ZeroDivisionError(f"{self._head} / {other!r}: division by zero.")
-        return compose.scaled(1 / other, self)  # type: ignore[operator]
+        return compose.scaled(1 / other, self)
 
     def __neg__(self) -> "LinearOperator":
         return compose.scaled(-1, self)
@@ -625,7 +625,7 @@ class LinearOperator:
     def __add__(self, other: Any) -> "LinearOperator":
         if isinstance(other, LinearOperator):
             return compose.added(self, other)
-        if isinstance(other, Number) or is_array(other):
+        if isinstance(other, Complex) or is_array(other):
             raise TypeError(f"{self._head} + {_named(other)}: operators add to operators, such as sm.identity(n).")
         return NotImplemented
 
@@ -672,7 +672,7 @@ class LinearOperator:
 
 
 def _named(x: Any) -> str:
-    return x._head if isinstance(x, LinearOperator) else repr(x) if isinstance(x, Number) else f"a {type(x).__name__}"
+    return x._head if isinstance(x, LinearOperator) else repr(x) if isinstance(x, Complex) else f"a {type(x).__name__}"
 
 
 from structmat.core import compose  # noqa: E402  (the algebra makes composites, and composites are operators)

@@ -14,6 +14,7 @@ from structmat._backend import (
     random_signs,
 )
 from structmat.core import Leaf, constant, operator
+from structmat.core.fields import checked_size
 from structmat.core.operator import LinearOperator
 
 
@@ -100,9 +101,7 @@ class SignFlip(Leaf):
         >>> sm.SignFlip.random(4, rng=0).signs
         array([-1, -1, -1,  1], dtype=int8)
         """
-        if not isinstance(n, int) or n < 1:
-            raise ValueError(f"SignFlip.random: n is {n!r}; expected a positive int.")
-        return cls(random_signs(generator(rng), n, xp=xp, device=device))
+        return cls(random_signs(generator(rng), checked_size("SignFlip.random", "n", n), xp=xp, device=device))
 
     def _check(self) -> None:
         xp, given = self.xp, self.signs

@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import Literal
 
 from structmat._backend import RNG, Device, DType, generator, random_normal
+from structmat.core.fields import checked_size
 from structmat.core.operator import LinearOperator
 from structmat.operators import BlockCirculant, Circulant, Restriction, SignFlip
 
@@ -85,8 +86,7 @@ def circulant_projection(
     """
     k = d if k is None else k
     for name, value in (("d", d), ("k", k)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"circulant_projection: {name} is {value!r}; expected a positive int.")
+        checked_size("circulant_projection", name, value)
     kind = kind or ("truncate" if k <= d else "stack")
     if kind not in ("truncate", "stack", "pad"):
         raise ValueError(f"circulant_projection: kind is {kind!r}; expected 'truncate', 'stack' or 'pad'.")
