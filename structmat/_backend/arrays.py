@@ -174,8 +174,8 @@ def nbytes(x: Array) -> int:
 def may_keep(value: Array, sources: tuple[Array, ...]) -> bool:
     """Tell whether a value derived from the sources may outlive this call.
 
-    It may not if it is a tracer of JAX, or a PyTorch tensor that carries a graph, would have to carry one, or lives only
-    inside a transformation: kept on an operator it would leak out of its trace or cut a graph.
+    It may not if it is a tracer of JAX, or a PyTorch tensor that carries a graph, would have to carry one, or lives
+    only inside a transformation: kept on an operator it would leak out of its trace or cut a graph.
     """
     if type(value) is np.ndarray:
         return True
@@ -193,7 +193,7 @@ def may_keep(value: Array, sources: tuple[Array, ...]) -> bool:
 
 
 def is_traced(x: Array) -> bool:
-    """Tell whether an array has no values to look at yet (a tracer), so that only its shape and dtype can be checked."""
+    """Tell whether an array has no values to look at yet (a tracer), only shape and dtype."""
     if type(x) is np.ndarray:
         return False
     if compat.is_jax_array(x):

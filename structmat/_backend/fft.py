@@ -19,7 +19,7 @@ def provider(xp: Namespace) -> ModuleType:
     overwrite a temporary; all others have their own.
     """
     if compat.is_numpy_namespace(xp):
-        return scipy.fft
+        return cast("ModuleType", scipy.fft)
     if compat.is_cupy_namespace(xp):
         return importlib.import_module("cupyx.scipy.fft")
     return cast("ModuleType", xp.fft)

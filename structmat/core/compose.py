@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import operator
 from collections.abc import Callable
-from numbers import Complex, Real
+from numbers import Real
 from typing import Any
 
 from structmat._backend import (
@@ -95,7 +95,8 @@ class Product(Several):
         for place, (left, right) in enumerate(zip(self.parts, self.parts[1:], strict=False), 1):
             if left.n != right.m:
                 raise ValueError(
-                    f"Product: factor {place} is {left._label} but factor {place + 1} has {right.m} rows ({right._label})."
+                    f"Product: factor {place} is {left._label} but factor {place + 1} has {right.m} rows "
+                    f"({right._label})."
                 )
         return self.parts[0].m, self.parts[-1].n
 
@@ -280,7 +281,7 @@ def added(left: LinearOperator, right: LinearOperator) -> LinearOperator:
     return Sum(tuple(part for side in (left, right) for part in (side.parts if isinstance(side, Sum) else (side,))))
 
 
-def scaled(scalar: Complex, of: LinearOperator) -> LinearOperator:
+def scaled(scalar: Any, of: LinearOperator) -> LinearOperator:
     """Scale an operator by a Python or NumPy number; scalars of scalars multiply."""
     if isinstance(of, Scaled):
         scalar, of = scalar * of.scalar, of.of

@@ -113,8 +113,9 @@ class Leaf(Bilinear):
 
     A subclass declares `dims`, the row and column sizes in symbols that its array fields bind (a symbol or a product of
     symbols, "p*b"), and its fields with `param`, `constant` and `size`. It writes `_matvec` and `_rmatvec`, `_grad`
-    if it has parameters, and `_entry`, the definition of A[i, j], which the tests hold all else against. Transforms that
-    these share go into `_right` and `_left`. Kernels take a namespace `xp` and assume checked arguments of one precision.
+    if it has parameters, and `_entry`, the definition of A[i, j], which the tests hold all else against. Transforms
+    that these share go into `_right` and `_left`. Kernels take a namespace `xp` and assume checked arguments of one
+    precision.
 
     Examples
     --------
@@ -195,12 +196,13 @@ class Leaf(Bilinear):
         xp = namespace(value)
         if spec.role == "parameter" and kind(xp, value.dtype) is None:
             raise TypeError(
-                f"{title}: {name} has dtype {dtype_name(value.dtype)}; expected a real or complex floating dtype: convert "
-                f"it first, for example with xp.astype({name}, xp.float64)."
+                f"{title}: {name} has dtype {dtype_name(value.dtype)}; expected a real or complex floating dtype: "
+                f"convert it first, for example with xp.astype({name}, xp.float64)."
             )
         if value.ndim != len(spec.dims):
+            wanted = ", ".join(spec.dims)
             raise ValueError(
-                f"{title}: {name} has shape {tuple(value.shape)}; expected {len(spec.dims)} axes ({', '.join(spec.dims)})."
+                f"{title}: {name} has shape {tuple(value.shape)}; expected {len(spec.dims)} axes ({wanted})."
             )
 
     def _setup(self) -> None:
@@ -275,7 +277,7 @@ class Leaf(Bilinear):
                 target = as_dtype(side, dtype)
                 if is_complex(here, array.dtype) and not is_complex(side, target):
                     raise TypeError(
-                        f"{self._head}.to: {name} is complex and dtype is {dtype_name(target)}; expected a complex dtype."
+                        f"{self._head}.to: {name} is complex and dtype is {dtype_name(target)}; expected a complex one."
                     )
                 moved = astype(side, moved, target)
             changes[name] = move(moved, xp=xp, device=device)
@@ -301,17 +303,14 @@ class Leaf(Bilinear):
             self._cache[wide] = leaf
         return leaf
 
-    def _reciprocal(self, eigenvalues: Array) -> Array:
-        """1 / eigenvalues, none of which may be zero to rounding beside the largest."""
-        xp = self.xp
-        sizes = xp.abs(eigenvalues)
-        smallest, largest = float(xp.min(sizes)), float(xp.max(sizes))
-        if not smallest > self.n * float(xp.finfo(sizes.dtype).eps) * largest:
+    def _refuse_singular(self, values: Array) -> None:
+        """Raise unless the singular values are all nonzero to rounding, beside the largest."""
+        smallest, largest = float(self.xp.min(values)), float(self.xp.max(values))
+        if not smallest > self.n * float(self.xp.finfo(values.dtype).eps) * largest:
             raise LinAlgError(
-                f"{self._head} ** -1: the operator is singular to working precision: its eigenvalues have moduli from "
+                f"{self._head} ** -1: the operator is singular to working precision: its singular values run from "
                 f"{smallest:.3g} to {largest:.3g}."
             )
-        return 1 / eigenvalues
 
     @property
     def _param_fields(self) -> list[str]:

@@ -163,14 +163,14 @@ class LinearOperator:
         """Check one argument, whose given axis must have the size of a side; bring half precision to single."""
         if not is_array(x):
             raise TypeError(
-                f"{self._head}.{call}: {name} is a {type(x).__name__}; expected an array of NumPy, CuPy, PyTorch, JAX or "
-                f"another array-API library."
+                f"{self._head}.{call}: {name} is a {type(x).__name__}; expected an array of NumPy, CuPy, PyTorch, "
+                f"JAX or another array-API library."
             )
         xp = namespace(x)
         if kind(xp, x.dtype) is None:
             raise TypeError(
-                f"{self._head}.{call}: {name} has dtype {dtype_name(x.dtype)}; expected a real or complex floating dtype: "
-                f"convert it first, for example with xp.astype({name}, xp.float64)."
+                f"{self._head}.{call}: {name} has dtype {dtype_name(x.dtype)}; expected a real or complex floating "
+                f"dtype: convert it first, for example with xp.astype({name}, xp.float64)."
             )
         if self.xp is not None:
             if xp is not self.xp:
@@ -477,9 +477,8 @@ class LinearOperator:
         """
         named, given = self._named_params, tuple(params)
         if len(given) != len(named):
-            raise ValueError(
-                f"{self._head}.with_params: got {len(given)} arrays; expected {len(named)} ({', '.join(self.param_names)})."
-            )
+            names = ", ".join(self.param_names)
+            raise ValueError(f"{self._head}.with_params: got {len(given)} arrays; expected {len(named)} ({names}).")
         for (name, old), new in zip(named, given, strict=True):
             self._admit_param(name, old, new)
         supply = iter(given)
@@ -530,7 +529,7 @@ class LinearOperator:
         return dict(zip(names, given, strict=True))
 
     def freeze(self) -> Self:
-        """Return the same operator with no parameters: its arrays are constants, and `backward` spends nothing on them."""
+        """Return the same operator without parameters: its arrays are constants that `backward` spends nothing on."""
         return self._map(lambda leaf: leaf._frozen_copy())  # type: ignore[return-value]
 
     def _frozen_copy(self) -> "LinearOperator":

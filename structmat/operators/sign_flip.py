@@ -28,8 +28,8 @@ class SignFlip(Leaf):
 
     .. math:: A_{ij} = s_i \delta_{ij}, \qquad s_i \in \{-1, +1\}.
 
-    It is its own inverse and transpose. Random sign flips before a fixed transform are what makes fast random projections
-    preserve distances.
+    It is its own inverse and transpose. Random sign flips before a fixed transform are what makes fast random
+    projections preserve distances.
 
     Parameters
     ----------
@@ -53,8 +53,8 @@ class SignFlip(Leaf):
     ----------
     .. [1] N. Ailon and B. Chazelle, "The fast Johnson-Lindenstrauss transform and approximate nearest neighbors",
        *SIAM Journal on Computing* 39(1), 2009.
-    .. [2] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter redundancy
-       in deep networks with circulant projections", *ICCV* 2015.
+    .. [2] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter
+       redundancy in deep networks with circulant projections", *ICCV* 2015.
 
     Examples
     --------

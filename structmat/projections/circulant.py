@@ -66,8 +66,8 @@ def circulant_projection(
 
     References
     ----------
-    .. [1] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter redundancy
-       in deep networks with circulant projections", *ICCV* 2015.
+    .. [1] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter
+       redundancy in deep networks with circulant projections", *ICCV* 2015.
     .. [2] C. B. Freksen and K. G. Larsen, "On using Toeplitz and circulant matrices for Johnson-Lindenstrauss
        transforms", *Algorithmica* 82, 2020.
 
@@ -99,5 +99,7 @@ def circulant_projection(
     shape = {"truncate": (d,), "stack": (math.ceil(k / d), 1, d), "pad": (k,)}[kind]
     weights = random_normal(rng, shape, k**-0.5, dtype=dtype, xp=xp, device=device)
     R = BlockCirculant(weights) if kind == "stack" else Circulant(weights)
-    whole = R @ flips if kind != "pad" or k == d else R @ Restriction(k, slice(0, d)).H @ flips
-    return whole if whole.m == k else Restriction(whole.m, slice(0, k)) @ whole
+    whole: LinearOperator = R @ Restriction(k, slice(0, d)).H @ flips if R.n > d else R @ flips
+    if whole.m > k:
+        whole = Restriction(whole.m, slice(0, k)) @ whole
+    return whole

@@ -102,7 +102,8 @@ def _ratio(error: np.ndarray[Any, Any], bound: np.ndarray[Any, Any]) -> float:
 
 def _lengths(x: Array) -> np.ndarray[Any, Any]:
     host = to_host(x)
-    return np.sqrt(np.sum(np.abs(host.astype(np.complex128)) ** 2, axis=-1))
+    lengths: np.ndarray[Any, Any] = np.sqrt(np.sum(np.abs(host.astype(np.complex128)) ** 2, axis=-1))
+    return lengths
 
 
 def _same(got: Array, wanted: Array, what: str) -> None:
