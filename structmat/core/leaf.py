@@ -142,7 +142,8 @@ class Leaf(Bilinear):
     array([[0., 0., 1.],
            [0., 2., 0.],
            [3., 0., 0.]])
-    >>> sm.testing.check_operator(Antidiagonal(np.asarray([1.0, 2.0, 3.0])))
+    >>> A = Antidiagonal(np.asarray([1.0, 2.0, 3.0]))
+    >>> sm.testing.check_operator(A, checks=["products", "adjoint", "gradients"])
     """
 
     dims: ClassVar[tuple[str, str]]

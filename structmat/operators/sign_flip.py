@@ -99,7 +99,7 @@ class SignFlip(Leaf):
         --------
         >>> import structmat as sm
         >>> sm.SignFlip.random(4, rng=0).signs
-        array([-1, -1, -1,  1], dtype=int8)
+        array([ 1, -1, -1, -1], dtype=int8)
         """
         return cls(random_signs(generator(rng), checked_size("SignFlip.random", "n", n), xp=xp, device=device))
 
