@@ -376,8 +376,9 @@ class Adjoint(Wrapper):
     def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
         return self.of._map(change).H
 
-    def _adjoint(self) -> LinearOperator:
-        return self.of
+    def _setup(self) -> None:
+        super()._setup()
+        self.__dict__["_origin"] = self.of
 
     def _conj(self) -> LinearOperator:
         return Conjugate(self)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from numbers import Complex
 from types import ModuleType
@@ -74,7 +75,8 @@ class LinearOperator:
     device: Device
     _is_complex: bool
     _cache: dict[object, Any]
-    _origin: "LinearOperator | None"
+    _origin: "LinearOperator | None"  # the operator that this one is the adjoint of
+    _mirror: "weakref.ref[LinearOperator] | None"  # its adjoint, while someone holds it
 
     # ------------------------------------------------------------------ what a kind of operator supplies
 
@@ -126,7 +128,7 @@ class LinearOperator:
 
     def _settle(self, shape: tuple[int, int], dtype: DType, xp: Namespace, where: Device, is_complex: bool) -> None:
         facts = {"m": shape[0], "n": shape[1], "shape": shape, "dtype": dtype, "xp": xp, "device": where}
-        self.__dict__.update(facts, _is_complex=is_complex, _cache={}, _origin=None)
+        self.__dict__.update(facts, _is_complex=is_complex, _cache={}, _origin=None, _mirror=None)
 
     @property
     def _fields(self) -> dict[str, Any]:
@@ -572,9 +574,12 @@ class LinearOperator:
         """Conjugate transpose; `A.H.H is A`."""
         if self._origin is not None:
             return self._origin
-        adjoint = self._adjoint()
-        if adjoint is not self and adjoint._origin is None:
-            adjoint.__dict__["_origin"] = self
+        adjoint = None if self._mirror is None else self._mirror()
+        if adjoint is None:
+            adjoint = self._adjoint()
+            if adjoint is not self:
+                adjoint.__dict__["_origin"] = self
+                self.__dict__["_mirror"] = weakref.ref(adjoint)  # weak: a cycle would keep device memory
         return adjoint
 
     @property

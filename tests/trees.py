@@ -1,0 +1,94 @@
+"""Random expression trees of operators."""
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+import structmat as sm
+
+DTYPES = ("float32", "float64", "complex64", "complex128")
+scalars = st.sampled_from([-1, 2, 0.5, 1j, 1 - 2j])
+
+
+def leaf(m: int, n: int, kind: str, dtype: str, rng: np.random.Generator) -> sm.LinearOperator:
+    """An operator without parts, of shape m × n."""
+
+    def draw(*shape: int) -> np.ndarray:
+        host = rng.standard_normal(shape)
+        return (host + 1j * rng.standard_normal(shape) if "complex" in dtype else host).astype(dtype)
+
+    if m == n:
+        square: dict[str, Any] = {
+            "circulant": lambda: sm.Circulant(draw(n)),
+            "diagonal": lambda: sm.Diagonal(draw(n)),
+            "signs": lambda: sm.SignFlip.random(n, rng=rng),
+            "identity": lambda: sm.identity(n),
+            "dense": lambda: sm.Dense(draw(n, n)),
+            "blocks": lambda: sm.BlockCirculant(draw(1, 1, n)),
+        }
+        return square[kind]()
+    if kind in ("signs", "identity") and m != n:
+        small, large = min(m, n), max(m, n)
+        keep = sm.Restriction(large, rng.permutation(large)[:small] if kind == "signs" else slice(0, small))
+        return keep if m < n else keep.H
+    if kind in ("circulant", "blocks"):
+        b = int(np.gcd(m, n))
+        return sm.BlockCirculant(draw(m // b, n // b, b))
+    return sm.Dense(draw(m, n))
+
+
+KINDS = ("circulant", "diagonal", "signs", "identity", "dense", "blocks")
+
+
+@st.composite
+def trees(draw: st.DrawFn, dtypes: tuple[str, ...] = DTYPES, depth: int = 3) -> sm.LinearOperator:
+    """A tree of up to `depth` levels whose leaves mix real and complex, single and double precision."""
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    sizes = st.integers(1, 6)
+
+    def build(m: int, n: int, level: int) -> sm.LinearOperator:
+        forms = ["leaf"] if level == 0 else ["leaf", "product", "sum", "scaled", "H", "T", "conj", "freeze"]
+        if level and m == n:
+            forms.append("power")
+        if level and m > 1:
+            forms.append("vstack")
+        if level and n > 1:
+            forms.append("hstack")
+        if level and m > 1 and n > 1:
+            forms.append("block_diag")
+        if level and np.gcd(m, n) > 1:
+            forms.append("repeat")
+        form = draw(st.sampled_from(forms))
+        if form == "leaf":
+            return leaf(m, n, draw(st.sampled_from(KINDS)), draw(st.sampled_from(dtypes)), rng)
+        if form == "product":
+            inner = draw(sizes)
+            return build(m, inner, level - 1) @ build(inner, n, level - 1)
+        if form == "sum":
+            return build(m, n, level - 1) + build(m, n, level - 1)
+        if form == "scaled":
+            return draw(scalars) * build(m, n, level - 1)
+        if form == "H":
+            return build(n, m, level - 1).H
+        if form == "T":
+            return build(n, m, level - 1).T
+        if form == "conj":
+            return build(m, n, level - 1).conj()
+        if form == "freeze":
+            return build(m, n, level - 1).freeze()
+        if form == "power":
+            return build(n, n, level - 1) ** draw(st.integers(0, 3))
+        if form == "vstack":
+            cut = draw(st.integers(1, m - 1))
+            return sm.vstack([build(cut, n, level - 1), build(m - cut, n, level - 1)])
+        if form == "hstack":
+            cut = draw(st.integers(1, n - 1))
+            return sm.hstack([build(m, cut, level - 1), build(m, n - cut, level - 1)])
+        if form == "block_diag":
+            row, column = draw(st.integers(1, m - 1)), draw(st.integers(1, n - 1))
+            return sm.block_diag([build(row, column, level - 1), build(m - row, n - column, level - 1)])
+        times = int(np.gcd(m, n))
+        return sm.repeat(build(m // times, n // times, level - 1), times)
+
+    return build(draw(sizes), draw(sizes), depth)
