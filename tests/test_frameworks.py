@@ -1,0 +1,162 @@
+"""Inside PyTorch and JAX: gradients agree with autograd, nothing leaks out of a trace, transformations work."""
+
+from typing import Any
+
+import array_api_strict
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+import structmat as sm
+from structmat._backend import to_host
+
+
+def tree(dtype: str = "float64") -> sm.LinearOperator:
+    rng = np.random.default_rng(0)
+    c, d = rng.standard_normal(6), rng.standard_normal(6)
+    if "complex" in dtype:
+        c, d = c + 1j * rng.standard_normal(6), d + 1j * rng.standard_normal(6)
+    whole = sm.Circulant(c.astype(dtype)) @ sm.SignFlip.random(6, rng=rng) @ sm.Diagonal(d.astype(dtype))
+    return sm.Restriction(6, np.asarray([4, 0, 2])) @ whole
+
+
+def vectors(n: int, dtype: str, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    host = rng.standard_normal((3, n))
+    return (host + 1j * rng.standard_normal((3, n)) if "complex" in dtype else host).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_gradients_are_those_of_torch(dtype: str) -> None:
+    """The convention dL = Re⟨g, dy⟩ is PyTorch's: its autograd, run through our products, agrees with `vjp`."""
+    A = tree(dtype).to(xp=torch)
+    params = [value.clone().requires_grad_() for value in A.params]
+    x = torch.asarray(vectors(6, dtype, 1)).requires_grad_()
+    g = torch.asarray(vectors(3, dtype, 2))
+    A.with_params(params).matvec(x).backward(g)
+    dx, grads = A.vjp(x.detach(), g)
+    torch.testing.assert_close(dx, x.grad)
+    for ours, theirs in zip(grads, params, strict=True):
+        torch.testing.assert_close(ours, theirs.grad)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_gradients_are_the_conjugates_of_those_of_jax(dtype: str) -> None:
+    A = tree(dtype).to(xp=jnp)
+    x, g = jnp.asarray(vectors(6, dtype, 1)), jnp.asarray(vectors(3, dtype, 2))
+    _, pullback = jax.vjp(lambda params, x: A.with_params(params).matvec(x), A.params, x)
+    theirs, their_dx = pullback(jnp.conj(g))
+    dx, grads = A.vjp(x, g)
+    np.testing.assert_allclose(dx, jnp.conj(their_dx), rtol=1e-12, atol=1e-12)
+    for ours, other in zip(grads, theirs, strict=True):
+        np.testing.assert_allclose(ours, jnp.conj(other), rtol=1e-12, atol=1e-12)
+
+
+def test_parameters_can_be_traced() -> None:
+    A = tree("float32").to(xp=jnp)
+    x, g = jnp.asarray(vectors(6, "float32", 1)), jnp.asarray(vectors(3, "float32", 2))
+    wanted = A.vjp(x, g)
+    with jax.check_tracer_leaks():
+        got = jax.jit(lambda params, x, g: A.with_params(params).vjp(x, g))(A.params, x, g)
+    for ours, other in zip(jax.tree.leaves(got), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(ours, other, rtol=1e-5, atol=1e-5)
+
+
+def cached(A: Any) -> list[Any]:
+    """Every derived value that a tree keeps."""
+    inner = [value for value in A._cache.values() if isinstance(value, sm.LinearOperator)]
+    arrays = [value for value in A._cache.values() if not isinstance(value, sm.LinearOperator)]
+    return arrays + [value for child in (*A._children, *inner) for value in cached(child)]
+
+
+def test_no_tracer_is_kept() -> None:
+    """A constant operator inside a trace makes derived values that are tracers; they must not outlive it."""
+    A = tree("float32").to(xp=jnp)
+    double = tree("float32").to(xp=jnp)
+    x = jnp.asarray(vectors(6, "float32", 1))
+    jax.jit(A.matvec)(x)
+    jax.jit(double.matvec)(x.astype(jnp.float64))  # also what is kept for other precisions
+    assert not [value for value in cached(A) + cached(double) if isinstance(value, jax.core.Tracer)]
+    A.matvec(x)
+    assert cached(A)
+    np.testing.assert_allclose(jax.jit(A.matvec)(x), A.matvec(x), rtol=1e-5, atol=1e-5)
+
+
+def test_no_graph_is_kept() -> None:
+    A = tree().to(xp=torch)
+    learned = A.with_params([value.clone().requires_grad_() for value in A.params])
+    x = torch.asarray(vectors(6, "float64", 1))
+    learned.matvec(x)
+    with torch.no_grad():
+        learned.matvec(x)  # derived here without a graph, which a later call needs
+    assert not [value for value in cached(learned) if value.dtype.is_complex]
+    for _ in range(2):  # a graph that was kept would be freed by the first pass
+        learned.matvec(x).sum().backward()
+    with torch.inference_mode():
+        A.matvec(x)
+    A.matvec(x.requires_grad_()).sum().backward()
+    assert x.grad is not None
+
+
+def test_torch_function_transforms() -> None:
+    A = tree().to(xp=torch)
+    x = torch.asarray(vectors(6, "float64", 1))
+    torch.testing.assert_close(torch.func.vmap(A.matvec)(x), A.matvec(x))
+    jacobian = torch.func.jacrev(A.matvec)(x[0])
+    torch.testing.assert_close(jacobian, A.to_dense())
+    by_column = torch.func.jacrev(lambda c: A.with_params([c, A.params[1]]).matvec(x[0]))(A.params[0])
+    torch.testing.assert_close(torch.func.jacfwd(A.matvec)(x[0]), jacobian)
+    assert by_column.shape == (3, 6)
+    torch.testing.assert_close(A.matvec(x[0]), by_column @ A.params[0])
+
+
+def test_gradcheck() -> None:
+    A = tree("complex128").to(xp=torch)
+    x = torch.asarray(vectors(6, "complex128", 1)).requires_grad_()
+    params = [value.clone().requires_grad_() for value in A.params]
+    assert torch.autograd.gradcheck(lambda x, *params: A.with_params(params).matvec(x), (x, *params))
+
+
+def test_vmap_over_operators_in_jax() -> None:
+    A = tree().to(xp=jnp)
+    batch = tuple(jnp.stack([value, 2 * value]) for value in A.params)
+    x = jnp.asarray(vectors(6, "float64", 1))
+    y = jax.vmap(lambda params: A.with_params(params).matvec(x))(batch)
+    np.testing.assert_allclose(y[1], 4 * y[0], rtol=1e-12)
+
+
+def test_moves_between_libraries_are_exact() -> None:
+    device = array_api_strict.Device("device1")
+    for dtype in ("float32", "float64", "complex64", "complex128"):
+        A = tree(dtype)
+        far = A.to(xp=torch).to(xp=jnp).to(xp=array_api_strict, device=device).to(xp=np)
+        for here, there in zip(A._arrays, far._arrays, strict=True):
+            assert here.dtype == there.dtype
+            assert np.array_equal(here, there)
+    A = tree("float32")
+    assert A.to(xp=np) is not None
+    assert A.to(xp=np).params[0] is A.params[0]
+    assert A.to(dtype="float32").params[0] is A.params[0]
+    half = A.to(xp=torch, dtype="bfloat16")
+    assert half.params[0].dtype == torch.bfloat16
+    assert half.to(xp=np, dtype="float32").dtype == np.float32
+    with pytest.raises(TypeError, match=r"numpy has no dtype bfloat16; convert the operator first"):
+        half.to(xp=np)
+    assert to_host(half.params[0]).dtype == np.float32
+
+
+def test_borrowed_arrays_are_not_copied() -> None:
+    c = np.ones(4)
+    assert sm.Circulant(c).column is c
+    signs = np.ones(4, dtype=np.int8)
+    assert sm.SignFlip(signs).signs is signs
+    assert sm.SignFlip(np.ones(4)).signs.dtype == np.int8
+
+
+@pytest.mark.parametrize("library", [torch, jnp, array_api_strict], ids=lambda library: library.__name__)
+def test_arrays_on_the_left(library: Any) -> None:
+    A = sm.Dense(np.arange(6.0).reshape(2, 3)).to(xp=library)
+    g = library.asarray(np.ones(2))
+    assert np.array_equal(to_host(g @ A), [3.0, 5.0, 7.0])

@@ -1,0 +1,78 @@
+"""Five seeded mistakes, each of which the contract tests must notice: else they would pass on wrong mathematics."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+#: name: (file, what stands there, what the mutant has instead)
+MUTANTS = {
+    "FFT sign": (
+        "_backend/fft.py",
+        "return (provider(xp).rfft if real else provider(xp).fft)(x, n=n, axis=-1)",
+        "return xp.conj((provider(xp).rfft if real else provider(xp).fft)(x, n=n, axis=-1))",
+    ),
+    "missing conjugate in the adjoint": (
+        "operators/circulant.py",
+        "return self._back(xp, xp.conj(self.spectrum) * G)",
+        "return self._back(xp, self.spectrum * G)",
+    ),
+    "missing conjugate in the gradient": (
+        "operators/circulant.py",
+        "batch_sum(xp, xp.conj(X) * G)",
+        "batch_sum(xp, X * G)",
+    ),
+    "wrong 1/n": (
+        "operators/circulant.py",
+        "return idft(xp, Y, self.n, real=not self._is_complex)",
+        "return idft(xp, Y, self.n, real=not self._is_complex) * (1 + 1 / self.n)",
+    ),
+    "batch not summed": (
+        "operators/circulant.py",
+        "batch_sum(xp, xp.conj(X) * G)",
+        "(xp.conj(X) * G)[(0,) * (X.ndim - 1)]",
+    ),
+}
+
+
+def contract_with(package: Path) -> subprocess.CompletedProcess[str]:
+    """Run the contract of the circulant on NumPy, with another copy of the package."""
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "tests/test_contract.py", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        + ["-k", "numpy and Circulant and not BlockCirculant"],
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=package.parent,
+        env={**os.environ, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"},
+    )
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """A copy of the package with its tests, in a folder of its own."""
+    for folder in ("structmat", "tests"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path / "structmat"
+
+
+def test_the_copy_itself_passes(copy: Path) -> None:
+    run = contract_with(copy)
+    assert run.returncode == 0, run.stdout
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_mutants_are_killed(copy: Path, name: str) -> None:
+    file, right, wrong = MUTANTS[name]
+    source = (copy / file).read_text(encoding="utf-8")
+    assert source.count(right) == 1
+    (copy / file).write_text(source.replace(right, wrong), encoding="utf-8")
+    run = contract_with(copy)
+    assert run.returncode == 1, run.stdout  # 1 is pytest's "tests failed"; not an error of its own
+    assert "AssertionError" in run.stdout
