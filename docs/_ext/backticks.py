@@ -18,9 +18,7 @@ def find(app: Sphinx, env: BuildEnvironment, node: Any, contnode: nodes.Element)
     known = env.domains["py"].objects  # type: ignore[attr-defined]
     for place in PLACES:
         if (name := place + node["reftarget"]) in known:
-            found = env.domains["py"].resolve_xref(
-                env, node["refdoc"], app.builder, "obj", name, node, contnode
-            )
+            found = env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, contnode)
             return found if isinstance(found, nodes.Element) else contnode
     return contnode
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import structmat as sm
-from structmat.core import OPERATORS
+from structmat.core import OPERATORS, cached
 from structmat.core.registry import Entry
 
 if TYPE_CHECKING:
@@ -82,8 +82,10 @@ def operator_page(name: str, entry: Entry) -> str:
             "   .. grid-item::\n      :columns: 12 12 5 5\n",
             indent(picture(name, entry, ":width: 100%"), 6),
             f"\n      *{note}.*\n",
-            f".. autoclass:: structmat.{name}\n   :members:\n",
-            f"Products, gradients and algebra are those of every :class:`~structmat.LinearOperator`.\n",
+            f".. autoclass:: structmat.{name}\n   :members:",
+            # the docstring's section Attributes has these
+            f"   :exclude-members: {', '.join(key for key, value in vars(cls).items() if isinstance(value, cached))}\n",
+            "Products, gradients and algebra are those of every :class:`~structmat.LinearOperator`.\n",
         ]
     )
 
@@ -108,9 +110,8 @@ def catalogue_page() -> str:
     return "\n".join(
         [
             "Operators\n=========\n",
-            "Every operator that the library knows. Cost is the time of a product with one vector; the operators take"
-            " memory for their parameters and constant arrays alone. :doc:`/api/compose` has what makes operators out of"
-            " operators.\n",
+            "Every operator that the library knows. Cost is the time of a product with one vector.",
+            ":doc:`/api/compose` has what makes operators out of operators.\n",
             table(rows, widths="34 12 22 18 14", header=1, classes="catalogue"),
             "In the pictures purple is positive, orange negative and white zero.\n",
             ".. toctree::\n   :hidden:\n",
@@ -156,7 +157,7 @@ def draw(matrices: list[Any], signs: list[str], path: Path) -> None:
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_color(FRAME)
             at += n
-            figure.text((at + 1.5) / (wide + 1), 0.5, sign, ha="center", va="center", size=20, color=FRAME)
+            figure.text((at + 1.5) / (wide + 1), 0.5, sign, ha="center", va="center", size=44, color=FRAME)
             at += 3.0
         figure.savefig(path, dpi=160, transparent=True, metadata={"Software": None})
 
@@ -166,8 +167,11 @@ def draw_all(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for name, entry in registered().items():
         matrix = example(entry)
-        draw([matrix.real, matrix.imag] if np.iscomplexobj(matrix) else [matrix], ["  "] * np.iscomplexobj(matrix),
-             folder / f"{name}.png")
+        draw(
+            [matrix.real, matrix.imag] if np.iscomplexobj(matrix) else [matrix],
+            ["  "] * np.iscomplexobj(matrix),
+            folder / f"{name}.png",
+        )
     P = sm.projections.circulant_projection(24, 12, rng=5)
     draw([P.to_dense(), *(part.to_dense() for part in P.parts)], ["=", "·", "·"], folder / "projection.png")
 

@@ -14,7 +14,7 @@ def visit_math(writer: Any, node: nodes.Element) -> None:
 
 def visit_displaymath(writer: Any, node: nodes.Element) -> None:
     number = f'<span class="eqno">({node["number"]})</span>' if node.get("number") else ""
-    writer.body.append(f'<div class="math">{number}{convert(node.astext(), display="block")}</div>\n')
+    writer.body.append(f'<div class="formula">{number}{convert(node.astext(), display="block")}</div>\n')
     raise nodes.SkipNode
 
 
