@@ -157,7 +157,9 @@ def draw(matrices: list[Any], signs: list[str], path: Path) -> None:
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set_color(FRAME)
             at += n
-            figure.text((at + 1.5) / (wide + 1), 0.5, sign, ha="center", va="center", size=44, color=FRAME)
+            figure.text(
+                (at + 1.5) / (wide + 1), 0.5, sign, ha="center", va="center", size=34, weight="bold", color=FRAME
+            )
             at += 3.0
         figure.savefig(path, dpi=160, transparent=True, metadata={"Software": None})
 
