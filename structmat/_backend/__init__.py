@@ -1,10 +1,11 @@
 """The only part that knows array libraries by name; everything above it speaks the array API."""
 
+from numpy.linalg import LinAlgError
+
 from structmat._backend.arrays import (
     Array,
     Device,
     DType,
-    LinAlgError,
     Namespace,
     as_dtype,
     as_namespace,

@@ -8,7 +8,6 @@ from typing import Any, TypeAlias
 import array_api_compat as compat
 import array_api_compat.numpy as numpy_namespace
 import numpy as np
-from numpy.linalg import LinAlgError as LinAlgError
 
 Array: TypeAlias = Any  #: an array of any supported library; there is no published protocol for it yet
 Namespace: TypeAlias = Any  #: an array-API namespace, as `array_api_compat.array_namespace` answers
@@ -29,7 +28,7 @@ def namespace(x: Array) -> Namespace:
 
 
 def as_namespace(xp: ModuleType | None) -> Namespace:
-    """Return the array-API namespace of a module that a user named: numpy, cupy, torch, jax.numpy, ...; None is NumPy."""
+    """Return the array-API namespace of a module that a user named: numpy, cupy, torch, jax.numpy; None is NumPy."""
     if xp is None:
         return numpy_namespace
     if not isinstance(xp, ModuleType):
@@ -175,8 +174,8 @@ def nbytes(x: Array) -> int:
 def may_keep(value: Array, sources: tuple[Array, ...]) -> bool:
     """Tell whether a value derived from the sources may outlive this call.
 
-    It may not if it is a tracer of JAX, or a PyTorch tensor that carries a graph, would have to carry one, or lives only
-    inside a transformation: kept on an operator it would leak out of its trace or cut a graph.
+    It may not if it is a tracer of JAX, or a PyTorch tensor that carries a graph, would have to carry one, or lives
+    only inside a transformation: kept on an operator it would leak out of its trace or cut a graph.
     """
     if type(value) is np.ndarray:
         return True
@@ -194,7 +193,7 @@ def may_keep(value: Array, sources: tuple[Array, ...]) -> bool:
 
 
 def is_traced(x: Array) -> bool:
-    """Tell whether an array has no values to look at yet (a tracer), so that only its shape and dtype can be checked."""
+    """Tell whether an array has no values to look at yet (a tracer), only shape and dtype."""
     if type(x) is np.ndarray:
         return False
     if compat.is_jax_array(x):

@@ -3,6 +3,7 @@
 import importlib
 from functools import lru_cache
 from types import ModuleType
+from typing import cast
 
 import array_api_compat as compat
 import scipy.fft
@@ -18,10 +19,10 @@ def provider(xp: Namespace) -> ModuleType:
     overwrite a temporary; all others have their own.
     """
     if compat.is_numpy_namespace(xp):
-        return scipy.fft
+        return cast("ModuleType", scipy.fft)
     if compat.is_cupy_namespace(xp):
         return importlib.import_module("cupyx.scipy.fft")
-    return xp.fft  # type: ignore[no-any-return]
+    return cast("ModuleType", xp.fft)
 
 
 def provider_name(xp: Namespace) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from structmat._backend import Array, Namespace
 from structmat.core.compose import Several, Single
+from structmat.core.fields import checked_size
 from structmat.core.operator import LinearOperator
 
 
@@ -327,6 +328,4 @@ def repeat(A: LinearOperator, times: int) -> LinearOperator:
            [0., 0., 0., 2.]])
     """
     (part,) = _checked("repeat", [A])
-    if not isinstance(times, int) or isinstance(times, bool) or times < 1:
-        raise ValueError(f"repeat: times is {times!r}; expected a positive int.")
-    return part if times == 1 else Repeat(part, times)
+    return part if checked_size("repeat", "times", times) == 1 else Repeat(part, times)

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import operator
 from collections.abc import Callable
-from numbers import Number
+from numbers import Real
 from typing import Any
 
 from structmat._backend import (
@@ -95,7 +95,8 @@ class Product(Several):
         for place, (left, right) in enumerate(zip(self.parts, self.parts[1:], strict=False), 1):
             if left.n != right.m:
                 raise ValueError(
-                    f"Product: factor {place} is {left._label} but factor {place + 1} has {right.m} rows ({right._label})."
+                    f"Product: factor {place} is {left._label} but factor {place + 1} has {right.m} rows "
+                    f"({right._label})."
                 )
         return self.parts[0].m, self.parts[-1].n
 
@@ -284,13 +285,9 @@ def scaled(scalar: Any, of: LinearOperator) -> LinearOperator:
     """Scale an operator by a Python or NumPy number; scalars of scalars multiply."""
     if isinstance(of, Scaled):
         scalar, of = scalar * of.scalar, of.of
-    # NumPy scalars have a dtype, which would widen the products
-    number = complex(scalar) if isinstance(scalar, complex) or _is_complex_number(scalar) else float(scalar)
+    # a plain number: that of NumPy has a dtype, which would widen the products
+    number = float(scalar) if isinstance(scalar, Real) else complex(scalar)
     return of if number == 1 else Scaled(of, number)
-
-
-def _is_complex_number(scalar: Number) -> bool:
-    return bool(complex(scalar).imag) or "complex" in type(scalar).__name__  # type: ignore[arg-type]
 
 
 def power(of: LinearOperator, exponent: int) -> LinearOperator:

@@ -47,6 +47,13 @@ def size() -> Any:
     return dataclasses.field(metadata={"size": True})
 
 
+def checked_size(title: str, name: str, value: Any) -> int:
+    """Return a size that a user gave, which must be a positive Python int."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise ValueError(f"{title}: {name} is {value!r}; expected a positive int.")
+    return value
+
+
 class cached(Generic[T]):  # noqa: N801 (used as a decorator, as functools.cached_property is)
     """A value derived from an operator's arrays, computed at first use and kept on the instance.
 

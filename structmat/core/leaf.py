@@ -29,36 +29,36 @@ from structmat._backend import (
     result_dtype,
     split,
 )
-from structmat.core.fields import ArraySpec
+from structmat.core.fields import ArraySpec, checked_size
 from structmat.core.operator import LinearOperator
 
 
 class Bilinear(LinearOperator):
     """An operator given by ⟨g, A(θ) x⟩ through prepared vectors: a leaf, or the adjoint or conjugate of one.
 
-    Kernels see vectors of the leaf's own precision and kind. A real leaf given complex vectors treats (Re, Im) as a batch
-    of two real vectors; a complex leaf casts real ones; unless it declares that it mixes them itself (`_mixes`).
+    Kernels see vectors of the leaf's own precision and kind. A real leaf given complex vectors treats (Re, Im) as a
+    batch of two real vectors; a complex leaf casts real ones; unless it declares that it mixes them (`_mixes`).
     """
 
     _mixes: ClassVar[bool] = False
 
-    def _right(self, xp: Namespace, x: Array) -> Any:
+    def _right(self, xp: Namespace, x: Array, /) -> Any:
         """Prepare an input vector (..., n)."""
         return x
 
-    def _left(self, xp: Namespace, g: Array) -> Any:
+    def _left(self, xp: Namespace, g: Array, /) -> Any:
         """Prepare an output-side vector (..., m)."""
         return g
 
-    def _matvec(self, xp: Namespace, X: Any) -> Array:
+    def _matvec(self, xp: Namespace, X: Any, /) -> Array:
         """A x from a prepared x."""
         raise NotImplementedError
 
-    def _rmatvec(self, xp: Namespace, G: Any) -> Array:
+    def _rmatvec(self, xp: Namespace, G: Any, /) -> Array:
         """A^H g from a prepared g."""
         raise NotImplementedError
 
-    def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
+    def _grad(self, xp: Namespace, X: Any, G: Any, /) -> tuple[Array, ...]:
         """The gradient of Re⟨g, A(θ) x⟩ with respect to each parameter, summed over the batch."""
         return ()
 
@@ -113,8 +113,9 @@ class Leaf(Bilinear):
 
     A subclass declares `dims`, the row and column sizes in symbols that its array fields bind (a symbol or a product of
     symbols, "p*b"), and its fields with `param`, `constant` and `size`. It writes `_matvec` and `_rmatvec`, `_grad`
-    if it has parameters, and `_entry`, the definition of A[i, j], which the tests hold all else against. Transforms that
-    these share go into `_right` and `_left`. Kernels take a namespace `xp` and assume checked arguments of one precision.
+    if it has parameters, and `_entry`, the definition of A[i, j], which the tests hold all else against. Transforms
+    that these share go into `_right` and `_left`. Kernels take a namespace `xp` and assume checked arguments of one
+    precision.
 
     Examples
     --------
@@ -141,7 +142,8 @@ class Leaf(Bilinear):
     array([[0., 0., 1.],
            [0., 2., 0.],
            [3., 0., 0.]])
-    >>> sm.testing.check_operator(Antidiagonal(np.asarray([1.0, 2.0, 3.0])))
+    >>> A = Antidiagonal(np.asarray([1.0, 2.0, 3.0]))
+    >>> sm.testing.check_operator(A, checks=["products", "adjoint", "gradients"])
     """
 
     dims: ClassVar[tuple[str, str]]
@@ -195,12 +197,13 @@ class Leaf(Bilinear):
         xp = namespace(value)
         if spec.role == "parameter" and kind(xp, value.dtype) is None:
             raise TypeError(
-                f"{title}: {name} has dtype {dtype_name(value.dtype)}; expected a real or complex floating dtype: convert "
-                f"it first, for example with xp.astype({name}, xp.float64)."
+                f"{title}: {name} has dtype {dtype_name(value.dtype)}; expected a real or complex floating dtype: "
+                f"convert it first, for example with xp.astype({name}, xp.float64)."
             )
         if value.ndim != len(spec.dims):
+            wanted = ", ".join(spec.dims)
             raise ValueError(
-                f"{title}: {name} has shape {tuple(value.shape)}; expected {len(spec.dims)} axes ({', '.join(spec.dims)})."
+                f"{title}: {name} has shape {tuple(value.shape)}; expected {len(spec.dims)} axes ({wanted})."
             )
 
     def _setup(self) -> None:
@@ -208,10 +211,7 @@ class Leaf(Bilinear):
         sizes: dict[str, tuple[int, str]] = {}
         for field in dataclasses.fields(self):
             if "size" in field.metadata:
-                value = getattr(self, field.name)
-                if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                    raise ValueError(f"{title}: {field.name} is {value!r}; expected a positive int.")
-                sizes[field.name] = (value, field.name)
+                sizes[field.name] = (checked_size(title, field.name, getattr(self, field.name)), field.name)
         for name, array in self._array_fields.items():
             for symbol, width in zip(self._specs[name].dims, array.shape, strict=True):
                 known, by = sizes.setdefault(symbol, (width, name))
@@ -278,7 +278,7 @@ class Leaf(Bilinear):
                 target = as_dtype(side, dtype)
                 if is_complex(here, array.dtype) and not is_complex(side, target):
                     raise TypeError(
-                        f"{self._head}.to: {name} is complex and dtype is {dtype_name(target)}; expected a complex dtype."
+                        f"{self._head}.to: {name} is complex and dtype is {dtype_name(target)}; expected a complex one."
                     )
                 moved = astype(side, moved, target)
             changes[name] = move(moved, xp=xp, device=device)
@@ -304,17 +304,14 @@ class Leaf(Bilinear):
             self._cache[wide] = leaf
         return leaf
 
-    def _reciprocal(self, eigenvalues: Array) -> Array:
-        """1 / eigenvalues, none of which may be zero to rounding beside the largest."""
-        xp = self.xp
-        sizes = xp.abs(eigenvalues)
-        smallest, largest = float(xp.min(sizes)), float(xp.max(sizes))
-        if not smallest > self.n * float(xp.finfo(sizes.dtype).eps) * largest:
+    def _refuse_singular(self, values: Array) -> None:
+        """Raise unless the singular values are all nonzero to rounding, beside the largest."""
+        smallest, largest = float(self.xp.min(values)), float(self.xp.max(values))
+        if not smallest > self.n * float(self.xp.finfo(values.dtype).eps) * largest:
             raise LinAlgError(
-                f"{self._head} ** -1: the operator is singular to working precision: its eigenvalues have moduli from "
+                f"{self._head} ** -1: the operator is singular to working precision: its singular values run from "
                 f"{smallest:.3g} to {largest:.3g}."
             )
-        return 1 / eigenvalues
 
     @property
     def _param_fields(self) -> list[str]:

@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Callable, Iterable, Sequence
-from numbers import Number
+from numbers import Complex
 from types import ModuleType
 from typing import Any, NamedTuple, Self
 
@@ -163,14 +163,14 @@ class LinearOperator:
         """Check one argument, whose given axis must have the size of a side; bring half precision to single."""
         if not is_array(x):
             raise TypeError(
-                f"{self._head}.{call}: {name} is a {type(x).__name__}; expected an array of NumPy, CuPy, PyTorch, JAX or "
-                f"another array-API library."
+                f"{self._head}.{call}: {name} is a {type(x).__name__}; expected an array of NumPy, CuPy, PyTorch, "
+                f"JAX or another array-API library."
             )
         xp = namespace(x)
         if kind(xp, x.dtype) is None:
             raise TypeError(
-                f"{self._head}.{call}: {name} has dtype {dtype_name(x.dtype)}; expected a real or complex floating dtype: "
-                f"convert it first, for example with xp.astype({name}, xp.float64)."
+                f"{self._head}.{call}: {name} has dtype {dtype_name(x.dtype)}; expected a real or complex floating "
+                f"dtype: convert it first, for example with xp.astype({name}, xp.float64)."
             )
         if self.xp is not None:
             if xp is not self.xp:
@@ -477,9 +477,8 @@ class LinearOperator:
         """
         named, given = self._named_params, tuple(params)
         if len(given) != len(named):
-            raise ValueError(
-                f"{self._head}.with_params: got {len(given)} arrays; expected {len(named)} ({', '.join(self.param_names)})."
-            )
+            names = ", ".join(self.param_names)
+            raise ValueError(f"{self._head}.with_params: got {len(given)} arrays; expected {len(named)} ({names}).")
         for (name, old), new in zip(named, given, strict=True):
             self._admit_param(name, old, new)
         supply = iter(given)
@@ -530,7 +529,7 @@ class LinearOperator:
         return dict(zip(names, given, strict=True))
 
     def freeze(self) -> Self:
-        """Return the same operator with no parameters: its arrays are constants, and `backward` spends nothing on them."""
+        """Return the same operator without parameters: its arrays are constants that `backward` spends nothing on."""
         return self._map(lambda leaf: leaf._frozen_copy())  # type: ignore[return-value]
 
     def _frozen_copy(self) -> "LinearOperator":
@@ -592,19 +591,19 @@ class LinearOperator:
             return compose.product(self, other)
         if is_array(other):
             return self.matvec(other) if other.ndim < 2 else self.matmat(other)
-        if isinstance(other, Number):
+        if isinstance(other, Complex):
             raise TypeError(f"{self._head} @ {other!r}: @ takes operators and arrays; scale with {other!r} * A.")
         return NotImplemented
 
     def __rmatmul__(self, other: Any) -> Any:
         if is_array(other):
             return self.T.matvec(other)
-        if isinstance(other, Number):
+        if isinstance(other, Complex):
             raise TypeError(f"{other!r} @ {self._head}: @ takes operators and arrays; scale with {other!r} * A.")
         return NotImplemented
 
     def __mul__(self, other: Any) -> "LinearOperator":
-        if isinstance(other, Number):
+        if isinstance(other, Complex):
             return compose.scaled(other, self)
         if isinstance(other, LinearOperator) or is_array(other):
             raise TypeError(f"{self._head} * {_named(other)}: * takes scalars; use @ for products.")
@@ -613,11 +612,11 @@ class LinearOperator:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> "LinearOperator":
-        if not isinstance(other, Number):
+        if not isinstance(other, Complex):
             return NotImplemented
         if other == 0:
             raise ZeroDivisionError(f"{self._head} / {other!r}: division by zero.")
-        return compose.scaled(1 / other, self)  # type: ignore[operator]
+        return compose.scaled(1 / other, self)
 
     def __neg__(self) -> "LinearOperator":
         return compose.scaled(-1, self)
@@ -625,7 +624,7 @@ class LinearOperator:
     def __add__(self, other: Any) -> "LinearOperator":
         if isinstance(other, LinearOperator):
             return compose.added(self, other)
-        if isinstance(other, Number) or is_array(other):
+        if isinstance(other, Complex) or is_array(other):
             raise TypeError(f"{self._head} + {_named(other)}: operators add to operators, such as sm.identity(n).")
         return NotImplemented
 
@@ -672,7 +671,7 @@ class LinearOperator:
 
 
 def _named(x: Any) -> str:
-    return x._head if isinstance(x, LinearOperator) else repr(x) if isinstance(x, Number) else f"a {type(x).__name__}"
+    return x._head if isinstance(x, LinearOperator) else repr(x) if isinstance(x, Complex) else f"a {type(x).__name__}"
 
 
 from structmat.core import compose  # noqa: E402  (the algebra makes composites, and composites are operators)

@@ -183,4 +183,5 @@ class Circulant(Leaf):
         return self.column[(i - j) % self.n]
 
     def _inverse(self) -> LinearOperator:
-        return self._replace(column=self._back(self.xp, self._reciprocal(self.spectrum)))
+        self._refuse_singular(self.xp.abs(self.spectrum))
+        return self._replace(column=self._back(self.xp, 1 / self.spectrum))

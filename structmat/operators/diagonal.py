@@ -69,4 +69,5 @@ class Diagonal(Leaf):
         return super()._adjoint() if self._is_complex else self
 
     def _inverse(self) -> LinearOperator:
-        return self._replace(diagonal=self._reciprocal(self.diagonal))
+        self._refuse_singular(self.xp.abs(self.diagonal))
+        return self._replace(diagonal=1 / self.diagonal)

@@ -7,11 +7,7 @@ from structmat.core import Leaf, operator, size
 from structmat.core.operator import LinearOperator
 
 
-def _example(n: int, rng: Any) -> "Identity":
-    return Identity(n)
-
-
-@operator(cost="O(1)", references=("GolubVanLoan2013",), example=_example)
+@operator(cost="O(1)", references=("GolubVanLoan2013",), example=lambda n, _: Identity(n))
 class Identity(Leaf):
     r"""Identity matrix.
 

@@ -17,8 +17,8 @@ class Restriction(Leaf):
 
     .. math:: A_{ij} = \delta_{\iota_i j}, \qquad (A x)_i = x_{\iota_i}.
 
-    Its adjoint puts the entries back in their places and zeros elsewhere: `Restriction(n, slice(0, k)).H` pads a vector of
-    length k with zeros to length n.
+    Its adjoint puts the entries back in their places and zeros elsewhere: `Restriction(n, slice(0, k)).H` pads a vector
+    of length k with zeros to length n.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ class Restriction(Leaf):
             kept = to_host(self.index)
             if kept.min() < 0 or kept.max() >= self.n:
                 raise ValueError(
-                    f"Restriction: index runs from {kept.min()} to {kept.max()}; expected entries from 0 to {self.n - 1}."
+                    f"Restriction: index runs from {kept.min()} to {kept.max()}; expected 0 to n - 1 = {self.n - 1}."
                 )
             if len(set(kept.tolist())) < self.m:
                 raise ValueError("Restriction: index has an entry twice; expected each entry once at most.")

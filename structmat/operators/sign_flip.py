@@ -14,6 +14,7 @@ from structmat._backend import (
     random_signs,
 )
 from structmat.core import Leaf, constant, operator
+from structmat.core.fields import checked_size
 from structmat.core.operator import LinearOperator
 
 
@@ -27,8 +28,8 @@ class SignFlip(Leaf):
 
     .. math:: A_{ij} = s_i \delta_{ij}, \qquad s_i \in \{-1, +1\}.
 
-    It is its own inverse and transpose. Random sign flips before a fixed transform are what makes fast random projections
-    preserve distances.
+    It is its own inverse and transpose. Random sign flips before a fixed transform are what makes fast random
+    projections preserve distances.
 
     Parameters
     ----------
@@ -52,8 +53,8 @@ class SignFlip(Leaf):
     ----------
     .. [1] N. Ailon and B. Chazelle, "The fast Johnson-Lindenstrauss transform and approximate nearest neighbors",
        *SIAM Journal on Computing* 39(1), 2009.
-    .. [2] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter redundancy
-       in deep networks with circulant projections", *ICCV* 2015.
+    .. [2] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter
+       redundancy in deep networks with circulant projections", *ICCV* 2015.
 
     Examples
     --------
@@ -98,11 +99,9 @@ class SignFlip(Leaf):
         --------
         >>> import structmat as sm
         >>> sm.SignFlip.random(4, rng=0).signs
-        array([-1, -1, -1,  1], dtype=int8)
+        array([ 1, -1, -1, -1], dtype=int8)
         """
-        if not isinstance(n, int) or n < 1:
-            raise ValueError(f"SignFlip.random: n is {n!r}; expected a positive int.")
-        return cls(random_signs(generator(rng), n, xp=xp, device=device))
+        return cls(random_signs(generator(rng), checked_size("SignFlip.random", "n", n), xp=xp, device=device))
 
     def _check(self) -> None:
         xp, given = self.xp, self.signs

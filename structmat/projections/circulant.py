@@ -5,6 +5,7 @@ from types import ModuleType
 from typing import Literal
 
 from structmat._backend import RNG, Device, DType, generator, random_normal
+from structmat.core.fields import checked_size
 from structmat.core.operator import LinearOperator
 from structmat.operators import BlockCirculant, Circulant, Restriction, SignFlip
 
@@ -65,8 +66,8 @@ def circulant_projection(
 
     References
     ----------
-    .. [1] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter redundancy
-       in deep networks with circulant projections", *ICCV* 2015.
+    .. [1] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter
+       redundancy in deep networks with circulant projections", *ICCV* 2015.
     .. [2] C. B. Freksen and K. G. Larsen, "On using Toeplitz and circulant matrices for Johnson-Lindenstrauss
        transforms", *Algorithmica* 82, 2020.
 
@@ -85,8 +86,7 @@ def circulant_projection(
     """
     k = d if k is None else k
     for name, value in (("d", d), ("k", k)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ValueError(f"circulant_projection: {name} is {value!r}; expected a positive int.")
+        checked_size("circulant_projection", name, value)
     kind = kind or ("truncate" if k <= d else "stack")
     if kind not in ("truncate", "stack", "pad"):
         raise ValueError(f"circulant_projection: kind is {kind!r}; expected 'truncate', 'stack' or 'pad'.")
@@ -99,5 +99,7 @@ def circulant_projection(
     shape = {"truncate": (d,), "stack": (math.ceil(k / d), 1, d), "pad": (k,)}[kind]
     weights = random_normal(rng, shape, k**-0.5, dtype=dtype, xp=xp, device=device)
     R = BlockCirculant(weights) if kind == "stack" else Circulant(weights)
-    whole = R @ flips if kind != "pad" or k == d else R @ Restriction(k, slice(0, d)).H @ flips
-    return whole if whole.m == k else Restriction(whole.m, slice(0, k)) @ whole
+    whole: LinearOperator = R @ Restriction(k, slice(0, d)).H @ flips if R.n > d else R @ flips
+    if whole.m > k:
+        whole = Restriction(whole.m, slice(0, k)) @ whole
+    return whole

@@ -3,7 +3,7 @@
 import pickle
 from collections.abc import Callable, Iterable
 from types import ModuleType
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -42,11 +42,12 @@ class Bench:
         rng: RNG,
         batches: Iterable[tuple[int, ...]],
         transform: Transform,
+        *,
         xp: ModuleType | None,
-        where: Device,
+        device: Device,
     ) -> None:
         self.A, self.rng, self.batches, self.run = A, generator(rng), tuple(batches), transform
-        self.xp, self.device = (as_namespace(xp), where) if A.xp is None else (A.xp, A.device)
+        self.xp, self.device = (as_namespace(xp), device) if A.xp is None else (A.xp, A.device)
         self.dtype = self.xp.float64 if A.dtype is None else A.dtype
         self.directions = [self.draw(value.shape, value.dtype) for value in A.params]
         self.matrix, self.derivative = dense_pair(A, self.directions)
@@ -101,7 +102,8 @@ def _ratio(error: np.ndarray[Any, Any], bound: np.ndarray[Any, Any]) -> float:
 
 def _lengths(x: Array) -> np.ndarray[Any, Any]:
     host = to_host(x)
-    return np.sqrt(np.sum(np.abs(host.astype(np.complex128)) ** 2, axis=-1))
+    lengths: np.ndarray[Any, Any] = np.sqrt(np.sum(np.abs(host.astype(np.complex128)) ** 2, axis=-1))
+    return lengths
 
 
 def _same(got: Array, wanted: Array, what: str) -> None:
@@ -349,14 +351,8 @@ def check_messages(bench: Bench) -> None:
             raise AssertionError(f"no {error.__name__} with {text!r}")
 
 
-class Check(Protocol):
-    """A named check."""
-
-    def __call__(self, bench: Bench) -> None: ...
-
-
 #: The checks by name, in the order they run.
-CHECKS: dict[str, Check] = {
+CHECKS: dict[str, Callable[[Bench], None]] = {
     "entries": check_entries,
     "products": check_products,
     "matrices": check_matrices,
@@ -423,7 +419,7 @@ def check_operator(
     unknown = sorted(set(names) - set(CHECKS))
     if unknown:
         raise ValueError(f"check_operator: unknown checks {', '.join(unknown)}; known are {', '.join(CHECKS)}.")
-    bench = Bench(A, rng, batches, transform or (lambda function: function), xp, device)
+    bench = Bench(A, rng, batches, transform or (lambda function: function), xp=xp, device=device)
     for name in names:
         try:
             CHECKS[name](bench)

@@ -50,7 +50,7 @@ def _wide(x: Matrix) -> Matrix:
 
 
 @functools.singledispatch
-def _pair(A: LinearOperator, directions: Iterator[Matrix]) -> Pair:
+def _pair(A: LinearOperator, directions: Iterator[Matrix]) -> Pair:  # noqa: ARG001 (the cases below take it)
     raise TypeError(f"no dense reference for {type(A).__name__}")
 
 

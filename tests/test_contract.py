@@ -1,0 +1,65 @@
+"""Every registered operator keeps the contract, on every backend, in every dtype and size."""
+
+import zlib
+
+import numpy as np
+import pytest
+from backends import ALL, Backend
+
+import structmat as sm
+from structmat.core import OPERATORS
+
+NAMES = sorted(name for name, entry in OPERATORS.items() if entry.cls.__module__.startswith("structmat.operators."))
+COMPILED = ("products", "gradients")  # the checks that run under a transformation; the rest would repeat those of "jax"
+CASES = [
+    pytest.param(backend, dtype, check, id=f"{backend}-{dtype}-{check}")
+    for backend in ALL
+    for dtype in backend.dtypes
+    for check in (COMPILED if backend.name == "jax-jit" else sm.testing.CHECKS)
+]
+
+
+def example(name: str, n: int) -> sm.LinearOperator:
+    return OPERATORS[name].example(n, np.random.default_rng(zlib.crc32(f"{name}{n}".encode())))
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(("backend", "dtype", "check"), CASES)
+def test_contract(backend: Backend, dtype: str, check: str, name: str) -> None:
+    for n in backend.sizes:
+        A = backend.bring(example(name, n), dtype)
+        sm.testing.check_operator(
+            A,
+            checks=[check],
+            batches=backend.batches,
+            transform=backend.transform,
+            xp=backend.xp,
+            device=backend.device,
+            rng=n,
+        )
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("name", NAMES)
+def test_half_precision(name: str, dtype: str) -> None:
+    """Operators in half precision compute in single and round once."""
+    torch = next(b for b in ALL if b.name == "torch")
+    A = torch.bring(example(name, 9), dtype)
+    checks = ["entries", "products", "adjoint", "gradients", "dtypes", "params"]
+    sm.testing.check_operator(A, checks=checks, xp=torch.xp)
+
+
+def test_every_file_of_operators_is_registered() -> None:
+    import pkgutil
+
+    import structmat.operators as package
+
+    modules = {f"structmat.operators.{module.name}" for module in pkgutil.iter_modules(package.__path__)}
+    assert modules == {OPERATORS[name].cls.__module__ for name in NAMES}
+    assert {OPERATORS[name].cls.__name__ for name in NAMES} <= set(package.__all__)
+    assert set(NAMES) <= set(sm.__all__)
+
+
+def test_unknown_check_is_named() -> None:
+    with pytest.raises(ValueError, match=r"unknown checks speed; known are entries, products"):
+        sm.testing.check_operator(sm.identity(2), checks=["speed"])
