@@ -128,10 +128,18 @@ def checks_table() -> str:
     return table(rows, widths="20 80", header=1)
 
 
+def operators_table() -> str:
+    """The operators' part of the index of the API reference."""
+    return "\n".join(
+        [".. autosummary::\n", "   structmat.LinearOperator", *(f"   structmat.{name}" for name in registered()), ""]
+    )
+
+
 def pages() -> dict[str, str]:
     """Every page by its path in docs/_generated."""
     written = {f"operators/{name}.rst": operator_page(name, entry) for name, entry in registered().items()}
-    return {**written, "operators/index.rst": catalogue_page(), "checks.txt": checks_table()}
+    tables = {"operators.txt": operators_table(), "checks.txt": checks_table()}
+    return {**written, "operators/index.rst": catalogue_page(), **tables}
 
 
 def example(entry: Entry) -> Any:
