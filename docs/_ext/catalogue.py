@@ -1,0 +1,204 @@
+"""The operator pages, the catalogue and their pictures, written from the registry before each build.
+
+All text but the frame comes from the operator classes: an operator that is registered has a page.
+"""
+
+import dataclasses
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import structmat as sm
+from structmat.core import OPERATORS, cached
+from structmat.core.registry import Entry
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+SIZE = 16  # columns of the pictures
+PURPLE_IS_POSITIVE = "PuOr"  # diverging, and told apart by all common kinds of colour blindness
+FRAME = "#808080"  # shows on the light and on the dark theme
+
+
+def registered() -> dict[str, Entry]:
+    """The operators of the package: doctests and users register some of their own."""
+    return {name: entry for name, entry in sorted(OPERATORS.items()) if entry.cls.__module__.startswith("structmat.")}
+
+
+def summary(cls: type) -> str:
+    """The first line of a docstring, without its full stop."""
+    return inspect.getdoc(cls).partition("\n")[0].rstrip(".")
+
+
+def shape(cls: type) -> str:
+    """Rows and columns in the symbols of the class."""
+    return " × ".join(side.replace("*", " ") for side in cls.dims)
+
+
+def arrays(cls: type, role: str) -> str:
+    """The declared arrays of a role, with their shapes."""
+    specs = [(field.name, field.metadata.get("array")) for field in dataclasses.fields(cls)]
+    named = [f"``{name}`` ({', '.join(spec.dims)})" for name, spec in specs if spec is not None and spec.role == role]
+    return ", ".join(named) or "none"
+
+
+def table(rows: list[list[str]], *, widths: str, header: int, classes: str = "") -> str:
+    """A list-table in reStructuredText; cells may have several lines."""
+    lines = [".. list-table::", f"   :header-rows: {header}", f"   :widths: {widths}"]
+    lines += [f"   :class: {classes}"] * bool(classes) + [""]
+    for row in rows:
+        for place, cell in enumerate(row):
+            first, *rest = cell.split("\n")
+            lines.append(("   * - " if place == 0 else "     - ") + first)
+            lines += [f"       {line}".rstrip() for line in rest]
+    return "\n".join(lines) + "\n"
+
+
+def picture(name: str, entry: Entry, options: str) -> str:
+    """The image directive for an operator, with its alternative text."""
+    alt = f"Heat map of a small example of {name}: {summary(entry.cls)}"
+    return f".. image:: /_generated/pictures/{name}.png\n   :alt: {alt}\n   :class: matrix dark-light\n   {options}"
+
+
+def operator_page(name: str, entry: Entry) -> str:
+    """The page of one operator."""
+    cls = entry.cls
+    rows = [["Shape", shape(cls)], ["Parameters", arrays(cls, "parameter")]]
+    if (constants := arrays(cls, "constant")) != "none":
+        rows.append(["Constant arrays", constants])
+    rows += [["Cost of a product", entry.cost], ["References", " ".join(f"[{key}]_" for key in entry.references)]]
+    note = "A small example. Purple is positive, orange negative, white zero; the darkest colour is the largest entry"
+    if np.iscomplexobj(example(entry)):
+        note += "; real part on the left, imaginary part on the right"
+    return "\n".join(
+        [
+            f".. _operator-{name}:\n",
+            f"{name}\n{'=' * len(name)}\n",
+            ".. grid:: 1 1 2 2\n",
+            "   .. grid-item::\n      :columns: 12 12 7 7\n",
+            indent(table(rows, widths="30 70", header=0), 6),
+            "   .. grid-item::\n      :columns: 12 12 5 5\n",
+            indent(picture(name, entry, ":width: 100%"), 6),
+            f"\n      *{note}.*\n",
+            f".. autoclass:: structmat.{name}\n   :members:",
+            # the docstring's section Attributes has these
+            f"   :exclude-members: {', '.join(key for key, value in vars(cls).items() if isinstance(value, cached))}\n",
+            "Products, gradients and algebra are those of every :class:`~structmat.LinearOperator`.\n",
+        ]
+    )
+
+
+def indent(text: str, width: int) -> str:
+    return "\n".join(" " * width + line if line else "" for line in text.split("\n"))
+
+
+def catalogue_page() -> str:
+    """The table of all operators, and the toctree of their pages."""
+    rows = [["Operator", "Shape", "Parameters", "Cost", "Picture"]]
+    rows += [
+        [
+            f":class:`~structmat.{name}`\n\n{summary(entry.cls)}.",
+            shape(entry.cls),
+            arrays(entry.cls, "parameter"),
+            entry.cost,
+            picture(name, entry, f":width: 96px\n   :target: {name}.html"),
+        ]
+        for name, entry in registered().items()
+    ]
+    return "\n".join(
+        [
+            "Operators\n=========\n",
+            "Every operator that the library knows. Cost is the time of a product with one vector.",
+            ":doc:`/api/compose` has what makes operators out of operators.\n",
+            table(rows, widths="34 12 22 18 14", header=1, classes="catalogue"),
+            "In the pictures purple is positive, orange negative and white zero.\n",
+            ".. toctree::\n   :hidden:\n",
+            *(f"   {name}" for name in registered()),
+            "",
+        ]
+    )
+
+
+def checks_table() -> str:
+    """The checks of `structmat.testing`, in the order they run."""
+    rows = [["Name", "What it holds"]]
+    rows += [[f"``{name}``", summary(check)] for name, check in sm.testing.CHECKS.items()]
+    return table(rows, widths="20 80", header=1)
+
+
+def operators_table() -> str:
+    """The operators' part of the index of the API reference."""
+    return "\n".join(
+        [".. autosummary::\n", "   structmat.LinearOperator", *(f"   structmat.{name}" for name in registered()), ""]
+    )
+
+
+def pages() -> dict[str, str]:
+    """Every page by its path in docs/_generated."""
+    written = {f"operators/{name}.rst": operator_page(name, entry) for name, entry in registered().items()}
+    tables = {"operators.txt": operators_table(), "checks.txt": checks_table()}
+    return {**written, "operators/index.rst": catalogue_page(), **tables}
+
+
+def example(entry: Entry) -> Any:
+    """A small matrix of the operator, the same at every build."""
+    return entry.example(SIZE, np.random.default_rng(5)).to_dense()
+
+
+def draw(matrices: list[Any], signs: list[str], path: Path) -> None:
+    """Draw matrices in a row to one scale of length, each to its own scale of colour, with signs between them."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    wide = sum(matrix.shape[1] for matrix in matrices) + 3.0 * len(signs)
+    tall = max(matrix.shape[0] for matrix in matrices)
+    with rc_context({"svg.hashsalt": "structmat"}):
+        figure = Figure(figsize=((wide + 1) / 6, (tall + 1) / 6))
+        at = 0.5
+        for matrix, sign in zip(matrices, [*signs, ""], strict=True):
+            m, n = matrix.shape
+            axes = figure.add_axes((at / (wide + 1), (tall + 1 - m) / 2 / (tall + 1), n / (wide + 1), m / (tall + 1)))
+            largest = np.max(np.abs(matrix)) or 1.0
+            axes.imshow(matrix, cmap=PURPLE_IS_POSITIVE, vmin=-largest, vmax=largest, aspect="auto")
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set_color(FRAME)
+            at += n
+            figure.text(
+                (at + 1.5) / (wide + 1), 0.5, sign, ha="center", va="center", size=34, weight="bold", color=FRAME
+            )
+            at += 3.0
+        figure.savefig(path, dpi=160, transparent=True, metadata={"Software": None})
+
+
+def draw_all(folder: Path) -> None:
+    """The picture of each operator, and that of the front page."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, entry in registered().items():
+        matrix = example(entry)
+        draw(
+            [matrix.real, matrix.imag] if np.iscomplexobj(matrix) else [matrix],
+            ["  "] * np.iscomplexobj(matrix),
+            folder / f"{name}.png",
+        )
+    P = sm.projections.circulant_projection(24, 12, rng=5)
+    draw([P.to_dense(), *(part.to_dense() for part in P.parts)], ["=", "·", "·"], folder / "projection.png")
+
+
+def generate(app: "Sphinx") -> None:
+    """Write pages and pictures; a file that would not change is left alone, so that repeated builds are quick."""
+    target = Path(app.srcdir, "_generated")
+    for name, text in pages().items():
+        path = target / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+    for stale in {*target.glob("operators/*.rst")} - {target / name for name in pages()}:
+        stale.unlink()
+    draw_all(target / "pictures")
+
+
+def setup(app: "Sphinx") -> dict[str, bool]:
+    app.connect("builder-inited", generate)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,81 @@
+"""Sphinx configuration: `make docs` builds the site without the network, and every warning is an error."""
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from sphinx.application import Sphinx
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
+
+import structmat  # noqa: E402
+
+project = "structmat"
+author = "structmat developers"
+copyright = f"2026, {author}"
+version = release = structmat.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "numpydoc",
+    "sphinx_copybutton",
+    "sphinx_design",
+    "backticks",  # this and the next two: docs/_ext
+    "catalogue",
+    "mathml",
+]
+exclude_patterns = ["_build"]
+
+default_role = "py:obj"
+add_module_names = False
+autosummary_generate = (
+    False  # the pages of the API reference are written by hand; tests/test_docs.py keeps them complete
+)
+autodoc_typehints = "none"  # the docstrings say more: shapes
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+
+# No script fetches anything when a page is read: neither MathJax, whose place Sphinx would take from a CDN (bundled it
+# is several megabytes of script), nor KaTeX. Browsers draw MathML themselves.
+html_math_renderer = "mathml"
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+toc_object_entries_show_parents = "hide"
+
+html_theme = "pydata_sphinx_theme"
+html_title = "structmat"
+html_static_path = ["_static"]
+html_css_files = ["structmat.css"]
+html_logo = html_favicon = "_static/logo.svg"
+html_show_sourcelink = False
+html_theme_options = {
+    "logo": {"text": "structmat", "alt_text": "structmat, front page"},
+    "icon_links": [{"name": "Source", "url": "https://github.com/structmat/structmat", "icon": "fa-brands fa-github"}],
+    "navbar_align": "left",
+    "header_links_before_dropdown": 5,
+    "navbar_persistent": ["search-button"],
+    "show_toc_level": 2,
+    "navigation_with_keys": False,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_sidebars = {"index": [], "quickstart": [], "conventions": [], "extending": [], "references": []}
+
+
+# Docutils would take the P of ".. [1] P. J. Davis, ..." for the letter of a list item.
+INITIAL = re.compile(r"^(\s*\.\. \[\w+\] )([A-Z]\. )")
+
+
+def escape_initials(*event: Any) -> None:
+    lines = event[-1]
+    lines[:] = [INITIAL.sub(r"\1\\\2", line) for line in lines]
+
+
+def setup(app: Sphinx) -> None:
+    app.connect("autodoc-process-docstring", escape_initials, priority=100)  # before numpydoc

@@ -1,0 +1,132 @@
+"""The documentation covers every operator and every public name, and its references resolve."""
+
+import ast
+import importlib.util
+import inspect
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import structmat as sm
+
+DOCS = Path(__file__).parents[1] / "docs"
+README = DOCS.parent / "README.md"
+SECTIONS = ["Parameters", "Raises", "Notes", "References", "Examples"]
+
+
+def catalogue() -> ModuleType:
+    """The Sphinx extension that writes the operator pages; it needs Sphinx only where Sphinx calls it."""
+    spec = importlib.util.spec_from_file_location("catalogue", DOCS / "_ext/catalogue.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+CATALOGUE = catalogue()
+REGISTERED = CATALOGUE.registered()
+PAGES = CATALOGUE.pages()
+
+PUBLIC = [f"structmat.{name}" for name in sm.__all__] + [
+    f"{module.__name__}.{name}" for module in (sm.projections, sm.testing, sm.custom) for name in module.__all__
+]
+
+
+def bibliography() -> set[str]:
+    return set(
+        re.findall(r"^\.\. \[(\w+)\]", (DOCS / "references.rst").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    )
+
+
+def documented() -> set[str]:
+    """The names that the directives of the API reference and of the operator pages describe."""
+    names = set()
+    for text in [*PAGES.values(), *(path.read_text(encoding="utf-8") for path in DOCS.glob("api/*.rst"))]:
+        module = "structmat"
+        for directive, name in re.findall(r"^\.\. (?:py:)?(\w+):: ([\w.]+)", text, flags=re.MULTILINE):
+            if directive == "currentmodule":
+                module = name
+            elif directive in {"autoclass", "autofunction", "automodule", "data"}:
+                names.add(name if name.startswith("structmat.") else f"{module}.{name}")
+    return names
+
+
+def readme_rows() -> dict[str, list[str]]:
+    """The rows of README's table of operators, by the name in their first cell."""
+    rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", README.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {name: [cell.strip() for cell in cells.split("|")] for name, cells in rows}
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+def test_operator_has_a_page(name: str) -> None:
+    page, entry = PAGES[f"operators/{name}.rst"], REGISTERED[name]
+    assert f".. autoclass:: structmat.{name}\n" in page
+    assert entry.cost in page
+    assert f"pictures/{name}.png" in page
+    assert f"\n   {name}\n" in PAGES["operators/index.rst"]
+
+
+def test_readme_lists_the_operators() -> None:
+    rows = readme_rows()
+    assert list(rows) == list(REGISTERED)
+    for name, entry in REGISTERED.items():
+        _, parameters, cost = rows[name]
+        assert cost == entry.cost
+        assert parameters == CATALOGUE.arrays(entry.cls, "parameter").replace("``", "")
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+def test_references_are_in_the_bibliography(name: str) -> None:
+    assert REGISTERED[name].references
+    assert set(REGISTERED[name].references) <= bibliography()
+
+
+def test_bibliography_is_cited() -> None:
+    pages = "".join([*PAGES.values(), *(path.read_text(encoding="utf-8") for path in DOCS.glob("*.rst"))])
+    assert bibliography() <= set(re.findall(r"\[(\w+)\]_", pages))
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_name_is_documented(name: str) -> None:
+    assert name in documented()
+
+
+def test_every_public_name_is_in_the_index_of_the_reference() -> None:
+    index = (DOCS / "api/index.rst").read_text(encoding="utf-8") + PAGES["operators.txt"]
+    assert not [name for name in PUBLIC if not re.search(rf"\b{re.escape(name)}(?![\w.])", index)]
+
+
+@pytest.mark.parametrize("name", REGISTERED)
+def test_operator_docstring_is_complete(name: str) -> None:
+    text = inspect.getdoc(REGISTERED[name].cls)
+    parts = dict(re.findall(r"^(\w+)\n-+\n(.*?)(?=^\w+\n-+\n|\Z)", text, flags=re.MULTILINE | re.DOTALL))
+    assert [section for section in parts if section in SECTIONS] == SECTIONS
+    assert ".. math::" in text
+    assert "Cost:" in parts["Notes"]
+    assert "Gradient" in parts["Notes"]
+    assert ".. [1]" in parts["References"]
+    assert ">>>" in parts["Examples"]
+
+
+def test_checks_are_described() -> None:
+    for name in sm.testing.CHECKS:
+        assert f"``{name}``" in PAGES["checks.txt"]
+
+
+def test_records_are_listed() -> None:
+    """Each decision record is in the table of contents and has the three sections."""
+    records = sorted(DOCS.glob("adr/0*.rst"))
+    assert re.findall(r"^   (\d{4}-\S+)$", (DOCS / "adr/index.rst").read_text(), re.MULTILINE) == [
+        path.stem for path in records
+    ]
+    for path in records:
+        headings = re.findall(r"^(.+)\n-+$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        assert headings == ["Context", "Decision", "Consequences"], path.name
+
+
+def test_extensions_load_no_sphinx_at_import() -> None:
+    """The test environment has no Sphinx: what this file imports may name it for type checkers only."""
+    tree = ast.parse((DOCS / "_ext/catalogue.py").read_text(encoding="utf-8"))
+    imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+    assert not [module for module in imported if module.startswith("sphinx")]
