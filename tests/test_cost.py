@@ -64,6 +64,12 @@ def test_a_frozen_circulant_pays_for_no_gradient(counted: Counter) -> None:
     assert counted == {("rfft", B): 2, ("irfft", B): 2, ("rfft", 1): 1}
 
 
+def test_gradients_alone_need_no_product(counted: Counter) -> None:
+    A = sm.Circulant(np.ones(D)) @ sm.SignFlip.random(D, rng=0)
+    A.vjp(np.ones((B, D)), np.ones((B, D)))
+    assert counted == {("rfft", B): 2, ("irfft", B): 1, ("rfft", 1): 1, ("irfft", 1): 1}
+
+
 def test_stacked_circulants_share_one_transform(counted: Counter) -> None:
     p = 3
     step(sm.projections.circulant_projection(D, p * D - 1, kind="stack", rng=0))

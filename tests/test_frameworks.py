@@ -100,6 +100,7 @@ def test_no_graph_is_kept() -> None:
     assert x.grad is not None
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # jacfwd, inside PyTorch itself
 def test_torch_function_transforms() -> None:
     A = tree().to(xp=torch)
     x = torch.asarray(vectors(6, "float64", 1))
@@ -155,8 +156,9 @@ def test_borrowed_arrays_are_not_copied() -> None:
     assert sm.SignFlip(np.ones(4)).signs.dtype == np.int8
 
 
-@pytest.mark.parametrize("library", [torch, jnp, array_api_strict], ids=lambda library: library.__name__)
+@pytest.mark.parametrize("library", [torch, jnp], ids=lambda library: library.__name__)
 def test_arrays_on_the_left(library: Any) -> None:
+    """array_api_strict isn't here: its arrays refuse every operand but their own, without asking it."""
     A = sm.Dense(np.arange(6.0).reshape(2, 3)).to(xp=library)
     g = library.asarray(np.ones(2))
     assert np.array_equal(to_host(g @ A), [3.0, 5.0, 7.0])

@@ -35,7 +35,7 @@ MUTANTS = {
     "batch not summed": (
         "operators/circulant.py",
         "batch_sum(xp, xp.conj(X) * G)",
-        "(xp.conj(X) * G)[(0,) * (X.ndim - 1)]",
+        "xp.conj(X) * G",
     ),
 }
 
@@ -43,7 +43,18 @@ MUTANTS = {
 def contract_with(package: Path) -> subprocess.CompletedProcess[str]:
     """Run the contract of the circulant on NumPy, with another copy of the package."""
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "tests/test_contract.py", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist"]
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "tests/test_contract.py",
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:xdist",
+        ]
         + ["-k", "numpy and Circulant and not BlockCirculant"],
         check=False,
         capture_output=True,

@@ -7,7 +7,16 @@ from backends import ALL, Backend
 import structmat as sm
 
 project = sm.projections.circulant_projection
-CASES = [(6, 6, None), (7, 3, None), (5, 12, None), (5, 12, "pad"), (4, 8, "stack"), (4, 4, "pad"), (4, 4, "stack"), (1, 3, None)]
+CASES = [
+    (6, 6, None),
+    (7, 3, None),
+    (5, 12, None),
+    (5, 12, "pad"),
+    (4, 8, "stack"),
+    (4, 4, "pad"),
+    (4, 4, "stack"),
+    (1, 3, None),
+]
 
 
 @pytest.mark.parametrize(("d", "k", "kind"), CASES)
@@ -18,7 +27,9 @@ def test_contract(d: int, k: int, kind: str | None) -> None:
     sm.testing.check_operator(A)
 
 
-@pytest.mark.parametrize("backend", [b for b in ALL if b.name in ("strict", "strict-device1", "torch", "jax")], ids=repr)
+@pytest.mark.parametrize(
+    "backend", [b for b in ALL if b.name in ("strict", "strict-device1", "torch", "jax")], ids=repr
+)
 @pytest.mark.parametrize(("d", "k", "kind"), CASES[:4])
 def test_one_seed_is_one_operator(backend: Backend, d: int, k: int, kind: str | None) -> None:
     A = project(d, k, kind=kind, rng=5, dtype="float32")

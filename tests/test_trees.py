@@ -111,7 +111,9 @@ def test_inverses(n: int, dtype: str) -> None:
     rng = np.random.default_rng(n)
 
     def draw(*shape: int) -> np.ndarray:
-        return (rng.standard_normal(shape) + (1j if "complex" in dtype else 0) * rng.standard_normal(shape)).astype(dtype)
+        return (rng.standard_normal(shape) + (1j if "complex" in dtype else 0) * rng.standard_normal(shape)).astype(
+            dtype
+        )
 
     C, D, W = sm.Circulant(draw(n)), sm.Diagonal(draw(n)), sm.Dense(draw(n, n))
     S, blocks = sm.SignFlip.random(n, rng=rng), sm.BlockCirculant(draw(2, 2, n))
@@ -121,7 +123,9 @@ def test_inverses(n: int, dtype: str) -> None:
         inverse = A**-1
         assert inverse.shape == A.shape
         assert np.linalg.norm(inverse.to_dense() @ dense - np.eye(A.n)) < 1e-13 * np.linalg.cond(dense) * A.n
-    assert np.allclose((C**-2).to_dense() @ (C**2).to_dense(), np.eye(n), atol=1e-12 * np.linalg.cond(C.to_dense()) ** 2)
+    assert np.allclose(
+        (C**-2).to_dense() @ (C**2).to_dense(), np.eye(n), atol=1e-12 * np.linalg.cond(C.to_dense()) ** 2
+    )
 
 
 def test_ndarray_on_the_left() -> None:

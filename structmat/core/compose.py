@@ -110,12 +110,19 @@ class Product(Several):
             g = part._apply_adjoint(xp, g)
         return g
 
-    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+    def _through(self, xp: Namespace, x: Array, parts: tuple[LinearOperator, ...]) -> tuple[Array, tuple[Any, ...]]:
         tape = []
-        for part in reversed(self.parts):
+        for part in reversed(parts):
             x, saved = part._forward(xp, x)
             tape.append(saved)
         return x, tuple(reversed(tape))
+
+    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+        return self._through(xp, x, self.parts)
+
+    def _record(self, xp: Namespace, x: Array) -> Any:
+        x, tape = self._through(xp, x, self.parts[1:])
+        return (self.parts[0]._record(xp, x), *tape)
 
     def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
         gradients: tuple[Array, ...] = ()

@@ -89,11 +89,16 @@ class Bilinear(LinearOperator):
         return join(xp, x) if halves else x
 
     def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
-        x_dtype = x.dtype
-        leaf, x, halves = self._meet(xp, x)
-        X = leaf._right(xp, x)
+        leaf, met, halves = self._meet(xp, x)
+        X = leaf._right(xp, met)
         y = leaf._matvec(xp, X)
-        return join(xp, y) if halves else y, (X if self.params else None, x_dtype)
+        return join(xp, y) if halves else y, (X if self.params else None, x.dtype)
+
+    def _record(self, xp: Namespace, x: Array) -> Any:
+        if not self.params:
+            return None, x.dtype
+        leaf, met, _ = self._meet(xp, x)
+        return leaf._right(xp, met), x.dtype
 
     def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
         X, x_dtype = saved

@@ -96,6 +96,10 @@ class LinearOperator:
         """A x, and a nested tuple that `_backward` consumes."""
         raise NotImplementedError
 
+    def _record(self, xp: Namespace, x: Array) -> Any:
+        """What `_forward` keeps, where A x itself is not wanted."""
+        return self._forward(xp, x)[1]
+
     def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
         """Gradients with respect to x (of x's kind, real or complex) and to each parameter."""
         raise NotImplementedError
@@ -421,7 +425,8 @@ class LinearOperator:
         ValueError, TypeError
             As for `forward` and `backward`.
         """
-        return self.backward(self.forward(x)[1], g)
+        xp, inner = self._admit("vjp", "x", x, 1)
+        return self.backward(Saved(self, self._record(xp, inner), tuple(x.shape[:-1]), x.dtype), g)
 
     # ------------------------------------------------------------------ parameters and arrays
 

@@ -63,8 +63,10 @@ def _(A: Leaf, directions: Iterator[Matrix]) -> Pair:
     matrix = _wide(np.asarray(here._entry(i, j) + np.zeros((A.m, A.n))))
     if not A._own_params:
         return matrix, np.zeros_like(matrix)
-    moved = {name: value + next(directions) for name, value in params.items()}
-    return matrix, here._replace(**moved)._entry(i, j) - matrix  # parameters enter linearly
+    derivative = np.zeros_like(matrix)
+    for name, value in params.items():  # one at a time: each enters linearly, not all of them together
+        derivative = derivative + (here._replace(**{name: value + next(directions)})._entry(i, j) - matrix)
+    return matrix, derivative
 
 
 @_pair.register
