@@ -1,8 +1,13 @@
-"""Bare operators in SciPy's solvers, without a wrapper."""
+"""SciPy's solvers against dense answers: bare operators where SciPy takes them, wrapped ones everywhere."""
+
+import pickle
 
 import numpy as np
 import pytest
+import scipy.linalg
+import scipy.optimize
 import scipy.sparse.linalg as spla
+import torch
 
 import structmat as sm
 
@@ -13,30 +18,132 @@ b = rng.standard_normal(N)
 column = np.r_[4.0, 0.5 * rng.standard_normal(N - 1) / np.sqrt(N)]
 general = sm.Circulant(column) + sm.Diagonal(rng.uniform(0, 1, N))
 symmetric = sm.Circulant(column) + sm.Circulant(column).T
+tall = sm.vstack([general, sm.Circulant(column)])
+
+bare_and_wrapped = pytest.mark.parametrize("wrap", [lambda A: A, lambda A: A.to_scipy()], ids=["bare", "wrapped"])
 
 
+@bare_and_wrapped
 @pytest.mark.parametrize("solver", ["cg", "minres"])
-def test_symmetric_systems(solver: str) -> None:
-    x, info = getattr(spla, solver)(symmetric, b, rtol=1e-10)
+def test_symmetric_systems(solver: str, wrap: object) -> None:
+    x, info = getattr(spla, solver)(wrap(symmetric), b, rtol=1e-10)
     assert info == 0
     assert np.allclose(x, np.linalg.solve(symmetric.to_dense(), b), rtol=1e-7)
 
 
-@pytest.mark.parametrize("solver", ["gmres", "bicgstab", "bicg", "qmr", "lgmres", "tfqmr", "cgs"])
-def test_general_systems(solver: str) -> None:
-    x, info = getattr(spla, solver)(general, b, rtol=1e-10)
+@bare_and_wrapped
+@pytest.mark.parametrize("solver", ["gmres", "bicgstab", "bicg", "qmr", "lgmres", "tfqmr", "cgs", "gcrotmk"])
+def test_general_systems(solver: str, wrap: object) -> None:
+    x, info = getattr(spla, solver)(wrap(general), b, rtol=1e-10)
     assert info == 0
     assert np.allclose(x, np.linalg.solve(general.to_dense(), b), rtol=1e-7)
 
 
+@bare_and_wrapped
 @pytest.mark.parametrize("solver", ["lsqr", "lsmr"])
-def test_least_squares(solver: str) -> None:
-    A = sm.vstack([general, sm.Circulant(column)]).to(dtype="float64")
-    rhs = rng.standard_normal(2 * N)
-    x = getattr(spla, solver)(A, rhs, atol=1e-13, btol=1e-13)[0]
-    assert np.allclose(x, np.linalg.lstsq(A.to_dense(), rhs)[0], rtol=1e-7, atol=1e-9)
+def test_least_squares(solver: str, wrap: object) -> None:
+    rhs = np.r_[b, -b] + 1
+    x = getattr(spla, solver)(wrap(tall), rhs, atol=1e-13, btol=1e-13)[0]
+    assert np.allclose(x, np.linalg.lstsq(tall.to_dense(), rhs)[0], rtol=1e-7, atol=1e-9)
 
 
-def test_extreme_eigenvalues() -> None:
-    wanted = np.sort(np.linalg.eigvalsh(symmetric.to_dense()))[-3:]
-    assert np.allclose(np.sort(spla.eigsh(symmetric, k=3, return_eigenvectors=False, v0=b)), wanted)
+@pytest.mark.parametrize("solver", ["arpack", "lobpcg", "propack"])
+def test_singular_values(solver: str) -> None:
+    u, s, vh = spla.svds(tall.to_scipy(), k=3, solver=solver, maxiter=200, rng=0)
+    wanted = np.linalg.svd(tall.to_dense(), compute_uv=False)[:3]
+    assert np.allclose(np.sort(s)[::-1], wanted, rtol=1e-6)
+    assert np.allclose(tall.matmat(vh.T), u * s, atol=1e-3)
+
+
+def test_eigenvalues() -> None:
+    wanted = np.linalg.eigvals(general.to_dense())
+    largest = wanted[np.argmax(np.abs(wanted))]
+    found = spla.eigs(general.to_scipy(), k=1, return_eigenvectors=False, v0=b)
+    assert np.isclose(np.abs(found[0]), np.abs(largest))
+    wanted = np.linalg.eigvalsh(symmetric.to_dense())
+    found = spla.eigsh(symmetric.to_scipy(), k=3, return_eigenvectors=False, v0=b)
+    assert np.allclose(np.sort(found), wanted[-3:])
+    start = rng.standard_normal((N, 3))
+    found, _ = spla.lobpcg(symmetric.to_scipy(), start, tol=1e-9, maxiter=200)
+    assert np.allclose(np.sort(found), wanted[-3:], rtol=1e-6)
+
+
+def test_shift_invert_with_the_exact_inverse() -> None:
+    """Interior eigenvalues of a symmetric circulant, through its inverse in closed form."""
+    half = rng.standard_normal(N // 2 + 1)
+    C = sm.Circulant(np.r_[half, half[1:-1][::-1]])
+    shift = 0.3
+    inverse = sm.Circulant(C.column - shift * (np.arange(N) == 0)) ** -1
+    found = spla.eigsh(C.to_scipy(), k=3, sigma=shift, OPinv=inverse.to_scipy(), return_eigenvectors=False, v0=b)
+    wanted = np.linalg.eigvalsh(C.to_dense())
+    assert np.allclose(np.sort(found), np.sort(wanted[np.argsort(np.abs(wanted - shift))[:3]]))
+
+
+def test_functions_of_matrices() -> None:
+    dense = general.to_dense()
+    S = general.to_scipy()
+    assert np.allclose(spla.expm_multiply(S, b, traceA=np.trace(dense)), scipy.linalg.expm(dense) @ b, rtol=1e-9)
+    estimate, norm = spla.onenormest(S, t=4), np.linalg.norm(dense, 1)
+    assert 0.5 * norm <= estimate <= norm * (1 + 1e-12)
+
+
+def test_bounded_and_nonlinear_least_squares() -> None:
+    rhs = np.r_[b, -b]
+    found = scipy.optimize.lsq_linear(tall.to_scipy(), rhs, bounds=(-0.1, 0.1), tol=1e-12, lsmr_tol=1e-13)
+    dense = scipy.optimize.lsq_linear(tall.to_dense(), rhs, bounds=(-0.1, 0.1), tol=1e-12)
+    assert found.success
+    assert np.allclose(found.x, dense.x, atol=1e-5)
+
+    def residual(x: np.ndarray) -> np.ndarray:
+        return tall @ x + 0.1 * np.r_[x, x] ** 3 - rhs
+
+    def jacobian(x: np.ndarray) -> spla.LinearOperator:
+        return (tall + sm.vstack([sm.Diagonal(0.3 * x**2)] * 2)).to_scipy()
+
+    found = scipy.optimize.least_squares(residual, np.zeros(N), jac=jacobian, xtol=1e-14, gtol=1e-12, ftol=1e-14)
+    # the residual's own gradient, J^T r, vanishes there
+    assert np.max(np.abs(jacobian(found.x).rmatvec(residual(found.x)))) < 1e-6
+
+
+def test_the_wrapper_is_scipys() -> None:
+    S = general.to_scipy()
+    dense = general.to_dense()
+    assert isinstance(S, spla.LinearOperator)
+    assert S.operator is general
+    assert spla.aslinearoperator(S) is S
+    assert S.dtype == np.float64
+    assert sm.identity(3).to_scipy().dtype == np.float64
+    assert sm.identity(3).to_scipy(np.float32).dtype == np.float32
+    assert sm.Circulant(np.ones(3, dtype=np.complex64)).to_scipy().dtype == np.complex64
+    X = rng.standard_normal((N, 5))
+    for T, M in [(S, dense), (S.H, dense.T), (S.T, dense.T), (2 * S, 2 * dense), (S @ S, dense @ dense)]:
+        assert np.allclose(T @ X, M @ X)
+        assert np.allclose(T.rmatmat(X), M.conj().T @ X)
+        assert np.allclose(T.matvec(b), M @ b)
+    again = pickle.loads(pickle.dumps(S))
+    assert np.array_equal(again.matvec(b), S.matvec(b))
+    ones = np.ones(N, dtype=int)
+    assert np.allclose(S.matvec(ones), dense @ ones)
+
+
+def test_a_complex_wrapper_conjugates() -> None:
+    C = sm.Circulant(rng.standard_normal(5) + 1j * rng.standard_normal(5))
+    S, dense = C.to_scipy(), C.to_dense()
+    X = rng.standard_normal((5, 2))
+    for T, M in [(S.H, dense.conj().T), (S.T, dense.T), (S.H.T, dense.conj())]:
+        assert np.allclose(T @ X, M @ X)
+        assert np.allclose(T.rmatvec(X[:, 0]), M.conj().T @ X[:, 0])
+
+
+@pytest.mark.filterwarnings("ignore:.*N, 1.*:FutureWarning")  # SciPy 1.18 deprecates columns as vectors
+def test_columns_as_vectors() -> None:
+    assert np.allclose(general.to_scipy().matvec(b[:, None]), (general @ b)[:, None])
+
+
+def test_other_libraries_need_a_newer_scipy() -> None:
+    A = general.to(xp=torch)
+    if tuple(map(int, scipy.__version__.split(".")[:2])) < (1, 18):
+        with pytest.raises(TypeError, match=r"Sum\(32×32\).to_scipy: the operator is of torch; this SciPy takes NumPy"):
+            A.to_scipy()
+    else:
+        assert A.to_scipy().shape == (N, N)

@@ -571,6 +571,43 @@ class LinearOperator:
     def _moved(self, xp: Namespace | None, device: Device, dtype: DType) -> "LinearOperator":
         return self
 
+    # ------------------------------------------------------------------ other libraries' operators
+
+    def to_scipy(self, dtype: DType = None) -> Any:
+        """Wrap the operator as a `scipy.sparse.linalg.LinearOperator`.
+
+        Solvers that multiply one vector at a time take an operator as it is. Those that multiply several columns, or
+        ask for SciPy's own class, such as `svds`, `lobpcg` and `expm_multiply`, need the wrapper.
+
+        Parameters
+        ----------
+        dtype : dtype, optional
+            What the wrapper says of itself: the operator's, or double precision for an operator without parameters.
+
+        Returns
+        -------
+        SciPyOperator
+            A subclass of SciPy's class with batched `matmat` and `rmatmat`; it pickles, and its attribute `operator`
+            is this operator.
+
+        Raises
+        ------
+        TypeError
+            The operator's arrays are not NumPy's and SciPy is older than 1.18.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import structmat as sm
+        >>> from scipy.sparse.linalg import svds
+        >>> A = sm.Circulant(np.asarray([4.0, 1.0, 0.0, 1.0]))
+        >>> svds(A.to_scipy(), k=1, return_singular_vectors=False)
+        array([6.])
+        """
+        from structmat.interop import to_scipy
+
+        return to_scipy(self, dtype)
+
     # ------------------------------------------------------------------ algebra
 
     @property
