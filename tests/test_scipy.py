@@ -2,12 +2,12 @@
 
 import pickle
 
+import jax
 import numpy as np
 import pytest
 import scipy.linalg
 import scipy.optimize
 import scipy.sparse.linalg as spla
-import torch
 
 import structmat as sm
 
@@ -64,7 +64,7 @@ def test_eigenvalues() -> None:
     found = spla.eigsh(symmetric.to_scipy(), k=3, return_eigenvectors=False, v0=b)
     assert np.allclose(np.sort(found), wanted[-3:])
     start = rng.standard_normal((N, 3))
-    found, _ = spla.lobpcg(symmetric.to_scipy(), start, tol=1e-9, maxiter=200)
+    found, _ = spla.lobpcg(symmetric.to_scipy(), start, tol=1e-6, maxiter=200)
     assert np.allclose(np.sort(found), wanted[-3:], rtol=1e-6)
 
 
@@ -135,15 +135,15 @@ def test_a_complex_wrapper_conjugates() -> None:
         assert np.allclose(T.rmatvec(X[:, 0]), M.conj().T @ X[:, 0])
 
 
-@pytest.mark.filterwarnings("ignore:.*N, 1.*:FutureWarning")  # SciPy 1.18 deprecates columns as vectors
+@pytest.mark.filterwarnings("ignore:.*column vectors:FutureWarning")  # SciPy 1.18 deprecates columns as vectors
 def test_columns_as_vectors() -> None:
     assert np.allclose(general.to_scipy().matvec(b[:, None]), (general @ b)[:, None])
 
 
 def test_other_libraries_need_a_newer_scipy() -> None:
-    A = general.to(xp=torch)
+    A = general.to(xp=jax.numpy)
     if tuple(map(int, scipy.__version__.split(".")[:2])) < (1, 18):
-        with pytest.raises(TypeError, match=r"Sum\(32×32\).to_scipy: the operator is of torch; this SciPy takes NumPy"):
+        with pytest.raises(TypeError, match=r"Sum\(32×32\).to_scipy: the operator is of jax; this SciPy takes NumPy"):
             A.to_scipy()
     else:
         assert A.to_scipy().shape == (N, N)
