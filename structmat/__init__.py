@@ -1,6 +1,6 @@
 """Structured-matrix linear algebra: operators that are never stored densely."""
 
-from structmat import custom, projections, testing
+from structmat import custom, linalg, projections, testing
 from structmat.core import LinearOperator, block_array, block_diag, hstack, repeat, vstack
 from structmat.operators import (
     BlockCirculant,
@@ -29,6 +29,7 @@ __all__ = [
     "custom",
     "hstack",
     "identity",
+    "linalg",
     "projections",
     "repeat",
     "testing",

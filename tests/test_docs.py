@@ -29,7 +29,9 @@ REGISTERED = CATALOGUE.registered()
 PAGES = CATALOGUE.pages()
 
 PUBLIC = [f"structmat.{name}" for name in sm.__all__] + [
-    f"{module.__name__}.{name}" for module in (sm.projections, sm.testing, sm.custom) for name in module.__all__
+    f"{module.__name__}.{name}"
+    for module in (sm.linalg, sm.projections, sm.testing, sm.custom)
+    for name in module.__all__
 ]
 
 

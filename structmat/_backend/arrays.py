@@ -154,6 +154,11 @@ def rows(xp: Namespace, x: Array) -> Array:
     return xp.reshape(x, (-1, x.shape[-1])) if x.ndim != 2 else x
 
 
+def descending(xp: Namespace, values: Array) -> Array:
+    """Return moduli, the largest first."""
+    return xp.sort(xp.abs(values), descending=True)
+
+
 def pad(xp: Namespace, x: Array, before: int, after: int) -> Array:
     """Put zeros before and after the last axis."""
     parts = [

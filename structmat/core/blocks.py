@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from structmat._backend import Array, Namespace
+from structmat._backend import Array, Namespace, descending
 from structmat.core.compose import Several, Single
 from structmat.core.fields import checked_size
 from structmat.core.operator import LinearOperator
@@ -17,6 +17,13 @@ def _pieces(x: Array, widths: Sequence[int]) -> list[Array]:
     """Cut the last axis into pieces of given widths."""
     ends = list(itertools.accumulate(widths))
     return [x[..., end - width : end] for width, end in zip(widths, ends, strict=True)]
+
+
+def joined(xp: Namespace, pieces: list[Array | None]) -> Array | None:
+    """Concatenate vectors, none of which may be unknown."""
+    if any(piece is None for piece in pieces):
+        return None
+    return xp.concat(pieces)
 
 
 def _added(arrays: list[Array]) -> Array:
@@ -117,6 +124,21 @@ class BlockDiag(Several):
     def _inverse(self) -> LinearOperator:
         return BlockDiag(tuple(part**-1 for part in self.parts))
 
+    def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator | None:
+        parts = [part._function(xp, function) for part in self.parts]
+        return None if None in parts else BlockDiag(tuple(part for part in parts if part is not None))
+
+    def _eigenvalues(self, xp: Namespace) -> Array | None:
+        if any(part.m != part.n for part in self.parts):
+            return None
+        return joined(xp, [part._eigenvalues(xp) for part in self.parts])
+
+    def _singular_values(self, xp: Namespace) -> Array | None:
+        if any(part.m != part.n for part in self.parts):
+            return None  # of a rectangular whole the zeros would have to be counted
+        values = joined(xp, [part._singular_values(xp) for part in self.parts])
+        return None if values is None else descending(xp, values)
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Repeat(Single):
@@ -150,6 +172,17 @@ class Repeat(Single):
 
     def _inverse(self) -> LinearOperator:
         return repeat(self.of**-1, self.times)
+
+    def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator | None:
+        of = self.of._function(xp, function)
+        return None if of is None else repeat(of, self.times)
+
+    def _eigenvalues(self, xp: Namespace) -> Array | None:
+        return joined(xp, [self.of._eigenvalues(xp)] * self.times)
+
+    def _singular_values(self, xp: Namespace) -> Array | None:
+        values = joined(xp, [self.of._singular_values(xp)] * self.times)
+        return None if values is None else descending(xp, values)
 
     @property
     def _details(self) -> str:

@@ -224,6 +224,14 @@ class Scaled(Single):
     def _inverse(self) -> LinearOperator:
         return scaled(1 / self.scalar, self.of**-1)
 
+    def _eigenvalues(self, xp: Namespace) -> Array | None:
+        values = self.of._eigenvalues(xp)
+        return None if values is None else self._times(xp, self.scalar, values)
+
+    def _singular_values(self, xp: Namespace) -> Array | None:
+        values = self.of._singular_values(xp)
+        return None if values is None else abs(self.scalar) * values
+
     @property
     def _details(self) -> str:
         return f", scalar={self.scalar}"
@@ -265,6 +273,10 @@ class Power(Single):
 
     def _inverse(self) -> LinearOperator:
         return power(self.of**-1, self.exponent)
+
+    def _eigenvalues(self, xp: Namespace) -> Array | None:
+        values = self.of._eigenvalues(xp)
+        return None if values is None else values**self.exponent
 
     @property
     def _details(self) -> str:

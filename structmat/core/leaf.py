@@ -1,4 +1,4 @@
-"""From the mathematics of one operator to its verbs: the bilinear form and the rule for real and complex vectors."""
+"""An operator declared by its fields and kernels: what the author of an operator subclasses."""
 
 import dataclasses
 import math
@@ -9,7 +9,6 @@ from structmat._backend import (
     Array,
     Device,
     DType,
-    LinAlgError,
     Namespace,
     as_dtype,
     astype,
@@ -19,7 +18,6 @@ from structmat._backend import (
     dtype_name,
     is_array,
     is_complex,
-    join,
     kind,
     may_keep,
     move,
@@ -27,89 +25,10 @@ from structmat._backend import (
     namespace_name,
     real_dtype,
     result_dtype,
-    split,
 )
+from structmat.core.bilinear import Bilinear
 from structmat.core.fields import ArraySpec, checked_size
 from structmat.core.operator import LinearOperator
-
-
-class Bilinear(LinearOperator):
-    """An operator given by ⟨g, A(θ) x⟩ through prepared vectors: a leaf, or the adjoint or conjugate of one.
-
-    Kernels see vectors of the leaf's own precision and kind. A real leaf given complex vectors treats (Re, Im) as a
-    batch of two real vectors; a complex leaf casts real ones; unless it declares that it mixes them (`_mixes`).
-    """
-
-    _mixes: ClassVar[bool] = False
-
-    def _right(self, xp: Namespace, x: Array, /) -> Any:
-        """Prepare an input vector (..., n)."""
-        return x
-
-    def _left(self, xp: Namespace, g: Array, /) -> Any:
-        """Prepare an output-side vector (..., m)."""
-        return g
-
-    def _matvec(self, xp: Namespace, X: Any, /) -> Array:
-        """A x from a prepared x."""
-        raise NotImplementedError
-
-    def _rmatvec(self, xp: Namespace, G: Any, /) -> Array:
-        """A^H g from a prepared g."""
-        raise NotImplementedError
-
-    def _grad(self, xp: Namespace, X: Any, G: Any, /) -> tuple[Array, ...]:
-        """The gradient of Re⟨g, A(θ) x⟩ with respect to each parameter, summed over the batch."""
-        return ()
-
-    def _at(self, xp: Namespace, dtype: DType) -> "Bilinear":
-        """Return this operator with its parameters in the precision of products with a dtype; their kind is kept."""
-        raise NotImplementedError
-
-    def _meet(self, xp: Namespace, x: Array) -> tuple["Bilinear", Array, bool]:
-        """Bring operator and vectors to one precision and kind; tell whether complex vectors were split."""
-        leaf = self._at(xp, x.dtype)
-        if leaf.dtype is not None and leaf.dtype != x.dtype:
-            wide = real_dtype(xp, leaf.dtype)
-            x = astype(xp, x, complex_dtype(xp, wide) if is_complex(xp, x.dtype) else wide)
-        if self._mixes or self._is_complex == is_complex(xp, x.dtype):
-            return leaf, x, False
-        if self._is_complex:
-            return leaf, astype(xp, x, complex_dtype(xp, x.dtype)), False
-        return leaf, split(xp, x), True
-
-    def _apply(self, xp: Namespace, x: Array) -> Array:
-        leaf, x, halves = self._meet(xp, x)
-        y = leaf._matvec(xp, leaf._right(xp, x))
-        return join(xp, y) if halves else y
-
-    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
-        leaf, g, halves = self._meet(xp, g)
-        x = leaf._rmatvec(xp, leaf._left(xp, g))
-        return join(xp, x) if halves else x
-
-    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
-        leaf, met, halves = self._meet(xp, x)
-        X = leaf._right(xp, met)
-        y = leaf._matvec(xp, X)
-        return join(xp, y) if halves else y, (X if self.params else None, x.dtype)
-
-    def _record(self, xp: Namespace, x: Array) -> Any:
-        if not self.params:
-            return None, x.dtype
-        leaf, met, _ = self._meet(xp, x)
-        return leaf._right(xp, met), x.dtype
-
-    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
-        X, x_dtype = saved
-        leaf, g, halves = self._meet(xp, astype(xp, g, self._product_dtype(xp, x_dtype)))
-        G = leaf._left(xp, g)
-        dx = leaf._rmatvec(xp, G)
-        dx = astype(xp, join(xp, dx) if halves else dx, x_dtype)
-        if X is None:
-            return dx, ()
-        grads = leaf._grad(xp, X, G)
-        return dx, tuple(astype(xp, grad, old.dtype) for grad, old in zip(grads, self.params, strict=True))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -309,115 +228,6 @@ class Leaf(Bilinear):
             self._cache[wide] = leaf
         return leaf
 
-    def _refuse_singular(self, values: Array) -> None:
-        """Raise unless the singular values are all nonzero to rounding, beside the largest."""
-        smallest, largest = float(self.xp.min(values)), float(self.xp.max(values))
-        if not smallest > self.n * float(self.xp.finfo(values.dtype).eps) * largest:
-            raise LinAlgError(
-                f"{self._head} ** -1: the operator is singular to working precision: its singular values run from "
-                f"{smallest:.3g} to {largest:.3g}."
-            )
-
     @property
     def _param_fields(self) -> list[str]:
         return [name for name, spec in self._specs.items() if spec.role == "parameter"]
-
-    # ------------------------------------------------------------------ algebra
-
-    def _adjoint(self) -> LinearOperator:
-        return Adjoint(self)
-
-    def _conj(self) -> LinearOperator:
-        return Conjugate(self)
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Wrapper(Bilinear):
-    """A bilinear form seen from another side; its parameters are those of the operator inside."""
-
-    of: Bilinear
-
-    def _setup(self) -> None:
-        of = self.of
-        self._settle(self._shape_of(of), of.dtype, of.xp, of.device, of._is_complex)
-
-    def _shape_of(self, of: Bilinear) -> tuple[int, int]:
-        return of.shape
-
-    @property
-    def _mixes(self) -> bool:  # type: ignore[override]
-        return self.of._mixes
-
-    @property
-    def _children(self) -> tuple[LinearOperator, ...]:
-        return (self.of,)
-
-    def _at(self, xp: Namespace, dtype: DType) -> Bilinear:
-        of = self.of._at(xp, dtype)
-        return self if of is self.of else self._replace(of=of)
-
-
-class Adjoint(Wrapper):
-    """The conjugate transpose of a leaf: the two sides of its bilinear form, swapped."""
-
-    def _shape_of(self, of: Bilinear) -> tuple[int, int]:
-        return of.n, of.m
-
-    def _right(self, xp: Namespace, x: Array) -> Any:
-        return self.of._left(xp, x)
-
-    def _left(self, xp: Namespace, g: Array) -> Any:
-        return self.of._right(xp, g)
-
-    def _matvec(self, xp: Namespace, X: Any) -> Array:
-        return self.of._rmatvec(xp, X)
-
-    def _rmatvec(self, xp: Namespace, G: Any) -> Array:
-        return self.of._matvec(xp, G)
-
-    def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
-        return self.of._grad(xp, G, X)
-
-    def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
-        return self.of._map(change).H
-
-    def _setup(self) -> None:
-        super()._setup()
-        self.__dict__["_origin"] = self.of
-
-    def _conj(self) -> LinearOperator:
-        return Conjugate(self)
-
-    def _inverse(self) -> LinearOperator:
-        return self.of._inverse().H
-
-
-class Conjugate(Wrapper):
-    """The elementwise conjugate of a complex leaf or of its adjoint, conj(A) x = conj(A conj(x))."""
-
-    def _right(self, xp: Namespace, x: Array) -> Any:
-        return self.of._right(xp, xp.conj(x))
-
-    def _left(self, xp: Namespace, g: Array) -> Any:
-        return self.of._left(xp, xp.conj(g))
-
-    def _matvec(self, xp: Namespace, X: Any) -> Array:
-        return xp.conj(self.of._matvec(xp, X))
-
-    def _rmatvec(self, xp: Namespace, G: Any) -> Array:
-        return xp.conj(self.of._rmatvec(xp, G))
-
-    def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
-        return self.of._grad(xp, X, G)
-
-    def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
-        return self.of._map(change).conj()
-
-    def _adjoint(self) -> LinearOperator:
-        return self.of.H.conj()
-
-    def _conj(self) -> LinearOperator:
-        return self.of
-
-    def _inverse(self) -> LinearOperator:
-        return self.of._inverse().conj()

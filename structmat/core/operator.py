@@ -114,6 +114,22 @@ class LinearOperator:
     def _inverse(self) -> "LinearOperator":
         raise TypeError(f"{self._head} ** -1: {type(self).__name__} has no exact inverse; solve iteratively instead.")
 
+    def _eigenvalues(self, xp: Namespace) -> Array | None:
+        """All eigenvalues, in any order, where the structure gives them exactly; None where it does not."""
+        return None
+
+    def _singular_values(self, xp: Namespace) -> Array | None:
+        """All singular values in descending order, where the structure gives them exactly."""
+        return None
+
+    def _slogdet(self, xp: Namespace) -> tuple[Array, Array] | None:
+        """Sign and logarithm of the modulus of the determinant, where the structure gives them but no eigenvalues."""
+        return None
+
+    def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> "LinearOperator | None":
+        """The operator with a function of the eigenvalues in place of these, where that has the same structure."""
+        return None
+
     @property
     def _children(self) -> tuple["LinearOperator", ...]:
         return ()

@@ -2,9 +2,8 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, dft, idft
+from structmat._backend import Array, Namespace, descending, dft, idft
 from structmat.core import Leaf, cached, operator, param
-from structmat.core.operator import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "BlockCirculant":
@@ -110,7 +109,31 @@ class BlockCirculant(Leaf):
         b = self.blocks.shape[-1]
         return self.blocks[i // b, j // b, (i - j) % b]
 
-    def _inverse(self) -> LinearOperator:
-        self._refuse_singular(self.xp.linalg.svdvals(self.spectra))
-        inverse = self.xp.linalg.inv(self.spectra)
-        return self._replace(blocks=self._back(self.xp, self.xp.permute_dims(inverse, (1, 2, 0))))
+    @cached
+    def _inverted(self) -> Array:
+        return self.xp.linalg.inv(self.spectra)
+
+    def _solve(self, xp: Namespace, Y: tuple[Array, tuple[int, ...]]) -> Array:
+        spectra, batch = Y
+        return self._finish_blocks(xp, xp.matmul(spectra, xp.matrix_transpose(self._inverted)), batch)
+
+    def _rsolve(self, xp: Namespace, X: tuple[Array, tuple[int, ...]]) -> Array:
+        spectra, batch = X
+        return self._finish_blocks(xp, xp.matmul(spectra, xp.conj(self._inverted)), batch)
+
+    def _singular_values(self, xp: Namespace) -> Array:
+        b = self.blocks.shape[-1]
+        values = xp.linalg.svdvals(self.spectra)
+        mirrored = values if self._is_complex else values[1 : (b + 1) // 2, :]
+        whole = values if self._is_complex else xp.concat((values, mirrored))
+        return descending(xp, xp.reshape(whole, (-1,)))
+
+    def _slogdet(self, xp: Namespace) -> tuple[Array, Array] | None:
+        if self.m != self.n:
+            return None
+        signs, logarithms = xp.linalg.slogdet(self.spectra)
+        if not self._is_complex:
+            mirrored = slice(1, (self.blocks.shape[-1] + 1) // 2)
+            signs = xp.real(xp.prod(signs) * xp.prod(xp.conj(signs[mirrored])))
+            return signs, xp.sum(logarithms) + xp.sum(logarithms[mirrored])
+        return xp.prod(signs), xp.sum(logarithms)

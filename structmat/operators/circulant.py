@@ -1,19 +1,22 @@
 """Circulant matrices."""
 
+from collections.abc import Callable
 from typing import Any
 
 from structmat._backend import (
     Array,
     Namespace,
+    astype,
     batch_sum,
+    complex_dtype,
+    descending,
     dft,
     idft,
     is_array,
     kind,
     namespace,
 )
-from structmat.core import Leaf, cached, operator, param
-from structmat.core.operator import LinearOperator
+from structmat.core import Leaf, LinearOperator, cached, operator, param
 
 
 def _example(n: int, rng: Any) -> "Circulant":
@@ -182,6 +185,26 @@ class Circulant(Leaf):
     def _entry(self, i: Any, j: Any) -> Any:
         return self.column[(i - j) % self.n]
 
-    def _inverse(self) -> LinearOperator:
-        self._refuse_singular(self.xp.abs(self.spectrum))
-        return self._replace(column=self._back(self.xp, 1 / self.spectrum))
+    def _solve(self, xp: Namespace, Y: Array) -> Array:
+        return self._back(xp, Y / self.spectrum)
+
+    def _rsolve(self, xp: Namespace, X: Array) -> Array:
+        return self._back(xp, X / xp.conj(self.spectrum))
+
+    def _eigenvalues(self, xp: Namespace) -> Array:
+        half = self.spectrum
+        if self._is_complex:
+            return half
+        return xp.concat((half, xp.flip(xp.conj(half[1 : (self.n + 1) // 2]))))
+
+    def _singular_values(self, xp: Namespace) -> Array:
+        return descending(xp, self._eigenvalues(xp))
+
+    def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
+        values = astype(xp, self._eigenvalues(xp), complex_dtype(xp, self.dtype))
+        column = idft(xp, astype(xp, function(values), values.dtype), self.n, real=False)
+        # f of conjugate pairs is conjugate pairs for every f that is real on the real line
+        real = not self._is_complex and float(xp.max(xp.abs(xp.imag(column)))) <= 64 * float(
+            xp.finfo(self.dtype).eps
+        ) * float(xp.max(xp.abs(column)))
+        return self._replace(column=xp.real(column) if real else column)

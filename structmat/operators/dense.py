@@ -3,8 +3,7 @@
 from typing import Any
 
 from structmat._backend import Array, Namespace, outer_sum
-from structmat.core import Leaf, operator, param
-from structmat.core.operator import LinearOperator
+from structmat.core import Leaf, cached, operator, param
 
 
 def _example(n: int, rng: Any) -> "Dense":
@@ -65,7 +64,15 @@ class Dense(Leaf):
     def _entry(self, i: Any, j: Any) -> Any:
         return self.matrix[i, j]
 
-    def _inverse(self) -> LinearOperator:
-        self._refuse_singular(self.xp.linalg.svdvals(self.matrix))
-        inverse = self.xp.linalg.inv(self.matrix)
-        return self._replace(matrix=inverse)
+    def _solve(self, xp: Namespace, y: Array) -> Array:
+        return xp.matmul(y, xp.matrix_transpose(self._inverted))
+
+    def _rsolve(self, xp: Namespace, x: Array) -> Array:
+        return xp.matmul(x, xp.conj(self._inverted))
+
+    @cached
+    def _inverted(self) -> Array:
+        return self.xp.linalg.inv(self.matrix)
+
+    def _singular_values(self, xp: Namespace) -> Array:
+        return xp.linalg.svdvals(self.matrix)

@@ -1,8 +1,9 @@
 """Diagonal matrices."""
 
+from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import Array, Namespace, batch_sum
+from structmat._backend import Array, Namespace, batch_sum, descending
 from structmat.core import Leaf, operator, param
 from structmat.core.operator import LinearOperator
 
@@ -68,6 +69,17 @@ class Diagonal(Leaf):
     def _adjoint(self) -> LinearOperator:
         return super()._adjoint() if self._is_complex else self
 
-    def _inverse(self) -> LinearOperator:
-        self._refuse_singular(self.xp.abs(self.diagonal))
-        return self._replace(diagonal=1 / self.diagonal)
+    def _solve(self, xp: Namespace, y: Array) -> Array:
+        return y / self.diagonal
+
+    def _rsolve(self, xp: Namespace, x: Array) -> Array:
+        return x / xp.conj(self.diagonal)
+
+    def _eigenvalues(self, xp: Namespace) -> Array:
+        return self.diagonal
+
+    def _singular_values(self, xp: Namespace) -> Array:
+        return descending(xp, self.diagonal)
+
+    def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
+        return self._replace(diagonal=function(self.diagonal))

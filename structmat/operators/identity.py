@@ -61,6 +61,11 @@ class Identity(Leaf):
     def _inverse(self) -> LinearOperator:
         return self
 
+    def _eigenvalues(self, xp: Namespace) -> Array:
+        return xp.ones(self.n, dtype=xp.float64)
+
+    _singular_values = _eigenvalues
+
 
 def identity(n: int) -> Identity:
     """Return the identity operator.

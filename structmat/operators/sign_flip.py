@@ -124,3 +124,9 @@ class SignFlip(Leaf):
 
     def _inverse(self) -> LinearOperator:
         return self
+
+    def _eigenvalues(self, xp: Namespace) -> Array:
+        return xp.astype(self.signs, xp.float64)
+
+    def _singular_values(self, xp: Namespace) -> Array:
+        return xp.abs(self._eigenvalues(xp))

@@ -7,9 +7,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from structmat._backend import Array, to_host
+from structmat.core.bilinear import Adjoint, Conjugate, Inverse
 from structmat.core.blocks import BlockDiag, HStack, Repeat, VStack
 from structmat.core.compose import Power, Product, Scaled, Sum
-from structmat.core.leaf import Adjoint, Conjugate, Leaf
+from structmat.core.leaf import Leaf
 from structmat.core.operator import LinearOperator
 
 Matrix: TypeAlias = np.ndarray[Any, Any]
@@ -79,6 +80,16 @@ def _(A: Adjoint, directions: Iterator[Matrix]) -> Pair:
 def _(A: Conjugate, directions: Iterator[Matrix]) -> Pair:
     matrix, derivative = _pair(A.of, directions)
     return matrix.conj(), derivative.conj()
+
+
+@_pair.register
+def _(A: Inverse, directions: Iterator[Matrix]) -> Pair:
+    matrix, derivative = _pair(A.of, directions)
+    narrow = np.complex128 if matrix.dtype.kind == "c" else np.float64
+    inverse = _wide(np.linalg.inv(matrix.astype(narrow)))
+    for _ in range(3):  # Newton's iteration doubles the correct digits
+        inverse = inverse @ (2 * np.eye(A.n) - matrix @ inverse)
+    return inverse, -inverse @ derivative @ inverse
 
 
 def _times(left: Pair, right: Pair) -> Pair:

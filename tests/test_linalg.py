@@ -1,0 +1,221 @@
+"""Linear algebra against NumPy and SciPy on the written-out matrices."""
+
+import numpy as np
+import pytest
+import scipy.linalg
+from backends import ALL, Backend
+
+import structmat as sm
+from structmat._backend import to_host
+
+L = sm.linalg
+
+
+def draw(*shape: int, dtype: str = "float64", seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    host = rng.standard_normal(shape)
+    return (host + 1j * rng.standard_normal(shape) if "complex" in dtype else host).astype(dtype)
+
+
+def safe(n: int, dtype: str = "float64", seed: int = 0) -> np.ndarray:
+    """The column of a circulant that is far from singular."""
+    column = draw(n, dtype=dtype, seed=seed) / (3 * np.sqrt(n))
+    column[0] += 2
+    return column
+
+
+def cases(dtype: str) -> dict[str, sm.LinearOperator]:
+    C, D = sm.Circulant(safe(6, dtype)), sm.Diagonal(safe(6, dtype) + 2)
+    blocks = draw(2, 2, 3, dtype=dtype) / 8
+    blocks[[0, 1], [0, 1], 0] += 2
+    S, B = sm.SignFlip.random(6, rng=3), sm.BlockCirculant(blocks)
+    W = sm.Dense(draw(6, 6, dtype=dtype) / 8 + 2 * np.eye(6, dtype=dtype))
+    named = {"circulant": C, "odd": sm.Circulant(safe(7, dtype)), "one": sm.Circulant(safe(1, dtype)), "diagonal": D}
+    named |= {"signs": S, "identity": sm.identity(6), "blocks": B, "dense": W, "scaled": -2 * C, "power": C**3}
+    named |= {"adjoint": C.H, "transpose": B.T, "product": C @ S @ D @ W, "repeat": sm.repeat(C, 2)}
+    return named | {"block_diag": sm.block_diag([C, S, D]), "inverse": C**-1, "conjugate": D.conj()}
+
+
+DTYPES = ["float64", "complex128", "float32"]
+NAMES = list(cases("float64"))
+each = pytest.mark.parametrize("name", NAMES)
+every_dtype = pytest.mark.parametrize("dtype", DTYPES)
+
+
+def close(got: object, wanted: object, dtype: str) -> bool:
+    tolerance = 1e-4 if dtype == "float32" else 1e-11
+    return bool(np.allclose(to_host(got), wanted, rtol=tolerance, atol=tolerance))
+
+
+@every_dtype
+@each
+def test_inverses_keep_the_contract(name: str, dtype: str) -> None:
+    """The references invert in extended precision; these matrices have condition numbers of a few units."""
+    A = cases(dtype)[name]
+    sm.testing.check_operator(L.inv(A), batches=[(), (2,)])
+    assert L.inv(A).param_names == (A.param_names if name != "product" else ("0.matrix", "1.diagonal", "3.column"))
+
+
+@every_dtype
+@each
+def test_systems(name: str, dtype: str) -> None:
+    A = cases(dtype)[name]
+    dense, b = A.to_dense(), draw(A.n, 3, dtype=dtype, seed=1)
+    assert close(L.solve(A, b), np.linalg.solve(dense, b), dtype)
+    assert close(L.solve(A, b[:, 0]), np.linalg.solve(dense, b[:, 0]), dtype)
+    assert L.solve(A, b).dtype == np.result_type(A.dtype or b.dtype, b.dtype)
+    assert (L.inv(A) ** -1).shape == A.shape
+    assert close((L.inv(A) ** -1).to_dense(), dense, dtype)
+
+
+@every_dtype
+@each
+def test_spectra(name: str, dtype: str) -> None:
+    A = cases(dtype)[name]
+    dense = A.to_dense()
+    singular = np.linalg.svd(dense, compute_uv=False)
+    assert close(L.svdvals(A), singular, dtype)
+    wanted = np.linalg.eigvals(dense)
+    found = to_host(L.eigvals(A))
+    assert found.shape == wanted.shape
+    for value in wanted:
+        assert np.min(np.abs(found - value)) < (1e-3 if dtype == "float32" else 1e-9)
+    sign, logabsdet = np.linalg.slogdet(dense)
+    result = L.slogdet(A)
+    assert close(result.sign, sign, dtype)
+    assert close(result.logabsdet, logabsdet, dtype)
+    assert close(L.det(A), np.linalg.det(dense), "float32")
+    assert close(L.trace(A), np.trace(dense), dtype)
+    assert close(L.diagonal(A), np.diag(dense), dtype)
+    assert close(L.cond(A), np.linalg.cond(dense), dtype)
+    for order in ("fro", 2, 1, np.inf):
+        assert close(L.norm(A, order), np.linalg.norm(dense, order), dtype)
+
+
+def test_rectangular() -> None:
+    A = sm.projections.circulant_projection(7, 4, rng=0)
+    dense = A.to_dense()
+    assert np.allclose(L.svdvals(A), np.linalg.svd(dense, compute_uv=False))
+    assert np.allclose(L.diagonal(A), np.diag(dense))
+    assert np.allclose(L.diagonal(A.T), np.diag(dense))
+    for order in ("fro", 2, 1, np.inf):
+        assert np.isclose(L.norm(A, order), np.linalg.norm(dense, order))
+
+
+@pytest.mark.parametrize("n", [1, 4, 5])
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_functions_of_circulants(n: int, dtype: str) -> None:
+    C = sm.Circulant(safe(n, dtype))
+    dense = C.to_dense()
+    for ours, theirs in [(L.expm, scipy.linalg.expm), (L.logm, scipy.linalg.logm), (L.sqrtm, scipy.linalg.sqrtm)]:
+        found = ours(C)
+        assert isinstance(found, sm.Circulant)
+        assert found.dtype == C.dtype
+        assert np.allclose(found.to_dense(), theirs(dense), atol=1e-12)
+    whole = sm.block_diag([C, sm.repeat(sm.Diagonal(safe(n, dtype) + 3), 2)])
+    assert np.allclose(L.expm(whole).to_dense(), scipy.linalg.expm(whole.to_dense()), atol=1e-9)
+
+
+def test_functions_that_leave_the_real_line() -> None:
+    root = L.sqrtm(sm.Diagonal(-np.ones(2)))
+    assert root.dtype == np.complex128
+    assert np.allclose(root.diagonal, 1j)
+    C = sm.Circulant(np.asarray([0.0, 1.0]))  # eigenvalues 1 and -1
+    assert L.sqrtm(C).dtype == np.complex128
+    assert np.allclose((L.sqrtm(C) @ L.sqrtm(C)).to_dense(), C.to_dense())
+    assert L.funm(C, np.abs).dtype == np.float64
+
+
+def test_pseudoinverses() -> None:
+    for A in [
+        sm.Circulant(np.ones(4)),
+        sm.Diagonal(np.asarray([2.0, 0.0])),
+        sm.Dense(draw(4, 3)),
+        sm.Dense(np.ones((2, 3))),
+    ]:
+        dense = A.to_dense()
+        assert np.allclose(L.pinv(A).to_dense(), np.linalg.pinv(dense), atol=1e-13)
+        b = draw(A.m, 2, seed=2)
+        assert np.allclose(L.lstsq(A, b), np.linalg.lstsq(dense, b)[0], atol=1e-12)
+    # the cut-off is relative to the largest singular value and to the precision
+    small = sm.Diagonal(np.asarray([1e-20, 1e-21]))
+    assert np.allclose(L.pinv(small).diagonal, [1e20, 1e21])
+    noisy = sm.Diagonal(np.asarray([1.0, 1e-8], dtype=np.float32))
+    assert L.pinv(noisy).diagonal[1] == 0
+    assert L.pinv(noisy, rtol=1e-9).diagonal[1] > 0
+
+
+def test_gradients_of_a_solution() -> None:
+    """Against differences: the loss Re⟨g, A^{-1} b⟩ is smooth in the column."""
+    c, b, g = safe(5, "complex128"), draw(2, 5, seed=1), draw(2, 5, dtype="complex128", seed=2)
+    db, (dc,) = L.solve_vjp(sm.Circulant(c), b, g)
+    assert db.dtype == np.float64
+
+    def loss(column: np.ndarray, rhs: np.ndarray) -> float:
+        return float(np.sum(g.conj() * np.linalg.solve(scipy.linalg.circulant(column), rhs.T).T).real)
+
+    step = 1e-6
+    for direction in (draw(5, seed=3), 1j * draw(5, seed=4)):
+        change = (loss(c + step * direction, b) - loss(c - step * direction, b)) / (2 * step)
+        assert np.isclose(np.sum(dc.conj() * direction).real, change, rtol=1e-7)
+    direction = draw(2, 5, seed=5)
+    change = loss(c, b + direction) - loss(c, b)
+    assert np.isclose(np.sum(db * direction), change)
+
+
+@pytest.mark.parametrize(
+    "backend", [b for b in ALL if b.name in ("strict", "strict-device1", "torch", "jax")], ids=repr
+)
+@pytest.mark.parametrize("name", ["circulant", "diagonal", "blocks", "dense", "product"])
+def test_other_libraries(backend: Backend, name: str) -> None:
+    A = cases("float64")[name]
+    there = backend.bring(A)
+    b = draw(A.n, seed=1)
+    assert close(L.solve(there, backend.asarray(b)), np.linalg.solve(A.to_dense(), b), "float64")
+    assert close(L.svdvals(there), L.svdvals(A), "float64")
+    assert close(L.slogdet(there).logabsdet, L.slogdet(A).logabsdet, "float64")
+    assert close(L.norm(there, 1), L.norm(A, 1), "float64")
+    assert close(L.cond(there), L.cond(A), "float64")
+    if name in ("circulant", "diagonal"):
+        assert close(L.expm(there).to_dense(), L.expm(A).to_dense(), "float64")
+        assert close(L.trace(there), L.trace(A), "float64")
+
+
+def test_large_systems_are_solved_fast_and_accurately() -> None:
+    """n = 2^20: nothing dense can be made here; the residual is at rounding level."""
+    n = 2**20
+    C = sm.Circulant(safe(n, "float32"))
+    b = draw(n, dtype="float32", seed=1)
+    x = L.solve(C, b)
+    eps = np.finfo(np.float32).eps
+    assert np.linalg.norm(C @ x - b) <= 30 * eps * float(L.norm(C, 2)) * np.linalg.norm(x)
+    assert np.isfinite(L.slogdet(C).logabsdet)
+
+
+def test_bad_input() -> None:
+    W = sm.Dense(np.ones((2, 3)))
+    C = sm.Circulant(np.ones(3))
+    for function in (L.inv, L.det, L.slogdet, L.eigvals, L.trace, L.expm, lambda A: L.solve(A, np.ones(2))):
+        with pytest.raises(ValueError, match=r"linalg\.\w+: A is Dense 2×3; expected a square operator"):
+            function(W)
+    with pytest.raises(np.linalg.LinAlgError, match=r"singular values run from .* to 3"):
+        L.solve(C, np.ones(3))
+    with pytest.raises(np.linalg.LinAlgError):
+        L.logm(C)
+    nearly = sm.Diagonal(np.asarray([1.0, 1e-9], dtype=np.float32))
+    with pytest.raises(np.linalg.LinAlgError, match=r"singular values run from 1e-09 to 1"):
+        L.inv(nearly)
+    assert L.inv(nearly.to(dtype="float64")).shape == (2, 2)
+    with pytest.raises(TypeError, match=r"Sum\(3×3\) \*\* -1: Sum has no exact inverse"):
+        L.inv(C + C)
+    with pytest.raises(TypeError, match=r"linalg.funm: no structure is known for functions of Sum 3×3"):
+        L.expm(C + C)
+    with pytest.raises(ValueError, match=r"linalg.norm: ord is 3; expected 'fro', 2, 1 or inf"):
+        L.norm(C, 3)
+    with pytest.raises(MemoryError, match=r"max_bytes="):
+        L.svdvals(C + C, max_bytes=8)
+    with pytest.raises(ValueError, match=r"X has shape \(2, 2\)|x has shape"):
+        L.solve(sm.identity(3), np.ones((2, 2)))
+    assert float(L.det(sm.Diagonal(np.asarray([0.0, 1.0])))) == 0
+    assert float(L.slogdet(sm.Diagonal(np.asarray([0.0, 1.0]))).logabsdet) == -np.inf
+    assert float(L.cond(sm.Diagonal(np.asarray([0.0, 1.0])))) == np.inf
