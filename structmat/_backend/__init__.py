@@ -35,7 +35,7 @@ from structmat._backend.arrays import (
     split,
     to_host,
 )
-from structmat._backend.fft import dft, idft, provider_name
+from structmat._backend.fft import dft, idft, next_fast_len, provider_name, root_powers
 from structmat._backend.random import RNG, generator, random_normal, random_signs
 
 __all__ = [
@@ -68,6 +68,7 @@ __all__ = [
     "namespace",
     "namespace_name",
     "nbytes",
+    "next_fast_len",
     "outer_sum",
     "pad",
     "provider_name",
@@ -75,6 +76,7 @@ __all__ = [
     "random_signs",
     "real_dtype",
     "result_dtype",
+    "root_powers",
     "rows",
     "split",
     "to_host",

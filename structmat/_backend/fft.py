@@ -1,14 +1,28 @@
 """Discrete Fourier transforms along the last axis, by the provider that fits the array."""
 
+import cmath
 import importlib
 from functools import lru_cache
 from types import ModuleType
 from typing import cast
 
 import array_api_compat as compat
+import numpy as np
 import scipy.fft
 
-from structmat._backend.arrays import Array, Namespace, complex_dtype, device, is_complex, namespace_name, real_dtype
+from structmat._backend.arrays import (
+    Array,
+    Device,
+    DType,
+    Namespace,
+    complex_dtype,
+    device,
+    dtype_name,
+    from_host,
+    is_complex,
+    namespace_name,
+    real_dtype,
+)
 
 
 @lru_cache(maxsize=16)
@@ -57,3 +71,24 @@ def idft(xp: Namespace, X: Array, n: int, *, real: bool) -> Array:
     if module.__name__.endswith("scipy.fft"):
         return inverse(X, n=n, axis=-1, overwrite_x=True)
     return inverse(X, n=n, axis=-1)
+
+
+def next_fast_len(n: int, *, real: bool) -> int:
+    """Return the least length of n or more that transforms of real or of complex vectors are fast at."""
+    return int(scipy.fft.next_fast_len(n, real=real))
+
+
+def root_powers(xp: Namespace, f: complex, n: int, *, dtype: DType, device: Device) -> Array:
+    """Return the powers w^0, ..., w^(n - 1) of a root w^n = f, real where f is real and has a real one.
+
+    They are computed on the host in double precision at least, then cast to the precision of the dtype: an angle that
+    was rounded to single precision first would be off by n times as much.
+    """
+    target = real_dtype(xp, dtype)
+    wide = np.result_type(np.float64, getattr(np, dtype_name(target), np.float64))
+    share = np.arange(n, dtype=wide) / n
+    modulus = abs(f) ** share
+    if isinstance(f, complex) or (f < 0 and n % 2 == 0):
+        powers = modulus * np.exp(1j * cmath.phase(f) * share)
+        return from_host(powers, xp, device=device, dtype=complex_dtype(xp, target))
+    return from_host(modulus if f > 0 else modulus * (1 - 2 * (np.arange(n) % 2)), xp, device=device, dtype=target)
