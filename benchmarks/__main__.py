@@ -71,7 +71,9 @@ def main() -> int:
         except OSError as error:
             parser.error(f"--json: {error}")
 
-    table = Table("operator", "cost", title="Microseconds a vector", box=box.SIMPLE)
+    table = Table(title="Microseconds a vector", box=box.SIMPLE)
+    table.add_column("operator", no_wrap=True)
+    table.add_column("cost")
     for heading in ("m×n", "matvec", "rmatvec", "vjp", "dense", "slope"):
         table.add_column(heading, justify="right", no_wrap=True)
     results: list[Row] = []

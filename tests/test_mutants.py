@@ -44,18 +44,9 @@ def contract_with(package: Path) -> subprocess.CompletedProcess[str]:
     """Run the contract of the circulant on NumPy, with another copy of the package."""
     return subprocess.run(
         [
-            sys.executable,
-            "-m",
-            "pytest",
-            "tests/test_contract.py",
-            "-q",
-            "-x",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:xdist",
-        ]
-        + ["-k", "numpy and Circulant and not BlockCirculant"],
+            *(sys.executable, "-m", "pytest", "tests/test_contract.py", "-q", "-x", "-p", "no:cacheprovider"),
+            *("-p", "no:xdist", "-k", "numpy and Circulant and not BlockCirculant"),
+        ],
         check=False,
         capture_output=True,
         text=True,

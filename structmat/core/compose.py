@@ -48,10 +48,6 @@ class Composite(LinearOperator):
         is_complex = any(child._is_complex for child in self._children)
         self._settle(self._shape_of_children(), dtype, xp, where, is_complex)
 
-    @property
-    def _arrays(self) -> tuple[Array, ...]:
-        return tuple(array for child in self._children for array in child._arrays)
-
     def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
         return self._rebuilt(tuple(child._map(change) for child in self._children))
 

@@ -26,6 +26,7 @@ from structmat._backend import (
     namespace_name,
     result_dtype,
 )
+from structmat._backend import nbytes as array_bytes
 
 DENSE_LIMIT = 2**30  # bytes that `to_dense` makes without being asked
 
@@ -458,9 +459,7 @@ class LinearOperator:
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays of the operator, parameters or not; an array that stands twice counts once."""
-        from structmat._backend import nbytes
-
-        return sum(nbytes(array) for array in {id(array): array for array in self._arrays}.values())
+        return sum(array_bytes(array) for array in {id(array): array for array in self._arrays}.values())
 
     def with_params(self, params: Sequence[Array]) -> Self:
         """Return the same operator with other parameters.

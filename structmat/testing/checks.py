@@ -398,7 +398,6 @@ def check_operator(
         Batch shapes to try.
     transform : callable, optional
         Wraps each product and gradient before it is called, for example `jax.jit`.
-
     xp : module, optional
         Array library of the vectors for an operator without arrays of its own, NumPy unless given.
     device : device, optional
