@@ -4,7 +4,7 @@ import cmath
 import importlib
 from functools import lru_cache
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 import array_api_compat as compat
 import numpy as np
@@ -78,7 +78,7 @@ def next_fast_len(n: int, *, real: bool) -> int:
     return int(scipy.fft.next_fast_len(n, real=real))
 
 
-def root_powers(xp: Namespace, f: complex, n: int, *, dtype: DType, device: Device) -> Array:
+def root_powers(xp: Namespace, f: Any, n: int, *, dtype: DType, device: Device) -> Array:
     """Return the powers w^0, ..., w^(n - 1) of a root w^n = f, real where f is real and has a real one.
 
     They are computed on the host in double precision at least, then cast to the precision of the dtype: an angle that
