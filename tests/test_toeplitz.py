@@ -43,7 +43,7 @@ def test_as_scipy(m: int, n: int, kinds: tuple[bool, bool]) -> None:
     assert np.allclose(sm.Toeplitz(c, r).matmat(x), scipy.linalg.matmul_toeplitz((c, r), x), atol=1e-12)
 
 
-COMPLEX = {
+OTHERS = {
     "tall": sm.Toeplitz(draw(9, 0, complex_=True), draw(4, 1, complex_=True)),
     "wide": sm.Toeplitz(draw(2, 0, complex_=True), draw(9, 1, complex_=True)),
     "one row": sm.Toeplitz(draw(1, 0), draw(6, 1)),
@@ -67,9 +67,9 @@ COMPLEX = {
 }
 
 
-@pytest.mark.parametrize("name", COMPLEX)
+@pytest.mark.parametrize("name", OTHERS)
 def test_contract_of_other_kinds_and_shapes(name: str) -> None:
-    sm.testing.check_operator(COMPLEX[name])
+    sm.testing.check_operator(OTHERS[name])
 
 
 def test_the_ignored_entry_has_no_gradient() -> None:
@@ -275,3 +275,49 @@ def turned(c: np.ndarray, r: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Column and row of the Toeplitz matrix that a Hankel matrix is with its columns reversed."""
     diagonals = np.concatenate((c, r[1:]))
     return diagonals[len(r) - 1 :], diagonals[len(r) - 1 :: -1]
+
+
+# ---------------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: sm.Toeplitz(np.ones((2, 2)), np.ones(2)), ValueError, r"Toeplitz: column has shape \(2, 2\)"),
+        (lambda: sm.Toeplitz(np.ones(2), np.ones(0)), ValueError, r"Toeplitz: row has shape \(0,\)"),
+        (lambda: sm.Toeplitz(np.ones(2), [1.0]), TypeError, r"Toeplitz: row is a list"),
+        (lambda: sm.Toeplitz(np.ones(3), np.ones(2)).matvec(np.ones(3)), ValueError, r"must be n = 2 \(set by row\)"),
+        (lambda: sm.Hankel(np.ones(3), np.ones(2)).rmatvec(np.ones(2)), ValueError, r"must be m = 3 \(set by column\)"),
+        (
+            lambda: sm.FCirculant(np.ones(3), 0),
+            ValueError,
+            r"FCirculant: f is 0.0; expected a finite number other than",
+        ),
+        (lambda: sm.FCirculant(np.ones(3), float("nan")), ValueError, r"f is nan"),
+        (lambda: sm.FCirculant(np.ones(3), complex("inf")), ValueError, r"f is \(inf"),
+        (lambda: sm.FCirculant(np.ones(3), "1"), TypeError, r"FCirculant: f is a str; expected a number"),
+        (lambda: sm.FCirculant(np.ones(3), np.ones(3)), TypeError, r"FCirculant: f is a ndarray; expected a number"),
+        (lambda: sm.MultilevelCirculant(np.asarray(1.0)), ValueError, r"expected 1 or more axes \(n\.\.\.\)"),
+        (lambda: sm.MultilevelCirculant(np.ones((3, 0))), ValueError, r"expected no empty axis"),
+        (
+            lambda: sm.MultilevelCirculant(np.ones((3, 2))).matvec(np.ones((3, 2))),
+            ValueError,
+            r"n = 6 \(set by tensor\)",
+        ),
+        (lambda: sm.Toeplitz(np.ones(3), np.ones(3)) ** -1, TypeError, r"Toeplitz has no exact inverse"),
+        (
+            lambda: sm.block_circulant(np.ones((3, 2, 4)), (12, 9)),
+            ValueError,
+            r"3×2 blocks; expected 3×3 blocks of size 4",
+        ),
+        (
+            lambda: sm.block_circulant(np.ones((3, 2, 4)), (12, 0)),
+            ValueError,
+            r"block_circulant: n is 0; expected a pos",
+        ),
+        (lambda: sm.block_circulant(np.ones((3, 2)), (12, 8)), ValueError, r"expected 3 axes \(p, q, b\)"),
+    ],
+)
+def test_errors(call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()

@@ -62,7 +62,7 @@ class Hankel(Leaf):
 
     @property
     def _length(self) -> int:
-        return next_fast_len(self.m + self.n - 1, real=not self._is_complex)
+        return next_fast_len(self.m + self.n - 1)
 
     @cached
     def _spectrum(self) -> Array:

@@ -16,7 +16,7 @@ class Embedded(Leaf):
 
     @property
     def _length(self) -> int:
-        return next_fast_len(self.m + self.n - 1, real=not self._is_complex)
+        return next_fast_len(self.m + self.n - 1)
 
     @cached
     def _spectrum(self) -> Array:
