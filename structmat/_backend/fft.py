@@ -96,7 +96,7 @@ def root_powers(xp: Namespace, f: Any, n: int, *, dtype: DType, device: Device) 
     They are computed on the host in double precision, then rounded to the precision of the dtype: an angle that was
     rounded to single precision first would be off by n times as much.
     """
-    share = np.arange(n) / n
+    share = np.arange(n, dtype=np.float64) / n  # PyTorch, when it traces this, makes single precision of int / int
     modulus = abs(f) ** share
     single = dtype_name(real_dtype(xp, dtype)) == "float32"
     if isinstance(f, complex) or (f < 0 and n % 2 == 0):
