@@ -1,15 +1,22 @@
 """Structured-matrix linear algebra: operators that are never stored densely."""
 
 from structmat import custom, linalg, projections, testing
+from structmat.compounds import block_circulant
 from structmat.core import LinearOperator, block_array, block_diag, hstack, repeat, vstack
 from structmat.operators import (
     BlockCirculant,
     Circulant,
     Dense,
     Diagonal,
+    FCirculant,
+    Hankel,
     Identity,
+    MultilevelCirculant,
     Restriction,
     SignFlip,
+    SkewCirculant,
+    SymmetricToeplitz,
+    Toeplitz,
     identity,
 )
 
@@ -20,11 +27,18 @@ __all__ = [
     "Circulant",
     "Dense",
     "Diagonal",
+    "FCirculant",
+    "Hankel",
     "Identity",
     "LinearOperator",
+    "MultilevelCirculant",
     "Restriction",
     "SignFlip",
+    "SkewCirculant",
+    "SymmetricToeplitz",
+    "Toeplitz",
     "block_array",
+    "block_circulant",
     "block_diag",
     "custom",
     "hstack",

@@ -1,34 +1,12 @@
 """The cost of a step, counted in transforms and not hoped for."""
 
 from collections import Counter
-from typing import Any
 
 import numpy as np
-import pytest
-import scipy.fft
 
 import structmat as sm
 
 B, D = 7, 12
-
-
-@pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Counter:
-    """How many vectors each transform was given, by name."""
-    calls: Counter = Counter()
-
-    def counting(name: str) -> Any:
-        transform = getattr(scipy.fft, name)
-
-        def run(x: np.ndarray, *arguments: Any, **options: Any) -> np.ndarray:
-            calls[name, x.size // x.shape[-1]] += 1
-            return transform(x, *arguments, **options)
-
-        return run
-
-    for name in ("fft", "ifft", "rfft", "irfft"):
-        monkeypatch.setattr(scipy.fft, name, counting(name))
-    return calls
 
 
 def step(A: sm.LinearOperator, dtype: type = float) -> None:

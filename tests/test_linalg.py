@@ -33,6 +33,11 @@ def cases(dtype: str) -> dict[str, sm.LinearOperator]:
     named = {"circulant": C, "odd": sm.Circulant(safe(7, dtype)), "one": sm.Circulant(safe(1, dtype)), "diagonal": D}
     named |= {"signs": S, "identity": sm.identity(6), "blocks": B, "dense": W, "scaled": -2 * C, "power": C**3}
     named |= {"adjoint": C.H, "transpose": B.T, "product": C @ S @ D @ W, "repeat": sm.repeat(C, 2)}
+    named |= {"skew": sm.SkewCirculant(safe(6, dtype)), "skew odd": sm.SkewCirculant(safe(7, dtype))}
+    named |= {
+        "twisted": sm.FCirculant(safe(5, dtype), 0.5),
+        "levels": sm.MultilevelCirculant(safe(12, dtype).reshape(2, 3, 2)),
+    }
     return named | {"block_diag": sm.block_diag([C, S, D]), "inverse": C**-1, "conjugate": D.conj()}
 
 
@@ -166,7 +171,7 @@ def test_gradients_of_a_solution() -> None:
 @pytest.mark.parametrize(
     "backend", [b for b in ALL if b.name in ("strict", "strict-device1", "torch", "jax")], ids=repr
 )
-@pytest.mark.parametrize("name", ["circulant", "diagonal", "blocks", "dense", "product"])
+@pytest.mark.parametrize("name", ["circulant", "diagonal", "blocks", "dense", "product", "skew", "levels"])
 def test_other_libraries(backend: Backend, name: str) -> None:
     A = cases("float64")[name]
     there = backend.bring(A)

@@ -36,7 +36,7 @@ from structmat._backend.arrays import (
     split,
     to_host,
 )
-from structmat._backend.fft import dft, idft, provider_name
+from structmat._backend.fft import dft, idft, next_fast_len, provider_name, root_powers
 from structmat._backend.random import RNG, generator, random_normal, random_signs
 
 __all__ = [
@@ -70,6 +70,7 @@ __all__ = [
     "namespace",
     "namespace_name",
     "nbytes",
+    "next_fast_len",
     "outer_sum",
     "pad",
     "provider_name",
@@ -77,6 +78,7 @@ __all__ = [
     "random_signs",
     "real_dtype",
     "result_dtype",
+    "root_powers",
     "rows",
     "split",
     "to_host",

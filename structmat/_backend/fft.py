@@ -1,14 +1,28 @@
 """Discrete Fourier transforms along the last axis, by the provider that fits the array."""
 
 import importlib
+import math
 from functools import lru_cache
 from types import ModuleType
-from typing import cast
+from typing import Any, cast
 
 import array_api_compat as compat
+import numpy as np
 import scipy.fft
 
-from structmat._backend.arrays import Array, Namespace, complex_dtype, device, is_complex, namespace_name, real_dtype
+from structmat._backend.arrays import (
+    Array,
+    Device,
+    DType,
+    Namespace,
+    complex_dtype,
+    device,
+    dtype_name,
+    from_host,
+    is_complex,
+    namespace_name,
+    real_dtype,
+)
 
 
 @lru_cache(maxsize=16)
@@ -57,3 +71,38 @@ def idft(xp: Namespace, X: Array, n: int, *, real: bool) -> Array:
     if module.__name__.endswith("scipy.fft"):
         return inverse(X, n=n, axis=-1, overwrite_x=True)
     return inverse(X, n=n, axis=-1)
+
+
+@lru_cache(maxsize=256)
+def next_fast_len(n: int) -> int:
+    """Return the least length of n or more without prime factors over 5, which every provider is fast at.
+
+    This is `scipy.fft.next_fast_len(n, real=True)` in Python, which PyTorch can trace and SciPy's extension it can't.
+    """
+    best = 1 << (n - 1).bit_length()
+    fives = 1
+    while fives < best:
+        odd = fives
+        while odd < best:
+            best = min(best, odd << (-(-n // odd) - 1).bit_length())
+            odd *= 3
+        fives *= 5
+    return best
+
+
+def root_powers(xp: Namespace, f: Any, n: int, *, dtype: DType, device: Device) -> Array:
+    """Return the powers w^0, ..., w^(n - 1) of a root w^n = f, real where f is real and has a real one.
+
+    They are computed on the host in double precision, then rounded to the precision of the dtype: an angle that was
+    rounded to single precision first would be off by n times as much.
+    """
+    share = np.arange(n, dtype=np.float64) / n  # PyTorch, when it traces this, makes single precision of int / int
+    modulus = abs(f) ** share
+    single = dtype_name(real_dtype(xp, dtype)) == "float32"
+    if isinstance(f, complex) or (f < 0 and n % 2 == 0):
+        angle = math.atan2(f.imag, f.real)
+        powers, target = modulus * np.exp(1j * angle * share), xp.complex64 if single else xp.complex128
+    else:
+        signs = 1 if f > 0 else 1 - 2 * (np.arange(n) % 2)
+        powers, target = modulus * signs, xp.float32 if single else xp.float64
+    return from_host(powers, xp, device=device, dtype=target)

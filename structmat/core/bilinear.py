@@ -12,6 +12,7 @@ from structmat._backend import (
     as_namespace,
     astype,
     complex_dtype,
+    descending,
     is_complex,
     is_traced,
     join,
@@ -50,12 +51,12 @@ class Bilinear(LinearOperator):
         """The gradient of Re⟨g, A(θ) x⟩ with respect to each parameter, summed over the batch."""
         return ()
 
-    def _solve(self, xp: Namespace, Y: Any, /) -> Array:
-        """A^{-1} y from a y that `_left` prepared; exists where the structure gives it exactly."""
+    def _solve(self, xp: Namespace, X: Any, /) -> Array:
+        """A^{-1} x of a square A from an x that `_right` prepared; exists where the structure gives it exactly."""
         raise NotImplementedError
 
-    def _rsolve(self, xp: Namespace, X: Any, /) -> Array:
-        """A^{-H} x from an x that `_right` prepared."""
+    def _rsolve(self, xp: Namespace, G: Any, /) -> Array:
+        """A^{-H} g from a g that `_left` prepared."""
         raise NotImplementedError
 
     def _at(self, xp: Namespace, dtype: DType) -> "Bilinear":
@@ -115,14 +116,16 @@ class Bilinear(LinearOperator):
 
     def _inverse(self) -> LinearOperator:
         xp = as_namespace(None) if self.xp is None else self.xp
-        values = self._singular_values(xp)
+        values, what = self._singular_values(xp), "singular values"
+        if values is None and (eigenvalues := self._eigenvalues(xp)) is not None:
+            values, what = descending(xp, eigenvalues), "eigenvalues' moduli"
         if type(self)._solve is Bilinear._solve or values is None:
             return super()._inverse()
         if not is_traced(values):
             smallest, largest = float(xp.min(values)), float(xp.max(values))
             if not smallest > self.n * float(xp.finfo(values.dtype).eps) * largest:
                 raise LinAlgError(
-                    f"{self._head} ** -1: the operator is singular to working precision: its singular values run from "
+                    f"{self._head} ** -1: the operator is singular to working precision: its {what} run from "
                     f"{smallest:.3g} to {largest:.3g}."
                 )
         return Inverse(self)
@@ -236,10 +239,10 @@ class Inverse(Wrapper):
     """
 
     def _right(self, xp: Namespace, x: Array) -> Any:
-        return self.of._left(xp, x)
+        return self.of._right(xp, x)
 
     def _left(self, xp: Namespace, g: Array) -> Any:
-        return self.of._right(xp, g)
+        return self.of._left(xp, g)
 
     def _matvec(self, xp: Namespace, X: Any) -> Array:
         return self.of._solve(xp, X)

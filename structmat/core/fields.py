@@ -1,6 +1,7 @@
 """What an operator declares of itself: parameters, other arrays, sizes, and values derived from them."""
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, Generic, Literal, TypeVar, overload
 
@@ -12,10 +13,28 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class ArraySpec:
-    """The declaration of an array field: one size symbol an axis, and what its entries are."""
+    """The declaration of an array field: one size symbol an axis, and what its entries are.
+
+    A last symbol with dots, "n...", takes any number of axes, one at least, and is bound to the product of their sizes.
+    """
 
     dims: tuple[str, ...]
     role: Role
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the last symbol takes any number of axes."""
+        return self.dims[-1].endswith("...")
+
+    def fits(self, axes: int) -> bool:
+        """Tell whether an array may have this many axes."""
+        return axes >= len(self.dims) if self.is_open else axes == len(self.dims)
+
+    def sizes(self, shape: tuple[int, ...]) -> list[tuple[str, int]]:
+        """Each symbol and the size that a shape which fits binds it to."""
+        last = len(self.dims) - 1
+        widths = (*shape[:last], math.prod(shape[last:]))
+        return [(symbol.removesuffix("..."), width) for symbol, width in zip(self.dims, widths, strict=True)]
 
 
 def param(*dims: str) -> Any:
@@ -24,7 +43,8 @@ def param(*dims: str) -> Any:
     Parameters
     ----------
     *dims : str
-        One size symbol an axis. A symbol that stands twice, in one field or in several, must have one size.
+        One size symbol an axis. A symbol that stands twice, in one field or in several, must have one size. A last
+        symbol "n..." takes any number of axes; n is then the product of their sizes.
     """
     return dataclasses.field(metadata={"array": ArraySpec(dims, "parameter")})
 

@@ -124,11 +124,9 @@ class Leaf(Bilinear):
                 f"{title}: {name} has dtype {dtype_name(value.dtype)}; expected a real or complex floating dtype: "
                 f"convert it first, for example with xp.astype({name}, xp.float64)."
             )
-        if value.ndim != len(spec.dims):
-            wanted = ", ".join(spec.dims)
-            raise ValueError(
-                f"{title}: {name} has shape {tuple(value.shape)}; expected {len(spec.dims)} axes ({wanted})."
-            )
+        if not spec.fits(value.ndim):
+            wanted = f"{len(spec.dims)} {'or more ' * spec.is_open}axes ({', '.join(spec.dims)})"
+            raise ValueError(f"{title}: {name} has shape {tuple(value.shape)}; expected {wanted}.")
 
     def _setup(self) -> None:
         title = type(self).__name__
@@ -137,7 +135,7 @@ class Leaf(Bilinear):
             if "size" in field.metadata:
                 sizes[field.name] = (checked_size(title, field.name, getattr(self, field.name)), field.name)
         for name, array in self._array_fields.items():
-            for symbol, width in zip(self._specs[name].dims, array.shape, strict=True):
+            for symbol, width in self._specs[name].sizes(tuple(array.shape)):
                 known, by = sizes.setdefault(symbol, (width, name))
                 if width != known:
                     raise ValueError(

@@ -1,0 +1,131 @@
+"""Multilevel circulant matrices."""
+
+from typing import Any
+
+from structmat._backend import Array, Namespace, astype, complex_dtype, descending, dft, idft
+from structmat.core import Leaf, cached, operator, param
+
+
+def _example(n: int, rng: Any) -> "MultilevelCirculant":
+    return MultilevelCirculant(rng.standard_normal((3, 2, (n + 5) // 6)))
+
+
+@operator(cost="O(n log n)", references=("Davis1979", "ChanNg1996"), example=_example)
+class MultilevelCirculant(Leaf):
+    r"""Multilevel circulant matrix: circulant blocks in a circulant order, to any depth.
+
+    .. math:: A_{ij} = t_{(i_1 - j_1) \bmod n_1, \dots, (i_L - j_L) \bmod n_L}, \qquad A x = t \circledast x,
+
+    where :math:`i = (i_1, \dots, i_L)` are the indices of an array of the shape of t, in C order: the circular
+    convolution in L dimensions of arrays that are given as vectors. One level is `Circulant`, two levels are a
+    block-circulant matrix with circulant blocks, as in deblurring images with periodic borders.
+
+    Parameters
+    ----------
+    tensor : array, shape (n_1, ..., n_L)
+        First column t in the shape of the arrays, real or complex; L ≥ 1. The operator has n = n_1 ... n_L columns.
+
+    Attributes
+    ----------
+    spectrum : array, shape (n_1, ..., n_L // 2 + 1) or (n_1, ..., n_L)
+        Multidimensional Fourier transform of the tensor: half of it for a real one, all of it for a complex one. These
+        are the eigenvalues; the spectral norm is their largest modulus.
+
+    Raises
+    ------
+    TypeError
+        The tensor is no array or has no floating dtype.
+    ValueError
+        The tensor has no axis, or an empty one.
+
+    Notes
+    -----
+    Cost: two multidimensional transforms a product, each a transform along each of the L axes, O(n log n), O(n) memory.
+
+    Gradient: with spectra X and G of x and g, dL/dt = idft(Σ conj(X) G), one inverse transform for the whole batch.
+
+    Accuracy is normwise, as for `Circulant`.
+
+    References
+    ----------
+    .. [1] P. J. Davis, *Circulant Matrices*, Wiley, 1979.
+    .. [2] R. H. Chan and M. K. Ng, "Conjugate gradient methods for Toeplitz systems", *SIAM Review* 38(3), 1996.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.MultilevelCirculant(np.asarray([[1.0, 2.0, 3.0]])).to_dense()
+    array([[1., 3., 2.],
+           [2., 1., 3.],
+           [3., 2., 1.]])
+    >>> sm.MultilevelCirculant(np.asarray([[1.0, 2.0], [3.0, 4.0]])).to_dense()
+    array([[1., 2., 3., 4.],
+           [2., 1., 4., 3.],
+           [3., 4., 1., 2.],
+           [4., 3., 2., 1.]])
+    """
+
+    dims = "n", "n"
+    tensor: Array = param("n...")
+
+    @cached
+    def spectrum(self) -> Array:
+        """Fourier transform of the tensor, its half for a real one."""
+        return self._transform(self.xp, self.tensor)
+
+    def _turn(self, xp: Namespace, x: Array, by: int) -> Array:
+        """Rotate the tensor's axes, which are the last ones: by 1 moves the last to their front, by -1 undoes it."""
+        batch = x.ndim - self.tensor.ndim
+        axes = range(batch, x.ndim)
+        return xp.permute_dims(x, (*range(batch), *axes[-by:], *axes[:-by]))
+
+    def _transform(self, xp: Namespace, x: Array) -> Array:
+        """Transform along each axis, the last one first."""
+        for _ in self.tensor.shape:
+            x = self._turn(xp, dft(xp, x), 1)
+        return x
+
+    def _back(self, xp: Namespace, Y: Array) -> Array:
+        for width in self.tensor.shape[:-1]:
+            Y = idft(xp, self._turn(xp, Y, -1), width, real=False)
+        return idft(xp, self._turn(xp, Y, -1), self.tensor.shape[-1], real=not self._is_complex)
+
+    def _right(self, xp: Namespace, x: Array) -> Array:
+        return self._transform(xp, xp.reshape(x, (*x.shape[:-1], *self.tensor.shape)))
+
+    _left = _right
+
+    def _matvec(self, xp: Namespace, X: Array) -> Array:
+        return self._vectors(xp, self._back(xp, self.spectrum * X))
+
+    def _rmatvec(self, xp: Namespace, G: Array) -> Array:
+        return self._vectors(xp, self._back(xp, xp.conj(self.spectrum) * G))
+
+    def _vectors(self, xp: Namespace, y: Array) -> Array:
+        return xp.reshape(y, (*y.shape[: y.ndim - self.tensor.ndim], self.n))
+
+    def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
+        batch = tuple(range(X.ndim - self.tensor.ndim))
+        products = xp.conj(X) * G
+        return (self._back(xp, xp.sum(products, axis=batch) if batch else products),)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        index: tuple[Any, ...] = ()
+        for width in reversed(self.tensor.shape):
+            index = ((i - j) % width, *index)
+            i, j = i // width, j // width
+        return self.tensor[index]
+
+    def _solve(self, xp: Namespace, X: Array) -> Array:
+        return self._vectors(xp, self._back(xp, X / self.spectrum))
+
+    def _rsolve(self, xp: Namespace, G: Array) -> Array:
+        return self._vectors(xp, self._back(xp, G / xp.conj(self.spectrum)))
+
+    def _eigenvalues(self, xp: Namespace) -> Array:
+        tensor = astype(xp, self.tensor, complex_dtype(xp, self.dtype))
+        return xp.reshape(self._transform(xp, tensor), (self.n,))
+
+    def _singular_values(self, xp: Namespace) -> Array:
+        return descending(xp, self._eigenvalues(xp))

@@ -1,0 +1,176 @@
+"""Toeplitz matrices."""
+
+from typing import Any
+
+from structmat._backend import Array, Namespace, astype, batch_sum, dft, idft, next_fast_len, pad
+from structmat.core import Leaf, cached, operator, param
+from structmat.core.operator import LinearOperator
+
+
+class Embedded(Leaf):
+    """A Toeplitz matrix as the upper left corner of a circulant one, of a length that transforms are fast at."""
+
+    def _sides(self) -> tuple[Array, Array]:
+        """The first column, and the first row, whose first entry is ignored."""
+        raise NotImplementedError
+
+    @property
+    def _length(self) -> int:
+        return next_fast_len(self.m + self.n - 1)
+
+    @cached
+    def _spectrum(self) -> Array:
+        column, row = (astype(self.xp, side, self.dtype) for side in self._sides())
+        gap = self._length - (self.m + self.n - 1)
+        return dft(self.xp, self.xp.concat((pad(self.xp, column, 0, gap), self.xp.flip(row[1:]))))
+
+    def _right(self, xp: Namespace, x: Array) -> Array:
+        return dft(xp, x, self._length)
+
+    _left = _right
+
+    def _matvec(self, xp: Namespace, X: Array) -> Array:
+        return self._back(xp, self._spectrum * X)[..., : self.m]
+
+    def _rmatvec(self, xp: Namespace, G: Array) -> Array:
+        return self._back(xp, xp.conj(self._spectrum) * G)[..., : self.n]
+
+    def _side_grads(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, Array]:
+        sums = self._back(xp, batch_sum(xp, xp.conj(X) * G))
+        return sums[: self.m], pad(xp, xp.flip(sums[self._length - self.n + 1 :]), 1, 0)
+
+    def _back(self, xp: Namespace, Y: Array) -> Array:
+        return idft(xp, Y, self._length, real=not self._is_complex)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        column, row = self._sides()
+        return column[(i - j) * (i >= j)] * (i >= j) + row[(j - i) * (j > i)] * (j > i)
+
+
+def _example(n: int, rng: Any) -> "Toeplitz":
+    return Toeplitz(rng.standard_normal(n // 2 + 1), rng.standard_normal(n))
+
+
+@operator(cost="O((m + n) log(m + n))", references=("GolubVanLoan2013", "ChanNg1996"), example=_example)
+class Toeplitz(Embedded):
+    r"""Toeplitz matrix: constant along each diagonal, given by its first column and first row.
+
+    .. math:: A_{ij} = \begin{cases} c_{i - j}, & i \ge j, \\ r_{j - i}, & i < j, \end{cases}
+
+    as `scipy.linalg.toeplitz(c, r)`. It is the upper left corner of the circulant matrix with the column
+    :math:`(c_0, \dots, c_{m-1}, 0, \dots, 0, r_{n-1}, \dots, r_1)`, whose length N ≥ m + n - 1 is one that fast Fourier
+    transforms are fast at.
+
+    Parameters
+    ----------
+    column : array, shape (m,)
+        First column c, real or complex.
+    row : array, shape (n,)
+        First row r, real or complex. Its first entry is ignored: A_00 is c_0.
+
+    Raises
+    ------
+    TypeError
+        The column or the row is no array or has no floating dtype, or they are of two libraries or devices.
+    ValueError
+        The column or the row has not one axis, or is empty.
+
+    Notes
+    -----
+    Cost: two transforms of length N a product, O((m + n) log(m + n)), O(m + n) memory.
+
+    Gradient: with spectra X and G of the padded x and g, e = idft(Σ conj(X) G), one inverse transform for the whole
+    batch. dL/dc is the first m entries of e; dL/dr is 0, e_{N-1}, ..., e_{N-n+1}. The first is exactly zero.
+
+    Accuracy is normwise, as for `Circulant`. `SymmetricToeplitz` has the column alone as its parameter.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th edition, Johns Hopkins University Press, 2013.
+    .. [2] R. H. Chan and M. K. Ng, "Conjugate gradient methods for Toeplitz systems", *SIAM Review* 38(3), 1996.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> A = sm.Toeplitz(np.asarray([1.0, 2.0, 3.0]), np.asarray([1.0, 4.0, 5.0]))
+    >>> A.to_dense()
+    array([[1., 4., 5.],
+           [2., 1., 4.],
+           [3., 2., 1.]])
+    >>> dx, (dc, dr) = A.vjp(np.asarray([0.0, 0.0, 1.0]), np.asarray([1.0, 0.0, 2.0]))
+    >>> dc, dr
+    (array([2., 0., 0.]), array([0., 0., 1.]))
+    """
+
+    dims = "m", "n"
+    column: Array = param("m")
+    row: Array = param("n")
+
+    def _sides(self) -> tuple[Array, Array]:
+        return self.column, self.row
+
+    def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
+        return self._side_grads(xp, X, G)
+
+
+def _symmetric_example(n: int, rng: Any) -> "SymmetricToeplitz":
+    return SymmetricToeplitz(rng.standard_normal(n))
+
+
+@operator(cost="O(n log n)", references=("GolubVanLoan2013", "ChanNg1996"), example=_symmetric_example)
+class SymmetricToeplitz(Embedded):
+    r"""Symmetric or Hermitian Toeplitz matrix, given by its first column.
+
+    .. math:: A_{ij} = \begin{cases} c_{i - j}, & i \ge j, \\ \bar{c}_{j - i}, & i < j, \end{cases}
+
+    as `scipy.linalg.toeplitz(c)`: symmetric for a real column, Hermitian for a complex one whose first entry is real.
+
+    Parameters
+    ----------
+    column : array, shape (n,)
+        First column c, real or complex. The imaginary part of c_0 stands on the diagonal, as in SciPy.
+
+    Raises
+    ------
+    TypeError
+        The column is no array or has no floating dtype.
+    ValueError
+        The column has not one axis, or is empty.
+
+    Notes
+    -----
+    Cost: as `Toeplitz`, two transforms of a length of 2n - 1 or a little more a product.
+
+    Gradient: with the gradients dc and dr of `Toeplitz`, whose row is conj(c), it is dc + conj(dr).
+
+    This is a class of its own and no constructor of `Toeplitz`, which has two parameters: a step along both gradients
+    would make the matrix unsymmetric.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th edition, Johns Hopkins University Press, 2013.
+    .. [2] R. H. Chan and M. K. Ng, "Conjugate gradient methods for Toeplitz systems", *SIAM Review* 38(3), 1996.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.SymmetricToeplitz(np.asarray([1.0, 2.0, 3.0])).to_dense()
+    array([[1., 2., 3.],
+           [2., 1., 2.],
+           [3., 2., 1.]])
+    """
+
+    dims = "n", "n"
+    column: Array = param("n")
+
+    def _sides(self) -> tuple[Array, Array]:
+        return self.column, self.xp.conj(self.column)
+
+    def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
+        below, above = self._side_grads(xp, X, G)
+        return (below + xp.conj(above),)
+
+    def _adjoint(self) -> LinearOperator:
+        return super()._adjoint() if self._is_complex else self
