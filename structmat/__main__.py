@@ -18,7 +18,7 @@ from typing import NoReturn
 import structmat
 from structmat._backend import namespace, provider_name
 
-DEMO_PACKAGES = "matplotlib", "mlxtend", "rich"
+DEMO_PACKAGES = "matplotlib", "mlxtend", "rich", "threadpoolctl"
 LIBRARIES = "numpy", "cupy", "torch", "jax.numpy", "array_api_strict", "dask.array"
 
 

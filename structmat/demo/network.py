@@ -114,9 +114,9 @@ class Adam:
         rate *= (1 - 0.999**self.steps) ** 0.5 / (1 - 0.9**self.steps)
         moved = []
         for p, grad, (mean, square) in zip(params, grads, self.moments, strict=True):
-            mean[...] += np.float32(0.1) * (grad - mean)
-            square[...] += np.float32(0.001) * (grad * grad - square)
-            step = mean / (np.sqrt(square) + np.float32(1e-8))
+            mean[...] += 0.1 * (grad - mean)
+            square[...] += 0.001 * (grad * grad - square)
+            step: Floats = np.divide(mean, np.sqrt(square) + 1e-8)
             step *= rate
             moved.append(p - step)
         return moved
