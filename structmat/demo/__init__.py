@@ -108,7 +108,7 @@ def measure_layers(seeds: int, epochs: int, progress: Progress) -> list[Figures]
                 "layer_parameters": sum(p.size for p in layer.params),
                 "layer_bytes": layer.nbytes,
                 "network_parameters": sum(p.size for p in network.params),
-                "seconds_per_epoch": statistics.median(seconds),
+                "seconds_per_epoch": min(seconds),
                 "microseconds_per_vector": microseconds(layer.matvec, training.pixels[:BATCH]),
             }
         )

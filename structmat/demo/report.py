@@ -13,7 +13,7 @@ Figures = dict[str, Any]
 
 STYLE: dict[str, Any] = {"box": box.SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False, "title_justify": "left"}
 
-# Colours that stay apart for colour-blind eyes (Okabe and Ito), a shape for each, and where its label goes in the picture.
+# Colours that stay apart for colour-blind eyes (Okabe and Ito), a shape for each, and the place of its label.
 LOOKS = {
     "dense": ("#0072B2", "s", (-10, -12), "right", "top"),
     "circulant, learned": ("#D55E00", "o", (10, 12), "left", "bottom"),
@@ -112,9 +112,9 @@ def draw_errors(axes: Axes, layers: list[Figures]) -> None:
         name, x, y = layer["layer"], layer["layer_parameters"], layer["test_error_percent"]
         colour, marker, offset, ha, va = LOOKS[name]
         axes.errorbar(x, y, layer["test_error_percent_sd"], color=colour, marker=marker, markersize=9, capsize=4)
-        text = f"{name}\n{error(layer)} %, {x:,} parameters"
+        text = f"{name}\n{error(layer)} %\n{x:,} parameters"
         axes.annotate(text, (x, y), offset, textcoords="offset points", ha=ha, va=va, fontsize=9.5)
-    axes.set_xscale("symlog", linthresh=300, linscale=0.3)
+    axes.set_xscale("symlog", linthresh=300, linscale=0.6)
     axes.set_xticks([0, 1e3, 1e4, 1e5, 1e6], ["0", "10³", "10⁴", "10⁵", "10⁶"])
     axes.set_xlim(-100, 3e6)
     axes.set_ylim(0, 1.25 * max(layer["test_error_percent"] for layer in layers))
