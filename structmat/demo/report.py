@@ -16,7 +16,7 @@ STYLE: dict[str, Any] = {"box": box.SIMPLE_HEAD, "collapse_padding": True, "pad_
 # Colours that stay apart for colour-blind eyes (Okabe and Ito), a shape for each, and the place of its label.
 LOOKS = {
     "dense": ("#0072B2", "s", (-10, -12), "right", "top"),
-    "circulant, learned": ("#D55E00", "o", (10, 12), "left", "bottom"),
+    "circulant, learned": ("#D55E00", "o", (10, -12), "left", "top"),
     "circulant, random": ("#E69F00", "D", (10, -12), "left", "top"),
     "dense, narrow": ("#56B4E9", "v", (10, 12), "left", "bottom"),
 }
