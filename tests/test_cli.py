@@ -1,0 +1,171 @@
+"""The command line: commands, one-line errors with exit code 2, and files that are written whole or not at all."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import structmat
+import structmat.__main__ as cli
+from structmat import demo
+from structmat.demo.network import Images
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No training starts; files go to a folder of their own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(demo, "run", lambda *arguments: pytest.fail("training started"))
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Noise for images, two kinds of layer, small products; files go to a folder of their own."""
+    monkeypatch.chdir(tmp_path)
+    noise = Images(np.random.default_rng(0).standard_normal((100, demo.PIXELS), np.float32), np.arange(100) % 10)
+    monkeypatch.setattr(demo, "digits", lambda: (noise, noise))
+    monkeypatch.setattr(demo, "BUDGET", 0.01)
+    run, names = demo.run, ("circulant, random", "dense, narrow")
+    monkeypatch.setattr(demo, "LAYERS", {name: demo.LAYERS[name] for name in names})
+    monkeypatch.setattr(demo, "run", lambda *arguments: run(*arguments, sizes=(8, 16)))
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line on stderr that a command ends with."""
+    with pytest.raises(SystemExit) as end:
+        cli.main(arguments)
+    assert end.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("python -m structmat")
+    return err
+
+
+def test_help() -> None:
+    for command in ([], ["demo"], ["info"]):
+        call = [sys.executable, "-m", "structmat", *command, "--help"]
+        done = subprocess.run(call, capture_output=True, text=True, check=True)
+        assert done.stdout.startswith("usage: python -m structmat")
+        assert done.stderr == ""
+
+
+@pytest.mark.usefixtures("untrained")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "required: COMMAND"),
+        (["dmeo"], "invalid choice: 'dmeo'"),
+        (["demo", "--colour"], "unrecognized arguments: --colour"),
+        (["info", "more"], "unrecognized arguments: more"),
+        (["demo", "--seeds", "0"], "'0' is not a positive integer"),
+        (["demo", "--epochs", "-1"], "'-1' is not a positive integer"),
+        (["demo", "--epochs", "1.5"], "'1.5' is not a positive integer"),
+        (["demo", "--json"], "expected one argument"),
+        (["demo", "--json", "none/figures.json"], "cannot write 'none/figures.json': No such file or directory"),
+        (["demo", "--json", "."], "'.' is not a regular file"),
+        (["demo", "--json", "file/figures.json"], "cannot write 'file/figures.json': Not a directory"),
+        (["demo", "--json", "loop"], "cannot write 'loop'"),
+        (["demo", "--png", "none/picture.png"], "cannot write 'none/picture.png'"),
+        (["demo", "--png", "a", "--json", "./a"], "name the same file"),
+    ],
+)
+def test_wrong_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
+    Path("file").touch()
+    Path("loop").symlink_to("loop")
+    assert message in refused(capsys, *arguments)
+    assert sorted(path.name for path in Path().iterdir()) == ["file", "loop"]
+
+
+@pytest.mark.usefixtures("untrained")
+def test_missing_packages(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "mlxtend", None)
+    assert "pip install 'structmat[demo]'" in refused(capsys, "demo")
+
+
+@pytest.mark.usefixtures("small")
+def test_demo_writes_figures_and_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("real.json").write_text("old", encoding="utf-8")
+    Path("link.json").symlink_to("real.json")
+    assert cli.main(["demo", "--seeds", "1", "--epochs", "1", "--json", "link.json"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    assert "circulant, random" in out
+    assert "wrote structmat-demo.png and link.json" in out
+    assert max(map(len, out.splitlines())) <= 100
+    figures = json.loads(Path("real.json").read_text(encoding="utf-8"))
+    assert list(figures) == ["about", "settings", "layers", "growth", "seconds"]
+    assert figures["about"]["structmat"] == structmat.__version__
+    assert figures["settings"] == {"seeds": 1, "epochs": 1, "batch": 100, "threads": 1}
+    assert Path("structmat-demo.png").read_bytes().startswith(b"\x89PNG")
+    assert Path("link.json").is_symlink()
+    assert len(list(Path().iterdir())) == 3, "a temporary file was left"
+
+
+@pytest.mark.usefixtures("untrained")
+@pytest.mark.parametrize(
+    ("interruption", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (OSError(28, "No space left on device"), 1, "python -m structmat: No space left on device\n"),
+    ],
+)
+def test_what_cuts_a_demo_short_leaves_old_files(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    interruption: BaseException,
+    code: int,
+    message: str,
+) -> None:
+    def run(*arguments: Any) -> None:
+        raise interruption
+
+    Path("figures.json").write_text("old", encoding="utf-8")
+    monkeypatch.setattr(demo, "run", run)
+    assert cli.main(["demo", "--json", "figures.json"]) == code
+    assert capsys.readouterr().err == message
+    assert [path.name for path in Path().iterdir()] == ["figures.json"]
+    assert Path("figures.json").read_text(encoding="utf-8") == "old"
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_text("old", encoding="utf-8")
+
+    def break_off() -> None:
+        with cli.replacing(path) as file:
+            file.write_text("half", encoding="utf-8")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        break_off()
+    assert path.read_text(encoding="utf-8") == "old"
+    with cli.replacing(path) as file:
+        file.write_text("new", encoding="utf-8")
+    assert path.read_text(encoding="utf-8") == "new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_info(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "broken_library.py").write_text("raise RuntimeError('no driver\\nsecond line')", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    libraries = ("numpy", "array_api_strict", "broken_library", "absent_library.array")
+    monkeypatch.setattr(cli, "LIBRARIES", libraries)
+    assert cli.main(["info"]) == 0
+    out, err = capsys.readouterr()
+    assert err == ""
+    rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
+    assert rows["structmat"] == [structmat.__version__]
+    assert rows["numpy"][1:] == ["scipy.fft", "cpu"]
+    assert rows["array_api_strict"][1:3] == ["array_api_strict.fft", "CPU_DEVICE,"]
+    assert " ".join(rows["broken_library"]) == "broken unusable: RuntimeError: no driver"
+    assert " ".join(rows["absent_library"]) == "not installed"
+
+
+def test_info_of_every_library_ends_well() -> None:
+    done = subprocess.run([sys.executable, "-m", "structmat", "info"], capture_output=True, text=True, check=True)
+    assert all(name.partition(".")[0] in done.stdout for name in cli.LIBRARIES)
