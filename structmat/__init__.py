@@ -2,6 +2,7 @@
 
 from structmat import custom, projections, testing
 from structmat.core import LinearOperator, block_array, block_diag, hstack, repeat, vstack
+from structmat.io import load, save
 from structmat.operators import (
     BlockCirculant,
     Circulant,
@@ -29,8 +30,10 @@ __all__ = [
     "custom",
     "hstack",
     "identity",
+    "load",
     "projections",
     "repeat",
+    "save",
     "testing",
     "vstack",
 ]

@@ -3,6 +3,7 @@
 from numpy.linalg import LinAlgError
 
 from structmat._backend.arrays import (
+    STORED,
     Array,
     Device,
     DType,
@@ -16,6 +17,7 @@ from structmat._backend.arrays import (
     device,
     dtype_name,
     from_host,
+    from_stored,
     is_array,
     is_complex,
     is_integer,
@@ -34,12 +36,14 @@ from structmat._backend.arrays import (
     rows,
     split,
     to_host,
+    to_stored,
 )
 from structmat._backend.fft import dft, idft, provider_name
 from structmat._backend.random import RNG, generator, random_normal, random_signs
 
 __all__ = [
     "RNG",
+    "STORED",
     "Array",
     "DType",
     "Device",
@@ -55,6 +59,7 @@ __all__ = [
     "dft",
     "dtype_name",
     "from_host",
+    "from_stored",
     "generator",
     "idft",
     "is_array",
@@ -78,4 +83,5 @@ __all__ = [
     "rows",
     "split",
     "to_host",
+    "to_stored",
 ]
