@@ -1,7 +1,6 @@
 """Operators in files: the arrays as safetensors, the tree as a description in the metadata; no pickle."""
 
 import dataclasses
-import functools
 import importlib
 import json
 import os
@@ -33,6 +32,7 @@ from structmat.core.blocks import BlockDiag, HStack, Repeat, VStack
 from structmat.core.compose import Power, Product, Scaled, Sum
 from structmat.core.leaf import Adjoint, Bilinear, Conjugate
 
+KEY = "structmat"  # in the metadata of a safetensors file
 FORMAT = 1
 DEPTH = 200  # levels of a tree; Python's own limit on nested calls is near
 PLACES = 100_000  # operators of a tree, each counted as often as it stands there
@@ -55,32 +55,43 @@ def _are_operators(value: Any) -> bool:
 
 
 def _is_square(value: Any) -> bool:
-    return _is_operator(value) and value.m == value.n
+    return isinstance(value, LinearOperator) and value.m == value.n
 
 
-def _is_whole(value: Any, least: int) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | complex) and not isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_positive(value: Any) -> bool:
+    return _is_count(value) and value > 0
 
 
 Check = Callable[[Any], bool]
 
-# Composites and what their fields hold: their classes check sizes, and leave types to the functions that make them.
-COMPOSITES: dict[str, tuple[type[LinearOperator], dict[str, Check]]] = {
-    cls.__name__: (cls, checks)
-    for cls, checks in (
-        *((cls, {"of": _is_form}) for cls in (Adjoint, Conjugate)),
-        *((cls, {"parts": _are_operators}) for cls in (Product, Sum, HStack, VStack, BlockDiag)),
-        (Scaled, {"of": _is_operator, "scalar": lambda value: isinstance(value, float | complex)}),
-        (Power, {"of": _is_square, "exponent": functools.partial(_is_whole, least=0)}),
-        (Repeat, {"of": _is_operator, "times": functools.partial(_is_whole, least=1)}),
-    )
+# Composites, and what their fields hold: their classes check sizes only, and leave types to the functions that call.
+COMPOSITES: dict[type[LinearOperator], dict[str, Check]] = {
+    Adjoint: {"of": _is_form},
+    Conjugate: {"of": _is_form},
+    Product: {"parts": _are_operators},
+    Sum: {"parts": _are_operators},
+    HStack: {"parts": _are_operators},
+    VStack: {"parts": _are_operators},
+    BlockDiag: {"parts": _are_operators},
+    Scaled: {"of": _is_operator, "scalar": _is_number},
+    Power: {"of": _is_square, "exponent": _is_count},
+    Repeat: {"of": _is_operator, "times": _is_positive},
 }
+_NAMED = {cls.__name__: cls for cls in COMPOSITES}
 
 
 def _class_of(name: str) -> type[LinearOperator] | None:
     """The class that a name in a file stands for: a composite or a registered operator, and nothing else."""
-    if name in COMPOSITES:
-        return COMPOSITES[name][0]
+    if name in _NAMED:
+        return _NAMED[name]
     return OPERATORS[name].cls if name in OPERATORS else None
 
 
@@ -108,69 +119,81 @@ def _safetensors(call: str) -> tuple[ModuleType, ModuleType]:
         raise ImportError(f"{call}: needs the package safetensors: pip install 'structmat[io]'") from error
 
 
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and -WHOLE < int(value) < WHOLE
+
+
+def _bits(value: float) -> str:
+    """The 64 bits of a number: decimal digits would lose the payload of a NaN."""
+    return struct.pack(">d", value).hex()
+
+
 # ---------------------------------------------------------------------- writing
 
 
 class _Writer:
-    """Collects the nodes of a tree, parts before wholes, and its arrays; whatever stands twice is taken once."""
+    """Describes the nodes of a tree, parts before wholes, and its arrays; whatever stands twice is taken once."""
 
-    def __init__(self) -> None:
+    def __init__(self, root: LinearOperator) -> None:
         self.nodes: list[dict[str, Any]] = []
-        self.children: list[list[int]] = []
         self.tensors: dict[str, Any] = {}
         self.dtypes: dict[str, str] = {}
         self._places: dict[int, int] = {}
         self._names: dict[int, str] = {}
+        children = []
+        stack = [root]  # not recursion: a tree that is too deep should say so
+        while stack:
+            A = stack[-1]
+            waiting = [child for child in A._children if id(child) not in self._places]
+            if waiting:
+                stack += reversed(waiting)
+                continue
+            stack.pop()
+            if id(A) not in self._places:
+                self.nodes.append(self._node(A))
+                self._places[id(A)] = len(children)
+                children.append([self._places[id(child)] for child in A._children])
+        excess = _excess(children)
+        if excess is not None:
+            raise ValueError(f"save: {excess}.")
 
-    def node(self, A: LinearOperator, level: int = 1) -> int:
-        if id(A) in self._places:
-            return self._places[id(A)]
-        if level > DEPTH:
-            raise ValueError(f"save: the tree has over {DEPTH} levels, which is the most.")
+    def _node(self, A: LinearOperator) -> dict[str, Any]:
         name = type(A).__name__
         if _class_of(name) is not type(A):
             raise TypeError(
                 f"save: {A._head} is not registered as an operator, so no file can name it; make its class one with "
                 f"structmat.custom.operator."
             )
-        below: list[int] = []
-        fields = {}
-        for field in _fields_of(type(A)):
-            fields[field] = self._value(A, field, getattr(A, field), below, level)
-        node: dict[str, Any] = {"op": name, "fields": fields}
-        if getattr(A, "_frozen", False):
-            node["frozen"] = True
-        self.nodes.append(node)
-        self.children.append(below)
-        self._places[id(A)] = len(self.nodes) - 1
-        return self._places[id(A)]
+        fields = {field: self._value(A, field, getattr(A, field)) for field in _fields_of(type(A))}
+        frozen = {"frozen": True} if getattr(A, "_frozen", False) else {}
+        return {"op": name, "fields": fields, **frozen}
 
-    def _value(self, A: LinearOperator, field: str, value: Any, below: list[int], level: int) -> Any:
+    def _value(self, A: LinearOperator, field: str, value: Any, *, nested: bool = False) -> Any:
         if value is None or isinstance(value, bool | str):
             return value
-        if isinstance(value, LinearOperator):
-            below.append(self.node(value, level + 1))
-            return {"operator": below[-1]}
+        if id(value) in self._places:
+            return {"operator": self._places[id(value)]}
         if is_array(value):
             return {"tensor": self._tensor(A, field, value)}
-        if isinstance(value, Integral) and -WHOLE < value < WHOLE:
+        if _is_whole(value):
             return int(value)
         if isinstance(value, float):
-            return {"float": struct.pack(">d", value).hex()}
+            return {"float": _bits(value)}
         if isinstance(value, complex):
-            return {"complex": [struct.pack(">d", part).hex() for part in (value.real, value.imag)]}
+            return {"complex": [_bits(value.real), _bits(value.imag)]}
         if isinstance(value, slice):
             ends = value.start, value.stop, value.step
-            return {"slice": [self._value(A, field, end, below, level) for end in ends]}
-        if isinstance(value, tuple):
-            return {"tuple": [self._value(A, field, item, below, level) for item in value]}
+            if all(end is None or _is_whole(end) for end in ends):
+                return {"slice": [None if end is None else int(end) for end in ends]}
+        if isinstance(value, tuple) and not nested:
+            return {"tuple": [self._value(A, field, item, nested=True) for item in value]}
         raise TypeError(
             f"save: {A._head} holds in {field} what no file can: {reprlib.repr(value)}, a {type(value).__name__}."
         )
 
     def _tensor(self, A: LinearOperator, field: str, array: Array) -> str:
         if id(array) not in self._names:
-            dtype = dtype_name(array.dtype.newbyteorder("=") if hasattr(array.dtype, "newbyteorder") else array.dtype)
+            dtype = dtype_name(array.dtype)
             if dtype not in STORED:
                 raise TypeError(f"save: {A._head}: {field} has dtype {dtype}; files hold {', '.join(STORED)}.")
             name = f"{len(self.tensors)}.{field}"
@@ -232,14 +255,10 @@ def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
     if not isinstance(A, LinearOperator):
         raise TypeError(f"save: A is a {type(A).__name__}; expected a LinearOperator.")
     _, arrays = _safetensors("save")
-    writer = _Writer()
-    writer.node(A)
-    excess = _excess(writer.children)
-    if excess is not None:
-        raise ValueError(f"save: {excess}.")
-    tree = json.dumps({"tensors": writer.dtypes, "nodes": writer.nodes}, separators=(",", ":"))
-    metadata = {"structmat.format": str(FORMAT), "structmat.tree": tree}
-    _write(path, arrays.save(writer.tensors, metadata=metadata))
+    writer = _Writer(A)
+    tree = {"format": FORMAT, "tensors": writer.dtypes, "nodes": writer.nodes}
+    # one key: safetensors writes several in any order, and one operator should make one file
+    _write(path, arrays.save(writer.tensors, metadata={KEY: json.dumps(tree, separators=(",", ":"))}))
 
 
 def _write(path: str | os.PathLike[str], data: bytes) -> None:
@@ -277,23 +296,27 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _parsed(metadata: dict[str, str] | None) -> tuple[dict[str, str], list[Any]]:
-    """The dtypes of the tensors and the nodes that the metadata describe."""
-    version = (metadata or {}).get("structmat.format")
-    if metadata is None or version is None:
+def _whole(digits: str) -> int:
+    value = int(digits)
+    if not _is_whole(value):
+        raise ValueError("an integer is beyond 64 bits")
+    return value
+
+
+def _parsed(metadata: Any) -> tuple[dict[str, Any], list[Any]]:
+    """The dtypes of the tensors, and the nodes, that the metadata describe."""
+    if metadata is None or KEY not in metadata:
         _refuse("it is a safetensors file, but not one of structmat's")
-    if version != str(FORMAT):
-        if version.isdecimal():
-            _refuse(f"it has format {version[:20]}; this structmat reads format {FORMAT}: a newer one may read it")
-        _refuse(f"its format is {reprlib.repr(version)}; expected a number")
     try:
-        tree = json.loads(metadata.get("structmat.tree", ""), object_pairs_hook=_once)
+        tree = json.loads(metadata[KEY], object_pairs_hook=_once, parse_int=_whole)
     except (ValueError, RecursionError) as error:
         _refuse(f"its description is not valid JSON ({error})", error)
     match tree:
-        case {"tensors": dict(dtypes), "nodes": [_, *_] as nodes} if len(tree) == 2:
+        case {"format": int(version)} if version > FORMAT:
+            _refuse(f"it has format {version}, and this structmat reads format {FORMAT}: a newer one may read it")
+        case {"format": 1, "tensors": dict(dtypes), "nodes": [_, *_] as nodes} if len(tree) == 3:
             return dtypes, nodes
-    _refuse("its description has not the form of a tree")
+    _refuse(f"its description has not the form of a tree: {reprlib.repr(tree)}")
 
 
 class _Reader:
@@ -336,7 +359,7 @@ class _Reader:
             for item in value["tuple"] if isinstance(value, dict) and isinstance(value.get("tuple"), list) else [value]:
                 if isinstance(item, dict) and "operator" in item:
                     child = item["operator"]
-                    if not _is_whole(child, 0) or child >= place:
+                    if not _is_count(child) or child >= place:
                         _refuse(f"node {place} has the part {reprlib.repr(child)}; parts come before the whole")
                     below.append(child)
         return below
@@ -345,9 +368,7 @@ class _Reader:
         place, name, frozen = len(self._made), node["op"], node.get("frozen", False)
         cls = _class_of(name)
         if cls is None:
-            _refuse(
-                f"it names the operator {reprlib.repr(name)}, which is not registered here; import what defines it first"
-            )
+            _refuse(f"it names the operator {reprlib.repr(name)}, which is not registered; import what defines it")
         title, known = f"node {place} ({name})", _fields_of(cls)
         missing = [
             field.name
@@ -359,32 +380,29 @@ class _Reader:
         strange = [field for field in node["fields"] if field not in known]
         if missing or strange:
             _refuse(f"{title} lacks fields or has too many: {reprlib.repr(missing + strange)}")
-        if frozen not in (True, False) or (frozen and name in COMPOSITES):
-            _refuse(f"{title} is frozen: {reprlib.repr(frozen)}")
+        if not isinstance(frozen, bool) or (frozen and cls in COMPOSITES):
+            _refuse(f"{title} has frozen {reprlib.repr(frozen)}; expected true, and a leaf")
         values = {field: self._value(title, known[field], value) for field, value in node["fields"].items()}
-        for field, check in COMPOSITES[name][1].items() if name in COMPOSITES else ():
-            if not check(values[field]):
+        for field, value in values.items():
+            fits = COMPOSITES[cls][field](value) if cls in COMPOSITES else not _holds_operators(value)
+            if not fits:
                 _refuse(f"{title}: {field} is {reprlib.repr(node['fields'][field])}, which no {name} has")
-        if name not in COMPOSITES and any(map(_holds_operators, values.values())):
-            _refuse(f"{title} has parts; expected none")
         try:
             made = cls(**values)
         except _COMPLAINTS as error:
             _refuse(f"{title}: {error}", error)
         return made.freeze() if frozen else made
 
-    def _value(self, title: str, field: dataclasses.Field[Any], value: Any, nested: bool = False) -> Any:
+    def _value(self, title: str, field: dataclasses.Field[Any], value: Any, *, nested: bool = False) -> Any:
         match value:
-            case None | bool() | str():
-                return value
-            case int() if -WHOLE < value < WHOLE:
+            case None | bool() | int() | str():
                 return value
             case {"float": str(bits)} if len(value) == 1:
                 return self._number(title, bits)
             case {"complex": [str(real), str(imag)]} if len(value) == 1:
                 return complex(self._number(title, real), self._number(title, imag))
             case {"slice": [start, stop, step]} if len(value) == 1:
-                if all(end is None or _is_whole(end, 1 - WHOLE) for end in (start, stop, step)):
+                if all(end is None or _is_whole(end) for end in (start, stop, step)):
                     return slice(start, stop, step)
             case {"tensor": str(name)} if len(value) == 1 and name in self._dtypes:
                 return self._tensor(name, field)

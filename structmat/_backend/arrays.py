@@ -251,10 +251,11 @@ def to_stored(x: Array) -> np.ndarray[Any, Any]:
     halved = dtype_name(x.dtype) == "bfloat16"
     if halved:
         x = (x.detach() if compat.is_torch_array(x) else x).view(namespace(x).int16)
-    host = to_host(x)
+    host: np.ndarray[Any, Any] = to_host(x)
     host = np.asarray(host.astype(host.dtype.newbyteorder("="), copy=False), order="C")
     if host.dtype.kind == "c":
-        return host.reshape(-1).view(real_dtype(numpy_namespace, host.dtype)).reshape(*host.shape, 2)
+        pairs: np.ndarray[Any, Any] = host.reshape(-1).view(real_dtype(numpy_namespace, host.dtype))
+        return pairs.reshape(*host.shape, 2)
     return host.view(np.uint16) if halved else host
 
 
