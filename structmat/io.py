@@ -140,7 +140,7 @@ class _Writer:
         self.dtypes: dict[str, str] = {}
         self._places: dict[int, int] = {}
         self._names: dict[int, str] = {}
-        children = []
+        children: list[list[int]] = []
         stack = [root]  # not recursion: a tree that is too deep should say so
         while stack:
             A = stack[-1]
@@ -173,14 +173,14 @@ class _Writer:
             return value
         if id(value) in self._places:
             return {"operator": self._places[id(value)]}
-        if is_array(value):
-            return {"tensor": self._tensor(A, field, value)}
         if _is_whole(value):
             return int(value)
         if isinstance(value, float):
             return {"float": _bits(value)}
         if isinstance(value, complex):
             return {"complex": [_bits(value.real), _bits(value.imag)]}
+        if is_array(value):
+            return {"tensor": self._tensor(A, field, value)}
         if isinstance(value, slice):
             ends = value.start, value.stop, value.step
             if all(end is None or _is_whole(end) for end in ends):
@@ -316,7 +316,7 @@ def _parsed(metadata: Any) -> tuple[dict[str, Any], list[Any]]:
             _refuse(f"it has format {version}, and this structmat reads format {FORMAT}: a newer one may read it")
         case {"format": 1, "tensors": dict(dtypes), "nodes": [_, *_] as nodes} if len(tree) == 3:
             return dtypes, nodes
-    _refuse(f"its description has not the form of a tree: {reprlib.repr(tree)}")
+    _refuse("its description has not the form of a tree")
 
 
 class _Reader:
@@ -342,7 +342,7 @@ class _Reader:
 
     def _check_size(self) -> None:
         """Refuse a tree that is too large before any of it is made."""
-        children = []
+        children: list[list[int]] = []
         for place, node in enumerate(self._nodes):
             match node:
                 case {"op": str(), "fields": dict(fields)} if node.keys() <= {"op", "fields", "frozen"}:
