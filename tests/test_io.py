@@ -209,7 +209,9 @@ def test_dtype_and_strided_arrays(path: Path) -> None:
     with pytest.raises(TypeError, match=r"dtype is 'int8'; expected a real or complex floating dtype of numpy\."):
         sm.load(path, dtype="int8")
     sm.save(path, sm.Diagonal(torch.ones(3, dtype=torch.bfloat16)))
-    with pytest.raises(TypeError, match=r"numpy has no dtype bfloat16; choose another with dtype=, or another library"):
+    with pytest.raises(
+        TypeError, match=r"numpy has no dtype bfloat16; choose another one with dtype=, or another library"
+    ):
         sm.load(path)
 
 
