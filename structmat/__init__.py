@@ -3,6 +3,7 @@
 from structmat import custom, linalg, projections, testing
 from structmat.compounds import block_circulant
 from structmat.core import LinearOperator, block_array, block_diag, hstack, repeat, vstack
+from structmat.io import load, save
 from structmat.operators import (
     BlockCirculant,
     Circulant,
@@ -44,8 +45,10 @@ __all__ = [
     "hstack",
     "identity",
     "linalg",
+    "load",
     "projections",
     "repeat",
+    "save",
     "testing",
     "vstack",
 ]

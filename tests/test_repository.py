@@ -17,7 +17,19 @@ import structmat
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "structmat"
-FRAMEWORKS = {"torch", "jax", "cupy", "cupyx", "dask", "keras", "sklearn", "matplotlib", "rich", "mlxtend"}
+FRAMEWORKS = {
+    "torch",
+    "jax",
+    "cupy",
+    "cupyx",
+    "dask",
+    "keras",
+    "sklearn",
+    "matplotlib",
+    "rich",
+    "mlxtend",
+    "safetensors",
+}
 ARRAY_LIBRARIES = {"numpy", "scipy", "cupy", "cupyx", "array_api_compat", "torch", "jax", "dask"}
 
 OPERATORS = sorted(p for p in PACKAGE.glob("operators/*.py") if p.name != "__init__.py")

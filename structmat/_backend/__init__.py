@@ -3,6 +3,7 @@
 from numpy.linalg import LinAlgError
 
 from structmat._backend.arrays import (
+    STORED,
     Array,
     Device,
     DType,
@@ -17,6 +18,7 @@ from structmat._backend.arrays import (
     device,
     dtype_name,
     from_host,
+    from_stored,
     is_array,
     is_complex,
     is_integer,
@@ -35,12 +37,14 @@ from structmat._backend.arrays import (
     rows,
     split,
     to_host,
+    to_stored,
 )
 from structmat._backend.fft import dft, idft, next_fast_len, provider_name, root_powers
 from structmat._backend.random import RNG, generator, random_normal, random_signs
 
 __all__ = [
     "RNG",
+    "STORED",
     "Array",
     "DType",
     "Device",
@@ -57,6 +61,7 @@ __all__ = [
     "dft",
     "dtype_name",
     "from_host",
+    "from_stored",
     "generator",
     "idft",
     "is_array",
@@ -82,4 +87,5 @@ __all__ = [
     "rows",
     "split",
     "to_host",
+    "to_stored",
 ]

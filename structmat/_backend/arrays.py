@@ -14,6 +14,17 @@ Namespace: TypeAlias = Any  #: an array-API namespace, as `array_api_compat.arra
 DType: TypeAlias = Any
 Device: TypeAlias = Any
 
+#: dtypes that files hold, and what safetensors calls their storage: complex numbers as pairs, bfloat16 as its bits
+STORED = {
+    "bool": "BOOL",
+    **{f"int{bits}": f"I{bits}" for bits in (8, 16, 32, 64)},
+    **{f"uint{bits}": f"U{bits}" for bits in (8, 16, 32, 64)},
+    **{f"float{bits}": f"F{bits}" for bits in (16, 32, 64)},
+    "bfloat16": "U16",
+    "complex64": "F32",
+    "complex128": "F64",
+}
+
 _REAL = {"complex32": "float16", "complex64": "float32", "complex128": "float64", "complex256": "longdouble"}
 
 
@@ -58,6 +69,8 @@ def dtype_name(dtype: DType) -> str:
     """Return the bare name of a dtype: "float32" for numpy.float32, torch.float32, ..."""
     if isinstance(dtype, type):
         dtype = np.dtype(dtype)
+    if isinstance(dtype, np.dtype):
+        return dtype.name  # without the byte order
     return str(dtype).rsplit(".", maxsplit=1)[-1]
 
 
@@ -236,3 +249,48 @@ def move(x: Array, *, xp: Namespace | None = None, device: Device = None) -> Arr
     if not hasattr(xp, name):
         raise TypeError(f"{namespace_name(xp)} has no dtype {name}; convert the operator first, with A.to(dtype=...).")
     return from_host(to_host(x), xp, device=device, dtype=as_dtype(xp, name) if kind(source, x.dtype) else None)
+
+
+def to_stored(x: Array) -> np.ndarray[Any, Any]:
+    """Copy an array to the host in the form that files hold it in (`STORED`), bit by bit."""
+    halved = dtype_name(x.dtype) == "bfloat16"
+    if halved:
+        x = (x.detach() if compat.is_torch_array(x) else x).view(namespace(x).int16)
+    host: np.ndarray[Any, Any] = to_host(x)
+    host = np.asarray(host.astype(host.dtype.newbyteorder("="), copy=False), order="C")
+    if host.dtype.kind == "c":
+        pairs: np.ndarray[Any, Any] = host.reshape(-1).view(real_dtype(numpy_namespace, host.dtype))
+        return pairs.reshape(*host.shape, 2)
+    return host.view(np.uint16) if halved else host
+
+
+def from_stored(
+    stored: np.ndarray[Any, Any], name: str, xp: Namespace, *, device: Device = None, wanted: DType = None
+) -> Array:
+    """Undo `to_stored` in any namespace, given the dtype's name; convert where another floating dtype is wanted."""
+    target = name if wanted is None else dtype_name(wanted)
+    library = namespace_name(xp)
+    if not hasattr(xp, target):
+        raise TypeError(
+            f"{library} has no dtype {target}; choose another one with dtype=, or another library with xp=."
+        )
+    host = stored
+    if name == "bool":
+        host = stored.view(np.uint8) != 0
+    elif name == "bfloat16" == target:
+        return xp.asarray(stored.view(np.int16), device=device).view(xp.bfloat16)
+    elif name == "bfloat16":
+        host = (stored.astype(np.uint32) << 16).view(np.float32)
+    elif name.startswith("complex"):
+        host = stored.reshape(-1).view(name).reshape(stored.shape[:-1])
+        if not target.startswith("complex"):
+            raise TypeError(f"dtype is {target} and a parameter is complex; expected a complex one.")
+    if target != name and hasattr(np, target):
+        host = host.astype(target)
+    made = xp.asarray(np.asarray(host), device=device)
+    if wanted is not None:
+        made = astype(xp, made, wanted)
+    got = dtype_name(made.dtype)
+    if got != target and not (is_integer(xp, made.dtype) and np.array_equal(to_host(made), host)):
+        raise TypeError(f"{library} makes {got} of {target} here; allow it 64 bits (jax_enable_x64), or pass dtype=.")
+    return made

@@ -1,0 +1,526 @@
+"""Operators in files: the arrays as safetensors, the tree as a description in the metadata; no pickle."""
+
+import dataclasses
+import importlib
+import json
+import os
+import reprlib
+import secrets
+import stat
+import struct
+from collections.abc import Callable
+from numbers import Integral
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NoReturn
+
+from structmat._backend import (
+    STORED,
+    Array,
+    Device,
+    DType,
+    Namespace,
+    as_dtype,
+    as_namespace,
+    dtype_name,
+    from_stored,
+    is_array,
+    to_stored,
+)
+from structmat.core import OPERATORS, LinearOperator
+from structmat.core.bilinear import Adjoint, Bilinear, Conjugate, Inverse
+from structmat.core.blocks import BlockDiag, HStack, Repeat, VStack
+from structmat.core.compose import Power, Product, Scaled, Sum
+
+KEY = "structmat"  # in the metadata of a safetensors file
+FORMAT = 1
+DEPTH = 200  # levels of a tree; Python's own limit on nested calls is near
+PLACES = 100_000  # operators of a tree, each counted as often as it stands there
+WHOLE = 2**63  # integers are below it in modulus, so that every language reads them
+
+# What a constructor that looks at hostile values may raise.
+_COMPLAINTS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def _is_operator(value: Any) -> bool:
+    return isinstance(value, LinearOperator)
+
+
+def _is_form(value: Any) -> bool:
+    return isinstance(value, Bilinear)
+
+
+def _is_solvable(value: Any) -> bool:
+    return _is_form(value) and _is_square(value) and type(value)._solve is not Bilinear._solve
+
+
+def _are_operators(value: Any) -> bool:
+    return isinstance(value, tuple) and len(value) > 0 and all(map(_is_operator, value))
+
+
+def _is_square(value: Any) -> bool:
+    return isinstance(value, LinearOperator) and value.m == value.n
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float | complex) and not isinstance(value, bool)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_positive(value: Any) -> bool:
+    return _is_count(value) and value > 0
+
+
+Check = Callable[[Any], bool]
+
+# Composites, and what their fields hold: their classes check sizes only, and leave types to the functions that call.
+COMPOSITES: dict[type[LinearOperator], dict[str, Check]] = {
+    Adjoint: {"of": _is_form},
+    Conjugate: {"of": _is_form},
+    Inverse: {"of": _is_solvable},
+    Product: {"parts": _are_operators},
+    Sum: {"parts": _are_operators},
+    HStack: {"parts": _are_operators},
+    VStack: {"parts": _are_operators},
+    BlockDiag: {"parts": _are_operators},
+    Scaled: {"of": _is_operator, "scalar": _is_number},
+    Power: {"of": _is_square, "exponent": _is_count},
+    Repeat: {"of": _is_operator, "times": _is_positive},
+}
+_NAMED = {cls.__name__: cls for cls in COMPOSITES}
+
+
+def _class_of(name: str) -> type[LinearOperator] | None:
+    """The class that a name in a file stands for: a composite or a registered operator, and nothing else."""
+    if name in _NAMED:
+        return _NAMED[name]
+    return OPERATORS[name].cls if name in OPERATORS else None
+
+
+def _fields_of(cls: type[LinearOperator]) -> dict[str, dataclasses.Field[Any]]:
+    """The fields that the constructor takes."""
+    return {field.name: field for field in dataclasses.fields(cls) if field.init}  # type: ignore[arg-type]
+
+
+def _excess(children: list[list[int]]) -> str | None:
+    """What is too much of a tree, given the nodes below each node."""
+    depth: list[int] = []
+    places: list[int] = []
+    for below in children:
+        depth.append(1 + max((depth[child] for child in below), default=0))
+        places.append(min(1 + sum(places[child] for child in below), PLACES + 1))
+    if depth[-1] > DEPTH:
+        return f"the tree has {depth[-1]} levels; {DEPTH} is the most"
+    return f"the tree has over {PLACES} operators, which is the most" if places[-1] > PLACES else None
+
+
+def _safetensors(call: str) -> tuple[ModuleType, ModuleType]:
+    try:
+        return importlib.import_module("safetensors"), importlib.import_module("safetensors.numpy")
+    except ImportError as error:
+        raise ImportError(f"{call}: needs the package safetensors: pip install 'structmat[io]'") from error
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, Integral) and -WHOLE < int(value) < WHOLE
+
+
+def _bits(value: float) -> str:
+    """The 64 bits of a number: decimal digits would lose the payload of a NaN."""
+    return struct.pack(">d", value).hex()
+
+
+# ---------------------------------------------------------------------- writing
+
+
+class _Writer:
+    """Describes the nodes of a tree, parts before wholes, and its arrays; whatever stands twice is taken once."""
+
+    def __init__(self, root: LinearOperator) -> None:
+        self.nodes: list[dict[str, Any]] = []
+        self.tensors: dict[str, Any] = {}
+        self.dtypes: dict[str, str] = {}
+        self._places: dict[int, int] = {}
+        self._names: dict[int, str] = {}
+        children: list[list[int]] = []
+        stack = [root]  # not recursion: a tree that is too deep should say so
+        while stack:
+            A = stack[-1]
+            waiting = [child for child in A._children if id(child) not in self._places]
+            if waiting:
+                stack += reversed(waiting)
+                continue
+            stack.pop()
+            if id(A) not in self._places:
+                self.nodes.append(self._node(A))
+                self._places[id(A)] = len(children)
+                children.append([self._places[id(child)] for child in A._children])
+        excess = _excess(children)
+        if excess is not None:
+            raise ValueError(f"save: {excess}.")
+
+    def _node(self, A: LinearOperator) -> dict[str, Any]:
+        name = type(A).__name__
+        if _class_of(name) is not type(A):
+            raise TypeError(
+                f"save: {A._head} is not registered as an operator, so no file can name it; make its class one with "
+                f"structmat.custom.operator."
+            )
+        fields = {field: self._value(A, field, getattr(A, field)) for field in _fields_of(type(A))}
+        frozen = {"frozen": True} if getattr(A, "_frozen", False) else {}
+        return {"op": name, "fields": fields, **frozen}
+
+    def _value(self, A: LinearOperator, field: str, value: Any, *, nested: bool = False) -> Any:
+        if value is None or isinstance(value, bool | str):
+            return value
+        if id(value) in self._places:
+            return {"operator": self._places[id(value)]}
+        if _is_whole(value):
+            return int(value)
+        if isinstance(value, float):
+            return {"float": _bits(value)}
+        if isinstance(value, complex):
+            return {"complex": [_bits(value.real), _bits(value.imag)]}
+        if is_array(value):
+            return {"tensor": self._tensor(A, field, value)}
+        if isinstance(value, slice):
+            ends = value.start, value.stop, value.step
+            if all(end is None or _is_whole(end) for end in ends):
+                return {"slice": [None if end is None else int(end) for end in ends]}
+        if isinstance(value, tuple) and not nested:
+            return {"tuple": [self._value(A, field, item, nested=True) for item in value]}
+        raise TypeError(
+            f"save: {A._head} holds in {field} what no file can: {reprlib.repr(value)}, a {type(value).__name__}."
+        )
+
+    def _tensor(self, A: LinearOperator, field: str, array: Array) -> str:
+        if id(array) not in self._names:
+            dtype = dtype_name(array.dtype)
+            if dtype not in STORED:
+                raise TypeError(f"save: {A._head}: {field} has dtype {dtype}; files hold {', '.join(STORED)}.")
+            name = f"{len(self.tensors)}.{field}"
+            self.tensors[name], self.dtypes[name] = to_stored(array), dtype
+            self._names[id(array)] = name
+        return self._names[id(array)]
+
+
+def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
+    """Write an operator to a file.
+
+    Parameters
+    ----------
+    path : str or path
+        The file. One that exists is replaced in one step once the new one is complete; if anything fails it stays as
+        it was.
+    A : LinearOperator
+        Any tree of registered operators, its arrays of any library and on any device.
+
+    Raises
+    ------
+    TypeError
+        A is no operator; or one in it is not registered, or holds something else than arrays, numbers, strings, slices
+        and operators, such as the functions of a `FunctionOperator`; or an array has a dtype that files do not hold.
+    ValueError
+        The tree has over 200 levels or over 100,000 operators.
+    OSError
+        The file cannot be written.
+    ImportError
+        The package safetensors is missing: ``pip install 'structmat[io]'``.
+
+    See Also
+    --------
+    load : Read it back.
+
+    Notes
+    -----
+    The file is a `safetensors <https://github.com/huggingface/safetensors>`_ file, which many languages read. Arrays
+    are kept bit by bit: a complex one as real and imaginary parts along a last axis of 2, bfloat16 as uint16. The tree
+    is a JSON text in the metadata. An operator or an array that stands in several places is stored once.
+
+    Not saved are derived values such as spectra, the array library and the device, and whether a PyTorch tensor asks
+    for a gradient.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> A = sm.Circulant(np.asarray([1.0, 2.0, 3.0])) @ sm.SignFlip.random(3, rng=0)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "operator.safetensors"
+    ...     sm.save(path, A)
+    ...     print(sm.load(path))
+    Product(3×3, 2 parts, dtype=float64, xp=numpy, device=cpu, params=3)
+    ├─ Circulant(3×3, dtype=float64, xp=numpy, device=cpu, params=3)
+    └─ SignFlip(3×3, xp=numpy, device=cpu, params=0)
+    """
+    if not isinstance(A, LinearOperator):
+        raise TypeError(f"save: A is a {type(A).__name__}; expected a LinearOperator.")
+    _, arrays = _safetensors("save")
+    writer = _Writer(A)
+    tree = {"format": FORMAT, "tensors": writer.dtypes, "nodes": writer.nodes}
+    # one key: safetensors writes several in any order, and one operator should make one file
+    _write(path, arrays.save(writer.tensors, metadata={KEY: json.dumps(tree, separators=(",", ":"))}))
+
+
+def _write(path: str | os.PathLike[str], data: bytes) -> None:
+    """Put a file in place in one step."""
+    target = Path(path).resolve()  # behind a link stands the file that is meant
+    if target.exists() and not target.is_file():
+        raise FileExistsError(f"save: {target} exists and is no regular file.")
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")  # in the same folder: a move between disks is a copy
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+# ---------------------------------------------------------------------- reading
+
+
+class _Refusal(Exception):  # noqa: N818 (becomes the ValueError that names the file)
+    """Why a file is not read."""
+
+
+def _refuse(reason: str, cause: BaseException | None = None) -> NoReturn:
+    raise _Refusal(reason) from cause
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object none of whose keys stands twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key stands twice")
+    return found
+
+
+def _whole(digits: str) -> int:
+    value = int(digits)
+    if not _is_whole(value):
+        raise ValueError("an integer is beyond 64 bits")
+    return value
+
+
+def _parsed(metadata: Any) -> tuple[dict[str, Any], list[Any]]:
+    """The dtypes of the tensors, and the nodes, that the metadata describe."""
+    if metadata is None or KEY not in metadata:
+        _refuse("it is a safetensors file, but not one of structmat's")
+    try:
+        tree = json.loads(metadata[KEY], object_pairs_hook=_once, parse_int=_whole)
+    except (ValueError, RecursionError) as error:
+        _refuse(f"its description is not valid JSON ({error})", error)
+    match tree:
+        case {"format": int(version)} if version > FORMAT:
+            _refuse(f"it has format {version}, and this structmat reads format {FORMAT}: a newer one may read it")
+        case {"format": 1, "tensors": dict(dtypes), "nodes": [_, *_] as nodes} if len(tree) == 3:
+            return dtypes, nodes
+    _refuse("its description has not the form of a tree")
+
+
+class _Reader:
+    """Makes the nodes of a tree one after the other, each from earlier ones."""
+
+    def __init__(self, file: Any, xp: Namespace, device: Device, dtype: DType) -> None:
+        self._file, self._xp, self._device, self._dtype = file, xp, device, dtype
+        self._dtypes, self._nodes = _parsed(file.metadata())
+        self._arrays: dict[tuple[str, bool], Array] = {}
+        self._made: list[LinearOperator] = []
+        self._used: set[str | int] = set()
+
+    def tree(self) -> LinearOperator:
+        if sorted(self._file.keys()) != sorted(self._dtypes):
+            _refuse("its tensors are not those that its description lists")
+        self._check_size()
+        for node in self._nodes:
+            self._made.append(self._node(node))
+        unused = [*self._dtypes, *range(len(self._nodes) - 1)]
+        if len(self._used) < len(unused):
+            _refuse("it holds tensors or operators that belong to nothing")
+        return self._made[-1]
+
+    def _check_size(self) -> None:
+        """Refuse a tree that is too large before any of it is made."""
+        children: list[list[int]] = []
+        for place, node in enumerate(self._nodes):
+            match node:
+                case {"op": str(), "fields": dict(fields)} if node.keys() <= {"op", "fields", "frozen"}:
+                    children.append(self._below(place, fields))
+                case _:
+                    _refuse(f"node {place} is no description of an operator: {reprlib.repr(node)}")
+        excess = _excess(children)
+        if excess is not None:
+            _refuse(excess)
+
+    def _below(self, place: int, fields: dict[str, Any]) -> list[int]:
+        below = []
+        for value in fields.values():
+            for item in value["tuple"] if isinstance(value, dict) and isinstance(value.get("tuple"), list) else [value]:
+                if isinstance(item, dict) and "operator" in item:
+                    child = item["operator"]
+                    if not _is_count(child) or child >= place:
+                        _refuse(f"node {place} has the part {reprlib.repr(child)}; parts come before the whole")
+                    below.append(child)
+        return below
+
+    def _node(self, node: dict[str, Any]) -> LinearOperator:
+        place, name, frozen = len(self._made), node["op"], node.get("frozen", False)
+        cls = _class_of(name)
+        if cls is None:
+            _refuse(f"it names the operator {reprlib.repr(name)}, which is not registered; import what defines it")
+        title, known = f"node {place} ({name})", _fields_of(cls)
+        missing = [
+            field.name
+            for field in known.values()
+            if field.name not in node["fields"]
+            and field.default is dataclasses.MISSING
+            and field.default_factory is dataclasses.MISSING
+        ]
+        strange = [field for field in node["fields"] if field not in known]
+        if missing or strange:
+            _refuse(f"{title} lacks fields or has too many: {reprlib.repr(missing + strange)}")
+        if not isinstance(frozen, bool) or (frozen and cls in COMPOSITES):
+            _refuse(f"{title} has frozen {reprlib.repr(frozen)}; expected true, and a leaf")
+        values = {field: self._value(title, known[field], value) for field, value in node["fields"].items()}
+        for field, value in values.items():
+            fits = COMPOSITES[cls][field](value) if cls in COMPOSITES else not _holds_operators(value)
+            if not fits:
+                _refuse(f"{title}: {field} is {reprlib.repr(node['fields'][field])}, which no {name} has")
+        try:
+            made = cls(**values)
+        except _COMPLAINTS as error:
+            _refuse(f"{title}: {error}", error)
+        return made.freeze() if frozen else made
+
+    def _value(self, title: str, field: dataclasses.Field[Any], value: Any, *, nested: bool = False) -> Any:
+        match value:
+            case None | bool() | int() | str():
+                return value
+            case {"float": str(bits)} if len(value) == 1:
+                return self._number(title, bits)
+            case {"complex": [str(real), str(imag)]} if len(value) == 1:
+                return complex(self._number(title, real), self._number(title, imag))
+            case {"slice": [start, stop, step]} if len(value) == 1:
+                if all(end is None or _is_whole(end) for end in (start, stop, step)):
+                    return slice(start, stop, step)
+            case {"tensor": str(name)} if len(value) == 1 and name in self._dtypes:
+                return self._tensor(name, field)
+            case {"operator": int(child)} if len(value) == 1:
+                self._used.add(child)
+                return self._made[child]
+            case {"tuple": list(items)} if len(value) == 1 and not nested:
+                return tuple(self._value(title, field, item, nested=True) for item in items)
+        _refuse(f"{title}: {field.name} is {reprlib.repr(value)}, which is nothing that a field can hold")
+
+    def _number(self, title: str, bits: str) -> float:
+        try:
+            return float(struct.unpack(">d", bytes.fromhex(bits))[0])
+        except (ValueError, struct.error) as error:
+            _refuse(f"{title} has the number {reprlib.repr(bits)}; expected 16 hexadecimal digits", error)
+
+    def _tensor(self, name: str, field: dataclasses.Field[Any]) -> Array:
+        self._used.add(name)
+        spec = field.metadata.get("array")
+        is_param = spec is not None and spec.role == "parameter"
+        if (name, is_param) not in self._arrays:
+            dtype, found = self._dtypes[name], self._file.get_slice(name)
+            if not isinstance(dtype, str) or dtype not in STORED:
+                _refuse(f"tensor {reprlib.repr(name)} has dtype {reprlib.repr(dtype)}; expected {', '.join(STORED)}")
+            pairs = dtype.startswith("complex")
+            if found.get_dtype() != STORED[dtype] or (pairs and found.get_shape()[-1:] != [2]):
+                _refuse(
+                    f"tensor {reprlib.repr(name)} is stored as {found.get_dtype()} of shape {found.get_shape()}, which "
+                    f"holds no {dtype}"
+                )
+            try:
+                stored = self._file.get_tensor(name)
+            except _COMPLAINTS as error:
+                _refuse(f"tensor {reprlib.repr(name)}: {error}", error)
+            wanted = self._dtype if is_param else None
+            self._arrays[name, is_param] = from_stored(stored, dtype, self._xp, device=self._device, wanted=wanted)
+        return self._arrays[name, is_param]
+
+
+def _holds_operators(value: Any) -> bool:
+    return _is_operator(value) or (isinstance(value, tuple) and any(map(_is_operator, value)))
+
+
+def load(
+    path: str | os.PathLike[str], *, xp: ModuleType | None = None, device: Device = None, dtype: DType = None
+) -> LinearOperator:
+    """Read an operator from a file that `save` wrote.
+
+    Parameters
+    ----------
+    path : str or path
+        The file.
+    xp : module, optional
+        Array library to load to, NumPy unless given; it need not be the one that the operator was saved from.
+    device : device, optional
+        Device of that library.
+    dtype : dtype or str, optional
+        Floating dtype for the parameters instead of the one they were saved in; signs and indices keep theirs.
+
+    Returns
+    -------
+    LinearOperator
+        The same tree with the same arrays, bit by bit; what was shared in it is shared again.
+
+    Raises
+    ------
+    ValueError
+        The file is not one of structmat's, not complete, damaged, of a newer format, or describes an operator that is
+        not registered or cannot be. The message names the file and the reason.
+    TypeError
+        The library lacks a dtype of the file, or complex parameters would become real.
+    OSError
+        The file cannot be opened.
+    ImportError
+        The package safetensors is missing: ``pip install 'structmat[io]'``.
+
+    See Also
+    --------
+    save : Write an operator to a file.
+
+    Notes
+    -----
+    A file is data: it names operators that are registered already, and their constructors check the arrays as if a
+    user had given them. Nothing is imported and no code in it is run. An operator of another package is registered by
+    importing that package first.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = pathlib.Path(folder) / "operator.safetensors"
+    ...     sm.save(path, 2 * sm.Diagonal(np.asarray([1.0, 2.0, 3.0])))
+    ...     sm.load(path, dtype="float32").to_dense()
+    array([[2., 0., 0.],
+           [0., 4., 0.],
+           [0., 0., 6.]], dtype=float32)
+    """
+    safetensors, _ = _safetensors("load")
+    target, source = as_namespace(xp), Path(path)
+    if dtype is not None:
+        dtype = as_dtype(target, dtype)
+    try:
+        if not stat.S_ISREG(source.stat().st_mode):
+            _refuse("it is no regular file")
+        with source.open("rb"):
+            pass  # so that an unreadable file is an OSError, whatever the mapping below makes of it
+        try:
+            file = safetensors.safe_open(source, framework="numpy")
+        except (safetensors.SafetensorError, OSError) as error:
+            _refuse(f"it is no safetensors file, or not all of one ({error})", error)
+        with file:
+            return _Reader(file, target, device, dtype).tree()
+    except _Refusal as refusal:
+        raise ValueError(f"load: {source}: {refusal}.") from refusal.__cause__
