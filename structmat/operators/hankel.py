@@ -16,8 +16,8 @@ class Hankel(Leaf):
 
     .. math:: A_{ij} = h_{i + j}, \qquad h = (c_0, \dots, c_{m-1}, r_1, \dots, r_{n-1}),
 
-    as `scipy.linalg.hankel(c, r)`. A product is a correlation with h: it multiplies by the conjugate spectrum of
-    conj(x), which reverses x without a copy, and needs no longer transforms than h itself.
+    as `scipy.linalg.hankel(c, r)`. It is a Toeplitz matrix with its columns reversed: a product reverses x and
+    goes through a circulant matrix of a length N ≥ m + n - 1 that fast Fourier transforms are fast at.
 
     Parameters
     ----------
@@ -35,10 +35,11 @@ class Hankel(Leaf):
 
     Notes
     -----
-    Cost: two transforms of a length of m + n - 1 or a little more a product, O((m + n) log(m + n)), O(m + n) memory.
+    Cost: two transforms of length N a product, O((m + n) log(m + n)), O(m + n) memory.
 
-    Gradient: with spectra X of conj(x) and G of g, both padded, dL/dh = idft(Σ X G), one inverse transform for the
-    whole batch. Its first m entries are dL/dc, the rest dL/dr after an exact zero.
+    Gradient: with spectra X of the reversed x and G of g, both padded, e = idft(Σ conj(X) G), one inverse transform for
+    the whole batch; dL/dh is its last n - 1 entries, then its first m. The first m of these are dL/dc, the rest dL/dr
+    after an exact zero.
 
     Accuracy is normwise, as for `Circulant`.
 
@@ -66,24 +67,30 @@ class Hankel(Leaf):
 
     @cached
     def _spectrum(self) -> Array:
+        """Of h, rolled so that its entry n - 1, which the reversed x meets first, comes first."""
         column, row = (astype(self.xp, side, self.dtype) for side in (self.column, self.row))
-        return dft(self.xp, self.xp.concat((column, row[1:])), self._length)
+        diagonals = self.xp.concat((column, row[1:]))
+        gap = self._length - (self.m + self.n - 1)
+        first = self.n - 1
+        return dft(self.xp, self.xp.concat((pad(self.xp, diagonals[first:], 0, gap), diagonals[:first])))
 
     def _right(self, xp: Namespace, x: Array) -> Array:
-        return dft(xp, xp.conj(x), self._length)
+        return dft(xp, xp.flip(x, axis=-1), self._length)
 
     def _left(self, xp: Namespace, g: Array) -> Array:
         return dft(xp, g, self._length)
 
     def _matvec(self, xp: Namespace, X: Array) -> Array:
-        return self._back(xp, self._spectrum * xp.conj(X))[..., : self.m]
+        return self._back(xp, self._spectrum * X)[..., : self.m]
 
     def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        return xp.conj(self._back(xp, self._spectrum * xp.conj(G))[..., : self.n])
+        x = xp.flip(self._back(xp, xp.conj(self._spectrum) * G)[..., : self.n], axis=-1)
+        return xp.asarray(x, copy=True)  # not every library takes a view of negative strides
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
-        sums = self._back(xp, batch_sum(xp, X * G))
-        return sums[: self.m], pad(xp, sums[self.m : self.m + self.n - 1], 1, 0)
+        sums = self._back(xp, batch_sum(xp, xp.conj(X) * G))
+        diagonals = xp.concat((sums[self._length - self.n + 1 :], sums[: self.m]))
+        return diagonals[: self.m], pad(xp, diagonals[self.m :], 1, 0)
 
     def _back(self, xp: Namespace, Y: Array) -> Array:
         return idft(xp, Y, self._length, real=not self._is_complex)
