@@ -36,7 +36,7 @@ from structmat._backend.arrays import (
     to_host,
 )
 from structmat._backend.fft import dft, idft, provider_name
-from structmat._backend.random import RNG, generator, random_normal, random_signs
+from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
 
 __all__ = [
     "RNG",
@@ -72,6 +72,7 @@ __all__ = [
     "pad",
     "provider_name",
     "random_normal",
+    "random_permutation",
     "random_signs",
     "real_dtype",
     "result_dtype",

@@ -4,17 +4,27 @@ from structmat.operators.block_circulant import BlockCirculant
 from structmat.operators.circulant import Circulant
 from structmat.operators.dense import Dense
 from structmat.operators.diagonal import Diagonal
+from structmat.operators.hadamard import Hadamard
 from structmat.operators.identity import Identity, identity
+from structmat.operators.low_rank import LowRank
+from structmat.operators.permutation import Permutation
 from structmat.operators.restriction import Restriction
+from structmat.operators.shift import Shift
 from structmat.operators.sign_flip import SignFlip
+from structmat.operators.zero import Zero
 
 __all__ = [
     "BlockCirculant",
     "Circulant",
     "Dense",
     "Diagonal",
+    "Hadamard",
     "Identity",
+    "LowRank",
+    "Permutation",
     "Restriction",
+    "Shift",
     "SignFlip",
+    "Zero",
     "identity",
 ]

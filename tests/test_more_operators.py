@@ -1,0 +1,83 @@
+"""What single operators promise beyond the contract: oracles, exact inverses, and messages."""
+
+# ruff: noqa: E501 (the tables have one row a case)
+
+import array_api_strict
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import structmat as sm
+
+rng = np.random.default_rng(0)
+x = rng.standard_normal(7).astype(np.float32)
+
+
+def inverts(A: sm.LinearOperator, tolerance: float = 1e-12) -> bool:
+    """Whether A ** -1 undoes A on both sides."""
+    eye, dense, inverse = np.eye(A.n), A.to_dense(), (A**-1).to_dense()
+    return bool(np.allclose(inverse @ dense, eye, atol=tolerance) and np.allclose(dense @ inverse, eye, atol=tolerance))
+
+
+def test_permutations_reorder() -> None:
+    index = rng.permutation(7)
+    P = sm.Permutation(index)
+    assert np.array_equal(P @ x, x[index])
+    assert np.array_equal(P.H @ (P @ x), x)
+    assert np.array_equal(P**-1 @ (P @ x), x)
+    assert P.H.H is P
+
+
+def test_random_permutations_agree_between_libraries() -> None:
+    drawn = [sm.Permutation.random(9, rng=3, xp=xp).index for xp in (np, array_api_strict, jnp)]
+    assert all(np.array_equal(np.asarray(index), drawn[0]) for index in drawn)
+    assert sorted(drawn[0].tolist()) == list(range(9))
+
+
+def test_permutation_of_a_traced_index() -> None:
+    apply = jax.jit(lambda index, v: sm.Permutation(index).H @ v)
+    assert np.array_equal(apply(jnp.asarray([2, 0, 1]), jnp.asarray([1.0, 2.0, 3.0])), [2.0, 3.0, 1.0])
+
+
+@pytest.mark.parametrize("k", [0, 1, 6, 7, 8, -1, -20])
+def test_shifts_roll(k: int) -> None:
+    S = sm.Shift(7, k)
+    assert np.array_equal(S @ x, np.roll(x, k))
+    assert np.array_equal(S.H @ (S @ x), x)
+    assert np.array_equal(S**-1 @ (S @ x), x)
+    assert repr(S) == f"Shift(7×7, k={k}, params=0)"
+
+
+def test_shift_takes_any_library() -> None:
+    assert np.array_equal(np.asarray(sm.Shift(3, 1) @ jnp.asarray([1.0, 2.0, 3.0])), [3.0, 1.0, 2.0])
+
+
+def test_low_rank_is_the_product() -> None:
+    U, V = rng.standard_normal((5, 2)), rng.standard_normal((4, 2)) * (1 + 1j)
+    assert np.allclose(sm.LowRank(U, V).to_dense(), U @ V.conj().T, rtol=1e-14)
+
+
+def test_zero_hides_infinities() -> None:
+    assert np.array_equal(sm.Zero(2, 3) @ np.full(3, np.inf), np.zeros(2))
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: sm.Permutation(np.asarray([0, 3, 1])), ValueError, r"Permutation: index runs from 0 to 3; expected 0 to n - 1 = 2\."),
+        (lambda: sm.Permutation(np.asarray([0, 1, 1])), ValueError, r"Permutation: index has an entry twice; expected each of 0 to n - 1 once\."),
+        (lambda: sm.Permutation(np.asarray([0.0, 1.0])), TypeError, r"Permutation: index has dtype float64; expected an integer dtype\."),
+        (lambda: sm.Permutation([0, 1]), TypeError, r"Permutation: index is a list; expected an array of shape \(n\)\."),
+        (lambda: sm.Permutation.random(0), ValueError, r"Permutation.random: n is 0; expected a positive int\."),
+        (lambda: sm.Shift(3, 1.0), TypeError, r"Shift: k is 1.0; expected an int\."),
+        (lambda: sm.Shift(0, 1), ValueError, r"Shift: n is 0; expected a positive int\."),
+        (lambda: sm.LowRank(np.ones((3, 2)), np.ones((4, 3))), ValueError, r"LowRank: right has shape \(4, 3\); its r must be 2 \(set by left\)\."),
+        (lambda: sm.LowRank(np.ones((3, 0)), np.ones((4, 0))), ValueError, r"LowRank: left has shape \(3, 0\); expected no empty axis\."),
+        (lambda: sm.Zero(0, 3), ValueError, r"Zero: m is 0; expected a positive int\."),
+        (lambda: sm.Zero(2, 2) ** -1, TypeError, r"Zero has no exact inverse"),
+    ],
+)  # fmt: skip
+def test_bad_input(call: object, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
