@@ -3,6 +3,9 @@
 from structmat import custom, projections, testing
 from structmat.core import LinearOperator, block_array, block_diag, hstack, repeat, vstack
 from structmat.operators import (
+    DCT,
+    DFT,
+    DST,
     BlockCirculant,
     Circulant,
     Dense,
@@ -21,6 +24,9 @@ from structmat.operators import (
 __version__ = "0.1.0"
 
 __all__ = [
+    "DCT",
+    "DFT",
+    "DST",
     "BlockCirculant",
     "Circulant",
     "Dense",

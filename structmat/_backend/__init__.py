@@ -37,9 +37,11 @@ from structmat._backend.arrays import (
 )
 from structmat._backend.fft import dft, idft, provider_name
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
+from structmat._backend.trigonometric import TRANSPOSED, cosine_sums, sine_sums, unit_root
 
 __all__ = [
     "RNG",
+    "TRANSPOSED",
     "Array",
     "DType",
     "Device",
@@ -51,6 +53,7 @@ __all__ = [
     "batch_sum",
     "complex_dtype",
     "compute_dtype",
+    "cosine_sums",
     "device",
     "dft",
     "dtype_name",
@@ -77,6 +80,8 @@ __all__ = [
     "real_dtype",
     "result_dtype",
     "rows",
+    "sine_sums",
     "split",
     "to_host",
+    "unit_root",
 ]

@@ -3,6 +3,7 @@
 from structmat.operators.block_circulant import BlockCirculant
 from structmat.operators.circulant import Circulant
 from structmat.operators.dense import Dense
+from structmat.operators.dft import DFT
 from structmat.operators.diagonal import Diagonal
 from structmat.operators.hadamard import Hadamard
 from structmat.operators.identity import Identity, identity
@@ -11,9 +12,13 @@ from structmat.operators.permutation import Permutation
 from structmat.operators.restriction import Restriction
 from structmat.operators.shift import Shift
 from structmat.operators.sign_flip import SignFlip
+from structmat.operators.trigonometric import DCT, DST
 from structmat.operators.zero import Zero
 
 __all__ = [
+    "DCT",
+    "DFT",
+    "DST",
     "BlockCirculant",
     "Circulant",
     "Dense",
