@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.linalg
 
 import structmat as sm
 
@@ -62,6 +63,36 @@ def test_zero_hides_infinities() -> None:
     assert np.array_equal(sm.Zero(2, 3) @ np.full(3, np.inf), np.zeros(2))
 
 
+@pytest.mark.parametrize(("lower", "upper"), [(0, 0), (1, 2), (2, 0), (0, 3), (6, 6), (9, 1)])
+def test_bands_are_scipys(lower: int, upper: int) -> None:
+    bands = rng.standard_normal((lower + upper + 1, 7))
+    A, b = sm.Banded(bands, lower, upper), rng.standard_normal(7)
+    dense = np.zeros((7, 7))
+    for i in range(7):
+        for j in range(7):
+            if -upper <= i - j <= lower:
+                dense[i, j] = bands[upper + i - j, j]
+    assert np.array_equal(A.to_dense(), dense)
+    if lower + upper < 7:
+        solution = scipy.linalg.solve_banded((lower, upper), bands, b)
+        assert np.allclose(A @ solution, b, atol=1e-9 * np.linalg.norm(solution))
+
+
+def test_corners_of_bands_are_ignored() -> None:
+    bands = np.ones((3, 4))
+    bands[0, 0] = bands[2, 3] = np.nan
+    A = sm.Banded(bands, 1, 1)
+    dx, (dbands,) = A.vjp(np.ones(4), np.ones(4))
+    assert np.array_equal(A @ np.ones(4), [2, 3, 3, 2])
+    assert np.array_equal(dx, [2, 3, 3, 2])
+    assert np.array_equal(dbands, [[0, 1, 1, 1], [1, 1, 1, 1], [1, 1, 1, 0]])
+
+
+def test_tridiagonal_is_banded() -> None:
+    a, b, c = rng.standard_normal(4), rng.standard_normal(5), rng.standard_normal(4)
+    assert np.array_equal(sm.Tridiagonal(a, b, c).to_dense(), np.diag(a, -1) + np.diag(b) + np.diag(c, 1))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -74,6 +105,11 @@ def test_zero_hides_infinities() -> None:
         (lambda: sm.Shift(0, 1), ValueError, r"Shift: n is 0; expected a positive int\."),
         (lambda: sm.LowRank(np.ones((3, 2)), np.ones((4, 3))), ValueError, r"LowRank: right has shape \(4, 3\); its r must be 2 \(set by left\)\."),
         (lambda: sm.LowRank(np.ones((3, 0)), np.ones((4, 0))), ValueError, r"LowRank: left has shape \(3, 0\); expected no empty axis\."),
+        (lambda: sm.Banded(np.ones((3, 4)), 1, 2), ValueError, r"Banded: bands has shape \(3, 4\); expected lower \+ upper \+ 1 = 4 rows\."),
+        (lambda: sm.Banded(np.ones((3, 4)), -1, 3), ValueError, r"Banded: lower is -1; expected an int of 0 or more\."),
+        (lambda: sm.Banded(np.ones(3), 1, 1), ValueError, r"Banded: bands has shape \(3,\); expected 2 axes \(d, n\)\."),
+        (lambda: sm.Tridiagonal(np.ones(3), np.ones(3), np.ones(3)), ValueError, r"Tridiagonal: lower has shape \(3,\); expected \(2,\), one less than diagonal\."),
+        (lambda: sm.Tridiagonal(np.ones(2), np.ones(3), np.ones(3)), ValueError, r"Tridiagonal: upper has shape \(3,\); its k must be 2 \(set by lower\)\."),
         (lambda: sm.Zero(0, 3), ValueError, r"Zero: m is 0; expected a positive int\."),
         (lambda: sm.Zero(2, 2) ** -1, TypeError, r"Zero has no exact inverse"),
     ],

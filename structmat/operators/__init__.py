@@ -1,5 +1,6 @@
 """The operators: one file of mathematics each, independent of each other."""
 
+from structmat.operators.banded import Banded, Tridiagonal
 from structmat.operators.block_circulant import BlockCirculant
 from structmat.operators.circulant import Circulant
 from structmat.operators.dense import Dense
@@ -19,6 +20,7 @@ __all__ = [
     "DCT",
     "DFT",
     "DST",
+    "Banded",
     "BlockCirculant",
     "Circulant",
     "Dense",
@@ -30,6 +32,7 @@ __all__ = [
     "Restriction",
     "Shift",
     "SignFlip",
+    "Tridiagonal",
     "Zero",
     "identity",
 ]
