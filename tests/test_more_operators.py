@@ -93,6 +93,32 @@ def test_tridiagonal_is_banded() -> None:
     assert np.array_equal(sm.Tridiagonal(a, b, c).to_dense(), np.diag(a, -1) + np.diag(b) + np.diag(c, 1))
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1.0, 1e30])
+def test_reflections_neither_overflow_nor_underflow(scale: float) -> None:
+    A = sm.Householder((x * scale).astype(np.float32))
+    assert np.allclose(A @ x, -x, rtol=1e-5)
+    assert np.allclose(A.to_dense() @ A.to_dense(), np.eye(7), atol=1e-6)
+    assert A**-1 is A
+    assert A.H is A
+
+
+def test_the_gradient_of_a_reflection_is_orthogonal_to_its_vector() -> None:
+    v, u, g = rng.standard_normal((3, 7)) + 1j * rng.standard_normal((3, 7))
+    _, (dv,) = sm.Householder(v).vjp(u, g)
+    assert abs(np.vdot(v, dv).real) < 1e-13
+    _, frozen = sm.Householder(v).freeze().vjp(u, g)
+    assert frozen == ()
+
+
+def test_references_of_what_is_not_linear() -> None:
+    """The extrapolated differences agree with the derivative, worked out by hand."""
+    v, d = rng.standard_normal((2, 5))
+    _, derivative = sm.testing.dense_pair(sm.Householder(v), [d])
+    square = v @ v
+    by_hand = -2 * (np.outer(d, v) + np.outer(v, d)) / square + 4 * (v @ d) * np.outer(v, v) / square**2
+    assert np.allclose(derivative.astype(float), by_hand, rtol=0, atol=1e-13)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -110,6 +136,7 @@ def test_tridiagonal_is_banded() -> None:
         (lambda: sm.Banded(np.ones(3), 1, 1), ValueError, r"Banded: bands has shape \(3,\); expected 2 axes \(d, n\)\."),
         (lambda: sm.Tridiagonal(np.ones(3), np.ones(3), np.ones(3)), ValueError, r"Tridiagonal: lower has shape \(3,\); expected \(2,\), one less than diagonal\."),
         (lambda: sm.Tridiagonal(np.ones(2), np.ones(3), np.ones(3)), ValueError, r"Tridiagonal: upper has shape \(3,\); its k must be 2 \(set by lower\)\."),
+        (lambda: sm.Householder(np.ones((2, 2))), ValueError, r"Householder: vector has shape \(2, 2\); expected 1 axes \(n\)\."),
         (lambda: sm.Zero(0, 3), ValueError, r"Zero: m is 0; expected a positive int\."),
         (lambda: sm.Zero(2, 2) ** -1, TypeError, r"Zero has no exact inverse"),
     ],

@@ -7,6 +7,7 @@ from structmat.operators.dense import Dense
 from structmat.operators.dft import DFT
 from structmat.operators.diagonal import Diagonal
 from structmat.operators.hadamard import Hadamard
+from structmat.operators.householder import Householder
 from structmat.operators.identity import Identity, identity
 from structmat.operators.low_rank import LowRank
 from structmat.operators.permutation import Permutation
@@ -26,6 +27,7 @@ __all__ = [
     "Dense",
     "Diagonal",
     "Hadamard",
+    "Householder",
     "Identity",
     "LowRank",
     "Permutation",
