@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
+import torch
 
 import structmat as sm
 
@@ -119,6 +120,42 @@ def test_references_of_what_is_not_linear() -> None:
     assert np.allclose(derivative.astype(float), by_hand, rtol=0, atol=1e-13)
 
 
+def test_butterflies_hold_the_fourier_transform() -> None:
+    depth, n = 4, 16
+    factors = np.zeros((depth, n // 2, 2, 2), dtype=complex)
+    for level in range(depth):
+        twiddle = np.exp(-2j * np.pi * (np.arange(n // 2) % 2**level) / 2 ** (level + 1))
+        factors[level] = np.moveaxis(np.asarray([[np.ones(n // 2), twiddle], [np.ones(n // 2), -twiddle]]), -1, 0)
+    reverse = np.asarray([int(f"{i:04b}"[::-1], 2) for i in range(n)])
+    A = sm.Butterfly(factors) @ sm.Permutation(reverse)
+    assert np.allclose(A.to_dense(), sm.DFT(n).to_dense(), atol=1e-13)
+
+
+def test_monarch_is_its_factors() -> None:
+    r, s, p, b = 2, 3, 4, 5
+    left, right = rng.standard_normal((r, s, p)), rng.standard_normal((p, r, b))
+
+    def by_columns(rows: int, columns: int) -> sm.Permutation:
+        return sm.Permutation(np.arange(rows * columns).reshape(rows, columns).T.ravel())
+
+    whole = (
+        by_columns(r, s)
+        @ sm.block_diag([sm.Dense(block) for block in left])
+        @ by_columns(p, r)
+        @ sm.block_diag([sm.Dense(block) for block in right])
+    )
+    assert np.allclose(sm.Monarch(left, right).to_dense(), whole.to_dense(), atol=1e-13)
+
+
+@pytest.mark.parametrize("cls", [sm.LowRank, sm.Monarch])
+def test_parameters_of_two_kinds(cls: type) -> None:
+    """A real and a complex parameter, in a library that mixes them unwillingly."""
+    shapes = ((3, 2), (4, 2)) if cls is sm.LowRank else ((2, 3, 4), (4, 2, 5))
+    one, two = (rng.standard_normal(shape) for shape in shapes)
+    A = cls(torch.asarray(one), torch.asarray(two * (1 + 1j)))
+    sm.testing.check_operator(A, checks=["entries", "products", "adjoint", "gradients"])
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -137,6 +174,9 @@ def test_references_of_what_is_not_linear() -> None:
         (lambda: sm.Tridiagonal(np.ones(3), np.ones(3), np.ones(3)), ValueError, r"Tridiagonal: lower has shape \(3,\); expected \(2,\), one less than diagonal\."),
         (lambda: sm.Tridiagonal(np.ones(2), np.ones(3), np.ones(3)), ValueError, r"Tridiagonal: upper has shape \(3,\); its k must be 2 \(set by lower\)\."),
         (lambda: sm.Householder(np.ones((2, 2))), ValueError, r"Householder: vector has shape \(2, 2\); expected 1 axes \(n\)\."),
+        (lambda: sm.Butterfly(np.ones((3, 3, 2, 2))), ValueError, r"Butterfly: factors has shape \(3, 3, 2, 2\); expected \(k, 2\^\(k-1\), 2, 2\), such as \(3, 4, 2, 2\)\."),
+        (lambda: sm.Butterfly(np.ones((3, 4, 3, 3))), ValueError, r"Butterfly: factors has shape \(3, 4, 3, 3\)"),
+        (lambda: sm.Monarch(np.ones((2, 3, 4)), np.ones((4, 3, 5))), ValueError, r"Monarch: right has shape \(4, 3, 5\); its r must be 2 \(set by left\)\."),
         (lambda: sm.Zero(0, 3), ValueError, r"Zero: m is 0; expected a positive int\."),
         (lambda: sm.Zero(2, 2) ** -1, TypeError, r"Zero has no exact inverse"),
     ],

@@ -2,6 +2,7 @@
 
 from structmat.operators.banded import Banded, Tridiagonal
 from structmat.operators.block_circulant import BlockCirculant
+from structmat.operators.butterfly import Butterfly
 from structmat.operators.circulant import Circulant
 from structmat.operators.dense import Dense
 from structmat.operators.dft import DFT
@@ -10,6 +11,7 @@ from structmat.operators.hadamard import Hadamard
 from structmat.operators.householder import Householder
 from structmat.operators.identity import Identity, identity
 from structmat.operators.low_rank import LowRank
+from structmat.operators.monarch import Monarch
 from structmat.operators.permutation import Permutation
 from structmat.operators.restriction import Restriction
 from structmat.operators.shift import Shift
@@ -23,6 +25,7 @@ __all__ = [
     "DST",
     "Banded",
     "BlockCirculant",
+    "Butterfly",
     "Circulant",
     "Dense",
     "Diagonal",
@@ -30,6 +33,7 @@ __all__ = [
     "Householder",
     "Identity",
     "LowRank",
+    "Monarch",
     "Permutation",
     "Restriction",
     "Shift",
