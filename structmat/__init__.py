@@ -1,7 +1,7 @@
 """Structured-matrix linear algebra: operators that are never stored densely."""
 
 from structmat import custom, projections, testing
-from structmat.core import LinearOperator, block_array, block_diag, hstack, repeat, vstack
+from structmat.core import LinearOperator, block_array, block_diag, hstack, kron, repeat, vstack
 from structmat.operators import (
     DCT,
     DFT,
@@ -12,6 +12,7 @@ from structmat.operators import (
     Circulant,
     Dense,
     Diagonal,
+    FunctionOperator,
     Hadamard,
     Householder,
     Identity,
@@ -38,6 +39,7 @@ __all__ = [
     "Circulant",
     "Dense",
     "Diagonal",
+    "FunctionOperator",
     "Hadamard",
     "Householder",
     "Identity",
@@ -55,6 +57,7 @@ __all__ = [
     "custom",
     "hstack",
     "identity",
+    "kron",
     "projections",
     "repeat",
     "testing",

@@ -156,6 +156,50 @@ def test_parameters_of_two_kinds(cls: type) -> None:
     sm.testing.check_operator(A, checks=["entries", "products", "adjoint", "gradients"])
 
 
+W = rng.standard_normal((3, 5))
+
+
+def test_functions_join_products() -> None:
+    A = sm.FunctionOperator((3, 5), lambda v: v @ W.T, lambda g: g @ W)
+    B = sm.Circulant(rng.standard_normal(5))
+    assert np.allclose((A @ B).to_dense(), W @ B.to_dense(), atol=1e-13)
+    assert np.allclose((A @ B).H.to_dense(), (W @ B.to_dense()).T, atol=1e-13)
+    assert A.dtype is None
+    assert A.params == ()
+
+
+def test_complex_functions_see_complex_vectors_only() -> None:
+    seen = []
+
+    def product(v: np.ndarray) -> np.ndarray:
+        seen.append(v.dtype)
+        return 1j * v
+
+    A = sm.FunctionOperator((4, 4), product, lambda g: -1j * g, dtype=np.complex128)
+    assert (A @ np.ones(4, np.float32)).dtype == np.complex64
+    assert A.vjp(np.ones(4), np.ones(4) + 0j)[0].dtype == np.float64
+    assert set(seen) == {np.dtype(np.complex64)}
+
+
+def test_an_adjoint_that_does_not_fit_is_found() -> None:
+    A = sm.FunctionOperator((3, 5), lambda v: v @ W.T, lambda g: -(g @ W))
+    with pytest.raises(AssertionError, match="adjoint"):
+        sm.testing.check_operator(A, checks=["adjoint"])
+
+
+def test_kron_is_numpys() -> None:
+    A, B = rng.standard_normal((2, 3)), rng.standard_normal((4, 2)) + 1j
+    whole = sm.kron(sm.Dense(A), sm.Dense(B))
+    assert whole.shape == (8, 6)
+    assert whole.param_names == ("0.matrix", "1.matrix")
+    assert np.allclose(whole.to_dense(), np.kron(A, B), atol=1e-13)
+    sm.testing.check_operator(whole)
+
+
+def test_kron_inverse() -> None:
+    assert inverts(sm.kron(sm.Circulant(rng.standard_normal(3)), sm.Hadamard(4)))
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
@@ -177,6 +221,11 @@ def test_parameters_of_two_kinds(cls: type) -> None:
         (lambda: sm.Butterfly(np.ones((3, 3, 2, 2))), ValueError, r"Butterfly: factors has shape \(3, 3, 2, 2\); expected \(k, 2\^\(k-1\), 2, 2\), such as \(3, 4, 2, 2\)\."),
         (lambda: sm.Butterfly(np.ones((3, 4, 3, 3))), ValueError, r"Butterfly: factors has shape \(3, 4, 3, 3\)"),
         (lambda: sm.Monarch(np.ones((2, 3, 4)), np.ones((4, 3, 5))), ValueError, r"Monarch: right has shape \(4, 3, 5\); its r must be 2 \(set by left\)\."),
+        (lambda: sm.FunctionOperator((3, 3), None, abs), TypeError, r"FunctionOperator: matvec is a NoneType; expected a function\."),
+        (lambda: sm.FunctionOperator(3, abs, abs), ValueError, r"FunctionOperator: shape is 3; expected \(m, n\)\."),
+        (lambda: sm.FunctionOperator((3, 0), abs, abs), ValueError, r"FunctionOperator: n is 0; expected a positive int\."),
+        (lambda: sm.kron(sm.identity(2), 3), TypeError, r"kron: part 2 is a int; expected a LinearOperator\."),
+        (lambda: sm.kron(sm.Zero(2, 3), sm.Zero(3, 2)) ** -1, ValueError, r"Zero\(2×3\) \*\* -1: powers need a square operator\."),
         (lambda: sm.Zero(0, 3), ValueError, r"Zero: m is 0; expected a positive int\."),
         (lambda: sm.Zero(2, 2) ** -1, TypeError, r"Zero has no exact inverse"),
     ],

@@ -59,6 +59,8 @@ def trees(draw: st.DrawFn, dtypes: tuple[str, ...] = DTYPES, depth: int = 3) -> 
             forms.append("block_diag")
         if level and np.gcd(m, n) > 1:
             forms.append("repeat")
+        if level and m * n > 1:
+            forms.append("kron")
         form = draw(st.sampled_from(forms))
         if form == "leaf":
             return leaf(m, n, draw(st.sampled_from(KINDS)), draw(st.sampled_from(dtypes)), rng)
@@ -88,6 +90,9 @@ def trees(draw: st.DrawFn, dtypes: tuple[str, ...] = DTYPES, depth: int = 3) -> 
         if form == "block_diag":
             row, column = draw(st.integers(1, m - 1)), draw(st.integers(1, n - 1))
             return sm.block_diag([build(row, column, level - 1), build(m - row, n - column, level - 1)])
+        if form == "kron":
+            rows, columns = (draw(st.sampled_from([d for d in range(1, size + 1) if size % d == 0])) for size in (m, n))
+            return sm.kron(build(rows, columns, level - 1), build(m // rows, n // columns, level - 1))
         times = int(np.gcd(m, n))
         return sm.repeat(build(m // times, n // times, level - 1), times)
 

@@ -7,6 +7,7 @@ from structmat.operators.circulant import Circulant
 from structmat.operators.dense import Dense
 from structmat.operators.dft import DFT
 from structmat.operators.diagonal import Diagonal
+from structmat.operators.function import FunctionOperator
 from structmat.operators.hadamard import Hadamard
 from structmat.operators.householder import Householder
 from structmat.operators.identity import Identity, identity
@@ -29,6 +30,7 @@ __all__ = [
     "Circulant",
     "Dense",
     "Diagonal",
+    "FunctionOperator",
     "Hadamard",
     "Householder",
     "Identity",

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from structmat._backend import Array, to_host
-from structmat.core.blocks import BlockDiag, HStack, Repeat, VStack
+from structmat.core.blocks import BlockDiag, HStack, Kron, Repeat, VStack
 from structmat.core.compose import Power, Product, Scaled, Sum
 from structmat.core.leaf import Adjoint, Conjugate, Leaf
 from structmat.core.operator import LinearOperator
@@ -168,3 +168,9 @@ def _(A: BlockDiag, directions: Iterator[Matrix]) -> Pair:
 def _(A: Repeat, directions: Iterator[Matrix]) -> Pair:
     matrix, derivative = _pair(A.of, directions)
     return _along_diagonal([matrix] * A.times), _along_diagonal([derivative] * A.times)
+
+
+@_pair.register
+def _(A: Kron, directions: Iterator[Matrix]) -> Pair:
+    left, right = (_pair(part, directions) for part in A.parts)
+    return np.kron(left[0], right[0]), np.kron(left[1], right[0]) + np.kron(left[0], right[1])
