@@ -26,6 +26,9 @@ def leaf(m: int, n: int, kind: str, dtype: str, rng: np.random.Generator) -> sm.
             "identity": lambda: sm.identity(n),
             "dense": lambda: sm.Dense(draw(n, n)),
             "blocks": lambda: sm.BlockCirculant(draw(1, 1, n)),
+            "fourier": lambda: sm.DFT(n, norm="ortho"),
+            "cosine": lambda: sm.DCT(n, norm="ortho"),
+            "rank": lambda: sm.LowRank(draw(n, 2), draw(n, 2)),
         }
         return square[kind]()
     if kind in ("signs", "identity") and m != n:
@@ -35,10 +38,10 @@ def leaf(m: int, n: int, kind: str, dtype: str, rng: np.random.Generator) -> sm.
     if kind in ("circulant", "blocks"):
         b = int(np.gcd(m, n))
         return sm.BlockCirculant(draw(m // b, n // b, b))
-    return sm.Dense(draw(m, n))
+    return sm.LowRank(draw(m, 2), draw(n, 2)) if kind == "rank" else sm.Dense(draw(m, n))
 
 
-KINDS = ("circulant", "diagonal", "signs", "identity", "dense", "blocks")
+KINDS = ("circulant", "diagonal", "signs", "identity", "dense", "blocks", "fourier", "cosine", "rank")
 
 
 @st.composite

@@ -17,14 +17,11 @@ def unit_root(p: Any, q: int) -> Any:
     return np.cos(angle) + 1j * np.sin(angle)
 
 
-def _turned(xp: Namespace, x: Array, start: float, step: float) -> Array:
-    """Multiply by exp(-iπ (start + step j)), j along the last axis."""
-    places = xp.arange(x.shape[-1], dtype=real_dtype(xp, x.dtype), device=device(x))
-    return x * xp.exp(astype(xp, (start + step * places) * np.pi, x.dtype) * -1j)
-
-
-def _complex(xp: Namespace, x: Array) -> Array:
-    return astype(xp, x, complex_dtype(xp, x.dtype))
+def _roots(xp: Namespace, like: Array, count: int, start: float, step: float) -> Array:
+    """Return exp(iπ (start + step j)) for j = 0, ..., count - 1, in the precision of an array and where it is."""
+    dtype = real_dtype(xp, like.dtype)
+    angles = (start + step * xp.arange(count, dtype=dtype, device=device(like))) * np.pi
+    return xp.exp(astype(xp, angles, complex_dtype(xp, dtype)) * 1j)
 
 
 def _alternated(xp: Namespace, x: Array) -> Array:
@@ -52,18 +49,18 @@ def cosine_sums(xp: Namespace, x: Array, kind: int) -> Array:
     if kind == 2:
         # Makhoul 1980: even entries, then odd ones backwards; each frequency gives two sums
         order = xp.concat((x[..., ::2], xp.flip(x[..., 1::2], axis=-1)), axis=-1)
-        spectrum = _turned(xp, dft(xp, order), 0, 0.5 / n)
+        spectrum = dft(xp, order) * _roots(xp, x, n // 2 + 1, 0, -0.5 / n)
         return xp.concat((xp.real(spectrum), -xp.flip(xp.imag(spectrum)[..., 1:middle], axis=-1)), axis=-1)
     if kind == 3:
         # the transpose of 2, step by step
         low = xp.concat((2 * x[..., :1], x[..., 1 : n // 2 + 1]), axis=-1)
         high = pad(xp, xp.flip(x[..., middle:], axis=-1), 1, 0)
-        spectrum = xp.conj(_turned(xp, _complex(xp, low) + 1j * _complex(xp, high), 0, 0.5 / n))
-        order = idft(xp, spectrum * (0.5 * n), n, real=True)
+        turn = _roots(xp, x, n // 2 + 1, 0, 0.5 / n) * (0.5 * n)
+        order = idft(xp, low * turn + high * (turn * -1j), n, real=True)
         return _interleaved(xp, order[..., :middle], xp.flip(order[..., middle:], axis=-1))
     # the sums at even k of one complex transform; those at odd k are at 2n - 1 - k, with the other sign
-    spectrum = dft(xp, _turned(xp, _complex(xp, x), 0, 0.5 / n))
-    sums = xp.real(_turned(xp, spectrum, 0.25 / n, 1.0 / n))
+    spectrum = dft(xp, x * _roots(xp, x, n, 0, -0.5 / n))
+    sums = xp.real(spectrum * _roots(xp, x, n, -0.25 / n, -1.0 / n))
     return _interleaved(xp, sums[..., :middle], -xp.flip(sums[..., middle:], axis=-1))
 
 
