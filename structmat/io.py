@@ -29,7 +29,7 @@ from structmat._backend import (
 )
 from structmat.core import OPERATORS, LinearOperator
 from structmat.core.bilinear import Adjoint, Bilinear, Conjugate, Inverse
-from structmat.core.blocks import BlockDiag, HStack, Repeat, VStack
+from structmat.core.blocks import BlockDiag, HStack, Kron, Repeat, VStack
 from structmat.core.compose import Power, Product, Scaled, Sum
 
 KEY = "structmat"  # in the metadata of a safetensors file
@@ -56,6 +56,10 @@ def _is_solvable(value: Any) -> bool:
 
 def _are_operators(value: Any) -> bool:
     return isinstance(value, tuple) and len(value) > 0 and all(map(_is_operator, value))
+
+
+def _are_pair(value: Any) -> bool:
+    return _are_operators(value) and len(value) == 2
 
 
 def _is_square(value: Any) -> bool:
@@ -86,6 +90,7 @@ COMPOSITES: dict[type[LinearOperator], dict[str, Check]] = {
     HStack: {"parts": _are_operators},
     VStack: {"parts": _are_operators},
     BlockDiag: {"parts": _are_operators},
+    Kron: {"parts": _are_pair},
     Scaled: {"of": _is_operator, "scalar": _is_number},
     Power: {"of": _is_square, "exponent": _is_count},
     Repeat: {"of": _is_operator, "times": _is_positive},

@@ -26,6 +26,9 @@ def leaf(m: int, n: int, kind: str, dtype: str, rng: np.random.Generator) -> sm.
             "identity": lambda: sm.identity(n),
             "dense": lambda: sm.Dense(draw(n, n)),
             "blocks": lambda: sm.BlockCirculant(draw(1, 1, n)),
+            "fourier": lambda: sm.DFT(n, norm="ortho"),
+            "cosine": lambda: sm.DCT(n, norm="ortho"),
+            "rank": lambda: sm.LowRank(draw(n, 2), draw(n, 2)),
         }
         return square[kind]()
     if kind in ("signs", "identity") and m != n:
@@ -35,10 +38,10 @@ def leaf(m: int, n: int, kind: str, dtype: str, rng: np.random.Generator) -> sm.
     if kind in ("circulant", "blocks"):
         b = int(np.gcd(m, n))
         return sm.BlockCirculant(draw(m // b, n // b, b))
-    return sm.Dense(draw(m, n))
+    return sm.LowRank(draw(m, 2), draw(n, 2)) if kind == "rank" else sm.Dense(draw(m, n))
 
 
-KINDS = ("circulant", "diagonal", "signs", "identity", "dense", "blocks")
+KINDS = ("circulant", "diagonal", "signs", "identity", "dense", "blocks", "fourier", "cosine", "rank")
 
 
 @st.composite
@@ -59,6 +62,8 @@ def trees(draw: st.DrawFn, dtypes: tuple[str, ...] = DTYPES, depth: int = 3) -> 
             forms.append("block_diag")
         if level and np.gcd(m, n) > 1:
             forms.append("repeat")
+        if level and m * n > 1:
+            forms.append("kron")
         form = draw(st.sampled_from(forms))
         if form == "leaf":
             return leaf(m, n, draw(st.sampled_from(KINDS)), draw(st.sampled_from(dtypes)), rng)
@@ -88,6 +93,9 @@ def trees(draw: st.DrawFn, dtypes: tuple[str, ...] = DTYPES, depth: int = 3) -> 
         if form == "block_diag":
             row, column = draw(st.integers(1, m - 1)), draw(st.integers(1, n - 1))
             return sm.block_diag([build(row, column, level - 1), build(m - row, n - column, level - 1)])
+        if form == "kron":
+            rows, columns = (draw(st.sampled_from([d for d in range(1, size + 1) if size % d == 0])) for size in (m, n))
+            return sm.kron(build(rows, columns, level - 1), build(m // rows, n // columns, level - 1))
         times = int(np.gcd(m, n))
         return sm.repeat(build(m // times, n // times, level - 1), times)
 

@@ -40,11 +40,13 @@ from structmat._backend.arrays import (
     to_stored,
 )
 from structmat._backend.fft import dft, idft, next_fast_len, provider_name, root_powers
-from structmat._backend.random import RNG, generator, random_normal, random_signs
+from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
+from structmat._backend.trigonometric import TRANSPOSED, cosine_sums, sine_sums, unit_root
 
 __all__ = [
     "RNG",
     "STORED",
+    "TRANSPOSED",
     "Array",
     "DType",
     "Device",
@@ -56,6 +58,7 @@ __all__ = [
     "batch_sum",
     "complex_dtype",
     "compute_dtype",
+    "cosine_sums",
     "descending",
     "device",
     "dft",
@@ -80,12 +83,15 @@ __all__ = [
     "pad",
     "provider_name",
     "random_normal",
+    "random_permutation",
     "random_signs",
     "real_dtype",
     "result_dtype",
     "root_powers",
     "rows",
+    "sine_sums",
     "split",
     "to_host",
     "to_stored",
+    "unit_root",
 ]

@@ -20,6 +20,13 @@ def random_signs(rng: np.random.Generator, n: int, *, xp: Namespace | None = Non
     return from_host(signs, as_namespace(xp), device=device)
 
 
+def random_permutation(
+    rng: np.random.Generator, n: int, *, xp: Namespace | None = None, device: Device = None
+) -> Array:
+    """Draw a permutation of 0, ..., n - 1, as int64."""
+    return from_host(rng.permutation(n), as_namespace(xp), device=device)
+
+
 def random_normal(
     rng: np.random.Generator,
     shape: tuple[int, ...],

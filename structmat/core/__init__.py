@@ -1,6 +1,6 @@
 """The operator contract: what an operator is, how operators compose, and how new ones are made; no mathematics."""
 
-from structmat.core.blocks import block_array, block_diag, hstack, repeat, vstack
+from structmat.core.blocks import block_array, block_diag, hstack, kron, repeat, vstack
 from structmat.core.fields import cached, constant, param, size
 from structmat.core.leaf import Leaf
 from structmat.core.operator import LinearOperator, Saved
@@ -16,6 +16,7 @@ __all__ = [
     "cached",
     "constant",
     "hstack",
+    "kron",
     "operator",
     "param",
     "repeat",

@@ -1,4 +1,4 @@
-"""Operators side by side, on top of each other, along a diagonal, and repeated."""
+"""Operators side by side, on top of each other, along a diagonal, repeated, and Kronecker products."""
 
 import dataclasses
 import functools
@@ -189,6 +189,49 @@ class Repeat(Single):
         return f", times={self.times}"
 
 
+class Kron(Several):
+    """The Kronecker product of two operators: B acts on the rows of x as a matrix, then A on the columns."""
+
+    def _shape_of_children(self) -> tuple[int, int]:
+        A, B = self.parts
+        return A.m * B.m, A.n * B.n
+
+    def _cut(self, xp: Namespace, x: Array, side: int) -> Array:
+        A, B = self.parts
+        return xp.reshape(x, (*x.shape[:-1], A.shape[side], B.shape[side]))
+
+    def _flat(self, xp: Namespace, y: Array) -> Array:
+        return xp.reshape(y, (*y.shape[:-2], y.shape[-2] * y.shape[-1]))
+
+    def _apply(self, xp: Namespace, x: Array) -> Array:
+        A, B = self.parts
+        y = A._apply(xp, xp.matrix_transpose(B._apply(xp, self._cut(xp, x, 1))))
+        return self._flat(xp, xp.matrix_transpose(y))
+
+    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
+        A, B = self.parts
+        x = A._apply_adjoint(xp, xp.matrix_transpose(self._cut(xp, g, 0)))
+        return self._flat(xp, B._apply_adjoint(xp, xp.matrix_transpose(x)))
+
+    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+        A, B = self.parts
+        y, kept_b = B._forward(xp, self._cut(xp, x, 1))
+        y, kept_a = A._forward(xp, xp.matrix_transpose(y))
+        return self._flat(xp, xp.matrix_transpose(y)), (kept_a, kept_b)
+
+    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        A, B = self.parts
+        g, grads_a = A._backward(xp, saved[0], xp.matrix_transpose(self._cut(xp, g, 0)))
+        g, grads_b = B._backward(xp, saved[1], xp.matrix_transpose(g))
+        return self._flat(xp, g), grads_a + grads_b
+
+    def _adjoint(self) -> LinearOperator:
+        return Kron(tuple(part.H for part in self.parts))
+
+    def _inverse(self) -> LinearOperator:
+        return Kron(tuple(part**-1 for part in self.parts))
+
+
 def _checked(name: str, operators: Sequence[LinearOperator]) -> tuple[LinearOperator, ...]:
     given = tuple(operators)
     if not given:
@@ -362,3 +405,35 @@ def repeat(A: LinearOperator, times: int) -> LinearOperator:
     """
     (part,) = _checked("repeat", [A])
     return part if checked_size("repeat", "times", times) == 1 else Repeat(part, times)
+
+
+def kron(A: LinearOperator, B: LinearOperator) -> LinearOperator:
+    """Return the Kronecker product of two operators, A ⊗ B.
+
+    Parameters
+    ----------
+    A, B : LinearOperator
+        Of shapes (m_A, n_A) and (m_B, n_B).
+
+    Returns
+    -------
+    LinearOperator
+        Of shape (m_A m_B, n_A n_B), with the parameters of A and then those of B. A product takes n_A products of B
+        and m_B of A, each kind in one batch.
+
+    Raises
+    ------
+    TypeError
+        A or B is no operator, or they are of two array libraries or devices.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.kron(sm.Diagonal(np.asarray([1.0, 10.0])), sm.Circulant(np.asarray([1.0, 2.0]))).to_dense()
+    array([[ 1.,  2.,  0.,  0.],
+           [ 2.,  1.,  0.,  0.],
+           [ 0.,  0., 10., 20.],
+           [ 0.,  0., 20., 10.]])
+    """
+    return Kron(_checked("kron", [A, B]))

@@ -38,7 +38,9 @@ class ArraySpec:
 
 
 def param(*dims: str) -> Any:
-    """Declare a parameter: a floating or complex array that enters the operator linearly and has a gradient.
+    """Declare a parameter: a floating or complex array that has a gradient.
+
+    It enters the operator linearly, each field by itself, unless the class says `_linear_in_params = False`.
 
     Parameters
     ----------

@@ -71,6 +71,8 @@ class Leaf(Bilinear):
     """
 
     dims: ClassVar[tuple[str, str]]
+    _always_complex: ClassVar[bool] = False  # a leaf without parameters whose entries are complex says so
+    _linear_in_params: ClassVar[bool] = True  # in each field by itself; else the tests take differences
     _frozen: bool = dataclasses.field(default=False, init=False)
 
     def _entry(self, i: Any, j: Any) -> Any:
@@ -151,7 +153,8 @@ class Leaf(Bilinear):
         )
         rows, columns = (math.prod(width for width, _ in side) for side in bound)
         xp, where, dtype = self._common()
-        self._settle((rows, columns), dtype, xp, where, dtype is not None and is_complex(xp, dtype))
+        complex_entries = self._always_complex or (dtype is not None and is_complex(xp, dtype))
+        self._settle((rows, columns), dtype, xp, where, complex_entries)
         self.__dict__["_notes"] = notes
 
     def _common(self) -> tuple[Namespace, Device, DType]:

@@ -25,7 +25,7 @@ from structmat._backend import (
     to_host,
 )
 from structmat.core.operator import LinearOperator
-from structmat.testing.reference import dense_pair
+from structmat.testing.reference import DIFFERENCE_ERROR, dense_pair, sensitivity
 
 RATIO = 30.0  # the threshold of LAPACK's tests: error / (eps ‖A‖ ‖x‖)
 BATCHES: tuple[tuple[int, ...], ...] = ((), (0,), (3,), (2, 3))
@@ -200,7 +200,10 @@ def check_gradients(bench: Bench) -> None:
         ("A.H", bench.A.H, *dense_pair(bench.A.H, _adjoint_directions(bench))),
     ):
         directions = bench.directions if A is bench.A else _adjoint_directions(bench)
-        scale = _norm(derivative) + sum(float(np.linalg.norm(to_host(d).astype(complex))) for d in directions)
+        steps = sum(float(np.linalg.norm(to_host(d).astype(complex))) for d in directions)
+        bent = sensitivity(A, bench.norm)
+        scale = _norm(derivative) + steps * (1 + bent)
+        differences = DIFFERENCE_ERROR * bent * steps
         for batch in bench.batches:
             for dtype in bench.kinds():
                 x = bench.draw((*batch, A.n), dtype)
@@ -213,7 +216,7 @@ def check_gradients(bench: Bench) -> None:
                 moved = np.sum(to_host(g).conj() * (to_host(x) @ derivative.T)).real
                 pairs = list(zip(grads, directions, A.params, strict=True))
                 paired = sum(np.sum(to_host(p).astype(np.clongdouble).conj() * to_host(d)).real for p, d, _ in pairs)
-                bound = RATIO * coarsest * scale * float(np.sum(_lengths(x) * _lengths(g)))
+                bound = (RATIO * coarsest * scale + differences) * float(np.sum(_lengths(x) * _lengths(g)))
                 if not abs(paired - moved) <= bound:
                     raise AssertionError(
                         f"{name} gradients for {tuple(x.shape)} {dtype_name(dtype)}: off by "

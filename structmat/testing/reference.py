@@ -1,20 +1,27 @@
 """Dense references in extended precision, from the operators' definitions alone: no kernel, no transform."""
 
 import functools
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from structmat._backend import Array, to_host
 from structmat.core.bilinear import Adjoint, Conjugate, Inverse
-from structmat.core.blocks import BlockDiag, HStack, Repeat, VStack
+from structmat.core.blocks import BlockDiag, HStack, Kron, Repeat, VStack
 from structmat.core.compose import Power, Product, Scaled, Sum
 from structmat.core.leaf import Leaf
 from structmat.core.operator import LinearOperator
 
 Matrix: TypeAlias = np.ndarray[Any, Any]
 Pair: TypeAlias = tuple[Matrix, Matrix]
+
+# Central differences over h, h/2 and h/4, extrapolated, err by O(h^6) by truncation and O(eps / h) by rounding.
+STEP = float(np.finfo(np.longdouble).eps) ** (1 / 7)
+#: Error of derivatives of operators that are not linear in a parameter, beside ‖A‖ ‖direction‖ / ‖parameter‖: a few
+#: times 5e-17 where long doubles have 64 bits, 4e-14 where they are doubles.
+DIFFERENCE_ERROR = 8 * STEP**6
 
 
 def dense_pair(A: LinearOperator, directions: Sequence[Array] | None = None) -> Pair:
@@ -66,8 +73,30 @@ def _(A: Leaf, directions: Iterator[Matrix]) -> Pair:
         return matrix, np.zeros_like(matrix)
     derivative = np.zeros_like(matrix)
     for name, value in params.items():  # one at a time: each enters linearly, not all of them together
-        derivative = derivative + (here._replace(**{name: value + next(directions)})._entry(i, j) - matrix)
+        direction = next(directions)
+
+        def moved(step: Any, name: str = name, value: Matrix = value, direction: Matrix = direction) -> Matrix:
+            return np.asarray(here._replace(**{name: value + step * direction})._entry(i, j))
+
+        derivative = derivative + (moved(1) - matrix if A._linear_in_params else _slope(moved, value, direction))
     return matrix, derivative
+
+
+def _slope(moved: Callable[[Any], Matrix], value: Matrix, direction: Matrix) -> Matrix:
+    """Differentiate at 0 by Richardson's extrapolation of central differences."""
+    sizes = [np.sqrt(np.sum(np.abs(x) ** 2)) for x in (value, direction)]
+    first = np.longdouble(STEP) * (sizes[0] / sizes[1] if all(sizes) else 1)
+    rough = [(moved(h) - moved(-h)) / (2 * h) for h in (first, first / 2, first / 4)]
+    better = [(4 * fine - coarse) / 3 for coarse, fine in itertools.pairwise(rough)]
+    return (16 * better[1] - better[0]) / 15
+
+
+def sensitivity(A: LinearOperator, norm: float) -> float:
+    """How far A moves with its parameters, at most, beside their directions where that is not linear: ‖A‖ / ‖θ‖."""
+    if isinstance(A, Leaf):
+        lengths = [float(np.linalg.norm(_wide(to_host(value)).astype(complex))) for _, value in A._own_params]
+        return 0.0 if A._linear_in_params else max([norm / length for length in lengths if length], default=0.0)
+    return max([sensitivity(child, norm) for child in A._children], default=0.0)
 
 
 @_pair.register
@@ -150,3 +179,9 @@ def _(A: BlockDiag, directions: Iterator[Matrix]) -> Pair:
 def _(A: Repeat, directions: Iterator[Matrix]) -> Pair:
     matrix, derivative = _pair(A.of, directions)
     return _along_diagonal([matrix] * A.times), _along_diagonal([derivative] * A.times)
+
+
+@_pair.register
+def _(A: Kron, directions: Iterator[Matrix]) -> Pair:
+    left, right = (_pair(part, directions) for part in A.parts)
+    return np.kron(left[0], right[0]), np.kron(left[1], right[0]) + np.kron(left[0], right[1])

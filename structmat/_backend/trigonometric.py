@@ -1,0 +1,77 @@
+"""Cosine and sine sums along the last axis, through Fourier transforms of the vectors' own length."""
+
+from typing import Any
+
+import numpy as np
+
+from structmat._backend.arrays import Array, Namespace, astype, complex_dtype, device, pad, real_dtype
+from structmat._backend.fft import dft, idft
+
+_PI = np.longdouble("3.14159265358979323846264338327950288")
+TRANSPOSED = {1: 1, 2: 3, 3: 2, 4: 4}  #: the type whose sums have the transposed matrix
+
+
+def unit_root(p: Any, q: int) -> Any:
+    """Return exp(iπ p / q) for integers p, to NumPy's extended precision: for definitions, not for kernels."""
+    angle = _PI * (p % (2 * q)) / q
+    return np.cos(angle) + 1j * np.sin(angle)
+
+
+def _roots(xp: Namespace, like: Array, count: int, start: float, step: float) -> Array:
+    """Return exp(iπ (start + step j)) for j = 0, ..., count - 1, in the precision of an array and where it is."""
+    dtype = real_dtype(xp, like.dtype)
+    angles = (start + step * xp.arange(count, dtype=dtype, device=device(like))) * np.pi
+    return xp.exp(astype(xp, angles, complex_dtype(xp, dtype)) * 1j)
+
+
+def _alternated(xp: Namespace, x: Array) -> Array:
+    """Flip the sign of every second entry."""
+    places = xp.arange(x.shape[-1], dtype=x.dtype, device=device(x))
+    return x * (1 - 2 * (places % 2))
+
+
+def _interleaved(xp: Namespace, even: Array, odd: Array) -> Array:
+    """Put entries at even places and at odd ones; there may be one more of the even ones."""
+    n = even.shape[-1] + odd.shape[-1]
+    pairs = xp.stack((even, pad(xp, odd, 0, even.shape[-1] - odd.shape[-1])), axis=-1)
+    return xp.reshape(pairs, (*pairs.shape[:-2], 2 * pairs.shape[-2]))[..., :n]
+
+
+def cosine_sums(xp: Namespace, x: Array, kind: int) -> Array:
+    """Return Σ_j x_j cos(π (j + a) (k + b) / N) of real vectors (..., n), without weights.
+
+    By kind, 1: a = b = 0 and N = n - 1; else N = n and (a, b) is, 2: (1/2, 0), 3: (0, 1/2), 4: (1/2, 1/2).
+    """
+    n = x.shape[-1]
+    middle = n - n // 2
+    if kind == 1:
+        return xp.real(dft(xp, x, 2 * (n - 1)))
+    if kind == 2:
+        # Makhoul 1980: even entries, then odd ones backwards; each frequency gives two sums
+        order = xp.concat((x[..., ::2], xp.flip(x[..., 1::2], axis=-1)), axis=-1)
+        spectrum = dft(xp, order) * _roots(xp, x, n // 2 + 1, 0, -0.5 / n)
+        return xp.concat((xp.real(spectrum), -xp.flip(xp.imag(spectrum)[..., 1:middle], axis=-1)), axis=-1)
+    if kind == 3:
+        # the transpose of 2, step by step
+        low = xp.concat((2 * x[..., :1], x[..., 1 : n // 2 + 1]), axis=-1)
+        high = pad(xp, xp.flip(x[..., middle:], axis=-1), 1, 0)
+        turn = _roots(xp, x, n // 2 + 1, 0, 0.5 / n) * (0.5 * n)
+        order = idft(xp, low * turn + high * (turn * -1j), n, real=True)
+        return _interleaved(xp, order[..., :middle], xp.flip(order[..., middle:], axis=-1))
+    # the sums at even k of one complex transform; those at odd k are at 2n - 1 - k, with the other sign
+    spectrum = dft(xp, x * _roots(xp, x, n, 0, -0.5 / n))
+    sums = xp.real(spectrum * _roots(xp, x, n, -0.25 / n, -1.0 / n))
+    return _interleaved(xp, sums[..., :middle], -xp.flip(sums[..., middle:], axis=-1))
+
+
+def sine_sums(xp: Namespace, x: Array, kind: int) -> Array:
+    """Return Σ_j x_j sin(π (j + a) (k + b) / N) of real vectors (..., n), without weights.
+
+    By kind, 1: a = b = 1 and N = n + 1; else N = n and (a, b) is, 2: (1/2, 1), 3: (1, 1/2), 4: (1/2, 1/2).
+    """
+    n = x.shape[-1]
+    if kind == 1:
+        return -xp.imag(dft(xp, pad(xp, x, 1, 0), 2 * (n + 1)))[..., 1 : n + 1]
+    if kind == 2:
+        return xp.flip(cosine_sums(xp, _alternated(xp, x), 2), axis=-1)
+    return _alternated(xp, cosine_sums(xp, xp.flip(x, axis=-1), kind))

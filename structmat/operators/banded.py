@@ -1,0 +1,195 @@
+"""Banded and tridiagonal matrices."""
+
+import functools
+import operator as op
+from typing import Any
+
+from structmat._backend import Array, Namespace, batch_sum, device, pad
+from structmat.core import Leaf, cached, operator, param
+
+
+def _banded(n: int, rng: Any) -> "Banded":
+    return Banded(rng.standard_normal((4, n)), 1, 2)
+
+
+def _tridiagonal(n: int, rng: Any) -> "Tridiagonal":
+    n = max(n, 2)
+    return Tridiagonal(rng.standard_normal(n - 1), rng.standard_normal(n), rng.standard_normal(n - 1))
+
+
+@operator(cost="O(n d)", references=("GolubVanLoan2013",), example=_banded)
+class Banded(Leaf):
+    r"""Banded matrix, in the layout of `scipy.linalg.solve_banded`.
+
+    .. math:: A_{ij} = B_{u + i - j,\, j} \quad\text{for}\quad -u \le i - j \le l, \quad\text{else } 0.
+
+    Row u of B is the diagonal, the rows above it are the diagonals above, shifted to the right, and the rows below it
+    those below, shifted to the left: each column of B holds entries of one column of A.
+
+    Parameters
+    ----------
+    bands : array, shape (d, n)
+        The diagonals B, real or complex, where d = l + u + 1. The corners that stand for no entry of A are ignored, and
+        have the gradient 0.
+    lower, upper : int
+        Number of diagonals below, l, and above, u; 0 or more.
+
+    Raises
+    ------
+    TypeError
+        `bands` is no array or has no floating dtype.
+    ValueError
+        `bands` has not two axes, or not l + u + 1 rows, or `lower` or `upper` is negative or no int.
+
+    Notes
+    -----
+    Cost: O(n d) time and memory.
+
+    Gradient: in the row of each diagonal, dL/dB_{u+s, j} = Σ conj(x_j) g_{j+s} over the batch.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th edition, Johns Hopkins University Press, 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.Banded(np.asarray([[0.0, 1.0, 2.0], [3.0, 4.0, 5.0]]), lower=0, upper=1).to_dense()
+    array([[3., 1., 0.],
+           [0., 4., 2.],
+           [0., 0., 5.]])
+    """
+
+    dims = "n", "n"
+    _mixes = True
+    bands: Array = param("d", "n")
+    lower: int
+    upper: int
+
+    def _bound(self) -> dict[str, int]:
+        for name in ("lower", "upper"):
+            width: Any = getattr(self, name)
+            if not isinstance(width, int) or isinstance(width, bool) or width < 0:
+                raise ValueError(f"Banded: {name} is {width!r}; expected an int of 0 or more.")
+        rows = self.lower + self.upper + 1
+        if self.bands.shape[0] != rows:
+            raise ValueError(
+                f"Banded: bands has shape {tuple(self.bands.shape)}; expected lower + upper + 1 = {rows} rows."
+            )
+        return {}
+
+    @property
+    def _places(self) -> range:
+        return range(self.lower + self.upper + 1)
+
+    @cached
+    def _columns(self) -> Array:
+        """The bands, with zeros in the corners."""
+        xp, n = self.xp, self.bands.shape[1]
+        here = xp.arange(n, device=device(self.bands))
+        row = here + xp.reshape(xp.arange(len(self._places), device=device(self.bands)), (-1, 1)) - self.upper
+        return xp.where((row >= 0) & (row < n), self.bands, xp.zeros_like(self.bands))
+
+    @cached
+    def _rows(self) -> Array:
+        """The same diagonals, each entry in the place of its row in A."""
+        xp = self.xp
+        return xp.stack([xp.roll(self._columns[place, :], place - self.upper) for place in self._places])
+
+    def _right(self, xp: Namespace, x: Array) -> Array:
+        return pad(xp, x, self.lower, self.upper)
+
+    def _left(self, xp: Namespace, g: Array) -> Array:
+        return pad(xp, g, self.upper, self.lower)
+
+    def _matvec(self, xp: Namespace, X: Array) -> Array:
+        n, last = self.n, len(self._places) - 1
+        terms = (self._rows[place, :] * X[..., last - place : last - place + n] for place in self._places)
+        return functools.reduce(op.add, terms)
+
+    def _rmatvec(self, xp: Namespace, G: Array) -> Array:
+        terms = (xp.conj(self._columns[place, :]) * G[..., place : place + self.n] for place in self._places)
+        return functools.reduce(op.add, terms)
+
+    def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
+        x = xp.conj(X[..., self.lower : self.lower + self.n])
+        return (xp.stack([batch_sum(xp, x * G[..., place : place + self.n]) for place in self._places]),)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        place = self.upper + i - j
+        return self.bands[place.clip(0, len(self._places) - 1), j] * ((place >= 0) & (place < len(self._places)))
+
+
+@operator(cost="O(n)", references=("GolubVanLoan2013",), example=_tridiagonal)
+class Tridiagonal(Leaf):
+    r"""Tridiagonal matrix, given by its three diagonals.
+
+    .. math:: A_{i+1, i} = l_i, \qquad A_{ii} = d_i, \qquad A_{i, i+1} = u_i, \qquad \text{else } 0.
+
+    Parameters
+    ----------
+    lower : array, shape (k,)
+        Entries l below the diagonal, k = n - 1, real or complex.
+    diagonal : array, shape (n,)
+        Entries d on the diagonal; n is at least 2.
+    upper : array, shape (k,)
+        Entries u above the diagonal.
+
+    Raises
+    ------
+    TypeError
+        An argument is no array or has no floating dtype, or they are of two libraries or devices.
+    ValueError
+        An argument has not one axis, or their lengths do not fit.
+
+    Notes
+    -----
+    Cost: O(n) time and memory.
+
+    Gradient: dL/dl_i = Σ conj(x_i) g_{i+1}, dL/dd_i = Σ conj(x_i) g_i and dL/du_i = Σ conj(x_{i+1}) g_i over the batch.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th edition, Johns Hopkins University Press, 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.Tridiagonal(np.asarray([1.0, 2.0]), np.asarray([3.0, 4.0, 5.0]), np.asarray([6.0, 7.0])).to_dense()
+    array([[3., 6., 0.],
+           [1., 4., 7.],
+           [0., 2., 5.]])
+    """
+
+    dims = "n", "n"
+    _mixes = True
+    lower: Array = param("k")
+    diagonal: Array = param("n")
+    upper: Array = param("k")
+
+    def _bound(self) -> dict[str, int]:
+        n, k = self.diagonal.shape[0], self.lower.shape[0]
+        if k != n - 1:
+            raise ValueError(f"Tridiagonal: lower has shape ({k},); expected ({n - 1},), one less than diagonal.")
+        return {}
+
+    def _sum(self, xp: Namespace, x: Array, below: Array, here: Array, above: Array) -> Array:
+        return here * x + pad(xp, below * x[..., :-1], 1, 0) + pad(xp, above * x[..., 1:], 0, 1)
+
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        return self._sum(xp, x, self.lower, self.diagonal, self.upper)
+
+    def _rmatvec(self, xp: Namespace, g: Array) -> Array:
+        return self._sum(xp, g, xp.conj(self.upper), xp.conj(self.diagonal), xp.conj(self.lower))
+
+    def _grad(self, xp: Namespace, x: Array, g: Array) -> tuple[Array, ...]:
+        x = xp.conj(x)
+        pairs = ((x[..., :-1], g[..., 1:]), (x, g), (x[..., 1:], g[..., :-1]))
+        return tuple(batch_sum(xp, left * right) for left, right in pairs)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        k = self.lower.shape[0] - 1
+        beside = self.lower[j.clip(0, k)] * (i == j + 1) + self.upper[i.clip(0, k)] * (j == i + 1)
+        return self.diagonal[i] * (i == j) + beside

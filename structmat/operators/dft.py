@@ -1,0 +1,81 @@
+"""The discrete Fourier transform."""
+
+import math
+from typing import Any
+
+from structmat._backend import Array, Namespace, dft, idft, unit_root
+from structmat.core import Leaf, operator, size
+from structmat.core.operator import LinearOperator
+
+_OPPOSITE = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}
+
+
+def _example(n: int, rng: Any) -> "DFT":
+    return DFT(n, norm=str(rng.choice(["backward", "forward", "ortho"])))
+
+
+@operator(cost="O(n log n)", references=("CooleyTukey1965",), example=_example)
+class DFT(Leaf):
+    r"""Discrete Fourier transform, as a complex matrix.
+
+    .. math:: A_{jk} = s\, e^{-2 \pi i j k / n}, \qquad s = 1, \quad \tfrac{1}{\sqrt n} \quad\text{or}\quad \tfrac1n.
+
+    Products are those of `scipy.fft.fft` with the same `norm`; real vectors have complex products. `A ** -1` is
+    `scipy.fft.ifft`, and the adjoint `A.H` is the same only with "ortho".
+
+    Parameters
+    ----------
+    n : int
+        Rows and columns.
+    norm : {None, "backward", "ortho", "forward"}, optional
+        Scale s: 1 for None and "backward", 1/√n, which makes the matrix unitary, for "ortho", and 1/n for "forward".
+
+    Raises
+    ------
+    ValueError
+        n is not a positive int, or `norm` is unknown.
+
+    Notes
+    -----
+    Cost: one transform a product, O(n log n), no memory. Every n is fast, odd and prime ones too.
+
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+
+    References
+    ----------
+    .. [1] J. W. Cooley and J. W. Tukey, "An algorithm for the machine calculation of complex Fourier series",
+       *Mathematics of Computation* 19(90), 1965.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> sm.DFT(2).to_dense()
+    array([[ 1.+0.j,  1.+0.j],
+           [ 1.+0.j, -1.+0.j]])
+    """
+
+    dims = "n", "n"
+    _always_complex = True
+    n: int = size()
+    norm: str | None = None
+
+    def _check(self) -> None:
+        if self.norm not in _OPPOSITE:
+            raise ValueError(f'DFT: norm is {self.norm!r}; expected None, "backward", "ortho" or "forward".')
+
+    @property
+    def _scale(self) -> float:
+        return {"ortho": 1 / math.sqrt(self.n), "forward": 1 / self.n}.get(self.norm or "", 1.0)
+
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        y = dft(xp, x)
+        return y if self._scale == 1 else self._scale * y
+
+    def _rmatvec(self, xp: Namespace, g: Array) -> Array:
+        return idft(xp, (self._scale * self.n) * g, self.n, real=False)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        return self._scale * unit_root(-2 * i * j, self.n)
+
+    def _inverse(self) -> LinearOperator:
+        return self._replace(norm=_OPPOSITE[self.norm]).H

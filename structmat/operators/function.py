@@ -1,0 +1,118 @@
+"""Operators given by functions."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from structmat._backend import Array, Namespace, dtype_name, namespace, pad
+from structmat.core import Leaf, operator, size
+
+
+def _crop(stop: int, x: Array) -> Array:
+    return x[..., :stop]
+
+
+def _grow(width: int, g: Array) -> Array:
+    return pad(namespace(g), g, 0, width)
+
+
+def _example(n: int, rng: Any) -> "FunctionOperator":
+    m = n // 2 + 1
+    functions = functools.partial(_crop, m), functools.partial(_grow, n - m)
+    return FunctionOperator((m, n), *functions, dtype=rng.choice(["float64", "complex128"]))
+
+
+@operator(cost="that of the functions", references=("GolubVanLoan2013",), example=_example)
+class FunctionOperator(Leaf):
+    r"""Any other linear map, given by two functions.
+
+    .. math:: A x = \mathtt{matvec}(x), \qquad A^H g = \mathtt{rmatvec}(g).
+
+    It brings what the library does not know into its products, sums and stacks. Both functions must be linear and take
+    batches of vectors along the last axis, as `A.matvec` itself does; they are trusted with that.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Rows m and columns n.
+    matvec : callable
+        From an array (..., n) to the array (..., m) of products, of the same library, device and dtype.
+    rmatvec : callable
+        From an array (..., m) to the array (..., n) of products with the conjugate transpose.
+    dtype : dtype or str, optional
+        Whether the entries are real, which they are unless given, or complex. A real operator's functions are given
+        real vectors alone, a complex one's complex vectors. The precision is that of the vectors.
+
+    Raises
+    ------
+    TypeError
+        `matvec` or `rmatvec` can't be called.
+    ValueError
+        `shape` is not two positive ints.
+
+    Notes
+    -----
+    Cost: that of the functions. Pickles need functions that can be pickled.
+
+    Gradient: none, the operator has no parameters, whatever arrays the functions hold; write a `structmat.custom.Leaf`
+    for those. The functions are the only definition of the matrix there is, so `structmat.testing.check_operator` takes
+    its reference from `matvec` of unit vectors: it finds an adjoint that does not fit, a map that is not linear, a
+    batch or dtype gone wrong, but not a wrong matrix.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th edition, Johns Hopkins University Press, 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> def totals(x):
+    ...     return np.cumsum(x, axis=-1)
+    >>> def totals_from_the_end(g):
+    ...     return np.flip(np.cumsum(np.flip(g, axis=-1), axis=-1), axis=-1)
+    >>> sm.FunctionOperator((3, 3), totals, totals_from_the_end).to_dense()
+    array([[1., 0., 0.],
+           [1., 1., 0.],
+           [1., 1., 1.]])
+    """
+
+    dims = "m", "n"
+    m: int = size()
+    n: int = size()
+    product: Callable[[Array], Array]
+    adjoint_product: Callable[[Array], Array]
+    complex_entries: bool
+
+    def __init__(
+        self,
+        shape: tuple[int, int],
+        matvec: Callable[[Array], Array],
+        rmatvec: Callable[[Array], Array],
+        dtype: Any = None,
+    ) -> None:
+        sizes: Any = shape
+        if not isinstance(sizes, tuple) or len(sizes) != 2:
+            raise ValueError(f"FunctionOperator: shape is {shape!r}; expected (m, n).")
+        for name, function in (("matvec", matvec), ("rmatvec", rmatvec)):
+            if not callable(function):
+                raise TypeError(f"FunctionOperator: {name} is a {type(function).__name__}; expected a function.")
+        complex_entries = dtype is not None and dtype_name(dtype).startswith("complex")
+        fields = {"m": shape[0], "n": shape[1], "product": matvec, "adjoint_product": rmatvec}
+        self.__dict__.update(fields, complex_entries=complex_entries)
+        self.__post_init__()
+
+    @property
+    def _always_complex(self) -> bool:  # type: ignore[override]
+        return self.complex_entries
+
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        return xp.asarray(self.product(x), copy=True)  # it may be a view of x, or memory of the function's own
+
+    def _rmatvec(self, xp: Namespace, g: Array) -> Array:
+        return xp.asarray(self.adjoint_product(g), copy=True)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        xp = namespace(i)
+        units = xp.eye(self.n, dtype=xp.complex128 if self.complex_entries else xp.float64)
+        return self.product(units)[j, i]

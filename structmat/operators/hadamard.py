@@ -1,0 +1,141 @@
+"""Hadamard matrices."""
+
+import functools
+import math
+from typing import Any
+
+from structmat._backend import Array, Namespace, device
+from structmat.core import Leaf, operator, size
+from structmat.core.operator import LinearOperator
+
+_NORMS = (None, "backward", "ortho")
+
+
+def _example(n: int, rng: Any) -> "Hadamard":
+    order = 12 if n % 2 and n > 2 else 1 << (n.bit_length() - 1)
+    return Hadamard(order, norm=str(rng.choice(["backward", "ortho"])))
+
+
+def _core(n: int) -> int:
+    """The order of the factor that is no power of two: 1, 12 or 20; 0 if there is none."""
+    power = n & -n
+    if n == power:
+        return 1
+    return 4 * (n // power) if power >= 4 and n // power in (3, 5) else 0
+
+
+@functools.cache
+def _paley(core: int) -> list[list[int]]:
+    """Paley's first construction, I + [[0, 1], [-1, Q]] with Q_ij = 1 where i - j is a square modulo core - 1."""
+    if core == 1:
+        return [[1]]
+    prime = core - 1
+    squares = {x * x % prime for x in range(prime)}  # 0 among them, for the diagonal
+    return [[1] * core] + [[-1] + [2 * ((i - j) % prime in squares) - 1 for j in range(prime)] for i in range(prime)]
+
+
+def _walsh(xp: Namespace, x: Array, h: int) -> Array:
+    """Multiply the second to last axis, of length h, by Sylvester's matrix: butterflies from the widest to the next."""
+    shape, width = x.shape, x.shape[-1]
+    while h > 1:
+        h //= 2
+        pairs = xp.reshape(x, (*shape[:-2], shape[-2] // (2 * h), 2, h * width))
+        upper, lower = pairs[..., 0:1, :], pairs[..., 1:2, :]
+        x = xp.concat((upper + lower, upper - lower), axis=-2)
+    return xp.reshape(x, shape)
+
+
+@operator(cost="O(n log n)", references=("HedayatWallis1978", "Paley1933", "FinoAlgazi1976"), example=_example)
+class Hadamard(Leaf):
+    r"""Hadamard matrix: entries ±1, and orthogonal columns.
+
+    .. math::
+
+       H_1 = 1, \qquad H_{2n} = \begin{pmatrix} H_n & H_n \\ H_n & -H_n \end{pmatrix}, \qquad H_n^T H_n = n I,
+
+    in the natural order of Sylvester, as `scipy.linalg.hadamard`. Where n is not a power of two, the recursion starts
+    from Paley's matrix of order 12 or 20, which is not symmetric.
+
+    Parameters
+    ----------
+    n : int
+        Rows and columns: 2^k, 12·2^k or 20·2^k.
+    norm : {None, "backward", "ortho"}, optional
+        With "ortho" the entries are ±1 / √n and the matrix is orthogonal; otherwise they are ±1.
+
+    Raises
+    ------
+    ValueError
+        n is none of these orders, or `norm` is unknown.
+
+    Notes
+    -----
+    Cost: O(n log n) additions, the fast Walsh–Hadamard transform; no memory. Without "ortho" products are exact
+    wherever sums are, so for integers up to 2^24 / n in single precision.
+
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+
+    References
+    ----------
+    .. [1] A. Hedayat and W. D. Wallis, "Hadamard matrices and their applications", *Annals of Statistics* 6(6), 1978.
+    .. [2] R. E. A. C. Paley, "On orthogonal matrices", *Journal of Mathematics and Physics* 12, 1933.
+    .. [3] B. J. Fino and V. R. Algazi, "Unified matrix treatment of the fast Walsh-Hadamard transform", *IEEE
+       Transactions on Computers* C-25(11), 1976.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> sm.Hadamard(4).to_dense()
+    array([[ 1.,  1.,  1.,  1.],
+           [ 1., -1.,  1., -1.],
+           [ 1.,  1., -1., -1.],
+           [ 1., -1., -1.,  1.]])
+    """
+
+    dims = "n", "n"
+    n: int = size()
+    norm: str | None = None
+
+    def _check(self) -> None:
+        if self.norm not in _NORMS:
+            raise ValueError(f'Hadamard: norm is {self.norm!r}; expected None, "backward" or "ortho".')
+        if not _core(self.n):
+            known = [n for k in range(self.n.bit_length() + 1) for n in (2**k, 12 * 2**k, 20 * 2**k)]
+            below, above = max(n for n in known if n < self.n), min(n for n in known if n > self.n)
+            reason = "" if self.n % 4 == 0 else f", and no Hadamard matrix has order {self.n}"
+            raise ValueError(
+                f"Hadamard: n is {self.n}; expected 2^k, 12·2^k or 20·2^k, nearest {below} or {above}{reason}."
+            )
+
+    def _times(self, xp: Namespace, x: Array, signs: list[list[int]]) -> Array:
+        """Multiply by Sylvester's matrix ⊗ the core's, whose columns are given."""
+        core = len(signs)
+        y = xp.reshape(x, (*x.shape[:-1], self.n // core, core))
+        if core > 1:  # sums of columns, not a matrix product: some libraries round its factors
+            columns = xp.asarray(signs, dtype=x.dtype, device=device(x))
+            y = sum(y[..., place : place + 1] * columns[place, :] for place in range(core))
+        y = xp.reshape(_walsh(xp, y, self.n // core), x.shape)
+        return y / math.sqrt(self.n) if self.norm == "ortho" else y
+
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        return self._times(xp, x, [list(column) for column in zip(*_paley(_core(self.n)), strict=True)])
+
+    def _rmatvec(self, xp: Namespace, g: Array) -> Array:
+        return self._times(xp, g, _paley(_core(self.n)))
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        core, prime = _core(self.n), _core(self.n) - 1
+        common = (i // core) & (j // core)
+        sign = 1 - 2 * (sum(common >> bit & 1 for bit in range(self.n.bit_length())) % 2)
+        if core > 1:
+            i, j = i % core, j % core
+            square = sum(1 * ((i - j) % prime == x * x % prime) for x in range(1, prime // 2 + 1))
+            inner = 1 * (i == j) + (i != j) * (2 * square - 1)
+            sign = sign * ((i == 0) + (i > 0) * ((j > 0) * inner - 1 * (j == 0)))
+        return sign / self.n**0.5 if self.norm == "ortho" else sign
+
+    def _adjoint(self) -> LinearOperator:
+        return self if _core(self.n) == 1 else super()._adjoint()
+
+    def _inverse(self) -> LinearOperator:
+        return self.H if self.norm == "ortho" else self.H / self.n

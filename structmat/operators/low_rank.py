@@ -1,0 +1,74 @@
+"""Matrices of low rank."""
+
+from typing import Any
+
+from structmat._backend import Array, Namespace, outer_sum
+from structmat.core import Leaf, operator, param
+
+
+def _example(n: int, rng: Any) -> "LowRank":
+    rank = min(3, n // 2 + 1)
+    return LowRank(rng.standard_normal((n // 2 + 1, rank)), rng.standard_normal((n, rank)))
+
+
+@operator(cost="O((m + n) r)", references=("GolubVanLoan2013",), example=_example)
+class LowRank(Leaf):
+    r"""Matrix of low rank, the product of a tall and a wide one.
+
+    .. math:: A = U V^H, \qquad A_{ij} = \sum_k U_{ik} \overline{V_{jk}}.
+
+    Parameters
+    ----------
+    left : array, shape (m, r)
+        The factor U, real or complex.
+    right : array, shape (n, r)
+        The factor V, real or complex. It stands conjugated and transposed, as in a singular value decomposition.
+
+    Raises
+    ------
+    TypeError
+        A factor is no array or has no floating dtype, or they are of two libraries or devices.
+    ValueError
+        A factor has not two axes, or they have not equally many columns, or one is empty.
+
+    Notes
+    -----
+    Cost: O((m + n) r) time and memory.
+
+    Gradient: dL/dU = Σ g (V^H x)^H and dL/dV = Σ x (U^H g)^H over the batch, from what the products compute anyway.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th edition, Johns Hopkins University Press, 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.LowRank(np.asarray([[1.0], [2.0], [3.0]]), np.asarray([[1.0], [10.0], [100.0]])).to_dense()
+    array([[  1.,  10., 100.],
+           [  2.,  20., 200.],
+           [  3.,  30., 300.]])
+    """
+
+    dims = "m", "n"
+    left: Array = param("m", "r")
+    right: Array = param("n", "r")
+
+    def _right(self, xp: Namespace, x: Array) -> tuple[Array, Array]:
+        return x, xp.matmul(x, xp.conj(self.right))
+
+    def _left(self, xp: Namespace, g: Array) -> tuple[Array, Array]:
+        return g, xp.matmul(g, xp.conj(self.left))
+
+    def _matvec(self, xp: Namespace, X: tuple[Array, Array]) -> Array:
+        return xp.matmul(X[1], xp.matrix_transpose(self.left))
+
+    def _rmatvec(self, xp: Namespace, G: tuple[Array, Array]) -> Array:
+        return xp.matmul(G[1], xp.matrix_transpose(self.right))
+
+    def _grad(self, xp: Namespace, X: tuple[Array, Array], G: tuple[Array, Array]) -> tuple[Array, ...]:
+        return outer_sum(xp, G[0], X[1]), outer_sum(xp, X[0], G[1])
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        return sum(self.left[i, k] * self.right[j, k].conj() for k in range(self.left.shape[1]))

@@ -1,0 +1,138 @@
+"""Permutation matrices."""
+
+from types import ModuleType
+from typing import Any
+
+from structmat._backend import (
+    RNG,
+    Array,
+    Device,
+    Namespace,
+    dtype_name,
+    generator,
+    is_integer,
+    is_traced,
+    random_permutation,
+    to_host,
+)
+from structmat.core import Leaf, cached, constant, operator
+from structmat.core.fields import checked_size
+from structmat.core.operator import LinearOperator
+
+
+def _example(n: int, rng: Any) -> "Permutation":
+    return Permutation.random(n, rng=rng)
+
+
+@operator(cost="O(n)", references=("GolubVanLoan2013",), example=_example)
+class Permutation(Leaf):
+    r"""Permutation matrix: reorders the entries of a vector.
+
+    .. math:: A_{ij} = \delta_{\pi_i j}, \qquad (A x)_i = x_{\pi_i}.
+
+    Its transpose is its inverse, the permutation that puts the entries back.
+
+    Parameters
+    ----------
+    index : array of int, shape (n,)
+        The permutation π: each of 0, ..., n - 1 once. It is a constant, not a parameter.
+
+    Raises
+    ------
+    TypeError
+        `index` is no array of integers.
+    ValueError
+        `index` is no bijection: an entry is out of range or stands twice.
+
+    Notes
+    -----
+    Cost: O(n). Products and adjoint products gather, never scatter, and are exact, bit by bit.
+
+    Gradient: none, the operator has no parameters.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th edition, Johns Hopkins University Press, 2013.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> A = sm.Permutation(np.asarray([2, 0, 1]))
+    >>> A.to_dense()
+    array([[0., 0., 1.],
+           [1., 0., 0.],
+           [0., 1., 0.]])
+    >>> A @ np.asarray([10.0, 20.0, 30.0])
+    array([30., 10., 20.])
+    """
+
+    dims = "n", "n"
+    _mixes = True
+    index: Array = constant("n")
+
+    @classmethod
+    def random(cls, n: int, *, rng: RNG = None, xp: ModuleType | None = None, device: Device = None) -> "Permutation":
+        """Draw one of all permutations, each as likely.
+
+        Parameters
+        ----------
+        n : int
+            Number of entries.
+        rng : int, numpy.random.Generator or None, optional
+            Seed or generator; one seed gives the same permutation on every backend.
+        xp : module, optional
+            Array library, NumPy unless given.
+        device : device, optional
+            Device of that library.
+
+        Returns
+        -------
+        Permutation
+            Of size n.
+
+        Raises
+        ------
+        ValueError
+            n is not a positive int.
+
+        Examples
+        --------
+        >>> import structmat as sm
+        >>> sm.Permutation.random(4, rng=0).index
+        array([2, 0, 1, 3])
+        """
+        size = checked_size("Permutation.random", "n", n)
+        return cls(random_permutation(generator(rng), size, xp=xp, device=device))
+
+    def _check(self) -> None:
+        if not is_integer(self.xp, self.index.dtype):
+            raise TypeError(f"Permutation: index has dtype {dtype_name(self.index.dtype)}; expected an integer dtype.")
+        if not is_traced(self.index):
+            order = to_host(self.index)
+            if order.min() < 0 or order.max() >= self.n:
+                raise ValueError(
+                    f"Permutation: index runs from {order.min()} to {order.max()}; expected 0 to n - 1 = {self.n - 1}."
+                )
+            if len(set(order.tolist())) < self.n:
+                raise ValueError("Permutation: index has an entry twice; expected each of 0 to n - 1 once.")
+
+    @cached
+    def _inverse_index(self) -> Array:
+        """Where each entry of x goes."""
+        return self.xp.argsort(self.index)
+
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        return xp.take(x, self.index, axis=-1)
+
+    def _rmatvec(self, xp: Namespace, g: Array) -> Array:
+        return xp.take(g, self._inverse_index, axis=-1)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        return 1 * (self.index[i] == j)
+
+    def _adjoint(self) -> LinearOperator:
+        return self._replace(index=self._inverse_index)
+
+    def _inverse(self) -> LinearOperator:
+        return self.H

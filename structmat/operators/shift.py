@@ -1,0 +1,78 @@
+"""Cyclic shifts."""
+
+from typing import Any
+
+from structmat._backend import Array, Namespace
+from structmat.core import Leaf, operator, size
+from structmat.core.operator import LinearOperator
+
+
+@operator(cost="O(n)", references=("Davis1979",), example=lambda n, rng: Shift(n, int(rng.integers(1, n + 1))))
+class Shift(Leaf):
+    r"""Cyclic shift of the entries of a vector.
+
+    .. math:: A_{ij} = \delta_{(i - k) \bmod n, j}, \qquad (A x)_i = x_{(i - k) \bmod n}.
+
+    It is the circulant matrix whose first column is the unit vector k, and what `numpy.roll` does.
+
+    Parameters
+    ----------
+    n : int
+        Rows and columns.
+    k : int
+        How far entries move to higher indices; negative ones move to lower ones.
+
+    Raises
+    ------
+    ValueError
+        n is not a positive int.
+    TypeError
+        k is no int.
+
+    Notes
+    -----
+    Cost: O(n) time, no memory. Products are exact, bit by bit.
+
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+
+    References
+    ----------
+    .. [1] P. J. Davis, *Circulant Matrices*, Wiley, 1979.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> sm.Shift(3, 1).to_dense()
+    array([[0., 0., 1.],
+           [1., 0., 0.],
+           [0., 1., 0.]])
+    """
+
+    dims = "n", "n"
+    _mixes = True
+    n: int = size()
+    k: int
+
+    def _check(self) -> None:
+        k: Any = self.k
+        if not isinstance(k, int) or isinstance(k, bool):
+            raise TypeError(f"Shift: k is {k!r}; expected an int.")
+
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        return xp.roll(x, self.k % self.n, axis=-1)
+
+    def _rmatvec(self, xp: Namespace, g: Array) -> Array:
+        return xp.roll(g, -self.k % self.n, axis=-1)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        return 1 * ((i - self.k) % self.n == j)
+
+    def _adjoint(self) -> LinearOperator:
+        return self._replace(k=-self.k)
+
+    def _inverse(self) -> LinearOperator:
+        return self.H
+
+    @property
+    def _details(self) -> str:
+        return f", k={self.k}"

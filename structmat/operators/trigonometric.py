@@ -1,0 +1,230 @@
+"""Discrete cosine and sine transforms."""
+
+import math
+from typing import Any
+
+from structmat._backend import TRANSPOSED, Array, Namespace, cosine_sums, sine_sums, unit_root
+from structmat.core import Leaf, operator, size
+from structmat.core.operator import LinearOperator
+
+_OPPOSITE = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}
+
+
+def _choices(rng: Any) -> dict[str, Any]:
+    return {"type": int(rng.integers(2, 5)), "norm": str(rng.choice(["backward", "forward", "ortho"]))}
+
+
+class Trigonometric(Leaf):
+    """2 s diag(e) T diag(d), where T has bare cosines or sines and d and e are 1 but at an end or two."""
+
+    dims = "n", "n"
+    n: int
+    type: int
+    norm: str | None
+
+    def _check(self) -> None:
+        title = self.__class__.__name__
+        if self.type not in TRANSPOSED:
+            raise ValueError(f"{title}: type is {self.type!r}; expected 1, 2, 3 or 4.")
+        if self.norm not in _OPPOSITE:
+            raise ValueError(f'{title}: norm is {self.norm!r}; expected None, "backward", "ortho" or "forward".')
+        if self._period < 1:
+            raise ValueError(f"{title}: n is {self.n}; expected at least 2 for type 1.")
+
+    @property
+    def _period(self) -> int:
+        """Length of the periodic vector that the transform is the Fourier transform of."""
+        raise NotImplementedError
+
+    @property
+    def _ends(self) -> tuple[int, int]:
+        """How many entries are ends, at the beginning and at the end."""
+        raise NotImplementedError
+
+    def _sums(self, xp: Namespace, x: Array, kind: int) -> Array:
+        raise NotImplementedError
+
+    @property
+    def _weights(self) -> tuple[float, float, float]:
+        """The scale 2 s, and the entries of d and e at the ends."""
+        before = 0.5 if self.type in (1, 3) else 1.0
+        if self.norm == "ortho":
+            after = math.sqrt(0.5) if self.type in (1, 2) else 1.0
+            return 2 / math.sqrt(self._period), math.sqrt(before), after
+        return 2 / (self._period if self.norm == "forward" else 1), before, 1.0
+
+    def _weighted(self, xp: Namespace, x: Array, weight: float) -> Array:
+        if weight == 1:
+            return x
+        first, last = self._ends
+        stop = self.n - last
+        return xp.concat((x[..., :first] * weight, x[..., first:stop], x[..., stop:] * weight), axis=-1)
+
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        scale, before, after = self._weights
+        return scale * self._weighted(xp, self._sums(xp, self._weighted(xp, x, before), self.type), after)
+
+    def _rmatvec(self, xp: Namespace, g: Array) -> Array:
+        scale, before, after = self._weights
+        return scale * self._weighted(xp, self._sums(xp, self._weighted(xp, g, after), TRANSPOSED[self.type]), before)
+
+    def _weigh_entry(self, i: Any, j: Any, entry: Any) -> Any:
+        scale, before, after = self._weights
+        first, last = self._ends
+        ends = [(k < first) | (k >= self.n - last) for k in (i, j)]
+        return scale * (1 + (after - 1) * ends[0]) * entry * (1 + (before - 1) * ends[1])
+
+    def _inverse(self) -> LinearOperator:
+        return self._replace(type=TRANSPOSED[self.type], norm=_OPPOSITE[self.norm])
+
+    @property
+    def _details(self) -> str:
+        return f", type={self.type}"
+
+
+@operator(
+    cost="O(n log n)",
+    references=("Makhoul1980", "Martucci1994"),
+    example=lambda n, rng: DCT(n, **({"type": 1} if n == 2 else _choices(rng))),
+)
+class DCT(Trigonometric):
+    r"""Discrete cosine transform of types 1 to 4.
+
+    .. math::
+
+       A_{kj} = 2 s\, e_k d_j \cos \frac{\pi (j + a)(k + b)}{N}, \qquad
+       (a, b) = (0, 0), \ (\tfrac12, 0), \ (0, \tfrac12), \ (\tfrac12, \tfrac12),
+
+    where N = n - 1 for type 1 and n for the others. Products are those of `scipy.fft.dct` with the same `type` and
+    `norm`. d is 1/2 at j = 0 for types 1 and 3 and at j = n - 1 for type 1, else 1; e is 1. With norm "ortho" d has
+    square roots there, and e has √½ at the same places for types 1 and 2.
+
+    Parameters
+    ----------
+    n : int
+        Rows and columns; at least 2 for type 1.
+    type : {2, 1, 3, 4}, optional
+        Type of the transform; 2 unless given.
+    norm : {None, "backward", "ortho", "forward"}, optional
+        Scale s: 1 for None and "backward", 1/√(2N), which makes the matrix orthogonal, for "ortho", and 1/(2N) for
+        "forward".
+
+    Raises
+    ------
+    ValueError
+        n is not a positive int or too small, or `type` or `norm` is unknown.
+
+    Notes
+    -----
+    Cost: O(n log n), one Fourier transform of length n a product (2n for type 1); no memory.
+
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+
+    References
+    ----------
+    .. [1] J. Makhoul, "A fast cosine transform in one and two dimensions", *IEEE Transactions on Acoustics, Speech, and
+       Signal Processing* 28(1), 1980.
+    .. [2] S. A. Martucci, "Symmetric convolution and the discrete sine and cosine transforms", *IEEE Transactions on
+       Signal Processing* 42(5), 1994.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> sm.DCT(3, type=1).to_dense()
+    array([[ 1.,  2.,  1.],
+           [ 1.,  0., -1.],
+           [ 1., -2.,  1.]])
+    """
+
+    n: int = size()
+    type: int = 2
+    norm: str | None = None
+
+    @property
+    def _period(self) -> int:
+        return 2 * (self.n - (self.type == 1))
+
+    @property
+    def _ends(self) -> tuple[int, int]:
+        return 1, int(self.type == 1)
+
+    def _sums(self, xp: Namespace, x: Array, kind: int) -> Array:
+        return cosine_sums(xp, x, kind)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        angle = (2 * j + (self.type in (2, 4))) * (2 * i + (self.type in (3, 4)))
+        return self._weigh_entry(i, j, unit_root(angle, 2 * self._period).real)
+
+
+@operator(
+    cost="O(n log n)",
+    references=("Makhoul1980", "Martucci1994"),
+    example=lambda n, rng: DST(n, **({"type": 1} if n == 2 else _choices(rng))),
+)
+class DST(Trigonometric):
+    r"""Discrete sine transform of types 1 to 4.
+
+    .. math::
+
+       A_{kj} = 2 s\, e_k d_j \sin \frac{\pi (j + a)(k + b)}{N}, \qquad
+       (a, b) = (1, 1), \ (\tfrac12, 1), \ (1, \tfrac12), \ (\tfrac12, \tfrac12),
+
+    where N = n + 1 for type 1 and n for the others. Products are those of `scipy.fft.dst` with the same `type` and
+    `norm`. d is 1/2 at j = n - 1 for type 3, else 1; e is 1. With norm "ortho" d has √½ there, and so has e at
+    k = n - 1 for type 2.
+
+    Parameters
+    ----------
+    n : int
+        Rows and columns.
+    type : {2, 1, 3, 4}, optional
+        Type of the transform; 2 unless given.
+    norm : {None, "backward", "ortho", "forward"}, optional
+        Scale s: 1 for None and "backward", 1/√(2N), which makes the matrix orthogonal, for "ortho", and 1/(2N) for
+        "forward".
+
+    Raises
+    ------
+    ValueError
+        n is not a positive int, or `type` or `norm` is unknown.
+
+    Notes
+    -----
+    Cost: O(n log n), one Fourier transform of length n a product (2n for type 1); no memory.
+
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+
+    References
+    ----------
+    .. [1] J. Makhoul, "A fast cosine transform in one and two dimensions", *IEEE Transactions on Acoustics, Speech, and
+       Signal Processing* 28(1), 1980.
+    .. [2] S. A. Martucci, "Symmetric convolution and the discrete sine and cosine transforms", *IEEE Transactions on
+       Signal Processing* 42(5), 1994.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> sm.DST(3, type=1).to_dense().round(3)
+    array([[ 1.414,  2.   ,  1.414],
+           [ 2.   ,  0.   , -2.   ],
+           [ 1.414, -2.   ,  1.414]])
+    """
+
+    n: int = size()
+    type: int = 2
+    norm: str | None = None
+
+    @property
+    def _period(self) -> int:
+        return 2 * (self.n + (self.type == 1))
+
+    @property
+    def _ends(self) -> tuple[int, int]:
+        return 0, int(self.type != 1)
+
+    def _sums(self, xp: Namespace, x: Array, kind: int) -> Array:
+        return sine_sums(xp, x, kind)
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        angle = (2 * j + 2 - (self.type in (2, 4))) * (2 * i + 2 - (self.type in (3, 4)))
+        return self._weigh_entry(i, j, unit_root(angle, 2 * self._period).imag)

@@ -1,0 +1,59 @@
+"""The zero matrix."""
+
+from typing import Any
+
+from structmat._backend import Array, Namespace, device
+from structmat.core import Leaf, operator, size
+from structmat.core.operator import LinearOperator
+
+
+@operator(cost="O(m)", references=("GolubVanLoan2013",), example=lambda n, _: Zero(n // 2 + 1, n))
+class Zero(Leaf):
+    r"""Matrix of zeros, such as an empty block.
+
+    .. math:: A_{ij} = 0.
+
+    Parameters
+    ----------
+    m, n : int
+        Rows and columns.
+
+    Raises
+    ------
+    ValueError
+        m or n is not a positive int.
+
+    Notes
+    -----
+    Cost: O(m) for a new array of zeros. Products have zeros even where x has infinities.
+
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th edition, Johns Hopkins University Press, 2013.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> sm.hstack([sm.identity(2), sm.Zero(2, 1)]).to_dense()
+    array([[1., 0., 0.],
+           [0., 1., 0.]])
+    """
+
+    dims = "m", "n"
+    _mixes = True
+    m: int = size()
+    n: int = size()
+
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        return xp.zeros((*x.shape[:-1], self.m), dtype=x.dtype, device=device(x))
+
+    def _rmatvec(self, xp: Namespace, g: Array) -> Array:
+        return xp.zeros((*g.shape[:-1], self.n), dtype=g.dtype, device=device(g))
+
+    def _entry(self, i: Any, j: Any) -> Any:
+        return 0 * (i + j)
+
+    def _adjoint(self) -> LinearOperator:
+        return Zero(self.n, self.m)
