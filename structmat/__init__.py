@@ -12,6 +12,7 @@ from structmat.operators import (
     SignFlip,
     identity,
 )
+from structmat.rewrite import simplify
 
 __version__ = "0.1.0"
 
@@ -31,6 +32,7 @@ __all__ = [
     "identity",
     "projections",
     "repeat",
+    "simplify",
     "testing",
     "vstack",
 ]

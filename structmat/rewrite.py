@@ -4,8 +4,8 @@ import cmath
 import functools
 import itertools
 import logging
-import math
-from collections.abc import Callable, Iterable, Iterator
+import operator
+from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 from structmat._backend import (
@@ -24,7 +24,7 @@ from structmat._backend import (
 )
 from structmat.core import LinearOperator
 from structmat.core.blocks import BlockDiag, HStack, Repeat, VStack, repeat
-from structmat.core.compose import Power, Product, Scaled, Several, Single, Sum, added, power, product
+from structmat.core.compose import Composite, Power, Product, Scaled, Several, Sum, added, power, product
 from structmat.core.leaf import Adjoint, Conjugate, Leaf, Wrapper
 from structmat.operators import BlockCirculant, Circulant, Dense, Diagonal, Identity, Restriction, SignFlip
 
@@ -79,21 +79,13 @@ def _scaled(scalar: Any, of: LinearOperator) -> LinearOperator:
 
 def _scalar_product(scalars: list[Any]) -> Any:
     """Multiply scalars; None where the product leaves the range of double precision and they do not."""
-    whole = functools.reduce(lambda s, t: s * t, scalars)
+    whole = functools.reduce(operator.mul, scalars)
     ordinary = all(cmath.isfinite(s) and s != 0 for s in scalars)
     return None if ordinary and not (cmath.isfinite(whole) and whole != 0) else whole
 
 
-def _product(parts: Iterable[LinearOperator]) -> LinearOperator:
-    return functools.reduce(product, parts)
-
-
-def _sum(parts: Iterable[LinearOperator]) -> LinearOperator:
-    return functools.reduce(added, parts)
-
-
 def _power_of(x: T, exponent: int, times: Callable[[T, T], T]) -> T:
-    """Raise to a positive power by squaring, which is exact in its order of products on every library."""
+    """Raise to a positive power by squaring."""
     if exponent == 1:
         return x
     half = _power_of(times(x, x), exponent // 2, times)
@@ -122,6 +114,8 @@ def _absorbed(scalar: Any, A: LinearOperator) -> Maybe:
         if not _computable(A.xp, A.dtype) or (isinstance(scalar, complex) and not A._is_complex):
             return None
         return A._replace(**{name: scalar * value for name, value in _linear_fields(A).items()})
+    if isinstance(A, Scaled):
+        return None if _scalar_product([scalar, A.scalar]) is None else _scaled(scalar, A)
     if isinstance(A, SignFlip):
         return A._replace(signs=-A.signs) if scalar == -1 and not isinstance(scalar, complex) else None
     if isinstance(A, Product):
@@ -178,15 +172,14 @@ def _add_like_terms(a: LinearOperator, b: LinearOperator) -> Maybe:
 # ---------------------------------------------------------------------- leaves of a special kind as leaves of another
 
 
-def _identity_as_block_circulant(A: Identity, like: BlockCirculant) -> BlockCirculant | None:
-    xp, (p, q, b) = like.xp, like.blocks.shape
-    first = _unit(like, b)
-    where = xp.eye(p, dtype=like.dtype, device=device(like.blocks))
-    return like._replace(blocks=where[:, :, None] * first[None, None, :]) if p == q else None
+def _identity_as_block_circulant(_: Identity, like: BlockCirculant) -> BlockCirculant | None:
+    p, q, b = like.blocks.shape
+    places = like.xp.eye(p, dtype=like.dtype, device=like.device)
+    return like._replace(blocks=places[:, :, None] * _unit(like, b)[None, None, :]) if p == q else None
 
 
 def _circulant_as_block_circulant(A: Circulant, like: BlockCirculant) -> BlockCirculant | None:
-    return BlockCirculant._make(_fields(A, blocks=A.column[None, None, :])) if A.n == like.blocks.shape[-1] else None
+    return like._replace(blocks=A.column[None, None, :], _frozen=A._frozen) if A.n == like.blocks.shape[-1] else None
 
 
 def _identity_as_circulant(A: Identity, like: Circulant) -> Circulant:
@@ -194,11 +187,11 @@ def _identity_as_circulant(A: Identity, like: Circulant) -> Circulant:
 
 
 def _identity_as_dense(A: Identity, like: Dense) -> Dense:
-    return like._replace(matrix=like.xp.eye(A.n, dtype=like.dtype, device=device(like.matrix)))
+    return like._replace(matrix=like.xp.eye(A.n, dtype=like.dtype, device=like.device))
 
 
 def _identity_as_diagonal(A: Identity, like: Diagonal) -> Diagonal:
-    return like._replace(diagonal=like.xp.ones(A.n, dtype=like.dtype, device=device(like.diagonal)))
+    return like._replace(diagonal=like.xp.ones(A.n, dtype=like.dtype, device=like.device))
 
 
 def _signs_as_diagonal(A: SignFlip, like: Diagonal) -> Diagonal:
@@ -207,12 +200,7 @@ def _signs_as_diagonal(A: SignFlip, like: Diagonal) -> Diagonal:
 
 def _unit(like: Leaf, n: int) -> Array:
     """1, 0, ..., 0, the first column of the identity."""
-    (array, *_) = like._arrays
-    return like.xp.eye(1, n, dtype=like.dtype, device=device(array))[0, :]
-
-
-def _fields(A: Leaf, **arrays: Array) -> dict[str, Any]:
-    return {**arrays, "_frozen": A._frozen}
+    return like.xp.eye(1, n, dtype=like.dtype, device=like.device)[0, :]
 
 
 #: A leaf of the first class written as one of the second, beside a given one of the second.
@@ -226,15 +214,13 @@ EMBEDDINGS: dict[tuple[type, type], Callable[[Any, Any], Leaf | None]] = {
 }
 
 
-def _embedded(A: LinearOperator, B: LinearOperator) -> tuple[Leaf, Leaf] | None:
-    """Bring two leaves to one class."""
-    if (embed := EMBEDDINGS.get((type(A), type(B)))) is not None:
-        left, right = embed(A, B), B
-    elif (embed := EMBEDDINGS.get((type(B), type(A)))) is not None:
-        left, right = A, embed(B, A)  # type: ignore[assignment]
-    else:
+def _embedded(A: Any, B: Any) -> tuple[Leaf, Leaf] | None:
+    """Bring two leaves to one class, if one of them can be written as the other."""
+    left, right = EMBEDDINGS.get((type(A), type(B))), EMBEDDINGS.get((type(B), type(A)))
+    if (left is None and right is None) or not _agree(A, B):
         return None
-    return None if left is None or right is None or not _agree(A, B) else (left, right)  # type: ignore[arg-type, return-value]
+    pair = (left(A, B) if left else A), (right(B, A) if right else B)
+    return None if None in pair else pair
 
 
 def _add_embedded(a: LinearOperator, b: LinearOperator) -> Maybe:
@@ -279,7 +265,7 @@ def _power_circulant(A: Power) -> Maybe:
         return None
     if A.exponent == 0:
         return of._replace(column=_unit(of, of.n))
-    return _with_spectrum(of, _power_of(of.spectrum, A.exponent, lambda x, y: x * y), of.dtype)
+    return _with_spectrum(of, _power_of(of.spectrum, A.exponent, operator.mul), of.dtype)
 
 
 # ---------------------------------------------------------------------- matrices of circulant blocks
@@ -343,7 +329,7 @@ def _power_diagonal(A: Power) -> Maybe:
         return None
     if A.exponent == 0:
         return _identity_as_diagonal(Identity(A.n), of)
-    return of._replace(diagonal=_power_of(of.diagonal, A.exponent, lambda x, y: x * y))
+    return of._replace(diagonal=_power_of(of.diagonal, A.exponent, operator.mul))
 
 
 def _multiply_signs(a: SignFlip, b: SignFlip) -> Maybe:
@@ -421,7 +407,7 @@ def _cancel_unitary(a: LinearOperator, b: LinearOperator) -> Maybe:
 def _pull_scalars(A: Product) -> Maybe:
     scalars = [part.scalar for part in A.parts if type(part) is Scaled]
     whole = _scalar_product(scalars) if scalars else None
-    return None if whole is None else _scaled(whole, _product(_term(part)[1] for part in A.parts))
+    return None if whole is None else _scaled(whole, _rebuilt(A, tuple(_term(part)[1] for part in A.parts)))
 
 
 def _power_zero(A: Power) -> Maybe:
@@ -469,7 +455,9 @@ def _one_diagonal(A: BlockDiag) -> Maybe:
     if not kinds <= {Diagonal, SignFlip, Identity} or Diagonal not in kinds or not _agree(*A.parts):  # type: ignore[arg-type]
         return None
     like = next(part for part in A.parts if isinstance(part, Diagonal))
-    diagonals = [part if isinstance(part, Diagonal) else EMBEDDINGS[type(part), Diagonal](part, like) for part in A.parts]
+    diagonals = [
+        part if isinstance(part, Diagonal) else EMBEDDINGS[type(part), Diagonal](part, like) for part in A.parts
+    ]
     return like._replace(diagonal=A.xp.concat([astype(A.xp, part.diagonal, A.dtype) for part in diagonals]))  # type: ignore[union-attr]
 
 
@@ -516,6 +504,11 @@ class Rule(NamedTuple):
     form: type[LinearOperator]
     parts: tuple[type[LinearOperator], ...]
     rewrite: Callable[..., Maybe]
+
+    @property
+    def in_pairs(self) -> bool:
+        """Whether the rewrite takes two neighbours or terms instead of the whole."""
+        return self.form in (Product, Sum) and self.parts != ()
 
 
 ANY = LinearOperator
@@ -584,86 +577,151 @@ def _fits(parts: tuple[LinearOperator, ...], wanted: tuple[type[LinearOperator],
     )
 
 
-def _keeps(old: LinearOperator, new: Maybe) -> bool:
+def _keeps(old: LinearOperator, new: LinearOperator) -> bool:
     """Tell whether a rewrite kept the facts that a user sees; an operator without arrays takes any library's."""
     return (
-        new is not None
-        and (new.shape, new.dtype, new._is_complex) == (old.shape, old.dtype, old._is_complex)
+        (new.shape, new.dtype, new._is_complex) == (old.shape, old.dtype, old._is_complex)
         and new.xp in (None, old.xp)
         and new.device in (None, old.device)
     )
 
 
-def _fire(form: LinearOperator, parts: tuple[LinearOperator, ...], fired: list[str], *, whole: bool) -> Maybe:
-    """Offer an operator to the rules for it, as a whole or as its parts."""
+def _rewritten_whole(A: LinearOperator, fired: list[str]) -> Maybe:
     for rule in RULES:
-        if rule.form is not type(form) or (whole != (rule.parts == ()) and type(form) in (Product, Sum)):
-            continue
-        if rule.parts and not _fits(parts, rule.parts):
-            continue
-        new = rule.rewrite(*parts) if type(form) in (Product, Sum) and not whole else rule.rewrite(form)
-        if _keeps(form, new):
-            assert new is not None
-            names = (" @ " if isinstance(form, Product) else " + ").join(part._label for part in parts)
-            fired.append(f"{rule.name}: {form._label if whole else names} -> {new._label}")
-            return new
+        if rule.form is type(A) and not (rule.parts and (rule.in_pairs or not _fits(A._children, rule.parts))):
+            new = rule.rewrite(A)
+            if new is not None and _keeps(A, new):
+                fired.append(f"{rule.name}: {A._label} -> {new._label}")
+                return new
     return None
 
 
-def _pairs(A: Several) -> Iterator[tuple[int, int]]:
-    places = range(len(A.parts))
-    return itertools.pairwise(places) if isinstance(A, Product) else itertools.combinations(places, 2)
+def _rewritten_pair(form: type[Several], a: LinearOperator, b: LinearOperator, fired: list[str]) -> Maybe:
+    for rule in RULES:
+        if rule.form is form and rule.in_pairs and _fits((a, b), rule.parts):
+            new = rule.rewrite(a, b)
+            if new is not None and _keeps(form((a, b)), new):
+                fired.append(f"{rule.name}: {a._label} {'@' if form is Product else '+'} {b._label} -> {new._label}")
+                return new
+    if form is Product and isinstance(a, Adjoint) and isinstance(b, Adjoint):  # A^H B^H = (B A)^H
+        new = _rewritten_pair(form, b.of, a.of, fired)
+        return None if new is None else new.H
+    return None
 
 
 def _step(A: LinearOperator, fired: list[str]) -> Maybe:
     """Fire one rule at an operator whose parts are simple."""
     if isinstance(A, Product | Sum):
-        for i, j in _pairs(A):
-            a, b = A.parts[i], A.parts[j]
-            new = _fire(type(A)((a, b)), (a, b), fired, whole=False)
-            if new is None and isinstance(A, Product) and isinstance(a, Adjoint) and isinstance(b, Adjoint):
-                swapped = b.of, a.of
-                new = _fire(Product(swapped), swapped, fired, whole=False)
-                new = None if new is None else new.H
+        places = range(len(A.parts))
+        for i, j in itertools.pairwise(places) if isinstance(A, Product) else itertools.combinations(places, 2):
+            new = _rewritten_pair(type(A), A.parts[i], A.parts[j], fired)
             if new is not None:
-                parts = (*A.parts[:i], new, *A.parts[i + 1 : j], *A.parts[j + 1 :])
-                return _product(parts) if isinstance(A, Product) else _sum(parts)
-    return _fire(A, A._children, fired, whole=True)
+                return _rebuilt(A, (*A.parts[:i], new, *A.parts[i + 1 : j], *A.parts[j + 1 :]))
+    return _rewritten_whole(A, fired)
 
 
 def _rebuilt(A: LinearOperator, children: tuple[LinearOperator, ...]) -> LinearOperator:
-    if isinstance(A, Product):
-        return _product(children)
-    if isinstance(A, Sum):
-        return _sum(children)
+    """Put other parts into an operator: products and sums stay flat, scalars of scalars multiply."""
+    if isinstance(A, Product | Sum):
+        return functools.reduce(product if isinstance(A, Product) else added, children)
     if isinstance(A, Scaled):
         return _scaled(A.scalar, children[0])
-    if isinstance(A, Wrapper):
-        return children[0].H if isinstance(A, Adjoint) else children[0].conj()
-    assert isinstance(A, Single | Several)
-    return A._rebuilt(children)
+    if isinstance(A, Composite):
+        return A._rebuilt(children)
+    return children[0].H if isinstance(A, Adjoint) else children[0].conj()
 
 
-def _simple(A: LinearOperator, fired: list[str], done: dict[int, tuple[LinearOperator, LinearOperator]]) -> LinearOperator:
+def _simple(A: LinearOperator, fired: list[str], done: dict[int, tuple[Any, LinearOperator]]) -> LinearOperator:
     """Rewrite the parts, then the whole, until no rule fires; `done` keeps what was shared shared."""
-    seen = [A]
+    seen = []
     while id(A) not in done:
+        seen.append(A)
         children = tuple(_simple(child, fired, done) for child in A._children)
-        if any(new is not old for new, old in zip(children, A._children, strict=True)):
-            new: Maybe = _rebuilt(A, children)
+        if all(map(operator.is_, children, A._children)):
+            changed = _step(A, fired)
+            if changed is None:
+                break
+            A = changed
         else:
-            new = _step(A, fired)
-        if new is None:
-            done[id(A)] = (A, A)
-        else:
-            A = new
-            seen.append(A)
-    result = done[id(A)][1]
-    done.update({id(each): (each, result) for each in seen})
-    return result
+            A = _rebuilt(A, children)
+    simple = done[id(A)][1] if id(A) in done else A
+    done.update({id(each): (each, simple) for each in seen})  # the operator itself too, so that its id stays taken
+    return simple
 
 
 def rewritten(A: LinearOperator) -> tuple[LinearOperator, list[str]]:
-    """Return the simple form, and a line for each rule that fired: its name, a colon, what became what."""
+    """Return the simple form, and a line for each rule that fired: its name, a colon, and what became what."""
     fired: list[str] = []
     return _simple(A, fired, {}), fired
+
+
+def simplify(A: LinearOperator, verbose: bool = False) -> LinearOperator:
+    """Shorten an operator: multiply, add and cancel parts whose product or sum has their structure.
+
+    Rules are applied from the leaves up until none fires. Products of circulants become one circulant, sign flips and
+    diagonals one diagonal, and a unitary operator cancels with its own adjoint. Nothing becomes dense, no rule makes
+    more leaves or larger arrays, and the operator given is left as it is.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Any tree of operators.
+    verbose : bool, optional
+        Tell which rules fire, one line each, through the logger "structmat" at level INFO. Where the program has
+        set up no logging, the lines go to standard error.
+
+    Returns
+    -------
+    LinearOperator
+        Of the shape and dtype of A, for the same arrays. Its products are those of A to rounding in the dtype of A. It
+        is A itself if no rule fires.
+
+    Raises
+    ------
+    TypeError
+        A is no operator.
+
+    Notes
+    -----
+    The parameters of the result are new arrays, functions of the old ones, and usually fewer: simplify for inference,
+    after training. Constants and parameters are not mixed: leaves become one only if all are frozen or none is. Signs
+    and identities, which have no parameters, go with either.
+
+    Half precision is left alone, since products of it are computed in single precision and the new arrays would be
+    rounded. A complex multiple of a real leaf is left alone too, since a complex leaf takes twice the memory.
+
+    Operators are the same if they hold the same array objects or are made with the same sizes. No values are looked
+    at, so `simplify` works in `jax.jit`, and PyTorch differentiates through it. An operator that cancels altogether
+    becomes an `Identity`, which has no arrays and takes those of any library.
+
+    Cost: that of the arithmetic on parameters, such as three transforms for two circulants; O(m n k) for two dense
+    matrices, and only where their product is no larger than they are.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> C = sm.Circulant(np.asarray([1.0, 2.0, 3.0]))
+    >>> S = sm.SignFlip(np.asarray([1, -1, 1]))
+    >>> A = 2 * C @ S @ S @ C.H
+    >>> sm.simplify(A)
+    Circulant(3×3, dtype=float64, xp=numpy, device=cpu, params=3)
+    >>> sm.simplify(A).column
+    array([28., 22., 22.])
+    """
+    if not isinstance(A, LinearOperator):
+        raise TypeError(f"simplify: A is a {type(A).__name__}; expected a LinearOperator.")
+    simple, fired = rewritten(A)
+    if verbose:
+        _tell([f"simplify: {line}" for line in fired or ["no rule fires"]])
+    return simple
+
+
+def _tell(lines: list[str]) -> None:
+    """Log for a program that listens, or else write to standard error: who asks to be told should be."""
+    for line in lines:
+        if log.hasHandlers():
+            log.info("%s", line)
+        else:
+            record = log.makeRecord(log.name, logging.INFO, __file__, 0, line, (), None)
+            logging.StreamHandler().handle(record)

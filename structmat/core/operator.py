@@ -67,6 +67,7 @@ class LinearOperator:
 
     __array_ufunc__ = None  # so that `array @ A` and `scalar * A` reach this class
     _is_identity = False
+    _is_unitary = False  # for all values of its arrays, so that it cancels with its own adjoint
 
     m: int
     n: int
