@@ -5,13 +5,12 @@ import functools
 import itertools
 import logging
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from structmat._backend import (
     Array,
     DType,
-    Namespace,
     astype,
     complex_dtype,
     compute_dtype,
@@ -20,6 +19,7 @@ from structmat._backend import (
     idft,
     is_array,
     is_complex,
+    real_dtype,
     result_dtype,
 )
 from structmat.core import LinearOperator
@@ -50,20 +50,14 @@ def _same(a: Any, b: Any) -> bool:
     return bool(a == b)
 
 
-def _agree(*leaves: Leaf) -> bool:
+def _agree(*leaves: Any) -> bool:
     """Tell whether leaves may become one: all learnable or all frozen, those without parameters going with either."""
     return len({leaf._frozen for leaf in leaves if leaf._param_fields}) < 2
 
 
-def _computable(xp: Namespace, dtype: DType) -> bool:
-    """Tell whether arrays may be computed in a dtype; half precision would round what products compute in single."""
-    return dtype is not None and bool(compute_dtype(xp, dtype) == dtype)
-
-
 def _joint_dtype(a: Leaf, b: Leaf) -> DType:
     """Return the dtype of what a and b become, None if they must stay apart."""
-    dtype = result_dtype(a.xp, a.dtype, b.dtype)
-    return dtype if _agree(a, b) and _computable(a.xp, dtype) else None
+    return result_dtype(a.xp, a.dtype, b.dtype) if _agree(a, b) else None
 
 
 def _term(A: LinearOperator) -> tuple[Any, LinearOperator]:
@@ -108,31 +102,12 @@ def _linear_fields(A: LinearOperator) -> dict[str, Array]:
     return {name: getattr(A, name) for name in LINEAR[type(A)]}
 
 
-def _absorbed(scalar: Any, A: LinearOperator) -> Maybe:
-    """Scale by changing arrays; a complex scalar stays outside of real ones, which it would double."""
-    if type(A) in LINEAR:
-        if not _computable(A.xp, A.dtype) or (isinstance(scalar, complex) and not A._is_complex):
-            return None
-        return A._replace(**{name: scalar * value for name, value in _linear_fields(A).items()})
-    if isinstance(A, Scaled):
-        return None if _scalar_product([scalar, A.scalar]) is None else _scaled(scalar, A)
-    if isinstance(A, SignFlip):
-        return A._replace(signs=-A.signs) if scalar == -1 and not isinstance(scalar, complex) else None
-    if isinstance(A, Product):
-        tries = ((place, _absorbed(scalar, part)) for place, part in enumerate(A.parts))
-        place, part = next(((place, part) for place, part in tries if part is not None), (0, None))
-        return None if part is None else Product((*A.parts[:place], part, *A.parts[place + 1 :]))
-    if isinstance(A, Several):  # a sum, or blocks
-        parts = [_absorbed(scalar, part) for part in A.parts]
-        return None if None in parts else type(A)(tuple(parts))  # type: ignore[arg-type]
-    if isinstance(A, Repeat):
-        of = _absorbed(scalar, A.of)
-        return None if of is None else Repeat(of, A.times)
-    return None
-
-
-def _scaled_inside(A: Scaled) -> Maybe:
-    return _absorbed(A.scalar, A.of)
+def _scale_arrays(A: Scaled) -> Maybe:
+    """Scale a leaf by its arrays; a complex scalar stays outside of a real one, which it would double."""
+    of = A.of
+    if type(of) not in LINEAR or of._is_complex < isinstance(A.scalar, complex):
+        return None
+    return of._replace(**{name: A.scalar * value for name, value in _linear_fields(of).items()})
 
 
 def _conjugate_arrays(A: Conjugate) -> Maybe:
@@ -214,7 +189,7 @@ EMBEDDINGS: dict[tuple[type, type], Callable[[Any, Any], Leaf | None]] = {
 }
 
 
-def _embedded(A: Any, B: Any) -> tuple[Leaf, Leaf] | None:
+def _embedded(A: Any, B: Any) -> tuple[Any, Any] | None:
     """Bring two leaves to one class, if one of them can be written as the other."""
     left, right = EMBEDDINGS.get((type(A), type(B))), EMBEDDINGS.get((type(B), type(A)))
     if (left is None and right is None) or not _agree(A, B):
@@ -261,8 +236,6 @@ def _adjoint_column(A: Adjoint) -> LinearOperator:
 
 def _power_circulant(A: Power) -> Maybe:
     of: Circulant = A.of  # type: ignore[assignment]
-    if not _computable(of.xp, of.dtype):
-        return None
     if A.exponent == 0:
         return of._replace(column=_unit(of, of.n))
     return _with_spectrum(of, _power_of(of.spectrum, A.exponent, operator.mul), of.dtype)
@@ -302,8 +275,6 @@ def _adjoint_blocks(A: Adjoint) -> LinearOperator:
 
 def _power_block_circulant(A: Power) -> Maybe:
     of: BlockCirculant = A.of  # type: ignore[assignment]
-    if not _computable(of.xp, of.dtype):
-        return None
     if A.exponent == 0:
         return _identity_as_block_circulant(Identity(A.n), of)
     return _with_spectra(of, _power_of(of.spectra, A.exponent, of.xp.matmul), of.dtype)
@@ -325,8 +296,6 @@ def _adjoint_diagonal(A: Adjoint) -> LinearOperator:
 
 def _power_diagonal(A: Power) -> Maybe:
     of: Diagonal = A.of  # type: ignore[assignment]
-    if not _computable(of.xp, of.dtype):
-        return None
     if A.exponent == 0:
         return _identity_as_diagonal(Identity(A.n), of)
     return of._replace(diagonal=_power_of(of.diagonal, A.exponent, operator.mul))
@@ -441,7 +410,7 @@ def _power_repeat(A: Power) -> Maybe:
 
 
 def _flatten_blocks(A: Several) -> Maybe:
-    parts = tuple(inner for part in A.parts for inner in (part.parts if type(part) is type(A) else (part,)))  # type: ignore[attr-defined]
+    parts = tuple(inner for part in A.parts for inner in (part.parts if type(part) is type(A) else (part,)))
     return type(A)(parts) if len(parts) > len(A.parts) else None
 
 
@@ -452,7 +421,7 @@ def _one_diagonal(A: BlockDiag) -> Maybe:
         return Identity(A.n)
     if kinds == {SignFlip}:
         return A.parts[0]._replace(signs=A.xp.concat([part.signs for part in A.parts]))  # type: ignore[attr-defined]
-    if not kinds <= {Diagonal, SignFlip, Identity} or Diagonal not in kinds or not _agree(*A.parts):  # type: ignore[arg-type]
+    if not kinds <= {Diagonal, SignFlip, Identity} or Diagonal not in kinds or not _agree(*A.parts):
         return None
     like = next(part for part in A.parts if isinstance(part, Diagonal))
     diagonals = [
@@ -504,6 +473,7 @@ class Rule(NamedTuple):
     form: type[LinearOperator]
     parts: tuple[type[LinearOperator], ...]
     rewrite: Callable[..., Maybe]
+    rounds: bool = False  # whether it computes new arrays, and doesn't only move, conjugate or cast their entries
 
     @property
     def in_pairs(self) -> bool:
@@ -511,7 +481,7 @@ class Rule(NamedTuple):
         return self.form in (Product, Sum) and self.parts != ()
 
 
-ANY = LinearOperator
+ANY, ROUNDS = LinearOperator, True
 
 RULES: tuple[Rule, ...] = (
     # products
@@ -519,15 +489,17 @@ RULES: tuple[Rule, ...] = (
     Rule("Restriction @ Restriction.H", Product, (Restriction, Adjoint), _select_what_was_padded),
     Rule("Restriction @ Restriction", Product, (Restriction, Restriction), _select_twice),
     Rule("SignFlip @ SignFlip", Product, (SignFlip, SignFlip), _multiply_signs),
-    Rule("Diagonal @ Diagonal", Product, (Diagonal, Diagonal), _multiply_diagonals),
-    Rule("Circulant @ Circulant", Product, (Circulant, Circulant), _multiply_circulants),
-    Rule("BlockCirculant @ BlockCirculant", Product, (BlockCirculant, BlockCirculant), _multiply_block_circulants),
-    Rule("Dense @ Dense", Product, (Dense, Dense), _multiply_dense),
-    Rule("Diagonal @ Dense", Product, (Diagonal, Dense), _scale_rows),
-    Rule("Dense @ Diagonal", Product, (Dense, Diagonal), _scale_columns),
+    Rule("Diagonal @ Diagonal", Product, (Diagonal, Diagonal), _multiply_diagonals, ROUNDS),
+    Rule("Circulant @ Circulant", Product, (Circulant, Circulant), _multiply_circulants, ROUNDS),
+    Rule(
+        "BlockCirculant @ BlockCirculant", Product, (BlockCirculant, BlockCirculant), _multiply_block_circulants, ROUNDS
+    ),
+    Rule("Dense @ Dense", Product, (Dense, Dense), _multiply_dense, ROUNDS),
+    Rule("Diagonal @ Dense", Product, (Diagonal, Dense), _scale_rows, ROUNDS),
+    Rule("Dense @ Diagonal", Product, (Dense, Diagonal), _scale_columns, ROUNDS),
     Rule("SignFlip @ Dense", Product, (SignFlip, Dense), _scale_rows),
     Rule("Dense @ SignFlip", Product, (Dense, SignFlip), _scale_columns),
-    Rule("special @ general", Product, (ANY, ANY), _multiply_embedded),
+    Rule("special @ general", Product, (ANY, ANY), _multiply_embedded, ROUNDS),
     Rule("BlockDiag @ BlockDiag", Product, (BlockDiag, BlockDiag), _multiply_blocks),
     Rule("HStack @ BlockDiag", Product, (HStack, BlockDiag), _multiply_blocks),
     Rule("BlockDiag @ VStack", Product, (BlockDiag, VStack), _multiply_blocks),
@@ -535,20 +507,20 @@ RULES: tuple[Rule, ...] = (
     Rule("A @ (s * B)", Product, (), _pull_scalars),
     # sums
     Rule("s * A + t * A", Sum, (ANY, ANY), _add_like_terms),
-    Rule("linear + linear", Sum, (ANY, ANY), _add_arrays),
-    Rule("special + general", Sum, (ANY, ANY), _add_embedded),
+    Rule("linear + linear", Sum, (ANY, ANY), _add_arrays, ROUNDS),
+    Rule("special + general", Sum, (ANY, ANY), _add_embedded, ROUNDS),
     Rule("BlockDiag + BlockDiag", Sum, (ANY, ANY), _add_blocks),
     # multiples, adjoints and conjugates
-    Rule("s * linear", Scaled, (), _scaled_inside),
+    Rule("s * linear", Scaled, (), _scale_arrays, ROUNDS),
     Rule("Circulant.H", Adjoint, (Circulant,), _adjoint_column),
     Rule("BlockCirculant.H", Adjoint, (BlockCirculant,), _adjoint_blocks),
     Rule("Diagonal.H", Adjoint, (Diagonal,), _adjoint_diagonal),
     Rule("Dense.H", Adjoint, (Dense,), _adjoint_dense),
     Rule("linear.conj()", Conjugate, (), _conjugate_arrays),
     # powers
-    Rule("Circulant ** k", Power, (Circulant,), _power_circulant),
-    Rule("BlockCirculant ** k", Power, (BlockCirculant,), _power_block_circulant),
-    Rule("Diagonal ** k", Power, (Diagonal,), _power_diagonal),
+    Rule("Circulant ** k", Power, (Circulant,), _power_circulant, ROUNDS),
+    Rule("BlockCirculant ** k", Power, (BlockCirculant,), _power_block_circulant, ROUNDS),
+    Rule("Diagonal ** k", Power, (Diagonal,), _power_diagonal, ROUNDS),
     Rule("SignFlip ** k", Power, (SignFlip,), _power_signs),
     Rule("Identity ** k", Power, (Identity,), _power_identity),
     Rule("A ** k ** l", Power, (Power,), _power_power),
@@ -580,50 +552,91 @@ def _fits(parts: tuple[LinearOperator, ...], wanted: tuple[type[LinearOperator],
 def _keeps(old: LinearOperator, new: LinearOperator) -> bool:
     """Tell whether a rewrite kept the facts that a user sees; an operator without arrays takes any library's."""
     return (
-        (new.shape, new.dtype, new._is_complex) == (old.shape, old.dtype, old._is_complex)
+        (new.shape, new._is_complex) == (old.shape, old._is_complex)
+        and (new.dtype is None) == (old.dtype is None)  # apart, as NumPy's float64 equals None
+        and new.dtype == old.dtype
         and new.xp in (None, old.xp)
         and new.device in (None, old.device)
     )
 
 
-def _rewritten_whole(A: LinearOperator, fired: list[str]) -> Maybe:
-    for rule in RULES:
-        if rule.form is type(A) and not (rule.parts and (rule.in_pairs or not _fits(A._children, rule.parts))):
-            new = rule.rewrite(A)
-            if new is not None and _keeps(A, new):
-                fired.append(f"{rule.name}: {A._label} -> {new._label}")
+Candidates = Iterator[tuple[Rule, str, LinearOperator]]  # a rule, what it does in words, and what would come out
+
+
+class _Rewriting:
+    """One call of `simplify`."""
+
+    def __init__(self, A: LinearOperator) -> None:
+        self.fired: list[str] = []  # a line for each rule: its name, a colon, and what became what
+        self.done: dict[int, tuple[Any, LinearOperator]] = {}  # what became of each operator, so that shared parts stay
+        self.precision = None if A.dtype is None else real_dtype(A.xp, compute_dtype(A.xp, A.dtype))
+
+    def may(self, rule: Rule, old: LinearOperator) -> bool:
+        """Tell whether a rule may round: a part of lower precision than the whole takes part with all its digits."""
+        return not rule.rounds or (old.dtype is not None and real_dtype(old.xp, old.dtype) == self.precision)
+
+    def step(self, A: LinearOperator) -> Maybe:
+        """Fire one rule at an operator whose parts are simple."""
+        for rule, what, new in itertools.chain(self.pairs(A), self.wholes(A)):
+            if _keeps(A, new):
+                self.fired.append(f"{rule.name}: {what}")
                 return new
-    return None
+        return None
 
+    def wholes(self, A: LinearOperator) -> Candidates:
+        for rule in RULES:
+            if rule.form is not type(A) or rule.in_pairs or (rule.parts and not _fits(A._children, rule.parts)):
+                continue
+            if self.may(rule, A) and (new := rule.rewrite(A)) is not None:
+                yield rule, f"{A._label} -> {new._label}", new
 
-def _rewritten_pair(form: type[Several], a: LinearOperator, b: LinearOperator, fired: list[str]) -> Maybe:
-    for rule in RULES:
-        if rule.form is form and rule.in_pairs and _fits((a, b), rule.parts):
-            new = rule.rewrite(a, b)
-            if new is not None and _keeps(form((a, b)), new):
-                fired.append(f"{rule.name}: {a._label} {'@' if form is Product else '+'} {b._label} -> {new._label}")
-                return new
-    if form is Product and isinstance(a, Adjoint) and isinstance(b, Adjoint):  # A^H B^H = (B A)^H
-        new = _rewritten_pair(form, b.of, a.of, fired)
-        return None if new is None else new.H
-    return None
-
-
-def _step(A: LinearOperator, fired: list[str]) -> Maybe:
-    """Fire one rule at an operator whose parts are simple."""
-    if isinstance(A, Product | Sum):
+    def pairs(self, A: LinearOperator) -> Candidates:
+        """Offer each two neighbours of a product, and each two terms of a sum."""
+        if not isinstance(A, Product | Sum):
+            return
         places = range(len(A.parts))
         for i, j in itertools.pairwise(places) if isinstance(A, Product) else itertools.combinations(places, 2):
-            new = _rewritten_pair(type(A), A.parts[i], A.parts[j], fired)
-            if new is not None:
-                return _rebuilt(A, (*A.parts[:i], new, *A.parts[i + 1 : j], *A.parts[j + 1 :]))
-    return _rewritten_whole(A, fired)
+            a, b = A.parts[i], A.parts[j]
+            for rule, new in self.pair(type(A), a, b):
+                what = f"{a._label} {'@' if isinstance(A, Product) else '+'} {b._label} -> {new._label}"
+                yield rule, what, _rebuilt(A, (*A.parts[:i], new, *A.parts[i + 1 : j], *A.parts[j + 1 :]))
+
+    def pair(self, form: type[Several], a: LinearOperator, b: LinearOperator) -> Iterator[tuple[Rule, LinearOperator]]:
+        for rule in RULES:
+            if rule.form is form and rule.in_pairs and _fits((a, b), rule.parts) and self.may(rule, form((a, b))):
+                new = rule.rewrite(a, b)
+                if new is not None:
+                    yield rule, new
+        if form is Product and isinstance(a, Adjoint) and isinstance(b, Adjoint):  # A^H B^H = (B A)^H
+            for rule, new in self.pair(form, b.of, a.of):
+                yield rule, new.H
+
+    def simple(self, A: LinearOperator) -> LinearOperator:
+        """Rewrite the parts, then the whole, until no rule fires."""
+        seen = []
+        while id(A) not in self.done:
+            seen.append(A)
+            children = tuple(map(self.simple, A._children))
+            if all(map(operator.is_, children, A._children)):
+                changed = self.step(A)
+                if changed is None:
+                    break
+                A = changed
+            else:
+                A = _rebuilt(A, children)
+        simple = self.done[id(A)][1] if id(A) in self.done else A
+        self.done.update({id(each): (each, simple) for each in seen})  # each is held, so that its id stays taken
+        return simple
 
 
 def _rebuilt(A: LinearOperator, children: tuple[LinearOperator, ...]) -> LinearOperator:
     """Put other parts into an operator: products and sums stay flat, scalars of scalars multiply."""
     if isinstance(A, Product | Sum):
-        return functools.reduce(product if isinstance(A, Product) else added, children)
+        kind = type(A)
+        parts = tuple(inner for part in children for inner in (part.parts if type(part) is kind else (part,)))
+        if kind is Product:
+            parts = tuple(part for part in parts if not part._is_identity) or parts[:1]
+        return kind(parts) if len(parts) > 1 else parts[0]
     if isinstance(A, Scaled):
         return _scaled(A.scalar, children[0])
     if isinstance(A, Composite):
@@ -631,28 +644,10 @@ def _rebuilt(A: LinearOperator, children: tuple[LinearOperator, ...]) -> LinearO
     return children[0].H if isinstance(A, Adjoint) else children[0].conj()
 
 
-def _simple(A: LinearOperator, fired: list[str], done: dict[int, tuple[Any, LinearOperator]]) -> LinearOperator:
-    """Rewrite the parts, then the whole, until no rule fires; `done` keeps what was shared shared."""
-    seen = []
-    while id(A) not in done:
-        seen.append(A)
-        children = tuple(_simple(child, fired, done) for child in A._children)
-        if all(map(operator.is_, children, A._children)):
-            changed = _step(A, fired)
-            if changed is None:
-                break
-            A = changed
-        else:
-            A = _rebuilt(A, children)
-    simple = done[id(A)][1] if id(A) in done else A
-    done.update({id(each): (each, simple) for each in seen})  # the operator itself too, so that its id stays taken
-    return simple
-
-
 def rewritten(A: LinearOperator) -> tuple[LinearOperator, list[str]]:
-    """Return the simple form, and a line for each rule that fired: its name, a colon, and what became what."""
-    fired: list[str] = []
-    return _simple(A, fired, {}), fired
+    """Return the simple form, and a line for each rule that fired."""
+    rewriting = _Rewriting(A)
+    return rewriting.simple(A), rewriting.fired
 
 
 def simplify(A: LinearOperator, verbose: bool = False) -> LinearOperator:
@@ -687,8 +682,9 @@ def simplify(A: LinearOperator, verbose: bool = False) -> LinearOperator:
     after training. Constants and parameters are not mixed: leaves become one only if all are frozen or none is. Signs
     and identities, which have no parameters, go with either.
 
-    Half precision is left alone, since products of it are computed in single precision and the new arrays would be
-    rounded. A complex multiple of a real leaf is left alone too, since a complex leaf takes twice the memory.
+    Arrays of lower precision than the whole are left alone, since rounding their products would show; half precision
+    always is, since its products are computed in single. A complex multiple of a real leaf is left alone too, since a
+    complex leaf takes twice the memory.
 
     Operators are the same if they hold the same array objects or are made with the same sizes. No values are looked
     at, so `simplify` works in `jax.jit`, and PyTorch differentiates through it. An operator that cancels altogether

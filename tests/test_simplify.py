@@ -2,7 +2,6 @@
 
 import logging
 import pickle
-from collections.abc import Iterator
 from typing import Any
 
 import array_api_strict
@@ -78,7 +77,7 @@ def matrix(A: sm.LinearOperator) -> np.ndarray:
 def check(A: sm.LinearOperator) -> tuple[sm.LinearOperator, list[str]]:
     """Simplify, and hold the result against the original."""
     B, fired = rewritten(A)
-    assert (B.shape, B.dtype, B._is_complex) == (A.shape, A.dtype, A._is_complex)
+    assert (B.shape, str(B.dtype), B._is_complex) == (A.shape, str(A.dtype), A._is_complex)
     assert B.xp in (None, A.xp)
     assert B.device in (None, A.device)
     eps = EPS["float32" if A.dtype in (np.float32, np.complex64) else "float64"]
@@ -108,7 +107,6 @@ CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
     "circulants-added": (2 * C + circulant() - 3j * Z, {"linear + linear"}, "Circulant"),
     "circulants-added-to-complex": (C + 1j * circulant(), {"linear + linear"}, "Circulant"),
     "circulant-scaled": (3 * C, {"s * linear"}, "Circulant"),
-    "circulant-scaled-inside": (3 * (C @ S), {"s * linear"}, "Product"),
     "circulant-adjoint": (C.H, {"Circulant.H"}, "Circulant"),
     "circulant-adjoint-complex": (Z.H, {"Circulant.H"}, "Circulant"),
     "circulant-conjugate": (Z.conj(), {"linear.conj()"}, "Circulant"),
@@ -140,9 +138,8 @@ CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
     "diagonal-and-signs": (D + 1j * S, {"special + general"}, "Diagonal"),
     "signs": (S @ signs(), {"SignFlip @ SignFlip"}, "SignFlip"),
     "signs-twice": (S @ S, {"U @ U.H"}, "Identity"),
-    "signs-and-diagonal": (S @ D, {"special @ general", "Diagonal @ Diagonal"} - {"Diagonal @ Diagonal"}, "Diagonal"),
+    "signs-and-diagonal": (S @ D, {"special @ general"}, "Diagonal"),
     "diagonal-and-signs-product": (E @ S, {"special @ general"}, "Diagonal"),
-    "signs-negative": (-S, {"s * linear"}, "SignFlip"),
     "signs-odd-power": (S**3, {"SignFlip ** k"}, "SignFlip"),
     "signs-even-power": (S**4, {"SignFlip ** k"}, "Identity"),
     "dense": (W @ dense(), {"Dense @ Dense"}, "Dense"),
@@ -177,9 +174,9 @@ CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
         "Identity",
     ),
     "restriction-to-all": (sm.Restriction(6, slice(0, None)), {"Restriction to all"}, "Identity"),
-    "like-terms": (2 * (C @ S) + 3 * (C @ S), {"s * A + t * A"}, "Product"),
+    "like-terms": (2 * (C @ S) + 3 * (C @ S), {"s * A + t * A"}, "Scaled"),
     "scalars": ((2 * S) @ (R.H @ R) @ (3j * signs()), {"A @ (s * B)"}, "Scaled"),
-    "power-of-power": ((U @ R) ** 2 ** 1 if False else ((C @ S) ** 2) ** 3, {"A ** k ** l"}, "Power"),
+    "power-of-power": (((C @ S) ** 2) ** 3, {"A ** k ** l"}, "Power"),
     "power-of-multiple": ((2 * (R.H @ R)) ** 3, {"(s * A) ** k"}, "Scaled"),
     "power-of-identity": (sm.identity(3) ** 3, {"Identity ** k"}, "Identity"),
     "power-0": ((R.H @ R) ** 0, {"A ** 0"}, "Identity"),
@@ -207,11 +204,9 @@ CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
     "hstack-nested": (sm.hstack([sm.hstack([C, W]), S]), {"HStack of HStack"}, "HStack"),
     "vstack": (sm.block_diag([circulant(), W]) @ sm.vstack([C, W]), {"BlockDiag @ VStack"}, "VStack"),
     "vstack-nested": (sm.vstack([sm.vstack([C, W]), S]), {"VStack of VStack"}, "VStack"),
-    "stack-scaled": (2 * sm.hstack([C, 3 * S]), {"s * linear"}, "HStack"),
     "repeat": (sm.repeat(C, 2) @ sm.repeat(circulant(), 2), {"Repeat @ Repeat"}, "Repeat"),
     "repeat-of-repeat": (sm.repeat(sm.repeat(C, 2), 3), {"Repeat of Repeat"}, "Repeat"),
     "repeat-of-identity": (sm.repeat(sm.identity(2), 3), {"Repeat of Identity"}, "Identity"),
-    "repeat-scaled": (2 * sm.repeat(C, 2), {"s * linear"}, "Repeat"),
     "all-together": (2 * C @ S @ S @ C.H + sm.identity(6), {"Circulant @ Circulant", "U @ U.H"}, "Circulant"),
 }
 
@@ -233,30 +228,32 @@ def test_every_rule_is_fired_by_a_case() -> None:
 # ---------------------------------------------------------------------- what stays
 
 
-@pytest.mark.parametrize(
-    "A",
-    [
-        C.freeze() @ circulant(),
-        C.freeze() + circulant(),
-        D @ diagonal().freeze(),
-        W @ diagonal().freeze(),
-        sm.block_diag([D, D.freeze()]),
-        dense(6, 1) @ dense(1, 6),  # thin factors
-        blocks(4, 1, 2) @ blocks(1, 4, 2),
-        blocks(1, 2, 3) @ blocks(1, 3, 2),  # other block sizes
-        1j * C,
-        R.H @ R,
-        some(6, 4) @ R.H,
-        C @ S @ C,
-        C + S,
-        (C @ S) ** 0,  # an identity would lose the dtype
-        sm.block_diag([C, W]) @ sm.block_diag([dense(1, 2), dense(11, 3)]) if False else sm.block_diag([C, S]),
-        sm.repeat(C, 2),
-        (1e-200 * S) @ R.H @ (1e-200 * sm.identity(4)),  # the scalars' product would be 0
-    ],
-    ids=lambda A: A._label,
-)
-def test_left_alone(A: sm.LinearOperator) -> None:
+LEFT_ALONE = {
+    "frozen @ learnable": C.freeze() @ circulant(),
+    "frozen + learnable": C.freeze() + circulant(),
+    "learnable @ frozen": D @ diagonal().freeze(),
+    "dense @ frozen": W @ diagonal().freeze(),
+    "frozen and learnable blocks": sm.block_diag([D, D.freeze()]),
+    "thin dense factors": dense(6, 1) @ dense(1, 6),
+    "thin block-circulant factors": blocks(4, 1, 2) @ blocks(1, 4, 2),
+    "blocks of other sizes": blocks(1, 2, 3) @ blocks(3, 1, 2),
+    "complex multiple of real": 1j * C,
+    "padding @ restriction": R.H @ R,
+    "other selections": some(6, 4) @ R.H,
+    "neighbours of other kinds": C @ S @ C,
+    "terms of other kinds": C + S,
+    "power 0 with a dtype": (C @ S) ** 0,
+    "blocks that are cut elsewhere": sm.block_diag([C, U]) @ sm.block_diag([dense(5, 2), dense(5, 3)]),
+    "blocks of other kinds": sm.block_diag([C, S]),
+    "multiple of a product": 2 * (C @ S),
+    "repeat": sm.repeat(C, 2),
+    "scalars whose product is 0": (1e-200 * S) @ R.H @ (1e-200 * sm.identity(4)),
+}
+
+
+@pytest.mark.parametrize("case", LEFT_ALONE)
+def test_left_alone(case: str) -> None:
+    A = LEFT_ALONE[case]
     B, fired = check(A)
     assert fired == []
     assert B is A
@@ -295,13 +292,14 @@ def test_a_complex_unitary_leaves_a_complex_identity(monkeypatch: pytest.MonkeyP
     """The kind is kept: products with the identity that is left are complex, as those with the product were."""
     monkeypatch.setattr(sm.Circulant, "_is_unitary", True)
     shift = sm.Circulant(np.asarray([0, 1j, 0]))
-    whole = sm.Diagonal(np.ones(3)) @ shift.T.H @ shift.T
+    D = sm.Diagonal(np.ones(3))
     monkeypatch.setattr("structmat.rewrite.RULES", [rule for rule in RULES if rule.name in ("U @ U.H", "A @ (s * B)")])
-    for A in (shift @ shift.H, shift.H @ shift, whole):
+    for A in (D @ shift @ shift.H, shift.H @ shift @ D):
         B, fired = rewritten(A)
         assert names(fired)[0] == "U @ U.H"
-        assert np.allclose(matrix(B), np.eye(3))
-        assert B.matvec(np.ones(3)).dtype == complex
+        assert str(B.dtype) == "complex128"
+        assert np.array_equal(B.matvec(np.ones(3)), np.ones(3) + 0j)
+    assert sm.simplify(shift @ shift.H).dtype == complex  # alone they stay, as an identity has no dtype
 
 
 def test_half_precision_is_left_alone() -> None:
@@ -313,16 +311,17 @@ def test_half_precision_is_left_alone() -> None:
 
 
 def test_large_and_small_scalars() -> None:
-    for A in ((1e200 * S) ** 3, (1e200 * C) @ (1e200 * S) @ C, 1e200 * sm.hstack([1e200 * S, C])):
-        assert np.isfinite(sm.simplify(1e-300 * C + C).column).all()
-        check_scalars = [getattr(part, "scalar", 1) for part in (sm.simplify(A), *sm.simplify(A)._children)]
-        assert np.isfinite(check_scalars).all()
+    """Scalars are multiplied only where their product is a number and not 0."""
+    for A in ((1e200 * S) ** 2, (1e200 * S) @ R.H @ (1e200 * some(6, 4)), (1e-200 * S) ** 2):
+        check(A)
+        assert rewritten(A)[1] == []
 
 
 def test_shared_parts_stay_shared() -> None:
     twice = C @ circulant()
-    B = sm.simplify(sm.block_diag([twice, twice @ S]))
-    assert B.parts[0] is B.parts[1].parts[0]
+    B = sm.simplify(sm.block_diag([twice, 1j * twice]))
+    assert isinstance(B.parts[0], sm.Circulant)
+    assert B.parts[0] is B.parts[1].of
 
 
 def test_long_chains() -> None:
@@ -378,11 +377,12 @@ def model() -> sm.LinearOperator:
     ids=["torch", "jax", "strict"],
 )
 def test_other_libraries(xp: Any, device: Any) -> None:
-    cases = [model(), *(A for A, _, _ in CASES.values() if xp is not jnp)]
+    narrow = CASES["restrictions-narrow-index"][0]  # PyTorch takes no such index
+    cases = [model(), *(A for A, _, _ in CASES.values() if xp is not jnp and A is not narrow)]
     for A in cases:
         there = A.to(xp=xp, device=device)
         B, fired = rewritten(there)
-        assert names(fired) == names(rewritten(A)[1]) or A.dtype is None  # arrays of signs moved apart
+        assert fired
         assert B.shape == A.shape
         assert (B.xp, B.device) in [(there.xp, there.device), (None, None)]
         assert np.linalg.norm(matrix(B) - matrix(A)) <= 1e-4 * bound(A)
@@ -429,12 +429,12 @@ def test_verbose_logs(caplog: pytest.LogCaptureFixture) -> None:
 
 
 @pytest.fixture
-def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(logging.getLogger("structmat"), "propagate", False)
-    yield
+def nobody_listens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger("structmat"), "hasHandlers", lambda: False)
 
 
-def test_verbose_reaches_a_program_without_logging(nobody_listens: None, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.usefixtures("nobody_listens")
+def test_verbose_reaches_a_program_without_logging(capsys: pytest.CaptureFixture[str]) -> None:
     sm.simplify(S @ S, verbose=True)
     shown = capsys.readouterr()
     assert shown.out == ""

@@ -45,8 +45,10 @@ class Composite(LinearOperator):
                         f"{child.device}; move one with A.to(device=...)."
                     )
                 dtype = result_dtype(xp, dtype, child.dtype)
-        is_complex = any(child._is_complex for child in self._children)
-        self._settle(self._shape_of_children(), dtype, xp, where, is_complex)
+        mixed = any(child._is_complex for child in self._children)
+        if mixed and dtype is not None:  # the complex part may be one without parameters
+            dtype = complex_dtype(xp, dtype)
+        self._settle(self._shape_of_children(), dtype, xp, where, mixed)
 
     def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
         return self._rebuilt(tuple(child._map(change) for child in self._children))

@@ -1,6 +1,7 @@
 """The operator as its users see it: checked products, algebra, gradients, parameters and printing."""
 
 import dataclasses
+import functools
 import math
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -567,7 +568,9 @@ class LinearOperator:
             The library lacks the dtype, or complex parameters would become real.
         """
         target = None if xp is None else as_namespace(xp)
-        return self._map(lambda leaf: leaf._moved(target, device, dtype))  # type: ignore[return-value]
+        # a leaf that stands twice moves once, so that the copies go on sharing their arrays
+        move = functools.cache(lambda leaf: leaf._moved(target, device, dtype))
+        return self._map(move)  # type: ignore[return-value]
 
     def _moved(self, xp: Namespace | None, device: Device, dtype: DType) -> "LinearOperator":
         return self
