@@ -34,6 +34,7 @@ from structmat.operators import (
     Zero,
     identity,
 )
+from structmat.rewrite import simplify
 
 __version__ = "0.1.0"
 
@@ -78,6 +79,7 @@ __all__ = [
     "projections",
     "repeat",
     "save",
+    "simplify",
     "testing",
     "vstack",
 ]

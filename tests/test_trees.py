@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from backends import ALL, Backend
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -136,3 +137,16 @@ def test_ndarray_on_the_left() -> None:
     assert np.allclose(X[0] @ A, X[0] @ A.to_dense())
     assert (np.float64(2) * A).scalar == 2
     assert (np.float32(2) * sm.Circulant(np.ones(3, dtype=np.float32))).dtype == np.float32
+
+
+def test_a_complex_part_without_parameters_makes_the_whole_complex() -> None:
+    C, S = sm.Circulant(np.ones(3, dtype=np.float32)), sm.SignFlip.random(3, rng=0)
+    for A in (C @ (1j * S), C + 1j * S, sm.vstack([C, 1j * S]), sm.block_diag([1j * S, C])):
+        assert A.dtype == np.complex64
+        sm.testing.check_operator(A)
+
+
+def test_a_leaf_that_stands_twice_moves_once() -> None:
+    S = sm.SignFlip.random(3, rng=0)
+    moved = (S @ sm.Circulant(np.ones(3)) @ S).to(xp=torch)
+    assert moved.parts[0] is moved.parts[2]

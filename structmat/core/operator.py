@@ -1,6 +1,7 @@
 """The operator as its users see it: checked products, algebra, gradients, parameters and printing."""
 
 import dataclasses
+import functools
 import math
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -67,6 +68,7 @@ class LinearOperator:
 
     __array_ufunc__ = None  # so that `array @ A` and `scalar * A` reach this class
     _is_identity = False
+    _is_unitary = False  # for all values of its arrays, so that it cancels with its own adjoint
 
     m: int
     n: int
@@ -582,7 +584,9 @@ class LinearOperator:
             The library lacks the dtype, or complex parameters would become real.
         """
         target = None if xp is None else as_namespace(xp)
-        return self._map(lambda leaf: leaf._moved(target, device, dtype))  # type: ignore[return-value]
+        # a leaf that stands twice moves once, so that the copies go on sharing their arrays
+        move = functools.cache(lambda leaf: leaf._moved(target, device, dtype))
+        return self._map(move)  # type: ignore[return-value]
 
     def _moved(self, xp: Namespace | None, device: Device, dtype: DType) -> "LinearOperator":
         return self

@@ -68,6 +68,7 @@ class SignFlip(Leaf):
 
     dims = "n", "n"
     _mixes = True
+    _is_unitary = True
     signs: Array = constant("n")
 
     @classmethod
