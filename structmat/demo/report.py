@@ -32,7 +32,7 @@ def microseconds(value: float | None) -> str:
     """Write a time to three digits, or nothing."""
     if value is None:
         return ""
-    return f"{value:.3g}" if value < 100 else f"{value:,.0f}"
+    return f"{value:#.3g}" if value < 99.95 else f"{value:,.0f}"
 
 
 def error(layer: Figures) -> str:
