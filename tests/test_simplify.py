@@ -98,6 +98,7 @@ C, D, S, W, K = circulant(), diagonal(), signs(), dense(), blocks()
 R = some(6, 4)
 Z, E = circulant(dtype="complex128"), diagonal(dtype="complex128")
 U = dense(6, 4)
+V = dense(6, 6)
 
 # An operator, the rules that must fire (others may too), and what must come out.
 CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
@@ -116,8 +117,8 @@ CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
     "circulant-inverse": (C**-1 @ circulant(), {"Circulant ** -1", "Circulant @ Circulant"}, "Circulant"),
     "circulant-inverse-complex": ((Z**-1).H, {"Circulant ** -1", "Circulant.H"}, "Circulant"),
     "diagonal-inverse": (D**-1, {"Diagonal ** -1"}, "Diagonal"),
-    "inverse-cancels": (C**-1 @ C @ D, {"A ** -1 @ A"}, "Diagonal"),
-    "inverse-cancels-after": (D @ C @ C**-1, {"A ** -1 @ A"}, "Diagonal"),
+    "inverse-cancels": (V**-1 @ V @ D, {"A ** -1 @ A"}, "Diagonal"),
+    "inverse-cancels-after": (V @ V**-1, {"A ** -1 @ A"}, "Identity"),
     "circulant-and-identity": (C - 2 * sm.identity(6), {"special + general"}, "Circulant"),
     "normal-equations": (Z.H @ Z + 0.1 * sm.identity(6), {"special + general"}, "Circulant"),
     "blocks": (blocks(2, 3, 4) @ blocks(3, 2, 4), {"BlockCirculant @ BlockCirculant"}, "BlockCirculant"),
