@@ -118,7 +118,7 @@ CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
     "circulant-inverse-complex": ((Z**-1).H, {"Circulant ** -1", "Circulant.H"}, "Circulant"),
     "diagonal-inverse": (D**-1, {"Diagonal ** -1"}, "Diagonal"),
     "inverse-cancels": (V**-1 @ V @ D, {"A ** -1 @ A"}, "Diagonal"),
-    "inverse-cancels-after": (V @ V**-1, {"A ** -1 @ A"}, "Identity"),
+    "inverse-cancels-after": (V @ V**-1 @ D, {"A ** -1 @ A"}, "Diagonal"),
     "circulant-and-identity": (C - 2 * sm.identity(6), {"special + general"}, "Circulant"),
     "normal-equations": (Z.H @ Z + 0.1 * sm.identity(6), {"special + general"}, "Circulant"),
     "blocks": (blocks(2, 3, 4) @ blocks(3, 2, 4), {"BlockCirculant @ BlockCirculant"}, "BlockCirculant"),
