@@ -231,6 +231,20 @@ class Kron(Several):
     def _inverse(self) -> LinearOperator:
         return Kron(tuple(part**-1 for part in self.parts))
 
+    def _eigenvalues(self, xp: Namespace) -> Array | None:
+        found = [part._eigenvalues(xp) if part.m == part.n else None for part in self.parts]
+        return self._products(xp, found)
+
+    def _singular_values(self, xp: Namespace) -> Array | None:
+        if any(part.m != part.n for part in self.parts):
+            return None  # of a rectangular whole the zeros would have to be counted
+        values = self._products(xp, [part._singular_values(xp) for part in self.parts])
+        return None if values is None else descending(xp, values)
+
+    def _products(self, xp: Namespace, found: list[Array | None]) -> Array | None:
+        first, second = found
+        return None if first is None or second is None else xp.reshape(first[:, None] * second[None, :], (-1,))
+
 
 def _checked(name: str, operators: Sequence[LinearOperator]) -> tuple[LinearOperator, ...]:
     given = tuple(operators)

@@ -82,6 +82,9 @@ class Leaf(Bilinear):
     def _check(self) -> None:
         """Look at the values of arrays that are no parameters; called by the constructor alone."""
 
+    def _singular_values(self, xp: Namespace) -> Array | None:
+        return xp.ones(self.n, dtype=xp.float64, device=self.device) if self._is_unitary else None
+
     def _bound(self) -> dict[str, int]:
         """Sizes that no field binds by its shape or value."""
         return {}

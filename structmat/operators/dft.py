@@ -79,3 +79,10 @@ class DFT(Leaf):
 
     def _inverse(self) -> LinearOperator:
         return self._replace(norm=_OPPOSITE[self.norm]).H
+
+    def _singular_values(self, xp: Namespace) -> Array:
+        return xp.full((self.n,), self._scale * math.sqrt(self.n), dtype=xp.float64)
+
+    @property
+    def _is_unitary(self) -> bool:  # type: ignore[override]
+        return self.norm == "ortho"

@@ -139,3 +139,10 @@ class Hadamard(Leaf):
 
     def _inverse(self) -> LinearOperator:
         return self.H if self.norm == "ortho" else self.H / self.n
+
+    def _singular_values(self, xp: Namespace) -> Array:
+        return xp.full((self.n,), 1.0 if self.norm == "ortho" else math.sqrt(self.n), dtype=xp.float64)
+
+    @property
+    def _is_unitary(self) -> bool:  # type: ignore[override]
+        return self.norm == "ortho"

@@ -56,6 +56,7 @@ class Householder(Leaf):
     """
 
     dims = "n", "n"
+    _is_unitary = True
     _linear_in_params = False
     vector: Array = param("n")
 

@@ -44,7 +44,7 @@ class Identity(Leaf):
 
     dims = "n", "n"
     _mixes = True
-    _is_identity = True
+    _is_identity = _is_unitary = True
     n: int = size()
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
@@ -63,8 +63,6 @@ class Identity(Leaf):
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         return xp.ones(self.n, dtype=xp.float64)
-
-    _singular_values = _eigenvalues
 
 
 def identity(n: int) -> Identity:

@@ -68,6 +68,7 @@ class Permutation(Leaf):
     """
 
     dims = "n", "n"
+    _is_unitary = True
     _mixes = True
     index: Array = constant("n")
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace
+from structmat._backend import Array, Namespace, astype, dft
 from structmat.core import Leaf, operator, size
 from structmat.core.operator import LinearOperator
 
@@ -49,6 +49,7 @@ class Shift(Leaf):
     """
 
     dims = "n", "n"
+    _is_unitary = True
     _mixes = True
     n: int = size()
     k: int
@@ -72,6 +73,10 @@ class Shift(Leaf):
 
     def _inverse(self) -> LinearOperator:
         return self.H
+
+    def _eigenvalues(self, xp: Namespace) -> Array:
+        unit = astype(xp, xp.eye(1, self.n, k=self.k % self.n, dtype=xp.float64)[0, :], xp.complex128)
+        return dft(xp, unit)
 
     @property
     def _details(self) -> str:

@@ -128,6 +128,3 @@ class SignFlip(Leaf):
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         return xp.astype(self.signs, xp.float64)
-
-    def _singular_values(self, xp: Namespace) -> Array:
-        return xp.abs(self._eigenvalues(xp))
