@@ -3,6 +3,7 @@
 from structmat import custom, linalg, projections, testing
 from structmat.compounds import block_circulant
 from structmat.core import LinearOperator, block_array, block_diag, hstack, kron, repeat, vstack
+from structmat.interop import aslinearoperator
 from structmat.io import load, save
 from structmat.operators import (
     DCT,
@@ -67,6 +68,7 @@ __all__ = [
     "Toeplitz",
     "Tridiagonal",
     "Zero",
+    "aslinearoperator",
     "block_array",
     "block_circulant",
     "block_diag",

@@ -624,9 +624,28 @@ class LinearOperator:
         >>> svds(A.to_scipy(), k=1, return_singular_vectors=False)
         array([6.])
         """
-        from structmat.interop import to_scipy
+        from structmat.interop.scipy import to_scipy
 
         return to_scipy(self, dtype)
+
+    def to_pylops(self) -> Any:
+        """Wrap the operator as a `pylops.LinearOperator`, for PyLops' solvers and combinations.
+
+        Returns
+        -------
+        pylops.LinearOperator
+            Of this operator's shape and dtype.
+
+        Raises
+        ------
+        ImportError
+            PyLops is not installed.
+        TypeError
+            As for `to_scipy`.
+        """
+        import pylops
+
+        return pylops.aslinearoperator(self.to_scipy())
 
     # ------------------------------------------------------------------ algebra
 

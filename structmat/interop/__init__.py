@@ -1,5 +1,5 @@
 """Thin adapters between operators and other libraries, imported on demand."""
 
-from structmat.interop.scipy import SciPyOperator, to_scipy
+from structmat.interop.convert import aslinearoperator
 
-__all__ = ["SciPyOperator", "to_scipy"]
+__all__ = ["aslinearoperator"]

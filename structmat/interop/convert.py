@@ -1,0 +1,70 @@
+"""Operators from what other libraries call one."""
+
+import functools
+from typing import Any
+
+from structmat._backend import Array, device, is_array, namespace, rows
+from structmat.core.operator import LinearOperator
+from structmat.operators import Dense, FunctionOperator
+
+
+def _rowwise(product: Any, width: int, x: Array) -> Array:
+    """Multiply vectors (..., n) by a product that takes them as the columns of a matrix, and one at least."""
+    xp = namespace(x)
+    if 0 in x.shape:
+        return xp.zeros((*x.shape[:-1], width), dtype=x.dtype, device=device(x))
+    y = xp.asarray(product(xp.matrix_transpose(rows(xp, x))), dtype=x.dtype)
+    return xp.reshape(xp.matrix_transpose(y), (*x.shape[:-1], y.shape[0]))
+
+
+def _sparse_product(matrix: Any, X: Array) -> Array:
+    return matrix @ X
+
+
+def aslinearoperator(obj: Any) -> LinearOperator:
+    """Make an operator of what another library calls one.
+
+    Parameters
+    ----------
+    obj : LinearOperator, array, sparse matrix or operator of another library
+        An operator of this library is returned as it is, and one that `to_scipy` has wrapped is unwrapped. A
+        two-dimensional array becomes a `Dense`. A sparse matrix of SciPy's, and anything with `shape`, `matmat` and
+        `rmatmat`, such as the operators of SciPy and PyLops, becomes a `FunctionOperator`, which has no parameters.
+
+    Returns
+    -------
+    LinearOperator
+        Of the shape of `obj`. Its products have the dtype of the vectors.
+
+    Raises
+    ------
+    TypeError
+        `obj` is none of these.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import scipy.sparse
+    >>> import structmat as sm
+    >>> D = sm.aslinearoperator(scipy.sparse.diags_array([1.0, 2.0]))
+    >>> (D @ sm.Circulant(np.asarray([3.0, 4.0]))).to_dense()
+    array([[3., 4.],
+           [8., 6.]])
+    """
+    obj = getattr(obj, "operator", obj)  # what `to_scipy` wrapped
+    if isinstance(obj, LinearOperator):
+        return obj
+    if is_array(obj):
+        return Dense(obj)
+    if hasattr(obj, "tocsr"):
+        products = [functools.partial(_sparse_product, matrix) for matrix in (obj.tocsr(), obj.conj().T.tocsr())]
+    elif all(hasattr(obj, name) for name in ("shape", "matmat", "rmatmat")):
+        products = [obj.matmat, obj.rmatmat]
+    else:
+        raise TypeError(
+            f"aslinearoperator: obj is a {type(obj).__name__}; expected an operator, a two-dimensional array, a sparse "
+            f"matrix, or something with shape, matmat and rmatmat."
+        )
+    m, n = (int(size) for size in obj.shape)
+    matvec, rmatvec = (functools.partial(_rowwise, *pair) for pair in zip(products, (m, n), strict=True))
+    return FunctionOperator((m, n), matvec, rmatvec, dtype=getattr(obj, "dtype", None))
