@@ -7,7 +7,6 @@ import platform
 import sys
 import timeit
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 import structmat
+from structmat.__main__ import replacing, writable
 from structmat.core.registry import OPERATORS
 
 Row = dict[str, Any]
@@ -59,17 +59,12 @@ def main() -> int:
     parser.add_argument("operators", nargs="*", metavar="NAME", help="operators to time (all)")
     parser.add_argument("--sizes", nargs="+", type=int, default=[2**8, 2**10, 2**12], metavar="N", help="columns")
     parser.add_argument("--batch", type=int, default=32, metavar="B", help="vectors a call")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
+    parser.add_argument("--json", type=writable, metavar="FILE", help="write the figures there as well")
     arguments = parser.parse_args()
     if unknown := sorted(set(arguments.operators) - set(OPERATORS)):
         parser.error(f"no operator {', '.join(unknown)}; there are {', '.join(sorted(OPERATORS))}")
     if min(*arguments.sizes, arguments.batch) < 1:
         parser.error("sizes and batch must be at least 1")
-    if arguments.json:
-        try:
-            arguments.json.touch()  # now, and not after minutes of work
-        except OSError as error:
-            parser.error(f"--json: {error}")
 
     table = Table(title="Microseconds a vector", box=box.SIMPLE)
     table.add_column("operator", no_wrap=True)
@@ -94,7 +89,8 @@ def main() -> int:
     if arguments.json:
         about = {"structmat": structmat.__version__, "numpy": np.__version__, "machine": platform.platform()}
         figures = {"about": about, "batch": arguments.batch, "microseconds": results}
-        arguments.json.write_text(json.dumps(figures, indent=1), encoding="utf-8")
+        with replacing(arguments.json) as file:
+            file.write_text(json.dumps(figures, indent=1), encoding="utf-8")
     return 0
 
 

@@ -195,6 +195,8 @@ def may_keep(value: Array, sources: tuple[Array, ...]) -> bool:
     It may not if it is a tracer of JAX, or a PyTorch tensor that carries a graph, would have to carry one, or lives
     only inside a transformation: kept on an operator it would leak out of its trace or cut a graph.
     """
+    if isinstance(value, tuple):
+        return all(may_keep(each, sources) for each in value)
     if type(value) is np.ndarray:
         return True
     if compat.is_jax_array(value):
