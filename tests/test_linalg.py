@@ -188,6 +188,16 @@ def test_other_libraries(backend: Backend, name: str) -> None:
         assert close(L.trace(there), L.trace(A), "float64")
 
 
+def test_half_precision_is_solved_in_single() -> None:
+    torch = next(b for b in ALL if b.name == "torch").xp
+    for dtype in ("float16", "bfloat16"):
+        A = sm.Circulant(safe(6)).to(xp=torch, dtype=dtype)
+        x = L.solve(A, torch.ones(6, dtype=torch.float32))
+        assert x.dtype == torch.float32
+        assert torch.allclose(A @ x, torch.ones(6), atol=1e-5)
+        assert L.solve(A, torch.ones(6, dtype=A.dtype)).dtype == A.dtype
+
+
 def test_large_systems_are_solved_fast_and_accurately() -> None:
     """n = 2^20: nothing dense can be made here; the residual is at rounding level."""
     n = 2**20

@@ -12,6 +12,7 @@ from structmat._backend import (
     as_namespace,
     astype,
     complex_dtype,
+    compute_dtype,
     descending,
     is_complex,
     is_traced,
@@ -116,8 +117,9 @@ class Bilinear(LinearOperator):
 
     def _inverse(self) -> LinearOperator:
         xp = as_namespace(None) if self.xp is None else self.xp
-        values, what = self._singular_values(xp), "singular values"
-        if values is None and (eigenvalues := self._eigenvalues(xp)) is not None:
+        precise = self if self.dtype is None else self._at(xp, compute_dtype(xp, self.dtype))
+        values, what = precise._singular_values(xp), "singular values"
+        if values is None and (eigenvalues := precise._eigenvalues(xp)) is not None:
             values, what = descending(xp, eigenvalues), "eigenvalues' moduli"
         if type(self)._solve is Bilinear._solve or values is None:
             return super()._inverse()
