@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import inspect
+import json
 import re
 from pathlib import Path
 from types import ModuleType
@@ -132,3 +133,17 @@ def test_extensions_load_no_sphinx_at_import() -> None:
     tree = ast.parse((DOCS / "_ext/catalogue.py").read_text(encoding="utf-8"))
     imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
     assert not [module for module in imported if module.startswith("sphinx")]
+
+
+def test_readme_has_the_figures_of_a_run() -> None:
+    from structmat.demo import report
+
+    figures = json.loads((README.parent / "benchmarks/results/demo.json").read_text(encoding="utf-8"))
+    text = README.read_text(encoding="utf-8")
+    table = report.tables(figures)[0]
+    for row in zip(*(column.cells for column in table.columns), strict=True):
+        assert f"| {' | '.join(row)} |" in text
+    slopes = figures["growth"]["slopes"]
+    assert f"d^{slopes['circulant']:.2f}" in text
+    assert f"d^{slopes['dense']:.2f}" in text
+    assert f"{figures['seconds']:.0f} seconds in all" in text
