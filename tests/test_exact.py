@@ -103,6 +103,18 @@ def test_slices_select_as_indices_do(x: np.ndarray, data: st.DataObject) -> None
     assert np.array_equal(bits(by_slice.rmatvec(y)), bits(by_index.rmatvec(y)))
 
 
+def test_narrow_indices_count_beyond_their_range() -> None:
+    """An int8 index into 300 entries: places must not be counted in int8."""
+    index = np.asarray([3, 100], dtype=np.int8)
+    g = np.asarray([1.0, 2.0])
+    wanted = np.zeros(300)
+    wanted[index] = g
+    assert np.array_equal(sm.Restriction(300, index).rmatvec(g), wanted)
+    swap = sm.Permutation(np.asarray([1, 0], dtype=np.uint8))
+    assert np.array_equal(swap.matvec(g), g[::-1])
+    assert np.array_equal(swap.rmatvec(g), g[::-1])
+
+
 def test_not_a_number_and_infinity_pass_through() -> None:
     x = np.asarray([1.0, np.nan, np.inf])
     assert np.array_equal(sm.Diagonal(np.ones(3)).matvec(x), x, equal_nan=True)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from backends import ALL, Backend
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from trees import trees
 
@@ -23,26 +23,26 @@ def bounded(A: sm.LinearOperator) -> bool:
 @settings(max_examples=150)
 @given(A=trees())
 def test_trees(A: sm.LinearOperator) -> None:
-    if bounded(A):
-        sm.testing.check_operator(A, checks=ALGEBRA, batches=[(), (2, 3)])
+    assume(bounded(A))
+    sm.testing.check_operator(A, checks=ALGEBRA, batches=[(), (2, 3)])
 
 
 @settings(max_examples=60)
 @given(A=trees())
 def test_trees_keep_house(A: sm.LinearOperator) -> None:
-    if bounded(A):
-        sm.testing.check_operator(A, checks=HOUSEKEEPING)
+    assume(bounded(A))
+    sm.testing.check_operator(A, checks=HOUSEKEEPING)
 
 
 @pytest.mark.parametrize("backend", EAGER, ids=repr)
 @settings(max_examples=40)
 @given(A=trees())
 def test_trees_on_other_libraries(backend: Backend, A: sm.LinearOperator) -> None:
-    if bounded(A):
-        there = backend.bring(A)
-        sm.testing.check_operator(
-            there, checks=["products", "gradients"], batches=[(2,)], xp=backend.xp, device=backend.device
-        )
+    assume(bounded(A))
+    there = backend.bring(A)
+    sm.testing.check_operator(
+        there, checks=["products", "gradients"], batches=[(2,)], xp=backend.xp, device=backend.device
+    )
 
 
 @given(A=trees(dtypes=("float64",)), B=trees(dtypes=("complex128",)), x=st.integers(0, 99))
@@ -78,7 +78,6 @@ def test_composites_by_name() -> None:
 
 def test_construction_simplifies_only_what_keeps_every_parameter() -> None:
     C, D = sm.Circulant(np.ones(3)), sm.Diagonal(np.ones(3))
-    assert (C @ D).H.H is not None
     product = C @ D @ C
     assert product.H.H is product
     assert [type(part).__name__ for part in product.parts] == ["Circulant", "Diagonal", "Circulant"]

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from structmat._backend import may_keep
+from structmat._backend import Array, dtype_name, is_integer, is_traced, may_keep, namespace, to_host
 
 Role = Literal["parameter", "constant"]
 T = TypeVar("T")
@@ -74,6 +74,26 @@ def checked_size(title: str, name: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{title}: {name} is {value!r}; expected a positive int.")
     return value
+
+
+def checked_index(title: str, index: Array, n: int) -> Array:
+    """Return an index array that a user gave: integers from 0 to n - 1, none twice, wide enough to count to n with.
+
+    A traced array has no values to look at, so its entries are trusted.
+    """
+    xp = namespace(index)
+    if not is_integer(xp, index.dtype):
+        raise TypeError(f"{title}: index has dtype {dtype_name(index.dtype)}; expected an integer dtype.")
+    if not is_traced(index):
+        entries = to_host(index)
+        if entries.min() < 0 or entries.max() >= n:
+            raise ValueError(
+                f"{title}: index runs from {entries.min()} to {entries.max()}; expected 0 to n - 1 = {n - 1}."
+            )
+        if len(set(entries.tolist())) < len(entries):
+            raise ValueError(f"{title}: index has an entry twice; expected each of 0 to n - 1 once at most.")
+    wide = index.dtype in (xp.int32, xp.int64)
+    return index if wide else xp.astype(index, xp.int64)
 
 
 class cached(Generic[T]):  # noqa: N801 (used as a decorator, as functools.cached_property is)

@@ -8,15 +8,11 @@ from structmat._backend import (
     Array,
     Device,
     Namespace,
-    dtype_name,
     generator,
-    is_integer,
-    is_traced,
     random_permutation,
-    to_host,
 )
 from structmat.core import Leaf, cached, constant, operator
-from structmat.core.fields import checked_size
+from structmat.core.fields import checked_index, checked_size
 from structmat.core.operator import LinearOperator
 
 
@@ -107,16 +103,7 @@ class Permutation(Leaf):
         return cls(random_permutation(generator(rng), size, xp=xp, device=device))
 
     def _check(self) -> None:
-        if not is_integer(self.xp, self.index.dtype):
-            raise TypeError(f"Permutation: index has dtype {dtype_name(self.index.dtype)}; expected an integer dtype.")
-        if not is_traced(self.index):
-            order = to_host(self.index)
-            if order.min() < 0 or order.max() >= self.n:
-                raise ValueError(
-                    f"Permutation: index runs from {order.min()} to {order.max()}; expected 0 to n - 1 = {self.n - 1}."
-                )
-            if len(set(order.tolist())) < self.n:
-                raise ValueError("Permutation: index has an entry twice; expected each of 0 to n - 1 once.")
+        self.__dict__["index"] = checked_index("Permutation", self.index, self.n)
 
     @cached
     def _inverse_index(self) -> Array:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, device, dtype_name, is_array, is_integer, is_traced, pad, to_host
+from structmat._backend import Array, Namespace, device, is_array, pad
 from structmat.core import Leaf, cached, constant, operator, size
-from structmat.core.fields import ArraySpec
+from structmat.core.fields import ArraySpec, checked_index
 
 
 def _example(n: int, rng: Any) -> "Restriction":
@@ -77,16 +77,8 @@ class Restriction(Leaf):
                 raise ValueError(
                     f"Restriction: index is {self.index}; expected a step of 1 and entries below n = {self.n}."
                 )
-        elif not is_integer(self.xp, self.index.dtype):
-            raise TypeError(f"Restriction: index has dtype {dtype_name(self.index.dtype)}; expected an integer dtype.")
-        elif not is_traced(self.index):
-            kept = to_host(self.index)
-            if kept.min() < 0 or kept.max() >= self.n:
-                raise ValueError(
-                    f"Restriction: index runs from {kept.min()} to {kept.max()}; expected 0 to n - 1 = {self.n - 1}."
-                )
-            if len(set(kept.tolist())) < self.m:
-                raise ValueError("Restriction: index has an entry twice; expected each entry once at most.")
+        else:
+            self.__dict__["index"] = checked_index("Restriction", self.index, self.n)
 
     @property
     def _span(self) -> tuple[int, int]:
