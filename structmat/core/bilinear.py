@@ -27,7 +27,8 @@ class Bilinear(LinearOperator):
     """An operator given by ⟨g, A(θ) x⟩ through prepared vectors: a leaf, or the adjoint or conjugate of one.
 
     Kernels see vectors of the leaf's own precision and kind. A real leaf given complex vectors treats (Re, Im) as a
-    batch of two real vectors; a complex leaf casts real ones; unless it declares that it mixes them (`_mixes`).
+    batch of two real vectors; a complex leaf casts real ones; unless it declares that it mixes them (`_mixes`). They
+    return memory of their own, never a view of a vector.
     """
 
     _mixes: ClassVar[bool] = False

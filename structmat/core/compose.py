@@ -249,17 +249,24 @@ class Power(Single):
     def _shape_of_children(self) -> tuple[int, int]:
         return self.of.shape
 
+    def _start(self, xp: Namespace, x: Array) -> Array:
+        """What the factors are applied to; the power 0 has none, and results have memory of their own."""
+        return x if self.exponent else xp.asarray(x, copy=True)
+
     def _apply(self, xp: Namespace, x: Array) -> Array:
+        x = self._start(xp, x)
         for _ in range(self.exponent):
             x = self.of._apply(xp, x)
         return x
 
     def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
+        g = self._start(xp, g)
         for _ in range(self.exponent):
             g = self.of._apply_adjoint(xp, g)
         return g
 
     def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+        x = self._start(xp, x)
         tape = []
         for _ in range(self.exponent):
             x, saved = self.of._forward(xp, x)
@@ -267,6 +274,7 @@ class Power(Single):
         return x, tuple(tape)
 
     def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        g = self._start(xp, g)
         total = tuple(xp.zeros_like(value) for value in self.params)
         for kept in reversed(saved):
             g, grads = self.of._backward(xp, kept, g)

@@ -273,9 +273,8 @@ class LinearOperator:
         return self._finish(xp, g, self._apply_adjoint(xp, inner))
 
     def _finish(self, xp: Namespace, x: Array, y: Array) -> Array:
-        """Give a product its dtype, and memory of its own."""
-        y = astype(xp, y, self._product_dtype(xp, x.dtype))
-        return xp.asarray(y, copy=True) if y is x else y
+        """Give a product its dtype."""
+        return astype(xp, y, self._product_dtype(xp, x.dtype))
 
     __call__ = matvec
 
@@ -419,8 +418,7 @@ class LinearOperator:
                 f"{self._head}.backward: g has shape {tuple(g.shape)}; expected that of y, {(*saved.batch, self.m)}."
             )
         dx, grads = self._backward(xp, saved.tape, inner)
-        dx = astype(xp, dx, saved.dtype)
-        return xp.asarray(dx, copy=True) if dx is g else dx, grads
+        return astype(xp, dx, saved.dtype), grads
 
     def vjp(self, x: Array, g: Array) -> tuple[Array, tuple[Array, ...]]:
         """Return both gradients at once: `forward` and `backward` without the product.

@@ -7,7 +7,7 @@ from structmat.core import Leaf, operator, size
 from structmat.core.operator import LinearOperator
 
 
-@operator(cost="O(1)", references=("GolubVanLoan2013",), example=lambda n, _: Identity(n))
+@operator(cost="O(n)", references=("GolubVanLoan2013",), example=lambda n, _: Identity(n))
 class Identity(Leaf):
     r"""Identity matrix.
 
@@ -25,7 +25,7 @@ class Identity(Leaf):
 
     Notes
     -----
-    Cost: nothing inside a composite, which drops it from products; a copy of x on its own.
+    Cost: a copy of x; products drop it.
 
     Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
 
@@ -48,7 +48,7 @@ class Identity(Leaf):
     n: int = size()
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        return x
+        return xp.asarray(x, copy=True)
 
     _rmatvec = _matvec
 

@@ -2,6 +2,7 @@
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
@@ -10,7 +11,7 @@ import numpy as np
 from structmat._backend import Array, to_host
 from structmat.core.bilinear import Adjoint, Conjugate, Inverse
 from structmat.core.blocks import BlockDiag, HStack, Kron, Repeat, VStack
-from structmat.core.compose import Power, Product, Scaled, Sum
+from structmat.core.compose import Power, Product, Scaled, Several, Sum
 from structmat.core.leaf import Leaf
 from structmat.core.operator import LinearOperator
 
@@ -51,6 +52,28 @@ def dense_pair(A: LinearOperator, directions: Sequence[Array] | None = None) -> 
     """
     given = [np.zeros(value.shape) for value in A.params] if directions is None else [to_host(d) for d in directions]
     return _pair(A, iter(given))
+
+
+def norm_bound(A: LinearOperator) -> float:
+    """The spectral norms of the parts put together: at least ‖A‖, and what the rounding of a product is relative to.
+
+    Where parts cancel, as in A - A, the norm of the whole says nothing of the rounding.
+    """
+    parts = [norm_bound(part) for part in A._children]
+    if isinstance(A, Product | Kron):
+        return float(math.prod(parts))
+    if isinstance(A, Power):
+        return float(parts[0] ** A.exponent)
+    if isinstance(A, Scaled):
+        return float(abs(A.scalar) * parts[0])
+    if isinstance(A, BlockDiag):
+        return max(parts)
+    if isinstance(A, Several):
+        return sum(parts)
+    if isinstance(A, Repeat | Adjoint | Conjugate):
+        return parts[0]
+    matrix = dense_pair(A)[0]
+    return float(np.linalg.norm(matrix.astype(np.complex128 if matrix.dtype.kind == "c" else np.float64), 2))
 
 
 def _wide(x: Matrix) -> Matrix:
