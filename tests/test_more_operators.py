@@ -204,7 +204,7 @@ def test_kron_inverse() -> None:
     ("call", "error", "message"),
     [
         (lambda: sm.Permutation(np.asarray([0, 3, 1])), ValueError, r"Permutation: index runs from 0 to 3; expected 0 to n - 1 = 2\."),
-        (lambda: sm.Permutation(np.asarray([0, 1, 1])), ValueError, r"Permutation: index has an entry twice; expected each of 0 to n - 1 once\."),
+        (lambda: sm.Permutation(np.asarray([0, 1, 1])), ValueError, r"Permutation: index has an entry twice; expected each of 0 to n - 1 once at most\."),
         (lambda: sm.Permutation(np.asarray([0.0, 1.0])), TypeError, r"Permutation: index has dtype float64; expected an integer dtype\."),
         (lambda: sm.Permutation([0, 1]), TypeError, r"Permutation: index is a list; expected an array of shape \(n\)\."),
         (lambda: sm.Permutation.random(0), ValueError, r"Permutation.random: n is 0; expected a positive int\."),
