@@ -1,7 +1,7 @@
 """Structured-matrix linear algebra: operators that are never stored densely."""
 
 from structmat import custom, linalg, projections, testing
-from structmat.compounds import block_circulant
+from structmat.compounds import block_circulant, select
 from structmat.core import LinearOperator, block_array, block_diag, hstack, kron, repeat, vstack
 from structmat.interop import aslinearoperator
 from structmat.io import load, save
@@ -81,6 +81,7 @@ __all__ = [
     "projections",
     "repeat",
     "save",
+    "select",
     "simplify",
     "testing",
     "vstack",

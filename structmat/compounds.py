@@ -1,9 +1,11 @@
 """Functions that return compositions of operators."""
 
 import math
+import operator
+from typing import Any
 
-from structmat._backend import Array
-from structmat.core.fields import checked_size
+from structmat._backend import Array, Namespace, astype, is_array, is_integer, namespace
+from structmat.core.fields import checked_index, checked_size
 from structmat.core.operator import LinearOperator
 from structmat.operators import BlockCirculant, Restriction
 
@@ -56,3 +58,95 @@ def block_circulant(blocks: Array, shape: tuple[int, int]) -> LinearOperator:
         )
     result: LinearOperator = whole if whole.n == n else whole @ Restriction(whole.n, slice(0, n)).H
     return result if whole.m == m else Restriction(whole.m, slice(0, m)) @ result
+
+
+def select(A: LinearOperator, rows: Any, columns: Any = slice(None)) -> Any:
+    """Select rows and columns of an operator; also written `A[rows, columns]`.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Of shape (m, n).
+    rows, columns : int, slice, or sequence or array of int or bool
+        An int takes one row or column. A slice or the places of several, none of them twice, take these in their
+        order, rows and columns independently, as `numpy.ix_` does. Negative places count from the end.
+
+    Returns
+    -------
+    LinearOperator or array
+        The entry A[i, j], of shape (), for two ints; the row or column, a vector, for one; else the operator
+        `Restriction(m, rows) @ A @ Restriction(n, columns).H`, which shares the parameters of A.
+
+    Raises
+    ------
+    IndexError
+        A place is out of range, a mask has the wrong length, or an index is none of the above.
+    ValueError
+        Nothing is selected, or a place stands twice.
+
+    Notes
+    -----
+    Cost: an entry is read from the definition in O(1), a row or column in O(n), of leaves, their adjoints, sums and
+    Kronecker products; of other compositions they cost one product.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> A = sm.Circulant(np.asarray([1.0, 2.0, 3.0]))
+    >>> float(A[0, 1]), A[:, 1], A[::2, 1:].to_dense()
+    (3.0, array([3., 1., 2.]), array([[3., 2.],
+           [2., 1.]]))
+    """
+    keys = _places(A, "row", rows, A.m), _places(A, "column", columns, A.n)
+    if any(isinstance(key, int) for key in keys):
+        return _read(A, *keys)
+    if keys[1] is not None:
+        A = A @ Restriction(A.n, keys[1]).H
+    return A if keys[0] is None else Restriction(A.m, keys[0]) @ A
+
+
+def _places(A: LinearOperator, side: str, key: Any, size: int) -> Any:
+    """Bring a key to an int from 0 to size - 1, a slice, an array of such ints, or None where it takes all."""
+    if isinstance(key, slice):
+        return None if key.indices(size) == (0, size, 1) else key
+    try:
+        place = operator.index(key)
+    except TypeError:
+        place = None
+    if place is not None and not isinstance(key, bool):
+        if not -size <= place < size:
+            raise IndexError(f"{A._head}: {side} {place} is out of range; expected {-size} to {size - 1}.")
+        return place % size
+    xp = A._library[0]
+    if isinstance(key, list | tuple | range):
+        key = xp.asarray(list(key), device=A.device)
+    if not is_array(key) or key.ndim != 1:
+        raise IndexError(f"{A._head}: {side}s is {key!r}; expected an int, a slice or a one-dimensional array of ints.")
+    xp = namespace(key)
+    if key.dtype == xp.bool:
+        if key.shape[0] != size:
+            raise IndexError(f"{A._head}: {side}s is a mask of {key.shape[0]} entries; expected {size}.")
+        return xp.nonzero(key)[0]
+    if is_integer(xp, key.dtype):
+        key = xp.where(key < 0, key + size, key)
+    return checked_index(f"{A._head}: {side}s", key, size)
+
+
+def _read(A: LinearOperator, rows: Any, columns: Any) -> Array:
+    """Read an entry, or a row or column or a part of one."""
+    xp, dtype = A._library
+    i, j = (_as_array(xp, A, key, size) for key, size in zip((rows, columns), A.shape, strict=True))
+    entries = A._entries(xp, i, j)
+    if entries is None:
+        B, fixed, free = (A, j, i) if isinstance(columns, int) else (A.T, i, j)
+        entries = xp.take(B._unit_products(xp, fixed)[:, 0], free)
+    entries = astype(xp, entries, dtype)
+    return entries[0] if isinstance(rows, int) and isinstance(columns, int) else entries
+
+
+def _as_array(xp: Namespace, A: LinearOperator, key: Any, size: int) -> Array:
+    if is_array(key):
+        return key
+    places = range(key, key + 1) if isinstance(key, int) else range(size)[key or slice(None)]
+    return xp.arange(places.start, places.stop, places.step, device=A.device)

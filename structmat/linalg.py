@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from structmat._backend import Array, Namespace, as_namespace, is_complex
 from structmat.core.compose import Product
@@ -46,18 +46,6 @@ def _namespace(A: LinearOperator) -> Namespace:
 def _square(name: str, A: LinearOperator) -> None:
     if A.m != A.n:
         raise ValueError(f"linalg.{name}: A is {A._label}; expected a square operator.")
-
-
-def _columns(A: LinearOperator) -> Any:
-    """Blocks of columns of the matrix, each of a few megabytes at most, with the index of their first."""
-    xp = _namespace(A)
-    dtype = A._product_dtype(xp, xp.float64 if A.dtype is None else A.dtype)
-    width = max(1, min(A.n, 2**20 // max(A.m, A.n)))
-    places = xp.arange(A.n, device=A.device)
-    for first in range(0, A.n, width):
-        chosen = places[first : first + width]
-        units = xp.astype(places[:, None] == chosen[None, :], dtype)
-        yield first, A.matmat(units)
 
 
 def inv(A: LinearOperator) -> LinearOperator:
@@ -448,12 +436,12 @@ def norm(A: LinearOperator, ord: Order = "fro", max_bytes: int = DENSE_LIMIT) ->
         return svdvals(A, max_bytes)[0]
     if ord == "fro":
         values = A._singular_values(xp)
-        squares = [values**2] if values is not None else [xp.abs(block) ** 2 for _, block in _columns(A)]
+        squares = [values**2] if values is not None else [xp.abs(block) ** 2 for _, block in A._column_blocks()]
         return xp.sqrt(sum(xp.sum(square) for square in squares))
     if ord == 1:
-        return xp.max(xp.stack([xp.max(xp.sum(xp.abs(block), axis=0)) for _, block in _columns(A)]))
+        return xp.max(xp.stack([xp.max(xp.sum(xp.abs(block), axis=0)) for _, block in A._column_blocks()]))
     if ord == math.inf:
-        return xp.max(sum(xp.sum(xp.abs(block), axis=1) for _, block in _columns(A)))
+        return xp.max(sum(xp.sum(xp.abs(block), axis=1) for _, block in A._column_blocks()))
     raise ValueError(f"linalg.norm: ord is {ord!r}; expected 'fro', 2, 1 or inf.")
 
 
@@ -506,7 +494,7 @@ def diagonal(A: LinearOperator) -> Array:
 
     Notes
     -----
-    Cost: n products, in blocks of a few megabytes.
+    Cost: see `LinearOperator.diagonal`, which this is.
 
     Examples
     --------
@@ -515,9 +503,7 @@ def diagonal(A: LinearOperator) -> Array:
     >>> sm.linalg.diagonal(sm.Circulant(np.asarray([1.0, 2.0, 3.0])))
     array([1., 1., 1.])
     """
-    xp = _namespace(A)
-    pieces = [xp.linalg.diagonal(block[first:, :]) for first, block in _columns(A) if first < A.m]
-    return xp.concat(pieces)
+    return A.diagonal()
 
 
 def trace(A: LinearOperator) -> Array:
@@ -540,7 +526,7 @@ def trace(A: LinearOperator) -> Array:
 
     Notes
     -----
-    Cost: O(n log n) from exact eigenvalues, n products otherwise.
+    Cost: that of `diagonal`; O(n log n) where eigenvalues are exact and entries take products.
 
     Examples
     --------
@@ -551,8 +537,8 @@ def trace(A: LinearOperator) -> Array:
     """
     _square("trace", A)
     xp = _namespace(A)
-    values = A._eigenvalues(xp)
-    total = xp.sum(diagonal(A) if values is None else values)
+    values = A._eigenvalues(xp) if A._entries(xp, *[xp.arange(1, device=A.device)] * 2) is None else None
+    total = xp.sum(A.diagonal() if values is None else values)
     return total if A._is_complex or not is_complex(xp, total.dtype) else xp.real(total)
 
 
@@ -646,7 +632,7 @@ def sqrtm(A: LinearOperator) -> LinearOperator:
     --------
     >>> import numpy as np
     >>> import structmat as sm
-    >>> sm.linalg.sqrtm(sm.Diagonal(np.asarray([4.0, 9.0]))).diagonal
+    >>> sm.linalg.sqrtm(sm.Diagonal(np.asarray([4.0, 9.0]))).entries
     array([2., 3.])
     """
     return funm(A, _complex_if_negative(A, _namespace(A).sqrt))
@@ -674,7 +660,7 @@ def logm(A: LinearOperator) -> LinearOperator:
     --------
     >>> import numpy as np
     >>> import structmat as sm
-    >>> sm.linalg.logm(sm.Diagonal(np.ones(2))).diagonal
+    >>> sm.linalg.logm(sm.Diagonal(np.ones(2))).entries
     array([0., 0.])
     """
     inv(A)  # refuses singular operators

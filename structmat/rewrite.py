@@ -95,7 +95,7 @@ LINEAR: dict[type, tuple[str, ...]] = {
     BlockCirculant: ("blocks",),
     Circulant: ("column",),
     Dense: ("matrix",),
-    Diagonal: ("diagonal",),
+    Diagonal: ("entries",),
 }
 
 
@@ -167,11 +167,11 @@ def _identity_as_dense(A: Identity, like: Dense) -> Dense:
 
 
 def _identity_as_diagonal(A: Identity, like: Diagonal) -> Diagonal:
-    return like._replace(diagonal=like.xp.ones(A.n, dtype=like.dtype, device=like.device))
+    return like._replace(entries=like.xp.ones(A.n, dtype=like.dtype, device=like.device))
 
 
 def _signs_as_diagonal(A: SignFlip, like: Diagonal) -> Diagonal:
-    return like._replace(diagonal=astype(like.xp, A.signs, like.dtype))
+    return like._replace(entries=astype(like.xp, A.signs, like.dtype))
 
 
 def _unit(like: Leaf, n: int) -> Array:
@@ -293,23 +293,23 @@ def _multiply_diagonals(a: Diagonal, b: Diagonal) -> Maybe:
     dtype = _joint_dtype(a, b)
     if dtype is None:
         return None
-    return a._replace(diagonal=astype(a.xp, a.diagonal, dtype) * astype(a.xp, b.diagonal, dtype))
+    return a._replace(entries=astype(a.xp, a.entries, dtype) * astype(a.xp, b.entries, dtype))
 
 
 def _invert_diagonal(A: Inverse) -> LinearOperator:
     of: Diagonal = A.of  # type: ignore[assignment]
-    return of._replace(diagonal=1 / of.diagonal)
+    return of._replace(entries=1 / of.entries)
 
 
 def _adjoint_diagonal(A: Adjoint) -> LinearOperator:
-    return A.of._replace(diagonal=A.xp.conj(A.of.diagonal))  # type: ignore[attr-defined]
+    return A.of._replace(entries=A.xp.conj(A.of.entries))  # type: ignore[attr-defined]
 
 
 def _power_diagonal(A: Power) -> Maybe:
     of: Diagonal = A.of  # type: ignore[assignment]
     if A.exponent == 0:
         return _identity_as_diagonal(Identity(A.n), of)
-    return of._replace(diagonal=_power_of(of.diagonal, A.exponent, operator.mul))
+    return of._replace(entries=_power_of(of.entries, A.exponent, operator.mul))
 
 
 def _multiply_signs(a: SignFlip, b: SignFlip) -> Maybe:
@@ -331,7 +331,7 @@ def _multiply_dense(a: Dense, b: Dense) -> Maybe:
 
 
 def _scale_rows(a: LinearOperator, b: Dense) -> Maybe:
-    factors: Array = a.signs if isinstance(a, SignFlip) else a.diagonal  # type: ignore[attr-defined]
+    factors: Array = a.signs if isinstance(a, SignFlip) else a.entries  # type: ignore[attr-defined]
     dtype = _joint_dtype(a, b)  # type: ignore[arg-type]
     if dtype is None:
         return None
@@ -339,7 +339,7 @@ def _scale_rows(a: LinearOperator, b: Dense) -> Maybe:
 
 
 def _scale_columns(a: Dense, b: LinearOperator) -> Maybe:
-    factors: Array = b.signs if isinstance(b, SignFlip) else b.diagonal  # type: ignore[attr-defined]
+    factors: Array = b.signs if isinstance(b, SignFlip) else b.entries  # type: ignore[attr-defined]
     dtype = _joint_dtype(a, b)  # type: ignore[arg-type]
     if dtype is None:
         return None
@@ -355,13 +355,17 @@ def _adjoint_dense(A: Adjoint) -> LinearOperator:
 
 def _select_twice(a: Restriction, b: Restriction) -> LinearOperator:
     """Select by a from what b selects."""
-    if not is_array(a.index):
-        start, stop = a._span
-        within = b.index[start:stop] if is_array(b.index) else slice(b._span[0] + start, b._span[0] + stop)
-        return a._replace(n=b.n, index=within)
-    xp = a.xp
-    kept = b.index if is_array(b.index) else xp.arange(*b._span, device=device(a.index))
-    return a._replace(n=b.n, index=xp.take(kept, a.index))
+    if not is_array(a.index) and not is_array(b.index):
+        kept = b._span[_as_slice(a._span)]
+        return a._replace(n=b.n, index=_as_slice(kept))
+    xp = a.xp or b.xp
+    span = b._span if not is_array(b.index) else None
+    kept = b.index if span is None else xp.arange(span.start, span.stop, span.step, device=device(a.index))
+    return a._replace(n=b.n, index=a._matvec(xp, kept))
+
+
+def _as_slice(places: range) -> slice:
+    return slice(places.start, None if places.stop < 0 else places.stop, places.step)
 
 
 def _select_what_was_padded(a: Restriction, b: Adjoint) -> Maybe:
@@ -369,7 +373,7 @@ def _select_what_was_padded(a: Restriction, b: Adjoint) -> Maybe:
 
 
 def _select_all(A: Restriction) -> Maybe:
-    return Identity(A.n) if A.m == A.n and not is_array(A.index) else None
+    return Identity(A.n) if not is_array(A.index) and A._span == range(A.n) else None
 
 
 # ---------------------------------------------------------------------- rules for all operators
@@ -445,7 +449,7 @@ def _one_diagonal(A: BlockDiag) -> Maybe:
     diagonals = [
         part if isinstance(part, Diagonal) else EMBEDDINGS[type(part), Diagonal](part, like) for part in A.parts
     ]
-    return like._replace(diagonal=A.xp.concat([astype(A.xp, part.diagonal, A.dtype) for part in diagonals]))  # type: ignore[union-attr]
+    return like._replace(entries=A.xp.concat([astype(A.xp, part.entries, A.dtype) for part in diagonals]))  # type: ignore[union-attr]
 
 
 def _multiply_blocks(a: Several, b: Several) -> Maybe:

@@ -141,8 +141,8 @@ def test_half_precision(path: Path, xp: Any, dtype: str) -> None:
     A = sm.Diagonal(values)
     B = back(path, A, xp=xp)
     assert B.dtype == A.dtype
-    assert to_stored(B.diagonal).tobytes() == everything.tobytes()
-    wide = sm.load(path, dtype="float32").diagonal
+    assert to_stored(B.entries).tobytes() == everything.tobytes()
+    wide = sm.load(path, dtype="float32").entries
     np.testing.assert_array_equal(wide, to_host(values).astype(np.float32))
 
 
@@ -154,7 +154,7 @@ def test_every_bit_is_kept(path: Path, dtype: str, xp: Any) -> None:
     special = np.frombuffer(struct.pack(f"<{'I' if kind == 'f' else 'Q'}", payload[kind]), f"<{kind}")[0]
     values = np.asarray([special, -0.0, np.inf, -np.inf, np.nan, 5e-324, 1.0, -special], dtype=kind).view(dtype)
     B = back(path, sm.Diagonal(xp.asarray(values)), xp=xp)
-    assert to_host(B.diagonal).tobytes() == to_host(xp.asarray(values)).tobytes() == values.tobytes()
+    assert to_host(B.entries).tobytes() == to_host(xp.asarray(values)).tobytes() == values.tobytes()
 
 
 @pytest.mark.parametrize("scalar", [0.1, -0.0, float("inf"), 1j, complex(-0.0, 0.1), complex(0, float("nan")), 1e-310])
@@ -183,15 +183,15 @@ def test_the_format_stands(path: Path) -> None:
     sm.save(path, A)
     with safetensors.safe_open(path, framework="numpy") as file:
         metadata = file.metadata()
-        assert list(file.keys()) == ["0.diagonal"]
-        np.testing.assert_array_equal(file.get_tensor("0.diagonal"), np.asarray([[0, 1], [2, 0], [3, 0]], "float32"))
+        assert list(file.keys()) == ["0.entries"]
+        np.testing.assert_array_equal(file.get_tensor("0.entries"), np.asarray([[0, 1], [2, 0], [3, 0]], "float32"))
     assert list(metadata) == ["structmat"]
     assert json.loads(metadata["structmat"]) == {
         "format": 1,
-        "tensors": {"0.diagonal": "complex64"},
+        "tensors": {"0.entries": "complex64"},
         "nodes": [
             {"op": "Restriction", "fields": {"n": 3, "index": {"slice": [0, 2, None]}}},
-            {"op": "Diagonal", "fields": {"diagonal": {"tensor": "0.diagonal"}}, "frozen": True},
+            {"op": "Diagonal", "fields": {"entries": {"tensor": "0.entries"}}, "frozen": True},
             {"op": "Scaled", "fields": {"of": {"operator": 1}, "scalar": {"float": "3fe0000000000000"}}},
             {"op": "Product", "fields": {"parts": {"tuple": [{"operator": 0}, {"operator": 2}]}}},
         ],

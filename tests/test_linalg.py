@@ -60,7 +60,7 @@ def test_inverses_keep_the_contract(name: str, dtype: str) -> None:
     """The references invert in extended precision; these matrices have condition numbers of a few units."""
     A = cases(dtype)[name]
     sm.testing.check_operator(L.inv(A), batches=[(), (2,)])
-    assert L.inv(A).param_names == (A.param_names if name != "product" else ("0.matrix", "1.diagonal", "3.column"))
+    assert L.inv(A).param_names == (A.param_names if name != "product" else ("0.matrix", "1.entries", "3.column"))
 
 
 @every_dtype
@@ -126,7 +126,7 @@ def test_functions_of_circulants(n: int, dtype: str) -> None:
 def test_functions_that_leave_the_real_line() -> None:
     root = L.sqrtm(sm.Diagonal(-np.ones(2)))
     assert root.dtype == np.complex128
-    assert np.allclose(root.diagonal, 1j)
+    assert np.allclose(root.entries, 1j)
     C = sm.Circulant(np.asarray([0.0, 1.0]))  # eigenvalues 1 and -1
     assert L.sqrtm(C).dtype == np.complex128
     assert np.allclose((L.sqrtm(C) @ L.sqrtm(C)).to_dense(), C.to_dense())
@@ -146,10 +146,10 @@ def test_pseudoinverses() -> None:
         assert np.allclose(L.lstsq(A, b), np.linalg.lstsq(dense, b)[0], atol=1e-12)
     # the cut-off is relative to the largest singular value and to the precision
     small = sm.Diagonal(np.asarray([1e-20, 1e-21]))
-    assert np.allclose(L.pinv(small).diagonal, [1e20, 1e21])
+    assert np.allclose(L.pinv(small).entries, [1e20, 1e21])
     noisy = sm.Diagonal(np.asarray([1.0, 1e-8], dtype=np.float32))
-    assert L.pinv(noisy).diagonal[1] == 0
-    assert L.pinv(noisy, rtol=1e-9).diagonal[1] > 0
+    assert L.pinv(noisy).entries[1] == 0
+    assert L.pinv(noisy, rtol=1e-9).entries[1] > 0
 
 
 def test_gradients_of_a_solution() -> None:

@@ -215,7 +215,7 @@ def test_kron_inverse() -> None:
         (lambda: sm.Banded(np.ones((3, 4)), 1, 2), ValueError, r"Banded: bands has shape \(3, 4\); expected lower \+ upper \+ 1 = 4 rows\."),
         (lambda: sm.Banded(np.ones((3, 4)), -1, 3), ValueError, r"Banded: lower is -1; expected an int of 0 or more\."),
         (lambda: sm.Banded(np.ones(3), 1, 1), ValueError, r"Banded: bands has shape \(3,\); expected 2 axes \(d, n\)\."),
-        (lambda: sm.Tridiagonal(np.ones(3), np.ones(3), np.ones(3)), ValueError, r"Tridiagonal: lower has shape \(3,\); expected \(2,\), one less than diagonal\."),
+        (lambda: sm.Tridiagonal(np.ones(3), np.ones(3), np.ones(3)), ValueError, r"Tridiagonal: lower has shape \(3,\); expected \(2,\), one less than main\."),
         (lambda: sm.Tridiagonal(np.ones(2), np.ones(3), np.ones(3)), ValueError, r"Tridiagonal: upper has shape \(3,\); its k must be 2 \(set by lower\)\."),
         (lambda: sm.Householder(np.ones((2, 2))), ValueError, r"Householder: vector has shape \(2, 2\); expected 1 axes \(n\)\."),
         (lambda: sm.Butterfly(np.ones((3, 3, 2, 2))), ValueError, r"Butterfly: factors has shape \(3, 3, 2, 2\); expected \(k, 2\^\(k-1\), 2, 2\), such as \(3, 4, 2, 2\)\."),

@@ -267,7 +267,7 @@ def test_left_alone(case: str) -> None:
 def test_frozen_stays_frozen() -> None:
     frozen, learnable = (C @ D @ D @ C).freeze(), C @ D @ S @ D @ C
     assert sm.simplify(frozen).params == ()
-    assert sm.simplify(learnable).param_names == ("0.column", "1.diagonal", "2.column")
+    assert sm.simplify(learnable).param_names == ("0.column", "1.entries", "2.column")
     mixed = sm.simplify(C @ C @ C.freeze() @ C.freeze())
     assert [bool(part.params) for part in mixed.parts] == [True, False]
     assert sm.simplify(S @ D.freeze()).params == ()

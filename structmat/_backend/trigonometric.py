@@ -1,20 +1,32 @@
 """Cosine and sine sums along the last axis, through Fourier transforms of the vectors' own length."""
 
-from typing import Any
-
 import numpy as np
 
-from structmat._backend.arrays import Array, Namespace, astype, complex_dtype, device, pad, real_dtype
+from structmat._backend.arrays import (
+    Array,
+    Namespace,
+    astype,
+    complex_dtype,
+    device,
+    from_host,
+    pad,
+    real_dtype,
+    to_host,
+)
 from structmat._backend.fft import dft, idft
 
 _PI = np.longdouble("3.14159265358979323846264338327950288")
 TRANSPOSED = {1: 1, 2: 3, 3: 2, 4: 4}  #: the type whose sums have the transposed matrix
 
 
-def unit_root(p: Any, q: int) -> Any:
-    """Return exp(iπ p / q) for integers p, to NumPy's extended precision: for definitions, not for kernels."""
-    angle = _PI * (p % (2 * q)) / q
-    return np.cos(angle) + 1j * np.sin(angle)
+def unit_root(xp: Namespace, p: Array, r: Array, q: int) -> Array:
+    """Return exp(iπ p r / q) for arrays of integers: for definitions, not for kernels.
+
+    It is computed on the host in extended precision, which NumPy arrays keep; other libraries get double precision.
+    """
+    angle = _PI * ((to_host(p).astype(np.int64) * to_host(r)) % (2 * q)) / q
+    root = np.cos(angle) + 1j * np.sin(angle)
+    return root if type(p) is np.ndarray else from_host(root.astype(np.complex128), xp, device=device(p))
 
 
 def _roots(xp: Namespace, like: Array, count: int, start: float, step: float) -> Array:

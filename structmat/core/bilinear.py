@@ -184,6 +184,10 @@ class Adjoint(Wrapper):
     def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
         return self.of._grad(xp, G, X)
 
+    def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
+        entries = self.of._entries(xp, j, i)
+        return conjugate(xp, entries) if self._is_complex else entries
+
     def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
         return self.of._map(change).H
 
@@ -218,6 +222,9 @@ class Conjugate(Wrapper):
 
     def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
         return self.of._grad(xp, X, G)
+
+    def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
+        return conjugate(xp, self.of._entries(xp, i, j))
 
     def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
         return self.of._map(change).conj()

@@ -225,6 +225,11 @@ class Kron(Several):
         g, grads_b = B._backward(xp, saved[1], xp.matrix_transpose(g))
         return self._flat(xp, g), grads_a + grads_b
 
+    def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
+        A, B = self.parts
+        outer, inner = A._entries(xp, i // B.m, j // B.n), B._entries(xp, i % B.m, j % B.n)
+        return None if outer is None or inner is None else outer * inner
+
     def _adjoint(self) -> LinearOperator:
         return Kron(tuple(part.H for part in self.parts))
 

@@ -160,6 +160,10 @@ class Sum(Several):
         shares, grads = self._backward_each(xp, saved, [g] * len(self.parts))
         return functools.reduce(operator.add, shares), grads
 
+    def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
+        found = [part._entries(xp, i, j) for part in self.parts]
+        return None if any(entries is None for entries in found) else functools.reduce(operator.add, found)
+
     def _adjoint(self) -> LinearOperator:
         return Sum(tuple(part.H for part in self.parts))
 
@@ -216,6 +220,10 @@ class Scaled(Single):
 
     def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
         return self.of._backward(xp, saved, self._times(xp, self.scalar.conjugate(), g))
+
+    def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
+        entries = self.of._entries(xp, i, j)
+        return None if entries is None else self._times(xp, self.scalar, entries)
 
     def _conj(self) -> LinearOperator:
         return Scaled(self.of.conj(), self.scalar.conjugate())

@@ -60,8 +60,8 @@ class Leaf(Bilinear):
     ...         return xp.flip(xp.conj(self.entries) * g, axis=-1)
     ...     def _grad(self, xp, x, g):
     ...         return (batch_sum(xp, xp.conj(xp.flip(x, axis=-1)) * g),)
-    ...     def _entry(self, i, j):
-    ...         return np.where(i + j == self.n - 1, self.entries[i], 0)
+    ...     def _entry(self, xp, i, j):
+    ...         return xp.where(i + j == self.n - 1, self.entries[i], 0)
     >>> Antidiagonal(np.asarray([1.0, 2.0, 3.0])).to_dense()
     array([[0., 0., 1.],
            [0., 2., 0.],
@@ -75,9 +75,12 @@ class Leaf(Bilinear):
     _linear_in_params: ClassVar[bool] = True  # in each field by itself; else the tests take differences
     _frozen: bool = dataclasses.field(default=False, init=False)
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        """A[i, j] for integers, or integer arrays that broadcast, 0-based: the definition."""
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        """A[i, j] for integer arrays that broadcast, 0-based, in any real, complex or integer dtype: the definition."""
         raise NotImplementedError
+
+    def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
+        return astype(xp, self._entry(xp, i, j), self._matrix_dtype(xp))
 
     def _check(self) -> None:
         """Look at the values of arrays that are no parameters; called by the constructor alone."""

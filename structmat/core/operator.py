@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Complex
 from types import ModuleType
 from typing import Any, NamedTuple, Self
@@ -130,6 +130,10 @@ class LinearOperator:
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> "LinearOperator | None":
         """The operator with a function of the eigenvalues in place of these, where that has the same structure."""
+        return None
+
+    def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
+        """A[i, j] for integer arrays that broadcast, where the definition gives entries without a product."""
         return None
 
     @property
@@ -342,8 +346,7 @@ class LinearOperator:
         MemoryError
             The matrix would be larger than `max_bytes`.
         """
-        xp = as_namespace(None) if self.xp is None else self.xp
-        dtype = self._product_dtype(xp, xp.float64 if self.dtype is None else self.dtype)
+        xp, dtype = self._library
         needed = self.m * self.n * int(xp.finfo(dtype).bits) // 8 * (2 if is_complex(xp, dtype) else 1)
         if needed > max_bytes:
             raise MemoryError(
@@ -351,6 +354,69 @@ class LinearOperator:
                 f"if you want it all the same, pass max_bytes={needed}."
             )
         return self.matmat(xp.eye(self.n, dtype=dtype, device=self.device))
+
+    # ------------------------------------------------------------------ entries
+
+    @property
+    def _library(self) -> tuple[Namespace, DType]:
+        """Namespace and dtype of the matrix: NumPy and double precision for an operator without any."""
+        xp = as_namespace(None) if self.xp is None else self.xp
+        return xp, self._matrix_dtype(xp)
+
+    def _matrix_dtype(self, xp: Namespace) -> DType:
+        return self._product_dtype(xp, xp.float64 if self.dtype is None else self.dtype)
+
+    def _unit_products(self, xp: Namespace, chosen: Array) -> Array:
+        """Columns of the matrix, for an array of their places."""
+        places = xp.arange(self.n, device=self.device)
+        return self.matmat(xp.astype(places[:, None] == chosen[None, :], self._library[1]))
+
+    def _column_blocks(self) -> Iterator[tuple[int, Array]]:
+        """Blocks of columns of the matrix, each of a few megabytes at most, with the place of their first."""
+        xp, dtype = self._library
+        width = max(1, min(self.n, 2**20 // max(self.m, self.n)))
+        rows, columns = (xp.arange(size, device=self.device) for size in self.shape)
+        for first in range(0, self.n, width):
+            chosen = columns[first : first + width]
+            entries = self._entries(xp, rows[:, None], chosen[None, :])
+            yield first, self._unit_products(xp, chosen) if entries is None else astype(xp, entries, dtype)
+
+    def diagonal(self) -> Array:
+        """Read the diagonal of the matrix.
+
+        Returns
+        -------
+        array, shape (min(m, n),)
+            The entries A[i, i].
+
+        Notes
+        -----
+        Cost: O(n), exact, for leaves, their adjoints, sums and Kronecker products; n products with the operator, in
+        blocks of a few megabytes, for other compositions.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import structmat as sm
+        >>> sm.Circulant(np.asarray([1.0, 2.0, 3.0])).diagonal()
+        array([1., 1., 1.])
+        """
+        xp, dtype = self._library
+        places = xp.arange(min(self.shape), device=self.device)
+        entries = self._entries(xp, places, places)
+        if entries is not None:
+            return astype(xp, entries, dtype)
+        blocks = ((first, block) for first, block in self._column_blocks() if first < self.m)
+        return xp.concat([xp.linalg.diagonal(block[first:, :]) for first, block in blocks])
+
+    def __getitem__(self, key: Any) -> Any:
+        """Select rows and columns, `A[rows, columns]`: an operator, a vector, or an entry; see `structmat.select`."""
+        from structmat.compounds import select
+
+        keys = key if isinstance(key, tuple) else (key,)
+        if len(keys) > 2:
+            raise IndexError(f"{self._head}: {len(keys)} indices; expected one for rows and one for columns.")
+        return select(self, *keys)
 
     # ------------------------------------------------------------------ gradients
 

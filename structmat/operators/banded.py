@@ -116,9 +116,10 @@ class Banded(Leaf):
         x = xp.conj(X[..., self.lower : self.lower + self.n])
         return (xp.stack([batch_sum(xp, x * G[..., place : place + self.n]) for place in self._places]),)
 
-    def _entry(self, i: Any, j: Any) -> Any:
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         place = self.upper + i - j
-        return self.bands[place.clip(0, len(self._places) - 1), j] * ((place >= 0) & (place < len(self._places)))
+        inside = (place >= 0) & (place < len(self._places))
+        return xp.where(inside, self.bands[xp.where(inside, place, 0), j], 0)
 
 
 @operator(cost="O(n)", references=("GolubVanLoan2013",), example=_tridiagonal)
@@ -131,7 +132,7 @@ class Tridiagonal(Leaf):
     ----------
     lower : array, shape (k,)
         Entries l below the diagonal, k = n - 1, real or complex.
-    diagonal : array, shape (n,)
+    main : array, shape (n,)
         Entries d on the diagonal; n is at least 2.
     upper : array, shape (k,)
         Entries u above the diagonal.
@@ -166,30 +167,31 @@ class Tridiagonal(Leaf):
     dims = "n", "n"
     _mixes = True
     lower: Array = param("k")
-    diagonal: Array = param("n")
+    main: Array = param("n")
     upper: Array = param("k")
 
     def _bound(self) -> dict[str, int]:
-        n, k = self.diagonal.shape[0], self.lower.shape[0]
+        n, k = self.main.shape[0], self.lower.shape[0]
         if k != n - 1:
-            raise ValueError(f"Tridiagonal: lower has shape ({k},); expected ({n - 1},), one less than diagonal.")
+            raise ValueError(f"Tridiagonal: lower has shape ({k},); expected ({n - 1},), one less than main.")
         return {}
 
     def _sum(self, xp: Namespace, x: Array, below: Array, here: Array, above: Array) -> Array:
         return here * x + pad(xp, below * x[..., :-1], 1, 0) + pad(xp, above * x[..., 1:], 0, 1)
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        return self._sum(xp, x, self.lower, self.diagonal, self.upper)
+        return self._sum(xp, x, self.lower, self.main, self.upper)
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
-        return self._sum(xp, g, xp.conj(self.upper), xp.conj(self.diagonal), xp.conj(self.lower))
+        return self._sum(xp, g, xp.conj(self.upper), xp.conj(self.main), xp.conj(self.lower))
 
     def _grad(self, xp: Namespace, x: Array, g: Array) -> tuple[Array, ...]:
         x = xp.conj(x)
         pairs = ((x[..., :-1], g[..., 1:]), (x, g), (x[..., 1:], g[..., :-1]))
         return tuple(batch_sum(xp, left * right) for left, right in pairs)
 
-    def _entry(self, i: Any, j: Any) -> Any:
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         k = self.lower.shape[0] - 1
-        beside = self.lower[j.clip(0, k)] * (i == j + 1) + self.upper[i.clip(0, k)] * (j == i + 1)
-        return self.diagonal[i] * (i == j) + beside
+        below = xp.where(i == j + 1, self.lower[xp.clip(j, 0, k)], 0)
+        above = xp.where(j == i + 1, self.upper[xp.clip(i, 0, k)], 0)
+        return xp.where(i == j, self.main[i], below + above)

@@ -105,7 +105,7 @@ class BlockCirculant(Leaf):
         spectra = xp.matmul(xp.matrix_transpose(G[0]), xp.conj(X[0]))
         return (self._back(xp, xp.permute_dims(spectra, (1, 2, 0))),)
 
-    def _entry(self, i: Any, j: Any) -> Any:
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         b = self.blocks.shape[-1]
         return self.blocks[i // b, j // b, (i - j) % b]
 

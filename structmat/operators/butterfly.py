@@ -116,7 +116,7 @@ class Butterfly(Leaf):
             blocks.append(xp.reshape(xp.stack(products, axis=-1), (-1, 2, 2)))
         return (xp.stack(blocks),)
 
-    def _entry(self, i: Any, j: Any) -> Any:
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         entry = 1  # factor l replaces bit l of the column by that of the row
         for level in range(self.factors.shape[0]):
             pair = ((j >> (level + 1)) << level) + (i & ((1 << level) - 1))

@@ -182,7 +182,7 @@ class Circulant(Leaf):
     def _back(self, xp: Namespace, Y: Array) -> Array:
         return idft(xp, Y, self.n, real=not self._is_complex)
 
-    def _entry(self, i: Any, j: Any) -> Any:
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return self.column[(i - j) % self.n]
 
     def _solve(self, xp: Namespace, Y: Array) -> Array:

@@ -61,7 +61,7 @@ class Dense(Leaf):
     def _grad(self, xp: Namespace, x: Array, g: Array) -> tuple[Array, ...]:
         return (outer_sum(xp, g, x),)
 
-    def _entry(self, i: Any, j: Any) -> Any:
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return self.matrix[i, j]
 
     def _solve(self, xp: Namespace, y: Array) -> Array:

@@ -74,8 +74,8 @@ class DFT(Leaf):
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
         return idft(xp, (self._scale * self.n) * g, self.n, real=False)
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        return self._scale * unit_root(-2 * i * j, self.n)
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        return self._scale * unit_root(xp, -2 * i, j, self.n)
 
     def _inverse(self) -> LinearOperator:
         return self._replace(norm=_OPPOSITE[self.norm]).H

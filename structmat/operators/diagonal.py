@@ -20,15 +20,15 @@ class Diagonal(Leaf):
 
     Parameters
     ----------
-    diagonal : array, shape (n,)
-        The diagonal d, real or complex.
+    entries : array, shape (n,)
+        Entries d of the diagonal, real or complex.
 
     Raises
     ------
     TypeError
-        The diagonal is no array or has no floating dtype.
+        `entries` is no array or has no floating dtype.
     ValueError
-        The diagonal has not one axis, or is empty.
+        `entries` has not one axis, or is empty.
 
     Notes
     -----
@@ -52,34 +52,34 @@ class Diagonal(Leaf):
 
     dims = "n", "n"
     _mixes = True
-    diagonal: Array = param("n")
+    entries: Array = param("n")
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        return self.diagonal * x
+        return self.entries * x
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
-        return xp.conj(self.diagonal) * g
+        return xp.conj(self.entries) * g
 
     def _grad(self, xp: Namespace, x: Array, g: Array) -> tuple[Array, ...]:
         return (batch_sum(xp, xp.conj(x) * g),)
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        return self.diagonal[i] * (i == j)
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        return xp.where(i == j, self.entries[i], 0)
 
     def _adjoint(self) -> LinearOperator:
         return super()._adjoint() if self._is_complex else self
 
     def _solve(self, xp: Namespace, y: Array) -> Array:
-        return y / self.diagonal
+        return y / self.entries
 
     def _rsolve(self, xp: Namespace, x: Array) -> Array:
-        return x / xp.conj(self.diagonal)
+        return x / xp.conj(self.entries)
 
     def _eigenvalues(self, xp: Namespace) -> Array:
-        return self.diagonal
+        return self.entries
 
     def _singular_values(self, xp: Namespace) -> Array:
-        return descending(xp, self.diagonal)
+        return descending(xp, self.entries)
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
-        return self._replace(diagonal=function(self.diagonal))
+        return self._replace(entries=function(self.entries))

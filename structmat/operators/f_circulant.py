@@ -72,8 +72,9 @@ class Twisted(Leaf):
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         return (self._from(xp, batch_sum(xp, xp.conj(X) * G), xp.conj(self._twist)),)
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        return self.column[(i - j) % self.n] * ((i >= j) + self.f * (i < j))
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        entry = self.column[(i - j) % self.n]
+        return xp.where(i >= j, entry, self.f * entry)
 
     def _solve(self, xp: Namespace, X: Array) -> Array:
         return self._from(xp, X / self.spectrum, self._untwist)

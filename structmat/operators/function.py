@@ -112,7 +112,9 @@ class FunctionOperator(Leaf):
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
         return xp.asarray(self.adjoint_product(g), copy=True)
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        xp = namespace(i)
+    def _entries(self, xp: Namespace, i: Array, j: Array) -> None:
+        return None  # a function gives products only
+
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         units = xp.eye(self.n, dtype=xp.complex128 if self.complex_entries else xp.float64)
         return self.product(units)[j, i]

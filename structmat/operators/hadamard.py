@@ -123,16 +123,16 @@ class Hadamard(Leaf):
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
         return self._times(xp, g, _paley(_core(self.n)))
 
-    def _entry(self, i: Any, j: Any) -> Any:
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         core, prime = _core(self.n), _core(self.n) - 1
         common = (i // core) & (j // core)
         sign = 1 - 2 * (sum(common >> bit & 1 for bit in range(self.n.bit_length())) % 2)
         if core > 1:
             i, j = i % core, j % core
-            square = sum(1 * ((i - j) % prime == x * x % prime) for x in range(1, prime // 2 + 1))
-            inner = 1 * (i == j) + (i != j) * (2 * square - 1)
-            sign = sign * ((i == 0) + (i > 0) * ((j > 0) * inner - 1 * (j == 0)))
-        return sign / self.n**0.5 if self.norm == "ortho" else sign
+            squares = [(i - j) % prime == x * x % prime for x in range(1, prime // 2 + 1)]
+            flipped = (i > 0) & ((j == 0) | ((i != j) & ~xp.any(xp.stack(squares), axis=0)))
+            sign = xp.where(flipped, -sign, sign)
+        return xp.astype(sign, xp.float64) / math.sqrt(self.n) if self.norm == "ortho" else sign
 
     def _adjoint(self) -> LinearOperator:
         return self if _core(self.n) == 1 else super()._adjoint()

@@ -95,6 +95,6 @@ class Hankel(Leaf):
     def _back(self, xp: Namespace, Y: Array) -> Array:
         return idft(xp, Y, self._length, real=not self._is_complex)
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        k, first = i + j, i + j < self.m
-        return self.column[k * first] * first + self.row[(k - self.m + 1) * (1 - first)] * (1 - first)
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        k, last = i + j, self.m - 1
+        return xp.where(k <= last, self.column[xp.clip(k, 0, last)], self.row[xp.clip(k - last, 0, self.n - 1)])

@@ -88,9 +88,9 @@ class Householder(Leaf):
         length = self._largest * xp.linalg.vector_norm(self.vector / self._largest)
         return ((4 * along * self._unit - 2 * across) / length,)
 
-    def _entry(self, i: Any, j: Any) -> Any:
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         v = self.vector
-        return 1 * (i == j) - 2 * v[i] * v[j].conj() / (v * v.conj()).sum().real
+        return xp.astype(i == j, v.dtype) - 2 * v[i] * xp.conj(v[j]) / xp.sum(v * xp.conj(v))
 
     def _adjoint(self) -> LinearOperator:
         return self

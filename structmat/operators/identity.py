@@ -1,7 +1,5 @@
 """The identity."""
 
-from typing import Any
-
 from structmat._backend import Array, Namespace
 from structmat.core import Leaf, operator, size
 from structmat.core.operator import LinearOperator
@@ -52,8 +50,8 @@ class Identity(Leaf):
 
     _rmatvec = _matvec
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        return 1 * (i == j)
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        return xp.astype(i == j, xp.int8)
 
     def _adjoint(self) -> LinearOperator:
         return self

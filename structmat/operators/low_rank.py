@@ -70,5 +70,5 @@ class LowRank(Leaf):
     def _grad(self, xp: Namespace, X: tuple[Array, Array], G: tuple[Array, Array]) -> tuple[Array, ...]:
         return outer_sum(xp, G[0], X[1]), outer_sum(xp, X[0], G[1])
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        return sum(self.left[i, k] * self.right[j, k].conj() for k in range(self.left.shape[1]))
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        return sum(self.left[i, k] * xp.conj(self.right[j, k]) for k in range(self.left.shape[1]))

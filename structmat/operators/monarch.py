@@ -93,6 +93,6 @@ class Monarch(Leaf):
         pairs = ((G[0], X[1]), (G[1], X[0]))
         return tuple(xp.matmul(xp.matrix_transpose(back), xp.conj(into)) for back, into in pairs)
 
-    def _entry(self, i: Any, j: Any) -> Any:
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         (r, _, _), (_, _, b) = self.left.shape, self.right.shape
         return self.left[i % r, i // r, j // b] * self.right[j // b, i % r, j % b]

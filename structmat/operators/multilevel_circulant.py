@@ -110,7 +110,7 @@ class MultilevelCirculant(Leaf):
         products = xp.conj(X) * G
         return (self._back(xp, xp.sum(products, axis=batch) if batch else products),)
 
-    def _entry(self, i: Any, j: Any) -> Any:
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         index: tuple[Any, ...] = ()
         for width in reversed(self.tensor.shape):
             index = ((i - j) % width, *index)

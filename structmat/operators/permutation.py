@@ -116,8 +116,8 @@ class Permutation(Leaf):
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
         return xp.take(g, self._inverse_index, axis=-1)
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        return 1 * (self.index[i] == j)
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        return xp.astype(self.index[i] == j, xp.int8)
 
     def _adjoint(self) -> LinearOperator:
         return self._replace(index=self._inverse_index)

@@ -25,8 +25,8 @@ class Restriction(Leaf):
     n : int
         Length of the vectors that entries are kept of.
     index : array of int, shape (m,), or slice
-        The entries kept, in this order: each at least 0, less than n, and none twice. A slice of step 1 needs no array
-        and works for every library.
+        The entries kept, in this order: each at least 0, less than n, and none twice. A slice, which means what it does
+        for sequences, needs no array and works for every library.
 
     Raises
     ------
@@ -69,21 +69,22 @@ class Restriction(Leaf):
             super()._admit_field(name, spec, value)
 
     def _bound(self) -> dict[str, int]:
-        return {} if is_array(self.index) else {"m": len(range(*self.index.indices(self.n)))}
+        return {} if is_array(self.index) else {"m": len(self._span)}
 
     def _check(self) -> None:
         if isinstance(self.index, slice):
-            if self.index.step not in (None, 1) or self.m < 1:
-                raise ValueError(
-                    f"Restriction: index is {self.index}; expected a step of 1 and entries below n = {self.n}."
-                )
+            if self.m < 1:
+                raise ValueError(f"Restriction: index is {self.index}; expected entries below n = {self.n}.")
         else:
             self.__dict__["index"] = checked_index("Restriction", self.index, self.n)
 
     @property
-    def _span(self) -> tuple[int, int]:
-        start, stop, _ = self.index.indices(self.n)
-        return start, stop
+    def _span(self) -> range:
+        return range(*self.index.indices(self.n))
+
+    @property
+    def _ascending(self) -> range:
+        return self._span if self._span.step > 0 else self._span[::-1]
 
     @cached
     def _places(self) -> Array:
@@ -98,14 +99,20 @@ class Restriction(Leaf):
     def _matvec(self, xp: Namespace, x: Array) -> Array:
         if is_array(self.index):
             return xp.take(x, self.index, axis=-1)
-        start, stop = self._span
-        return xp.asarray(x[..., start:stop], copy=True)  # a view would keep all of x alive
+        kept = self._ascending
+        kept_of_x = x[..., kept[0] : kept[-1] + 1 : kept.step]
+        return xp.asarray(kept_of_x, copy=True) if kept == self._span else xp.flip(kept_of_x, axis=-1)
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
         if is_array(self.index):
             return xp.take(pad(xp, g, 0, 1), self._places, axis=-1)
-        start, stop = self._span
-        return pad(xp, g, start, self.n - stop)
+        kept = self._ascending
+        g = g if kept == self._span else xp.flip(g, axis=-1)
+        if kept.step > 1:
+            spread = pad(xp, xp.expand_dims(g, axis=-1), 0, kept.step - 1)
+            g = xp.reshape(spread, (*g.shape[:-1], self.m * kept.step))[..., : kept[-1] - kept[0] + 1]
+        return pad(xp, g, kept[0], self.n - 1 - kept[-1])
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        return 1 * ((self.index[i] if is_array(self.index) else self._span[0] + i) == j)
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        kept = self.index[i] if is_array(self.index) else self._span.start + self._span.step * i
+        return xp.astype(kept == j, xp.int8)

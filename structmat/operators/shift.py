@@ -65,8 +65,8 @@ class Shift(Leaf):
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
         return xp.roll(g, -self.k % self.n, axis=-1)
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        return 1 * ((i - self.k) % self.n == j)
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        return xp.astype((i - self.k) % self.n == j, xp.int8)
 
     def _adjoint(self) -> LinearOperator:
         return self._replace(k=-self.k)

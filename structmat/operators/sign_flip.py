@@ -117,8 +117,8 @@ class SignFlip(Leaf):
 
     _rmatvec = _matvec
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        return self.signs[i] * (i == j)
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        return xp.where(i == j, self.signs[i], 0)
 
     def _adjoint(self) -> LinearOperator:
         return self

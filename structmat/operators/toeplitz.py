@@ -42,9 +42,9 @@ class Embedded(Leaf):
     def _back(self, xp: Namespace, Y: Array) -> Array:
         return idft(xp, Y, self._length, real=not self._is_complex)
 
-    def _entry(self, i: Any, j: Any) -> Any:
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         column, row = self._sides()
-        return column[(i - j) * (i >= j)] * (i >= j) + row[(j - i) * (j > i)] * (j > i)
+        return xp.where(i >= j, column[xp.clip(i - j, 0, self.m - 1)], row[xp.clip(j - i, 0, self.n - 1)])
 
 
 def _example(n: int, rng: Any) -> "Toeplitz":

@@ -68,11 +68,12 @@ class Trigonometric(Leaf):
         scale, before, after = self._weights
         return scale * self._weighted(xp, self._sums(xp, self._weighted(xp, g, after), TRANSPOSED[self.type]), before)
 
-    def _weigh_entry(self, i: Any, j: Any, entry: Any) -> Any:
+    def _weigh_entry(self, xp: Namespace, i: Array, j: Array, entry: Array) -> Array:
         scale, before, after = self._weights
         first, last = self._ends
-        ends = [(k < first) | (k >= self.n - last) for k in (i, j)]
-        return scale * (1 + (after - 1) * ends[0]) * entry * (1 + (before - 1) * ends[1])
+        for k, weight in ((i, after), (j, before)):
+            entry = xp.where((k < first) | (k >= self.n - last), weight * entry, entry)
+        return scale * entry
 
     def _inverse(self) -> LinearOperator:
         return self._replace(type=TRANSPOSED[self.type], norm=_OPPOSITE[self.norm])
@@ -151,9 +152,9 @@ class DCT(Trigonometric):
     def _sums(self, xp: Namespace, x: Array, kind: int) -> Array:
         return cosine_sums(xp, x, kind)
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        angle = (2 * j + (self.type in (2, 4))) * (2 * i + (self.type in (3, 4)))
-        return self._weigh_entry(i, j, unit_root(angle, 2 * self._period).real)
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        root = unit_root(xp, 2 * j + (self.type in (2, 4)), 2 * i + (self.type in (3, 4)), 2 * self._period)
+        return self._weigh_entry(xp, i, j, xp.real(root))
 
 
 @operator(
@@ -225,6 +226,6 @@ class DST(Trigonometric):
     def _sums(self, xp: Namespace, x: Array, kind: int) -> Array:
         return sine_sums(xp, x, kind)
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        angle = (2 * j + 2 - (self.type in (2, 4))) * (2 * i + 2 - (self.type in (3, 4)))
-        return self._weigh_entry(i, j, unit_root(angle, 2 * self._period).imag)
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        root = unit_root(xp, 2 * j + 2 - (self.type in (2, 4)), 2 * i + 2 - (self.type in (3, 4)), 2 * self._period)
+        return self._weigh_entry(xp, i, j, xp.imag(root))

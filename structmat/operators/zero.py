@@ -1,7 +1,5 @@
 """The zero matrix."""
 
-from typing import Any
-
 from structmat._backend import Array, Namespace, device
 from structmat.core import Leaf, operator, size
 from structmat.core.operator import LinearOperator
@@ -52,8 +50,8 @@ class Zero(Leaf):
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
         return xp.zeros((*g.shape[:-1], self.n), dtype=g.dtype, device=device(g))
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        return 0 * (i + j)
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        return xp.zeros_like(i + j)
 
     def _adjoint(self) -> LinearOperator:
         return Zero(self.n, self.m)

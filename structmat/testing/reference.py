@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from structmat._backend import Array, to_host
+from structmat._backend import Array, namespace, to_host
 from structmat.core.bilinear import Adjoint, Conjugate, Inverse
 from structmat.core.blocks import BlockDiag, HStack, Kron, Repeat, VStack
 from structmat.core.compose import Power, Product, Scaled, Several, Sum
@@ -90,8 +90,8 @@ def _(A: Leaf, directions: Iterator[Matrix]) -> Pair:
     i, j = np.arange(A.m)[:, None], np.arange(A.n)[None, :]
     arrays = {name: to_host(value) for name, value in A._array_fields.items()}
     params = {name: _wide(arrays[name]) for name in A._param_fields}
-    here = A._replace(**{**arrays, **params})
-    matrix = _wide(np.asarray(here._entry(i, j) + np.zeros((A.m, A.n))))
+    here, xp = A._replace(**{**arrays, **params}), namespace(i)
+    matrix = _wide(np.asarray(here._entry(xp, i, j) + np.zeros((A.m, A.n))))
     if not A._own_params:
         return matrix, np.zeros_like(matrix)
     derivative = np.zeros_like(matrix)
@@ -99,7 +99,7 @@ def _(A: Leaf, directions: Iterator[Matrix]) -> Pair:
         direction = next(directions)
 
         def moved(step: Any, name: str = name, value: Matrix = value, direction: Matrix = direction) -> Matrix:
-            return np.asarray(here._replace(**{name: value + step * direction})._entry(i, j))
+            return np.asarray(here._replace(**{name: value + step * direction})._entry(xp, i, j))
 
         derivative = derivative + (moved(1) - matrix if A._linear_in_params else _slope(moved, value, direction))
     return matrix, derivative
