@@ -40,6 +40,10 @@ def cases(dtype: str) -> dict[str, sm.LinearOperator]:
     }
     named |= {"permutation": sm.Permutation.random(6, rng=0), "shift": sm.Shift(5, 2), "hadamard": sm.Hadamard(4)}
     named |= {"kron": sm.kron(C, D), "dft": sm.DFT(5), "reflection": sm.Householder(safe(5, dtype))}
+    bands = draw(4, 6, dtype=dtype) / 8
+    bands[1] += 2
+    named |= {"banded": sm.Banded(bands, 2, 1), "three": sm.Tridiagonal(bands[0, 1:], bands[1], bands[2, 1:])}
+    named |= {"banded adjoint": named["banded"].H, "triangular": sm.Banded(bands[:2], 0, 1)}
     return named | {"block_diag": sm.block_diag([C, S, D]), "inverse": C**-1, "conjugate": D.conj()}
 
 
@@ -173,7 +177,7 @@ def test_gradients_of_a_solution() -> None:
 @pytest.mark.parametrize(
     "backend", [b for b in ALL if b.name in ("strict", "strict-device1", "torch", "jax")], ids=repr
 )
-@pytest.mark.parametrize("name", ["circulant", "diagonal", "blocks", "dense", "product", "skew", "levels"])
+@pytest.mark.parametrize("name", ["circulant", "diagonal", "blocks", "dense", "product", "skew", "levels", "banded", "three"])
 def test_other_libraries(backend: Backend, name: str) -> None:
     A = cases("float64")[name]
     there = backend.bring(A)

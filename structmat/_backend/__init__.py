@@ -39,6 +39,7 @@ from structmat._backend.arrays import (
     to_host,
     to_stored,
 )
+from structmat._backend.banded import factor_banded, inverse_norm, solve_banded
 from structmat._backend.fft import dft, idft, next_fast_len, provider_name, root_powers
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
 from structmat._backend.trigonometric import TRANSPOSED, cosine_sums, sine_sums, unit_root
@@ -63,10 +64,12 @@ __all__ = [
     "device",
     "dft",
     "dtype_name",
+    "factor_banded",
     "from_host",
     "from_stored",
     "generator",
     "idft",
+    "inverse_norm",
     "is_array",
     "is_complex",
     "is_integer",
@@ -90,6 +93,7 @@ __all__ = [
     "root_powers",
     "rows",
     "sine_sums",
+    "solve_banded",
     "split",
     "to_host",
     "to_stored",

@@ -116,20 +116,28 @@ class Bilinear(LinearOperator):
     def _conj(self) -> LinearOperator:
         return Conjugate(self)
 
+    def _extremes(self, xp: Namespace) -> tuple[Array, Array, str] | None:
+        """Smallest and largest singular value, or what stands in their place, and its name."""
+        values, what = self._singular_values(xp), "singular values"
+        if values is None and (eigenvalues := self._eigenvalues(xp)) is not None:
+            values, what = descending(xp, eigenvalues), "eigenvalues' moduli"
+        return None if values is None else (values[-1], values[0], what)
+
     def _inverse(self) -> LinearOperator:
+        if type(self)._solve is Bilinear._solve:
+            return super()._inverse()
         xp = as_namespace(None) if self.xp is None else self.xp
         precise = self if self.dtype is None else self._at(xp, compute_dtype(xp, self.dtype))
-        values, what = precise._singular_values(xp), "singular values"
-        if values is None and (eigenvalues := precise._eigenvalues(xp)) is not None:
-            values, what = descending(xp, eigenvalues), "eigenvalues' moduli"
-        if type(self)._solve is Bilinear._solve or values is None:
+        extremes = precise._extremes(xp)
+        if extremes is None:
             return super()._inverse()
-        if not is_traced(values):
-            smallest, largest = float(xp.min(values)), float(xp.max(values))
-            if not smallest > self.n * float(xp.finfo(values.dtype).eps) * largest:
+        smallest, largest, what = extremes
+        if not is_traced(smallest):
+            eps = float(xp.finfo(xp.float64 if precise.dtype is None else precise.dtype).eps)
+            if not float(smallest) > self.n * eps * float(largest):
                 raise LinAlgError(
                     f"{self._head} ** -1: the operator is singular to working precision: its {what} run from "
-                    f"{smallest:.3g} to {largest:.3g}."
+                    f"{float(smallest):.3g} to {float(largest):.3g}."
                 )
         return Inverse(self)
 

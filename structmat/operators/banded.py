@@ -4,7 +4,7 @@ import functools
 import operator as op
 from typing import Any
 
-from structmat._backend import Array, Namespace, batch_sum, device, pad
+from structmat._backend import Array, Namespace, batch_sum, device, factor_banded, inverse_norm, pad, solve_banded
 from structmat.core import Leaf, cached, operator, param
 
 
@@ -17,8 +17,35 @@ def _tridiagonal(n: int, rng: Any) -> "Tridiagonal":
     return Tridiagonal(rng.standard_normal(n - 1), rng.standard_normal(n), rng.standard_normal(n - 1))
 
 
+class Bands(Leaf):
+    """A matrix with few diagonals, whose systems are solved by Gaussian elimination with pivots."""
+
+    dims = "n", "n"
+    _mixes = True
+
+    @property
+    def _diagonals(self) -> tuple[Array, int, int]:
+        """The diagonals, A[i, j] at [upper + i - j, j], and how many there are below and above."""
+        raise NotImplementedError
+
+    @cached
+    def _factors(self) -> tuple[Array, ...]:
+        return factor_banded(self.xp, *self._diagonals)
+
+    def _solve(self, xp: Namespace, X: Array) -> Array:
+        return solve_banded(xp, self._factors, *self._diagonals[1:], X)
+
+    def _rsolve(self, xp: Namespace, G: Array) -> Array:
+        return solve_banded(xp, self._factors, *self._diagonals[1:], G, adjoint=True)
+
+    def _extremes(self, xp: Namespace) -> tuple[Array, Array, str]:
+        bands, lower, upper = self._diagonals
+        norm = xp.max(xp.sum(xp.abs(bands), axis=0))
+        return 1 / inverse_norm(xp, self._factors, lower, upper), norm, "norms, 1 / ‖A⁻¹‖ and ‖A‖,"
+
+
 @operator(cost="O(n d)", references=("GolubVanLoan2013",), example=_banded)
-class Banded(Leaf):
+class Banded(Bands):
     r"""Banded matrix, in the layout of `scipy.linalg.solve_banded`.
 
     .. math:: A_{ij} = B_{u + i - j,\, j} \quad\text{for}\quad -u \le i - j \le l, \quad\text{else } 0.
@@ -61,8 +88,6 @@ class Banded(Leaf):
            [0., 0., 5.]])
     """
 
-    dims = "n", "n"
-    _mixes = True
     bands: Array = param("d", "n")
     lower: int
     upper: int
@@ -78,6 +103,10 @@ class Banded(Leaf):
                 f"Banded: bands has shape {tuple(self.bands.shape)}; expected lower + upper + 1 = {rows} rows."
             )
         return {}
+
+    @property
+    def _diagonals(self) -> tuple[Array, int, int]:
+        return self._columns, self.lower, self.upper
 
     @property
     def _places(self) -> range:
@@ -97,24 +126,19 @@ class Banded(Leaf):
         xp = self.xp
         return xp.stack([xp.roll(self._columns[place, :], place - self.upper) for place in self._places])
 
-    def _right(self, xp: Namespace, x: Array) -> Array:
-        return pad(xp, x, self.lower, self.upper)
-
-    def _left(self, xp: Namespace, g: Array) -> Array:
-        return pad(xp, g, self.upper, self.lower)
-
-    def _matvec(self, xp: Namespace, X: Array) -> Array:
-        n, last = self.n, len(self._places) - 1
-        terms = (self._rows[place, :] * X[..., last - place : last - place + n] for place in self._places)
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        n, last, x = self.n, len(self._places) - 1, pad(xp, x, self.lower, self.upper)
+        terms = (self._rows[place, :] * x[..., last - place : last - place + n] for place in self._places)
         return functools.reduce(op.add, terms)
 
-    def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        terms = (xp.conj(self._columns[place, :]) * G[..., place : place + self.n] for place in self._places)
+    def _rmatvec(self, xp: Namespace, g: Array) -> Array:
+        g = pad(xp, g, self.upper, self.lower)
+        terms = (xp.conj(self._columns[place, :]) * g[..., place : place + self.n] for place in self._places)
         return functools.reduce(op.add, terms)
 
-    def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
-        x = xp.conj(X[..., self.lower : self.lower + self.n])
-        return (xp.stack([batch_sum(xp, x * G[..., place : place + self.n]) for place in self._places]),)
+    def _grad(self, xp: Namespace, x: Array, g: Array) -> tuple[Array, ...]:
+        x, g = xp.conj(x), pad(xp, g, self.upper, self.lower)
+        return (xp.stack([batch_sum(xp, x * g[..., place : place + self.n]) for place in self._places]),)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         place = self.upper + i - j
@@ -123,7 +147,7 @@ class Banded(Leaf):
 
 
 @operator(cost="O(n)", references=("GolubVanLoan2013",), example=_tridiagonal)
-class Tridiagonal(Leaf):
+class Tridiagonal(Bands):
     r"""Tridiagonal matrix, given by its three diagonals.
 
     .. math:: A_{i+1, i} = l_i, \qquad A_{ii} = d_i, \qquad A_{i, i+1} = u_i, \qquad \text{else } 0.
@@ -164,8 +188,6 @@ class Tridiagonal(Leaf):
            [0., 2., 5.]])
     """
 
-    dims = "n", "n"
-    _mixes = True
     lower: Array = param("k")
     main: Array = param("n")
     upper: Array = param("k")
@@ -175,6 +197,11 @@ class Tridiagonal(Leaf):
         if k != n - 1:
             raise ValueError(f"Tridiagonal: lower has shape ({k},); expected ({n - 1},), one less than main.")
         return {}
+
+    @property
+    def _diagonals(self) -> tuple[Array, int, int]:
+        xp = self.xp
+        return xp.stack((pad(xp, self.upper, 1, 0), self.main, pad(xp, self.lower, 0, 1))), 1, 1
 
     def _sum(self, xp: Namespace, x: Array, below: Array, here: Array, above: Array) -> Array:
         return here * x + pad(xp, below * x[..., :-1], 1, 0) + pad(xp, above * x[..., 1:], 0, 1)
