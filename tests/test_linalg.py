@@ -177,7 +177,9 @@ def test_gradients_of_a_solution() -> None:
 @pytest.mark.parametrize(
     "backend", [b for b in ALL if b.name in ("strict", "strict-device1", "torch", "jax")], ids=repr
 )
-@pytest.mark.parametrize("name", ["circulant", "diagonal", "blocks", "dense", "product", "skew", "levels", "banded", "three"])
+@pytest.mark.parametrize(
+    "name", ["circulant", "diagonal", "blocks", "dense", "product", "skew", "levels", "banded", "three"]
+)
 def test_other_libraries(backend: Backend, name: str) -> None:
     A = cases("float64")[name]
     there = backend.bring(A)
@@ -215,7 +217,7 @@ def test_large_systems_are_solved_fast_and_accurately() -> None:
 
 def test_bad_input() -> None:
     W = sm.Dense(np.ones((2, 3)))
-    C = sm.Circulant(np.ones(3))
+    C, D = sm.Circulant(np.ones(3)), sm.Diagonal(np.ones(3))
     for function in (L.inv, L.det, L.slogdet, L.eigvals, L.trace, L.expm, lambda A: L.solve(A, np.ones(2))):
         with pytest.raises(ValueError, match=r"linalg\.\w+: A is Dense 2×3; expected a square operator"):
             function(W)
@@ -228,14 +230,14 @@ def test_bad_input() -> None:
         L.inv(nearly)
     assert L.inv(nearly.to(dtype="float64")).shape == (2, 2)
     with pytest.raises(TypeError, match=r"Sum\(3×3\) \*\* -1: Sum has no exact inverse"):
-        L.inv(C + C)
+        L.inv(C + D)
     with pytest.raises(TypeError, match=r"linalg.funm: no structure is known for functions of Sum 3×3"):
-        L.expm(C + C)
+        L.expm(C + D)
     with pytest.raises(ValueError, match=r"linalg.norm: ord is 3; expected 'fro', 2, 1 or inf"):
         L.norm(C, 3)
     with pytest.raises(MemoryError, match=r"max_bytes="):
-        L.svdvals(C + C, max_bytes=8)
-    with pytest.raises(ValueError, match=r"X has shape \(2, 2\)|x has shape"):
+        L.svdvals(C + D, max_bytes=8)
+    with pytest.raises(ValueError, match=r"solve: b has shape \(2, 2\)"):
         L.solve(sm.identity(3), np.ones((2, 2)))
     assert float(L.det(sm.Diagonal(np.asarray([0.0, 1.0])))) == 0
     assert float(L.slogdet(sm.Diagonal(np.asarray([0.0, 1.0]))).logabsdet) == -np.inf

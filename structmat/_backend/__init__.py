@@ -2,6 +2,7 @@
 
 from numpy.linalg import LinAlgError
 
+from structmat._backend import banded
 from structmat._backend.arrays import (
     STORED,
     Array,
@@ -32,19 +33,23 @@ from structmat._backend.arrays import (
     nbytes,
     outer_sum,
     pad,
+    pseudoinverse,
     real_dtype,
+    real_if_close,
+    reciprocal,
     result_dtype,
     rows,
     split,
     to_host,
     to_stored,
 )
-from structmat._backend.banded import factor_banded, inverse_norm, solve_banded
 from structmat._backend.fft import dft, idft, next_fast_len, provider_name, root_powers
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
+from structmat._backend.solvers import METHODS, krylov, levinson, lsmr
 from structmat._backend.trigonometric import TRANSPOSED, cosine_sums, sine_sums, unit_root
 
 __all__ = [
+    "METHODS",
     "RNG",
     "STORED",
     "TRANSPOSED",
@@ -56,6 +61,7 @@ __all__ = [
     "as_dtype",
     "as_namespace",
     "astype",
+    "banded",
     "batch_sum",
     "complex_dtype",
     "compute_dtype",
@@ -64,18 +70,19 @@ __all__ = [
     "device",
     "dft",
     "dtype_name",
-    "factor_banded",
     "from_host",
     "from_stored",
     "generator",
     "idft",
-    "inverse_norm",
     "is_array",
     "is_complex",
     "is_integer",
     "is_traced",
     "join",
     "kind",
+    "krylov",
+    "levinson",
+    "lsmr",
     "may_keep",
     "move",
     "namespace",
@@ -85,15 +92,17 @@ __all__ = [
     "outer_sum",
     "pad",
     "provider_name",
+    "pseudoinverse",
     "random_normal",
     "random_permutation",
     "random_signs",
     "real_dtype",
+    "real_if_close",
+    "reciprocal",
     "result_dtype",
     "root_powers",
     "rows",
     "sine_sums",
-    "solve_banded",
     "split",
     "to_host",
     "to_stored",

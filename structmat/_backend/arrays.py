@@ -172,6 +172,25 @@ def descending(xp: Namespace, values: Array) -> Array:
     return xp.sort(xp.abs(values), descending=True)
 
 
+def real_if_close(xp: Namespace, x: Array) -> Array:
+    """Return the real part of an array whose imaginary part is rounding, else the array."""
+    off, largest = (float(xp.max(xp.abs(part))) for part in (xp.imag(x), x))
+    return xp.real(x) if off <= 64 * float(xp.finfo(x.dtype).eps) * largest else x
+
+
+def reciprocal(xp: Namespace, values: Array, cutoff: Array) -> Array:
+    """Return 1 / values, and zero for values of at most the cut-off in modulus."""
+    kept = xp.abs(values) > cutoff
+    return xp.where(kept, 1 / xp.where(kept, values, 1), 0)
+
+
+def pseudoinverse(xp: Namespace, matrices: Array, cutoff: Array) -> Array:
+    """Return the Moore-Penrose inverses of matrices (..., m, n), with one cut-off for the singular values of all."""
+    U, values, Vh = xp.linalg.svd(matrices, full_matrices=False)
+    V = xp.conj(xp.matrix_transpose(Vh))
+    return xp.matmul(V * reciprocal(xp, values, cutoff)[..., None, :], xp.conj(xp.matrix_transpose(U)))
+
+
 def pad(xp: Namespace, x: Array, before: int, after: int) -> Array:
     """Put zeros before and after the last axis."""
     parts = [

@@ -1,5 +1,7 @@
 """Systems with banded matrices: LAPACK's band solvers for NumPy arrays, dense ones for all others."""
 
+from typing import NamedTuple
+
 import array_api_compat as compat
 import numpy as np
 import scipy.linalg
@@ -8,53 +10,72 @@ from scipy.sparse.linalg import LinearOperator, onenormest
 from structmat._backend.arrays import Array, Namespace, astype, device, rows
 
 
-def factor_banded(xp: Namespace, bands: Array, lower: int, upper: int) -> tuple[Array, ...]:
+class Factors(NamedTuple):
+    """What Gaussian elimination leaves of a banded matrix; without pivots it is the matrix itself, written out."""
+
+    matrix: Array
+    pivots: Array | None
+    lower: int
+    upper: int
+
+
+def factor(xp: Namespace, bands: Array, lower: int, upper: int) -> Factors:
     """Prepare systems with a matrix given by its diagonals, bands[upper + i - j, j] = A[i, j], shape (d, n)."""
     if compat.is_numpy_namespace(xp):
         room = np.zeros((lower, bands.shape[1]), dtype=bands.dtype)  # for what pivoting fills in
-        (factor,) = scipy.linalg.get_lapack_funcs(("gbtrf",), (bands,))
-        factors, pivots, _ = factor(np.concatenate((room, bands)), lower, upper)
-        return factors, pivots
-    n = bands.shape[1]
-    here = xp.arange(n, device=device(bands))
+        (eliminate,) = scipy.linalg.get_lapack_funcs(("gbtrf",), (bands,))
+        matrix, pivots, _ = eliminate(np.concatenate((room, bands)), lower, upper)
+        return Factors(matrix, pivots, lower, upper)
+    here = xp.arange(bands.shape[1], device=device(bands))
     place = upper + here[:, None] - here[None, :]
     inside = (place >= 0) & (place < bands.shape[0])
-    return (xp.where(inside, bands[xp.where(inside, place, 0), here[None, :]], 0),)
+    matrix = xp.where(inside, bands[xp.where(inside, place, 0), here[None, :]], 0)
+    return Factors(matrix, None, lower, upper)
 
 
-def solve_banded(
-    xp: Namespace, factors: tuple[Array, ...], lower: int, upper: int, x: Array, *, adjoint: bool = False
-) -> Array:
-    """Solve A y = x, or A^H y = x, for vectors (..., n), with what `factor_banded` returned."""
-    if len(factors) == 1:
-        (dense,) = factors
-        columns = xp.matrix_transpose(rows(xp, x))
-        dense = astype(xp, xp.conj(xp.matrix_transpose(dense)) if adjoint else dense, xp.result_type(dense, x))
-        y = xp.linalg.solve(dense, astype(xp, columns, dense.dtype))
-        return xp.reshape(xp.matrix_transpose(y), x.shape)
-    matrix, pivots = factors
-    columns = np.reshape(x, (-1, x.shape[-1])).T
-    (solve,) = scipy.linalg.get_lapack_funcs(("gbtrs",), (matrix, columns))
-    y, _ = solve(matrix, lower, upper, columns, pivots, trans=2 if adjoint else 0)
-    return np.ascontiguousarray(y.T).reshape(x.shape)
+def solve(xp: Namespace, factors: Factors, x: Array, *, adjoint: bool = False) -> Array:
+    """Solve A y = x, or A^H y = x, for vectors (..., n)."""
+    matrix, pivots, lower, upper = factors
+    columns = xp.matrix_transpose(rows(xp, x))
+    if pivots is None:
+        matrix = xp.conj(xp.matrix_transpose(matrix)) if adjoint else matrix
+        dtype = xp.result_type(matrix, columns)
+        y = xp.linalg.solve(astype(xp, matrix, dtype), astype(xp, columns, dtype))
+    else:
+        (substitute,) = scipy.linalg.get_lapack_funcs(("gbtrs",), (matrix, columns))
+        y, _ = substitute(matrix, lower, upper, columns, pivots, trans=2 if adjoint else 0)
+    return xp.reshape(xp.matrix_transpose(y), x.shape)
 
 
-def inverse_norm(xp: Namespace, factors: tuple[Array, ...], lower: int, upper: int) -> Array:
+def slogdet(xp: Namespace, factors: Factors) -> tuple[Array, Array]:
+    """Return the sign, or phase, of the determinant, and the logarithm of its modulus."""
+    matrix, pivots, lower, upper = factors
+    if pivots is None:
+        sign, logabsdet = xp.linalg.slogdet(matrix)
+        return sign, logabsdet
+    diagonal = matrix[lower + upper]
+    moduli = np.abs(diagonal)
+    if not np.all(moduli):
+        return np.zeros_like(diagonal[0]), np.full_like(moduli[0], -np.inf)
+    swaps = np.count_nonzero(pivots != np.arange(len(pivots)))
+    return (-1) ** swaps * np.prod(diagonal / moduli), np.sum(np.log(moduli))
+
+
+def inverse_norm(xp: Namespace, factors: Factors) -> Array:
     """Return a norm of A^{-1}, inf for a singular A: Higham and Tisseur's estimate of the 1-norm, or the 2-norm."""
-    if len(factors) == 1:
-        return 1 / xp.linalg.svdvals(factors[0])[-1]
-    matrix = factors[0]
+    matrix, pivots, lower, upper = factors
+    if pivots is None:
+        return 1 / xp.linalg.svdvals(matrix)[-1]
     if not np.all(matrix[lower + upper]):
         return np.inf
 
     def product(x: Array) -> Array:
-        return solve_banded(xp, factors, lower, upper, x.T).T
+        return solve(xp, factors, x.T).T
 
     def adjoint_product(x: Array) -> Array:
-        return solve_banded(xp, factors, lower, upper, x.T, adjoint=True).T
+        return solve(xp, factors, x.T, adjoint=True).T
 
-    n = matrix.shape[1]
     functions = {"matvec": product, "rmatvec": adjoint_product, "matmat": product, "rmatmat": adjoint_product}
     with np.errstate(over="ignore", invalid="ignore"):
-        norm = onenormest(LinearOperator((n, n), dtype=matrix.dtype, **functions))
+        norm = onenormest(LinearOperator((matrix.shape[1],) * 2, dtype=matrix.dtype, **functions))
     return norm if np.isfinite(norm) else np.inf

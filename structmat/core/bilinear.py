@@ -166,6 +166,15 @@ class Wrapper(Bilinear):
     def _singular_values(self, xp: Namespace) -> Array | None:
         return self.of._singular_values(xp)
 
+    def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator | None:
+        """Both sides of an adjoint or conjugate commute with it."""
+        found = self.of._pseudoinverse(xp, cutoff)
+        return None if found is None else self._same_side(found)
+
+    def _same_side(self, of: LinearOperator) -> LinearOperator:
+        """Another operator, seen from the side that this one is."""
+        raise NotImplementedError
+
     def _at(self, xp: Namespace, dtype: DType) -> Bilinear:
         of = self.of._at(xp, dtype)
         return self if of is self.of else self._replace(of=of)
@@ -195,6 +204,9 @@ class Adjoint(Wrapper):
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
         entries = self.of._entries(xp, j, i)
         return conjugate(xp, entries) if self._is_complex else entries
+
+    def _same_side(self, of: LinearOperator) -> LinearOperator:
+        return of.H
 
     def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
         return self.of._map(change).H
@@ -233,6 +245,9 @@ class Conjugate(Wrapper):
 
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
         return conjugate(xp, self.of._entries(xp, i, j))
+
+    def _same_side(self, of: LinearOperator) -> LinearOperator:
+        return of.conj()
 
     def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
         return self.of._map(change).conj()
@@ -276,6 +291,9 @@ class Inverse(Wrapper):
         return self._replace(of=self.of._map(change))
 
     def _inverse(self) -> LinearOperator:
+        return self.of
+
+    def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator:
         return self.of
 
     def _singular_values(self, xp: Namespace) -> Array | None:

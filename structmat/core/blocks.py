@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from structmat._backend import Array, Namespace, descending
+from structmat._backend import Array, Namespace, descending, pad
 from structmat.core.compose import Several, Single
 from structmat.core.fields import checked_size
 from structmat.core.operator import LinearOperator
@@ -102,16 +102,20 @@ class BlockDiag(Several):
     def _shape_of_children(self) -> tuple[int, int]:
         return sum(part.m for part in self.parts), sum(part.n for part in self.parts)
 
+    def _cut(self, x: Array) -> list[Array]:
+        return _pieces(x, [part.n for part in self.parts])
+
     def _apply(self, xp: Namespace, x: Array) -> Array:
-        cut = zip(self.parts, _pieces(x, [part.n for part in self.parts]), strict=True)
-        return xp.concat([part._apply(xp, piece) for part, piece in cut], axis=-1)
+        return xp.concat(
+            [part._apply(xp, piece) for part, piece in zip(self.parts, self._cut(x), strict=True)], axis=-1
+        )
 
     def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
         cut = zip(self.parts, _pieces(g, [part.m for part in self.parts]), strict=True)
         return xp.concat([part._apply_adjoint(xp, piece) for part, piece in cut], axis=-1)
 
     def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
-        products, saved = self._forward_each(xp, _pieces(x, [part.n for part in self.parts]))
+        products, saved = self._forward_each(xp, self._cut(x))
         return xp.concat(products, axis=-1), saved
 
     def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
@@ -122,22 +126,22 @@ class BlockDiag(Several):
         return BlockDiag(tuple(part.H for part in self.parts))
 
     def _inverse(self) -> LinearOperator:
-        return BlockDiag(tuple(part**-1 for part in self.parts))
+        return BlockDiag(tuple(part**-1 for part in self.parts)) if self._has_square_parts else super()._inverse()
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator | None:
         parts = [part._function(xp, function) for part in self.parts]
         return None if None in parts else BlockDiag(tuple(part for part in parts if part is not None))
 
     def _eigenvalues(self, xp: Namespace) -> Array | None:
-        if any(part.m != part.n for part in self.parts):
-            return None
-        return joined(xp, [part._eigenvalues(xp) for part in self.parts])
+        return joined(xp, [part._eigenvalues(xp) for part in self.parts]) if self._has_square_parts else None
+
+    def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator | None:
+        parts = [part._pseudoinverse(xp, cutoff) for part in self.parts]
+        return None if None in parts else BlockDiag(tuple(part for part in parts if part is not None))
 
     def _singular_values(self, xp: Namespace) -> Array | None:
-        if any(part.m != part.n for part in self.parts):
-            return None  # of a rectangular whole the zeros would have to be counted
         values = joined(xp, [part._singular_values(xp) for part in self.parts])
-        return None if values is None else descending(xp, values)
+        return None if values is None else descending(xp, _with_zeros(xp, values, min(self.shape)))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -175,6 +179,10 @@ class Repeat(Single):
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator | None:
         of = self.of._function(xp, function)
+        return None if of is None else repeat(of, self.times)
+
+    def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator | None:
+        of = self.of._pseudoinverse(xp, cutoff)
         return None if of is None else repeat(of, self.times)
 
     def _eigenvalues(self, xp: Namespace) -> Array | None:
@@ -234,21 +242,32 @@ class Kron(Several):
         return Kron(tuple(part.H for part in self.parts))
 
     def _inverse(self) -> LinearOperator:
-        return Kron(tuple(part**-1 for part in self.parts))
+        return Kron(tuple(part**-1 for part in self.parts)) if self._has_square_parts else super()._inverse()
 
     def _eigenvalues(self, xp: Namespace) -> Array | None:
-        found = [part._eigenvalues(xp) if part.m == part.n else None for part in self.parts]
-        return self._products(xp, found)
+        return self._products(xp, [part._eigenvalues(xp) for part in self.parts]) if self._has_square_parts else None
 
     def _singular_values(self, xp: Namespace) -> Array | None:
-        if any(part.m != part.n for part in self.parts):
-            return None  # of a rectangular whole the zeros would have to be counted
         values = self._products(xp, [part._singular_values(xp) for part in self.parts])
-        return None if values is None else descending(xp, values)
+        return None if values is None else descending(xp, _with_zeros(xp, values, min(self.shape)))
+
+    def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator | None:
+        found = []
+        for part, other in zip(self.parts, reversed(self.parts), strict=True):
+            values = other._singular_values(xp)
+            if values is None or not float(values[0]):
+                return None
+            found.append(part._pseudoinverse(xp, cutoff / values[0]))
+        return None if None in found else Kron(tuple(part for part in found if part is not None))
 
     def _products(self, xp: Namespace, found: list[Array | None]) -> Array | None:
         first, second = found
         return None if first is None or second is None else xp.reshape(first[:, None] * second[None, :], (-1,))
+
+
+def _with_zeros(xp: Namespace, values: Array, count: int) -> Array:
+    """Rectangular parts have fewer singular values together than the whole: its others are zero."""
+    return pad(xp, values, 0, count - values.shape[0])
 
 
 def _checked(name: str, operators: Sequence[LinearOperator]) -> tuple[LinearOperator, ...]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from structmat._backend import (
     Array,
+    LinAlgError,
     Namespace,
     astype,
     complex_dtype,
@@ -67,6 +68,10 @@ class Several(Composite):
     @property
     def _details(self) -> str:
         return f", {len(self.parts)} parts"
+
+    @property
+    def _has_square_parts(self) -> bool:
+        return all(part.m == part.n for part in self.parts)
 
     def _rebuilt(self, children: tuple[LinearOperator, ...]) -> LinearOperator:
         return type(self)(children)
@@ -133,7 +138,19 @@ class Product(Several):
         return Product(tuple(part.H for part in reversed(self.parts)))
 
     def _inverse(self) -> LinearOperator:
+        if not self._has_square_parts:
+            return super()._inverse()
         return functools.reduce(product, [part**-1 for part in reversed(self.parts)])
+
+    def _singular_values(self, xp: Namespace) -> Array | None:
+        others = [part for part in self.parts if not part._is_unitary]
+        return others[0]._singular_values(xp) if len(others) == 1 else None
+
+    def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator | None:
+        if sum(not part._is_unitary for part in self.parts) != 1:
+            return None
+        found = [part._pseudoinverse(xp, cutoff) for part in reversed(self.parts)]
+        return functools.reduce(product, [part for part in found if part is not None]) if None not in found else None
 
 
 class Sum(Several):
@@ -232,7 +249,13 @@ class Scaled(Single):
         return Scaled(self.of.H, self.scalar.conjugate())
 
     def _inverse(self) -> LinearOperator:
+        if self.scalar == 0:
+            raise LinAlgError(f"{self._head} ** -1: the operator is singular: it is 0 times {self.of._label}.")
         return scaled(1 / self.scalar, self.of**-1)
+
+    def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator | None:
+        found = self.of._pseudoinverse(xp, cutoff / abs(self.scalar)) if self.scalar else None
+        return None if found is None else scaled(1 / self.scalar, found)
 
     def _eigenvalues(self, xp: Namespace) -> Array | None:
         values = self.of._eigenvalues(xp)

@@ -24,6 +24,7 @@ from structmat._backend import (
     namespace,
     namespace_name,
     real_dtype,
+    reciprocal,
     result_dtype,
 )
 from structmat.core.bilinear import Bilinear
@@ -84,6 +85,11 @@ class Leaf(Bilinear):
 
     def _check(self) -> None:
         """Look at the values of arrays that are no parameters; called by the constructor alone."""
+
+    def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator | None:
+        if self._is_unitary:
+            return self.H
+        return self._function(xp, lambda values: reciprocal(xp, values, cutoff)) if self._is_normal else None
 
     def _singular_values(self, xp: Namespace) -> Array | None:
         return xp.ones(self.n, dtype=xp.float64, device=self.device) if self._is_unitary else None

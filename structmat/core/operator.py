@@ -32,6 +32,10 @@ from structmat._backend import nbytes as array_bytes
 DENSE_LIMIT = 2**30  # bytes that `to_dense` makes without being asked
 
 
+class NoExactInverseError(TypeError):
+    """The structure of an operator gives no exact inverse; `structmat.linalg.solve` has other ways."""
+
+
 class Saved(NamedTuple):
     """What `forward` keeps for `backward`: opaque to users, valid for the operator that made it."""
 
@@ -69,6 +73,7 @@ class LinearOperator:
     __array_ufunc__ = None  # so that `array @ A` and `scalar * A` reach this class
     _is_identity = False
     _is_unitary = False  # for all values of its arrays, so that it cancels with its own adjoint
+    _is_normal = False  # for all values of its arrays, so that functions of it are functions of its eigenvalues
 
     m: int
     n: int
@@ -114,7 +119,9 @@ class LinearOperator:
         raise NotImplementedError
 
     def _inverse(self) -> "LinearOperator":
-        raise TypeError(f"{self._head} ** -1: {type(self).__name__} has no exact inverse; solve iteratively instead.")
+        raise NoExactInverseError(
+            f"{self._head} ** -1: {type(self).__name__} has no exact inverse; structmat.linalg.solve finds solutions."
+        )
 
     def _eigenvalues(self, xp: Namespace) -> Array | None:
         """All eigenvalues, in any order, where the structure gives them exactly; None where it does not."""
@@ -130,6 +137,10 @@ class LinearOperator:
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> "LinearOperator | None":
         """The operator with a function of the eigenvalues in place of these, where that has the same structure."""
+        return None
+
+    def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> "LinearOperator | None":
+        """Moore-Penrose inverse where the structure gives it; singular values of at most the cut-off count as zero."""
         return None
 
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:

@@ -4,7 +4,7 @@ import functools
 import operator as op
 from typing import Any
 
-from structmat._backend import Array, Namespace, batch_sum, device, factor_banded, inverse_norm, pad, solve_banded
+from structmat._backend import Array, Namespace, banded, batch_sum, device, pad
 from structmat.core import Leaf, cached, operator, param
 
 
@@ -29,24 +29,31 @@ class Bands(Leaf):
         raise NotImplementedError
 
     @cached
-    def _factors(self) -> tuple[Array, ...]:
-        return factor_banded(self.xp, *self._diagonals)
+    def _factors(self) -> banded.Factors:
+        return banded.factor(self.xp, *self._diagonals)
 
     def _solve(self, xp: Namespace, X: Array) -> Array:
-        return solve_banded(xp, self._factors, *self._diagonals[1:], X)
+        return banded.solve(xp, self._factors, X)
 
     def _rsolve(self, xp: Namespace, G: Array) -> Array:
-        return solve_banded(xp, self._factors, *self._diagonals[1:], G, adjoint=True)
+        return banded.solve(xp, self._factors, G, adjoint=True)
+
+    def _slogdet(self, xp: Namespace) -> tuple[Array, Array]:
+        return banded.slogdet(xp, self._factors)
 
     def _extremes(self, xp: Namespace) -> tuple[Array, Array, str]:
-        bands, lower, upper = self._diagonals
-        norm = xp.max(xp.sum(xp.abs(bands), axis=0))
-        return 1 / inverse_norm(xp, self._factors, lower, upper), norm, "norms, 1 / ‖A⁻¹‖ and ‖A‖,"
+        norm = xp.max(xp.sum(xp.abs(self._diagonals[0]), axis=0))
+        return 1 / banded.inverse_norm(xp, self._factors), norm, "norms, 1 / ‖A⁻¹‖ and ‖A‖,"
+
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        bands, _, upper = self._diagonals
+        inside = (upper + i - j >= 0) & (upper + i - j < bands.shape[0])
+        return xp.where(inside, bands[xp.where(inside, upper + i - j, 0), j], 0)
 
 
 @operator(cost="O(n d)", references=("GolubVanLoan2013",), example=_banded)
 class Banded(Bands):
-    r"""Banded matrix, in the layout of `scipy.linalg.solve_banded`.
+    r"""Banded matrix, in the layout of `scipy.linalg.banded.solve`.
 
     .. math:: A_{ij} = B_{u + i - j,\, j} \quad\text{for}\quad -u \le i - j \le l, \quad\text{else } 0.
 
@@ -140,11 +147,6 @@ class Banded(Bands):
         x, g = xp.conj(x), pad(xp, g, self.upper, self.lower)
         return (xp.stack([batch_sum(xp, x * g[..., place : place + self.n]) for place in self._places]),)
 
-    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
-        place = self.upper + i - j
-        inside = (place >= 0) & (place < len(self._places))
-        return xp.where(inside, self.bands[xp.where(inside, place, 0), j], 0)
-
 
 @operator(cost="O(n)", references=("GolubVanLoan2013",), example=_tridiagonal)
 class Tridiagonal(Bands):
@@ -216,9 +218,3 @@ class Tridiagonal(Bands):
         x = xp.conj(x)
         pairs = ((x[..., :-1], g[..., 1:]), (x, g), (x[..., 1:], g[..., :-1]))
         return tuple(batch_sum(xp, left * right) for left, right in pairs)
-
-    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
-        k = self.lower.shape[0] - 1
-        below = xp.where(i == j + 1, self.lower[xp.clip(j, 0, k)], 0)
-        above = xp.where(j == i + 1, self.upper[xp.clip(i, 0, k)], 0)
-        return xp.where(i == j, self.main[i], below + above)

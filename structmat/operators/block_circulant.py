@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, descending, dft, idft
+from structmat._backend import Array, Namespace, descending, dft, idft, pseudoinverse
 from structmat.core import Leaf, cached, operator, param
+from structmat.core.operator import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "BlockCirculant":
@@ -120,6 +121,10 @@ class BlockCirculant(Leaf):
     def _rsolve(self, xp: Namespace, X: tuple[Array, tuple[int, ...]]) -> Array:
         spectra, batch = X
         return self._finish_blocks(xp, xp.matmul(spectra, xp.conj(self._inverted)), batch)
+
+    def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator:
+        spectra = pseudoinverse(xp, self.spectra, cutoff)
+        return self._replace(blocks=self._back(xp, xp.permute_dims(spectra, (1, 2, 0))))
 
     def _singular_values(self, xp: Namespace) -> Array:
         b = self.blocks.shape[-1]

@@ -15,6 +15,7 @@ from structmat._backend import (
     is_array,
     kind,
     namespace,
+    real_if_close,
 )
 from structmat.core import Leaf, LinearOperator, cached, operator, param
 
@@ -80,6 +81,7 @@ class Circulant(Leaf):
     """
 
     dims = "n", "n"
+    _is_normal = True
     column: Array = param("n")
 
     @cached
@@ -204,7 +206,4 @@ class Circulant(Leaf):
         values = astype(xp, self._eigenvalues(xp), complex_dtype(xp, self.dtype))
         column = idft(xp, astype(xp, function(values), values.dtype), self.n, real=False)
         # f of conjugate pairs is conjugate pairs for every f that is real on the real line
-        real = not self._is_complex and float(xp.max(xp.abs(xp.imag(column)))) <= 64 * float(
-            xp.finfo(self.dtype).eps
-        ) * float(xp.max(xp.abs(column)))
-        return self._replace(column=xp.real(column) if real else column)
+        return self._replace(column=column if self._is_complex else real_if_close(xp, column))

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, outer_sum
+from structmat._backend import Array, Namespace, outer_sum, pseudoinverse
 from structmat.core import Leaf, cached, operator, param
+from structmat.core.operator import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "Dense":
@@ -73,6 +74,9 @@ class Dense(Leaf):
     @cached
     def _inverted(self) -> Array:
         return self.xp.linalg.inv(self.matrix)
+
+    def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator:
+        return self._replace(matrix=pseudoinverse(xp, self.matrix, cutoff))
 
     def _singular_values(self, xp: Namespace) -> Array:
         return xp.linalg.svdvals(self.matrix)

@@ -52,6 +52,7 @@ class Diagonal(Leaf):
 
     dims = "n", "n"
     _mixes = True
+    _is_normal = True
     entries: Array = param("n")
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:

@@ -1,6 +1,7 @@
 """f-circulant matrices, skew-circulant ones among them."""
 
 import math
+from collections.abc import Callable
 from numbers import Complex, Real
 from typing import Any
 
@@ -14,9 +15,11 @@ from structmat._backend import (
     dft,
     idft,
     is_complex,
+    real_if_close,
     root_powers,
 )
 from structmat.core import Leaf, cached, operator, param
+from structmat.core.operator import LinearOperator
 
 
 class Twisted(Leaf):
@@ -85,6 +88,11 @@ class Twisted(Leaf):
     def _eigenvalues(self, xp: Namespace) -> Array:
         twisted = self._twist * self.column
         return dft(xp, astype(xp, twisted, complex_dtype(xp, twisted.dtype)))
+
+    def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
+        values = self._eigenvalues(xp)
+        column = self._untwist * idft(xp, astype(xp, function(values), values.dtype), self.n, real=False)
+        return self._replace(column=column if self._is_complex else real_if_close(xp, column))
 
 
 def _example(n: int, rng: Any) -> "FCirculant":
@@ -227,6 +235,7 @@ class SkewCirculant(Twisted):
            [ 3.,  2.,  1.]])
     """
 
+    _is_normal = True
     column: Array = param("n")
     f = -1.0
 

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, outer_sum
-from structmat.core import Leaf, operator, param
+from structmat._backend import Array, Namespace, astype, outer_sum, pad, pseudoinverse
+from structmat.core import Leaf, cached, operator, param
+from structmat.core.operator import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "LowRank":
@@ -72,3 +73,18 @@ class LowRank(Leaf):
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return sum(self.left[i, k] * xp.conj(self.right[j, k]) for k in range(self.left.shape[1]))
+
+    @cached
+    def _core(self) -> tuple[Array, Array, Array]:
+        """Q, R S^H and P of the factors U = Q R and V = P S with orthonormal columns in Q and P."""
+        xp = self.xp
+        (Q, outer), (P, inner) = (xp.linalg.qr(astype(xp, side, self.dtype)) for side in (self.left, self.right))
+        return Q, xp.matmul(outer, xp.conj(xp.matrix_transpose(inner))), P
+
+    def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator:
+        Q, core, P = self._core
+        return self._replace(left=xp.matmul(P, pseudoinverse(xp, core, cutoff)), right=Q)
+
+    def _singular_values(self, xp: Namespace) -> Array:
+        values = xp.linalg.svdvals(self._core[1])
+        return pad(xp, values, 0, min(self.shape) - values.shape[0])

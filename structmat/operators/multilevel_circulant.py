@@ -1,9 +1,11 @@
 """Multilevel circulant matrices."""
 
+from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import Array, Namespace, astype, complex_dtype, descending, dft, idft
+from structmat._backend import Array, Namespace, astype, complex_dtype, descending, dft, idft, real_if_close
 from structmat.core import Leaf, cached, operator, param
+from structmat.core.operator import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "MultilevelCirculant":
@@ -67,6 +69,7 @@ class MultilevelCirculant(Leaf):
     """
 
     dims = "n", "n"
+    _is_normal = True
     tensor: Array = param("n...")
 
     @cached
@@ -126,6 +129,12 @@ class MultilevelCirculant(Leaf):
     def _eigenvalues(self, xp: Namespace) -> Array:
         tensor = astype(xp, self.tensor, complex_dtype(xp, self.dtype))
         return xp.reshape(self._transform(xp, tensor), (self.n,))
+
+    def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
+        values = self._eigenvalues(xp)
+        whole = self._replace(tensor=astype(xp, self.tensor, values.dtype))
+        tensor = whole._back(xp, xp.reshape(astype(xp, function(values), values.dtype), self.tensor.shape))
+        return self._replace(tensor=tensor if self._is_complex else real_if_close(xp, tensor))
 
     def _singular_values(self, xp: Namespace) -> Array:
         return descending(xp, self._eigenvalues(xp))

@@ -5,6 +5,7 @@ from typing import Any
 from structmat._backend import Array, Namespace, device, is_array, pad
 from structmat.core import Leaf, cached, constant, operator, size
 from structmat.core.fields import ArraySpec, checked_index
+from structmat.core.operator import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "Restriction":
@@ -112,6 +113,12 @@ class Restriction(Leaf):
             spread = pad(xp, xp.expand_dims(g, axis=-1), 0, kept.step - 1)
             g = xp.reshape(spread, (*g.shape[:-1], self.m * kept.step))[..., : kept[-1] - kept[0] + 1]
         return pad(xp, g, kept[0], self.n - 1 - kept[-1])
+
+    def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator:
+        return self.H
+
+    def _singular_values(self, xp: Namespace) -> Array:
+        return xp.ones(self.m, dtype=xp.float64, device=self.device)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         kept = self.index[i] if is_array(self.index) else self._span.start + self._span.step * i

@@ -56,5 +56,8 @@ class Zero(Leaf):
     def _adjoint(self) -> LinearOperator:
         return Zero(self.n, self.m)
 
+    def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator:
+        return Zero(self.n, self.m)
+
     def _singular_values(self, xp: Namespace) -> Array:
         return xp.zeros(min(self.shape), dtype=xp.float64)

@@ -1,0 +1,84 @@
+"""Solvers of other libraries: Levinson's recursion of SciPy, and the Krylov methods of SciPy and CuPy."""
+
+import importlib
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import array_api_compat as compat
+import numpy as np
+import scipy.linalg
+
+from structmat._backend.arrays import Array, Namespace, namespace_name
+
+RESTART = 50  #: products between two restarts of GMRES
+METHODS = ("cg", "gmres", "minres")  #: the methods that both libraries have
+
+
+def levinson(xp: Namespace, column: Array, row: Array, b: Array) -> Array | None:
+    """Solve a square Toeplitz system for vectors (..., n); None where the recursion breaks down or SciPy takes no such.
+
+    It needs every leading principal minor to be nonzero, and O(n²) operations.
+    """
+    if not compat.is_numpy_namespace(xp):
+        return None
+    try:
+        x = scipy.linalg.solve_toeplitz((column, row), b.reshape(-1, b.shape[-1]).T)
+    except np.linalg.LinAlgError:
+        return None
+    return np.ascontiguousarray(x.T).reshape(b.shape)
+
+
+def _solvers(xp: Namespace) -> ModuleType:
+    if compat.is_numpy_namespace(xp):
+        return importlib.import_module("scipy.sparse.linalg")
+    if compat.is_cupy_namespace(xp):
+        return importlib.import_module("cupyx.scipy.sparse.linalg")
+    raise TypeError(
+        f"linalg: there is no iterative solver for arrays of {namespace_name(xp)}; expected arrays of NumPy or CuPy: "
+        f"move the operator with A.to(xp=numpy), and the vectors with it."
+    )
+
+
+def krylov(
+    xp: Namespace,
+    method: str,
+    product: Callable[[Array], Array],
+    preconditioner: Callable[[Array], Array] | None,
+    b: Array,
+    *,
+    rtol: float,
+    maxiter: int,
+    callback: Callable[[Array], Any] | None,
+) -> Array:
+    """Return what a Krylov method makes of A x = b, one vector, in `maxiter` products or a few more."""
+    module = _solvers(xp)
+    shape = (b.shape[0], b.shape[0])
+    A, M = (
+        None if function is None else module.LinearOperator(shape, matvec=function, dtype=b.dtype)
+        for function in (product, preconditioner)
+    )
+    options: dict[str, Any] = {"rtol" if compat.is_numpy_namespace(xp) else "tol": rtol}
+    if method == "gmres":
+        restart = min(b.shape[0], RESTART)
+        options |= {"restart": restart, "callback_type": "x"}
+        maxiter = -(-maxiter // restart)
+    x, _ = getattr(module, method)(A, b, M=M, maxiter=maxiter, callback=callback, **options)
+    return x
+
+
+def lsmr(
+    xp: Namespace,
+    shape: tuple[int, int],
+    product: Callable[[Array], Array],
+    adjoint_product: Callable[[Array], Array],
+    b: Array,
+    *,
+    rtol: float,
+    maxiter: int,
+) -> tuple[Array, bool, int]:
+    """Return the least-squares solution for one vector by LSMR, whether it has converged, and the number of steps."""
+    module = _solvers(xp)
+    A = module.LinearOperator(shape, matvec=product, rmatvec=adjoint_product, dtype=b.dtype)
+    x, stop, steps, *_ = module.lsmr(A, b, atol=rtol, btol=rtol, conlim=0.0, maxiter=maxiter)
+    return xp.astype(x, b.dtype, copy=False), int(stop) != 7, int(steps)

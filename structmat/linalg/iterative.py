@@ -1,0 +1,318 @@
+"""Systems without an exact inverse, by Krylov methods; circulant preconditioners of Toeplitz systems."""
+
+import functools
+import warnings
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+from structmat._backend import METHODS, Array, Namespace, astype, compute_dtype, krylov, lsmr, real_dtype, rows
+from structmat.core.fields import checked_size
+from structmat.core.operator import LinearOperator
+from structmat.linalg._door import admits, right_hand_side
+from structmat.operators import Circulant, SymmetricToeplitz, Toeplitz
+
+ROUNDS = 3  # restarts from the true residual, from which that of the recursion drifts away
+PRODUCTS = 2000  # most products with A for one right-hand side, unless the user says otherwise
+
+
+class ConvergenceWarning(UserWarning):
+    """An iterative solver has stopped before it reached the tolerance."""
+
+
+class Iteration(NamedTuple):
+    """What the user asks of an iterative solver."""
+
+    method: str | None = None
+    rtol: float | None = None
+    maxiter: int = PRODUCTS
+    callback: Callable[[Array], Any] | None = None
+    preconditioner: LinearOperator | None = None
+
+
+class SolveResult(NamedTuple):
+    """The outcome of an iterative solver.
+
+    Attributes
+    ----------
+    x : array, shape of b
+        The solution, or the best that was found.
+    converged : bool
+        Whether every right-hand side reached the tolerance.
+    residual : float
+        Largest ‖b - A x‖ / ‖b‖ of all right-hand sides, from a product with A and not from the solver's recursion.
+    products : int
+        Products with A, over all right-hand sides.
+    method : str
+        The Krylov method.
+    """
+
+    x: Array
+    converged: bool
+    residual: float
+    products: int
+    method: str
+
+
+def circulant_preconditioner(A: LinearOperator, kind: Literal["chan", "strang"] = "chan") -> Circulant:
+    r"""Circulant matrix near a square Toeplitz matrix, whose inverse is a preconditioner.
+
+    .. math::
+
+       c_k = \frac{(n - k)\, t_k + k\, t_{k - n}}{n} \quad\text{("chan")}, \qquad
+       c_k = \begin{cases} t_k, & k < n / 2, \\ t_{k - n}, & k > n / 2, \end{cases} \quad\text{("strang")},
+
+    where t_k stands on the k-th diagonal below the main one. Strang's has the mean of both at k = n/2.
+
+    Parameters
+    ----------
+    A : Toeplitz or SymmetricToeplitz
+        Square.
+    kind : {"chan", "strang"}, optional
+        T. Chan's, the nearest circulant matrix in the Frobenius norm, which is positive definite if A is; or Strang's,
+        which copies the middle diagonals and converges faster where these hold nearly all of A.
+
+    Returns
+    -------
+    Circulant
+        Its own parameter, the column. The preconditioner is its inverse.
+
+    Raises
+    ------
+    TypeError
+        A is no Toeplitz operator.
+    ValueError
+        A is not square, or `kind` is unknown.
+
+    Notes
+    -----
+    Cost: O(n). For a symmetric matrix whose symbol is positive and smooth, conjugate gradients then need a number of
+    steps that does not grow with n [3]_.
+
+    References
+    ----------
+    .. [1] G. Strang, "A proposal for Toeplitz matrix calculations", *Studies in Applied Mathematics* 74(2), 1986.
+    .. [2] T. F. Chan, "An optimal circulant preconditioner for Toeplitz systems", *SIAM Journal on Scientific and
+       Statistical Computing* 9(4), 1988.
+    .. [3] R. H. Chan and M. K. Ng, "Conjugate gradient methods for Toeplitz systems", *SIAM Review* 38(3), 1996.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> T = sm.SymmetricToeplitz(np.asarray([4.0, 2.0, 0.0, 0.0]))
+    >>> sm.linalg.circulant_preconditioner(T).column
+    array([4. , 1.5, 0. , 1.5])
+    >>> sm.linalg.circulant_preconditioner(T, "strang").column
+    array([4., 2., 0., 2.])
+    """
+    if not isinstance(A, Toeplitz | SymmetricToeplitz):
+        raise TypeError(f"linalg.circulant_preconditioner: A is {A!r}; expected a Toeplitz operator.")
+    if A.m != A.n:
+        raise ValueError(f"linalg.circulant_preconditioner: A is {A._label}; expected a square operator.")
+    if kind not in ("chan", "strang"):
+        raise ValueError(f"linalg.circulant_preconditioner: kind is {kind!r}; expected 'chan' or 'strang'.")
+    xp, n = A.xp, A.n
+    below, above = (astype(xp, side, A.dtype) for side in A._sides())
+    wrapped = xp.concat((below[:1], xp.flip(above[1:])))  # t_{k - n}; k = 0 has none
+    places = xp.arange(n, device=A.device)
+    if kind == "strang":
+        far = xp.where(2 * places == n, (below + wrapped) / 2, wrapped)
+        return Circulant(xp.where(2 * places < n, below, far))
+    share = xp.astype(places, real_dtype(xp, A.dtype)) / n
+    return Circulant((1 - share) * below + share * wrapped)
+
+
+def _safe_inverse(C: Circulant) -> LinearOperator:
+    """Invert a preconditioner; where it is singular it does nothing but scale."""
+    xp = C.xp
+    largest = xp.max(xp.abs(C.spectrum))
+    cutoff = C.n * float(xp.finfo(C.dtype).eps) * largest
+    return C._function(xp, lambda values: 1 / xp.where(xp.abs(values) > cutoff, values, largest + 0 * values))
+
+
+def planned(A: LinearOperator, how: Iteration) -> Iteration:
+    """Choose what the user has left open: T. Chan's preconditioner, and CG where it says that A may be definite."""
+    method, preconditioner = how.method, how.preconditioner
+    if isinstance(A, Toeplitz | SymmetricToeplitz) and preconditioner is None:
+        near = circulant_preconditioner(A)
+        preconditioner = _safe_inverse(near)
+        xp = A.xp
+        below, above = A._sides()
+        definite = bool(xp.all(above[1:] == xp.conj(below[1:]))) and bool(xp.all(xp.real(near.spectrum) > 0))
+        method = method or ("cg" if definite else None)
+    return how._replace(method=method or "gmres", preconditioner=preconditioner)
+
+
+def iterate(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> SolveResult:
+    """Solve for each of the vectors (..., n), from zero."""
+    how = planned(A, how)
+    dtype = A._product_dtype(xp, B.dtype)
+    rtol = float(xp.finfo(dtype).eps) ** (2 / 3) if how.rtol is None else how.rtol
+    found = [_one(xp, A, astype(xp, b, dtype), rtol, how) for b in _each(xp, B)]
+    residual = max([one.residual for one in found], default=0.0)
+    x = xp.reshape(xp.stack([one.x for one in found]), B.shape) if found else astype(xp, B, dtype)
+    products = sum(one.products for one in found)
+    return SolveResult(x, residual <= rtol, residual, products, str(how.method))
+
+
+def _each(xp: Namespace, B: Array) -> list[Array]:
+    B = rows(xp, B)
+    return [B[place, :] for place in range(B.shape[0])]
+
+
+def _from(callback: Callable[[Array], Any], start: Array, step: Array) -> None:
+    callback(start + step)
+
+
+def _one(xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration) -> SolveResult:
+    products = 0
+
+    def product(x: Array) -> Array:
+        nonlocal products
+        products += 1
+        return A._apply(xp, x)
+
+    P, x, r = how.preconditioner, xp.zeros_like(b), b
+    size = left = float(xp.linalg.vector_norm(b))
+    for _ in range(ROUNDS):
+        if left <= rtol * size or products >= how.maxiter:
+            break
+        step = krylov(
+            xp,
+            str(how.method),
+            product,
+            None if P is None else lambda v: P._apply(xp, v),
+            r,
+            rtol=rtol * size / left,
+            maxiter=how.maxiter - products,
+            callback=None if how.callback is None else functools.partial(_from, how.callback, x),
+        )
+        rest = b - product(x + step)
+        norm = float(xp.linalg.vector_norm(rest))
+        if not norm < left:  # NaN included
+            break
+        x, r, left = x + step, rest, norm
+    return SolveResult(x, left <= rtol * size, left / size if size else 0.0, products, str(how.method))
+
+
+def least_squares(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> Array:
+    """Solve in the least-squares sense for each of the vectors (..., m)."""
+    dtype = A._product_dtype(xp, B.dtype)
+    rtol = float(xp.finfo(dtype).eps) ** (2 / 3) if how.rtol is None else how.rtol
+    found = []
+    for b in _each(xp, B):
+        x, converged, steps = lsmr(
+            xp,
+            A.shape,
+            lambda v: A._apply(xp, v),
+            lambda v: A._apply_adjoint(xp, v),
+            astype(xp, b, dtype),
+            rtol=rtol,
+            maxiter=how.maxiter,
+        )
+        if not converged:
+            residual = float(xp.linalg.vector_norm(b - A._apply(xp, x)) / xp.linalg.vector_norm(b))
+            warn(A, SolveResult(x, False, residual, steps, "lsmr"))
+        found.append(x)
+    return xp.reshape(xp.stack(found), (*B.shape[:-1], A.n))
+
+
+def warn(A: LinearOperator, result: SolveResult) -> SolveResult:
+    """Say aloud that a solver has stopped early."""
+    if not result.converged:
+        warnings.warn(
+            f"linalg: {result.method} has not solved the system with {A._label} to the tolerance: after "
+            f"{result.products} products ‖b - A x‖ / ‖b‖ is {result.residual:.3g}. The operator may be singular or "
+            f"ill-conditioned; give a preconditioner, more iterations or a looser rtol.",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+    return result
+
+
+def checked_iteration(name: str, A: LinearOperator, how: Iteration) -> Iteration:
+    """Check what a user asks of an iterative solver."""
+    if how.method not in (None, *METHODS):
+        raise ValueError(f"linalg.{name}: method is {how.method!r}; expected one of {', '.join(METHODS)}.")
+    if how.rtol is not None and not 0 < how.rtol < 1:
+        raise ValueError(f"linalg.{name}: rtol is {how.rtol!r}; expected a number between 0 and 1.")
+    checked_size(f"linalg.{name}", "maxiter", how.maxiter)
+    callback: Any = how.callback
+    if callback is not None and not callable(callback):
+        raise TypeError(f"linalg.{name}: callback is a {type(callback).__name__}; expected a function.")
+    P: Any = how.preconditioner
+    if P is not None and not (isinstance(P, LinearOperator) and P.shape == A.shape):
+        raise TypeError(f"linalg.{name}: preconditioner is {P!r}; expected an operator of shape {A.m}×{A.n}.")
+    return how
+
+
+@admits(square=True, rounds=False)
+def solve_iterative(
+    A: LinearOperator,
+    b: Array,
+    *,
+    method: Literal["cg", "gmres", "minres"] | None = None,
+    rtol: float | None = None,
+    maxiter: int = PRODUCTS,
+    callback: Callable[[Array], Any] | None = None,
+    preconditioner: LinearOperator | None = None,
+) -> SolveResult:
+    """Solve A x = b by a Krylov method, and report how that went.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Square, on NumPy or CuPy: the solvers are SciPy's or CuPy's.
+    b : array, shape (n,) or (..., n, k)
+        One right-hand side, or the columns of a matrix, which are solved one after the other.
+    method : {"cg", "gmres", "minres"}, optional
+        Conjugate gradients for Hermitian positive definite A, MINRES for real symmetric ones, GMRES with restarts for
+        all. Unless given, GMRES, or conjugate gradients for a Hermitian Toeplitz matrix whose preconditioner is
+        positive definite.
+    rtol : float, optional
+        Largest ‖b - A x‖ / ‖b‖; eps^(2/3) of the dtype unless given, 3.7e-11 in double precision.
+    maxiter : int, optional
+        Most products with A for one right-hand side.
+    callback : callable, optional
+        Called with the present solution, shape (n,), after each step, or after each restart of GMRES.
+    preconditioner : LinearOperator, optional
+        An approximation of the inverse of A, which SciPy calls M. For Toeplitz operators the inverse of T. Chan's
+        circulant, unless given; `identity(n)` does without.
+
+    Returns
+    -------
+    SolveResult
+        The named tuple x, converged, residual, products, method.
+
+    Warns
+    -----
+    ConvergenceWarning
+        The tolerance is not reached.
+
+    Raises
+    ------
+    ValueError
+        A is not square, b has the wrong shape, or `method`, `rtol` or `maxiter` is none of the above.
+    TypeError
+        The arrays belong to another library, or `callback` or `preconditioner` is none of the above.
+
+    Notes
+    -----
+    Cost: one product with A and one with the preconditioner a step. The solver is started again from the true residual
+    where that of its recursion has drifted away from it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> T = sm.SymmetricToeplitz(0.5 ** np.arange(2000.0))
+    >>> result = sm.linalg.solve_iterative(T, np.ones(2000), rtol=1e-8)
+    >>> result.converged, result.method, result.products < 20
+    (True, 'cg', True)
+    """
+    how = Iteration(method, rtol, maxiter, callback, preconditioner)
+    checked_iteration("solve_iterative", A, how)
+    xp, vectors, finish = right_hand_side("solve_iterative", A, b)
+    precise = A if A.dtype is None else A.to(dtype=compute_dtype(xp, A.dtype))
+    result = iterate(xp, precise, vectors, how)
+    return warn(A, result._replace(x=finish(result.x)))

@@ -1,0 +1,328 @@
+"""Spectra and what follows from them: determinants, norms, condition, trace."""
+
+import math
+from typing import Literal, NamedTuple
+
+from structmat._backend import Array, Namespace, is_complex
+from structmat.core.compose import Product
+from structmat.core.operator import DENSE_LIMIT, LinearOperator
+from structmat.linalg._door import admits, eigenvalues_of, known, namespace_of, singular_values_of
+
+Order = Literal[1, 2, "fro"] | float
+
+
+class SlogdetResult(NamedTuple):
+    """Sign (or phase) of a determinant and logarithm of its modulus."""
+
+    sign: Array
+    logabsdet: Array
+
+
+@admits(square=True)
+def slogdet(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> SlogdetResult:
+    """Sign and logarithm of the modulus of the determinant.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Square.
+    max_bytes : int, optional
+        Largest dense matrix to make where there is no exact formula.
+
+    Returns
+    -------
+    sign : array, shape ()
+        Or the phase, for a complex operator; 0 for a singular one.
+    logabsdet : array, shape ()
+        -inf for a singular operator.
+
+    Raises
+    ------
+    ValueError
+        A is not square.
+    MemoryError
+        There is no exact formula, and the dense matrix would be larger than `max_bytes`.
+
+    Notes
+    -----
+    Cost: O(n log n) for circulants, O(n) for diagonals, one small determinant at each frequency for block-circulants,
+    the factors' for products of square operators; O(n³) otherwise.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sign, logabsdet = sm.linalg.slogdet(sm.Diagonal(np.asarray([-2.0, 3.0])))
+    >>> float(sign), round(float(np.exp(logabsdet)), 12)
+    (-1.0, 6.0)
+    """
+    xp = namespace_of(A)
+    if isinstance(A, Product) and all(part.m == part.n for part in A.parts):
+        signs, logarithms = zip(*[slogdet(part, max_bytes) for part in A.parts], strict=True)
+        return SlogdetResult(math.prod(signs), sum(logarithms))
+    found = known(A, lambda form: form._slogdet(xp))
+    values = eigenvalues_of(A) if found is None else None
+    if found is None:
+        found = xp.linalg.slogdet(A.to_dense(max_bytes)) if values is None else _slogdet_of(xp, values)
+    sign = found[0] if A._is_complex or not is_complex(xp, found[0].dtype) else xp.real(found[0])
+    return SlogdetResult(sign, found[1])
+
+
+def _slogdet_of(xp: Namespace, eigenvalues: Array) -> tuple[Array, Array]:
+    moduli = xp.abs(eigenvalues)
+    safe = xp.where(moduli > 0, moduli, xp.ones_like(moduli))
+    logarithm = xp.sum(xp.log(safe))
+    singular = xp.any(moduli == 0)
+    return xp.prod(eigenvalues / safe), xp.where(singular, xp.full_like(logarithm, -math.inf), logarithm)
+
+
+@admits(square=True)
+def det(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
+    """Determinant; it overflows where `slogdet` does not.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Square.
+    max_bytes : int, optional
+        Largest dense matrix to make where there is no exact formula.
+
+    Returns
+    -------
+    array, shape ()
+        The determinant.
+
+    Raises
+    ------
+    ValueError, MemoryError
+        As for `slogdet`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> round(float(sm.linalg.det(sm.Circulant(np.asarray([1.0, 2.0, 3.0])))), 12)
+    18.0
+    """
+    sign, logabsdet = slogdet(A, max_bytes)
+    return sign * namespace_of(A).exp(logabsdet)
+
+
+@admits(square=True)
+def eigvals(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
+    """All eigenvalues, in no particular order.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Square.
+    max_bytes : int, optional
+        Largest dense matrix to make where there is no exact formula.
+
+    Returns
+    -------
+    array, shape (n,)
+        For a circulant the Fourier transform of its column, in the order of the FFT.
+
+    Raises
+    ------
+    ValueError
+        A is not square.
+    MemoryError
+        There is no exact formula, and the dense matrix would be larger than `max_bytes`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.linalg.eigvals(sm.Diagonal(np.asarray([2.0, 1.0])))
+    array([2., 1.])
+    """
+    xp = namespace_of(A)
+    values = eigenvalues_of(A)
+    return xp.linalg.eigvals(A.to_dense(max_bytes)) if values is None else values
+
+
+@admits()
+def svdvals(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
+    """All singular values, the largest first.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Any.
+    max_bytes : int, optional
+        Largest dense matrix to make where there is no exact formula.
+
+    Returns
+    -------
+    array, shape (min(m, n),)
+        Singular values in descending order.
+
+    Raises
+    ------
+    MemoryError
+        There is no exact formula, and the dense matrix would be larger than `max_bytes`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.linalg.svdvals(sm.Diagonal(np.asarray([1.0, -3.0])))
+    array([3., 1.])
+    """
+    xp = namespace_of(A)
+    values = singular_values_of(A)
+    return xp.linalg.svdvals(A.to_dense(max_bytes)) if values is None else values
+
+
+@admits()
+def norm(A: LinearOperator, ord: Order = "fro", max_bytes: int = DENSE_LIMIT) -> Array:
+    """Norm of an operator, as `numpy.linalg.norm` of its matrix.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Any.
+    ord : {"fro", 2, 1, inf}, optional
+        Frobenius norm, spectral norm, largest column sum or largest row sum of moduli.
+    max_bytes : int, optional
+        Largest dense matrix to make for the spectral norm where there is no exact formula.
+
+    Returns
+    -------
+    array, shape ()
+        The norm.
+
+    Raises
+    ------
+    ValueError
+        `ord` is none of these.
+    MemoryError
+        As for `svdvals`.
+
+    Notes
+    -----
+    Cost: that of `svdvals` where these are exact; else, but for the spectral norm, n products in blocks of a few
+    megabytes.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> A = sm.Circulant(np.asarray([1.0, 2.0, 3.0]))
+    >>> [round(float(sm.linalg.norm(A, ord)), 6) for ord in ("fro", 2, 1)]
+    [6.480741, 6.0, 6.0]
+    """
+    xp = namespace_of(A)
+    if ord == 2:
+        return svdvals(A, max_bytes)[0]
+    if ord == "fro":
+        values = singular_values_of(A)
+        squares = [values**2] if values is not None else [xp.abs(block) ** 2 for _, block in A._column_blocks()]
+        return xp.sqrt(sum(xp.sum(square) for square in squares))
+    if ord == 1:
+        return xp.max(xp.stack([xp.max(xp.sum(xp.abs(block), axis=0)) for _, block in A._column_blocks()]))
+    if ord == math.inf:
+        return xp.max(sum(xp.sum(xp.abs(block), axis=1) for _, block in A._column_blocks()))
+    raise ValueError(f"linalg.norm: ord is {ord!r}; expected 'fro', 2, 1 or inf.")
+
+
+@admits()
+def cond(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
+    """Condition number for the spectral norm: the largest singular value over the smallest, inf if that is 0.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Any.
+    max_bytes : int, optional
+        Largest dense matrix to make where there is no exact formula.
+
+    Returns
+    -------
+    array, shape ()
+        The condition number.
+
+    Raises
+    ------
+    MemoryError
+        As for `svdvals`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> float(sm.linalg.cond(sm.Diagonal(np.asarray([1.0, -4.0]))))
+    4.0
+    """
+    xp = namespace_of(A)
+    values = svdvals(A, max_bytes)
+    largest, smallest = values[0], values[-1]
+    infinity = xp.full_like(largest, math.inf)
+    return xp.where(smallest > 0, largest / xp.where(smallest > 0, smallest, xp.ones_like(smallest)), infinity)
+
+
+@admits()
+def diagonal(A: LinearOperator) -> Array:
+    """Diagonal of the matrix.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Any.
+
+    Returns
+    -------
+    array, shape (min(m, n),)
+        The entries A[i, i].
+
+    Notes
+    -----
+    Cost: see `LinearOperator.diagonal`, which this is.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.linalg.diagonal(sm.Circulant(np.asarray([1.0, 2.0, 3.0])))
+    array([1., 1., 1.])
+    """
+    return A.diagonal()
+
+
+@admits(square=True)
+def trace(A: LinearOperator) -> Array:
+    """Sum of the diagonal.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Square.
+
+    Returns
+    -------
+    array, shape ()
+        The trace.
+
+    Raises
+    ------
+    ValueError
+        A is not square.
+
+    Notes
+    -----
+    Cost: that of `diagonal`; O(n log n) where eigenvalues are exact and entries take products.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> float(sm.linalg.trace(sm.Circulant(np.asarray([1.0, 2.0, 3.0]))))
+    3.0
+    """
+    xp = namespace_of(A)
+    first = xp.arange(1, device=A.device)
+    values = eigenvalues_of(A) if A._entries(xp, first, first) is None else None
+    total = xp.sum(A.diagonal() if values is None else values)
+    return total if A._is_complex or not is_complex(xp, total.dtype) else xp.real(total)

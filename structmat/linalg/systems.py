@@ -1,0 +1,449 @@
+"""Systems of equations: inverses, solutions, least squares."""
+
+import contextlib
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from structmat._backend import (
+    Array,
+    LinAlgError,
+    Namespace,
+    astype,
+    compute_dtype,
+    dft,
+    idft,
+    is_complex,
+    levinson,
+    next_fast_len,
+)
+from structmat.core.blocks import BlockDiag, Kron, Repeat
+from structmat.core.compose import Power, Product, Scaled, Sum, added
+from structmat.core.operator import LinearOperator, NoExactInverseError
+from structmat.linalg._door import admits, known, namespace_of, right_hand_side, singular_values_of
+from structmat.linalg.iterative import PRODUCTS, Iteration, checked_iteration, iterate, least_squares, warn
+from structmat.operators import Dense, Hankel, LowRank, SymmetricToeplitz, Toeplitz
+from structmat.rewrite import simplify
+
+DENSE = 1024  # columns up to which a dense matrix is factored where there is no structure
+LEVINSON = 1024  # columns up to which Levinson's O(n²) recursion is faster than O(n log n) a step of an iteration
+
+
+@admits(square=True, rounds=False)
+def inv(A: LinearOperator) -> LinearOperator:
+    """Invert an operator exactly: an operator with the same parameters, whose products solve systems.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Square: a leaf that knows how (circulants by their spectrum, block-circulant by a small system at each
+        frequency, diagonal, signs, permutation, transform, banded, dense), or a product, multiple, power, block
+        diagonal or Kronecker product of such. The catalogue says it of each.
+
+    Returns
+    -------
+    LinearOperator
+        A^{-1}, also written `A ** -1`. Its gradients are exact, with respect to the parameters of A.
+
+    Raises
+    ------
+    ValueError
+        A is not square.
+    numpy.linalg.LinAlgError
+        A is singular to working precision.
+    TypeError
+        A has no exact inverse, as a general sum or a Toeplitz operator: `solve` finds solutions all the same.
+
+    Notes
+    -----
+    Cost: that of a product with A, after one look at its singular values.
+
+    Gradient: with y = A^{-1} b and h = A^{-H} g, that of -Re⟨h, A y⟩ at fixed h and y.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> A = sm.Circulant(np.asarray([4.0, 1.0, 0.0, 1.0]))
+    >>> bool(np.allclose(sm.linalg.inv(A) @ (A @ np.ones(4)), 1))
+    True
+    """
+    return A**-1
+
+
+@admits(square=True, rounds=False)
+def solve(
+    A: LinearOperator,
+    b: Array,
+    *,
+    rtol: float | None = None,
+    maxiter: int = PRODUCTS,
+    callback: Callable[[Array], Any] | None = None,
+) -> Array:
+    """Solve A x = b by the best way that the structure of A offers.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Square.
+    b : array, shape (n,) or (..., n, k)
+        One right-hand side, or the columns of a matrix, as for `numpy.linalg.solve`. For a batch of vectors (..., n)
+        take `inv(A).matvec(b)`.
+    rtol, maxiter, callback : optional
+        For the iterative ways only; as for `solve_iterative`.
+
+    Returns
+    -------
+    array, shape of b
+        The solution x.
+
+    Warns
+    -----
+    ConvergenceWarning
+        An iterative way was taken and has not reached the tolerance; x is the best that was found.
+
+    Raises
+    ------
+    ValueError
+        A is not square, or b has the wrong shape, or an option is out of range.
+    numpy.linalg.LinAlgError
+        A is singular to working precision.
+    TypeError
+        Only an iteration is left, and the arrays are not NumPy's or CuPy's.
+
+    Notes
+    -----
+    The ways, of which the first that fits is taken, for A or what `simplify` makes of it:
+
+    1. the exact inverse, see `inv`, at the cost of a product;
+    2. the factors of a product one after the other; the blocks of a block diagonal; the parts of a Kronecker product;
+    3. Sherman, Morrison and Woodbury's formula [1]_ for a sum with low-rank terms: r + 1 systems with the rest;
+    4. for Toeplitz and Hankel operators: power series inversion if triangular, O(n log n); Levinson's recursion up to
+       n = 1024, O(n²); else preconditioned iteration, O(n log n) a step, see `solve_iterative`;
+    5. a dense factorisation up to n = 1024;
+    6. iteration, by GMRES.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.linalg.solve(sm.Diagonal(np.asarray([1.0, 2.0, 4.0])), np.ones(3))
+    array([1.  , 0.5 , 0.25])
+    >>> A = sm.identity(3) + sm.LowRank(np.ones((3, 1)), np.ones((3, 1)))
+    >>> sm.linalg.solve(A, np.ones(3))
+    array([0.25, 0.25, 0.25])
+
+    References
+    ----------
+    .. [1] G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th edition, Johns Hopkins University Press, 2013.
+    """
+    how = checked_iteration("solve", A, Iteration(rtol=rtol, maxiter=maxiter, callback=callback))
+    xp, vectors, finish = right_hand_side("solve", A, b)
+    return finish(solved(xp, A, vectors, how))
+
+
+@admits(square=True, rounds=False)
+def solve_vjp(A: LinearOperator, b: Array, g: Array) -> tuple[Array, tuple[Array, ...]]:
+    """Gradients of a loss of x = A^{-1} b with respect to b and to the parameters of A.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Square.
+    b : array, shape (..., n)
+        Right-hand sides along the last axis; leading axes are a batch.
+    g : array, shape (..., n)
+        Gradient of a real loss with respect to x.
+
+    Returns
+    -------
+    db : array, shape (..., n)
+        A^{-H} g, real if b is.
+    grads : tuple of array
+        One for each of `A.params`, summed over the batch.
+
+    Warns
+    -----
+    ConvergenceWarning
+        As for `solve`.
+
+    Raises
+    ------
+    ValueError, TypeError, numpy.linalg.LinAlgError
+        As for `solve` and `LinearOperator.vjp`.
+
+    Notes
+    -----
+    Cost: two systems and one `vjp` of A.
+
+    Gradient: with x = A^{-1} b and h = A^{-H} g, that of -Re⟨h, A x⟩ at fixed h and x.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> A = sm.Diagonal(np.asarray([1.0, 2.0]))
+    >>> db, (dentries,) = sm.linalg.solve_vjp(A, np.ones(2), np.ones(2))
+    >>> db, dentries
+    (array([1. , 0.5]), array([-1.  , -0.25]))
+    """
+    try:
+        exact = inv(A)
+    except NoExactInverseError:
+        xp, vectors = A._admit("solve_vjp", "b", b, 0)
+        x = solved(xp, A, vectors, Iteration())
+        _, cotangent = A._admit("solve_vjp", "g", g, 0)
+        h = solved(xp, A.H, astype(xp, cotangent, x.dtype), Iteration())
+        _, grads = A.vjp(x, -h)
+        return astype(xp, h, b.dtype), grads
+    return exact.vjp(b, g)
+
+
+@admits()
+def pinv(A: LinearOperator, rtol: float | None = None) -> LinearOperator:
+    """Moore-Penrose inverse as an operator.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        A circulant, skew-circulant, multilevel or block circulant, diagonal, low-rank, dense, zero or unitary operator,
+        a restriction, a multiple, block diagonal or Kronecker product of such, or a product of one with unitary ones;
+        or a nonsingular operator with an exact inverse.
+    rtol : float, optional
+        Singular values at most `rtol` times the largest count as zero; max(m, n) times the machine epsilon of A's dtype
+        unless given. In a Kronecker product each factor has the cut-off for itself.
+
+    Returns
+    -------
+    LinearOperator
+        Of shape (n, m) and the same structure, with parameters of its own.
+
+    Raises
+    ------
+    TypeError
+        A has no exact pseudoinverse.
+
+    Examples
+    --------
+    The matrix of ones, which is singular:
+
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> bool(np.allclose(sm.linalg.pinv(sm.Circulant(np.ones(3))).to_dense(), 1 / 9))
+    True
+    """
+    found = None
+    if (values := singular_values_of(A)) is not None:
+        xp = namespace_of(A)
+        relative = max(A.shape) * float(xp.finfo(values.dtype).eps) if rtol is None else rtol
+        found = known(A, lambda form: form._pseudoinverse(xp, relative * values[0]))
+    if found is None and A.m == A.n:
+        with contextlib.suppress(NoExactInverseError, LinAlgError):
+            found = A**-1
+    if found is not None:
+        return found  # type: ignore[no-any-return]
+    raise TypeError(f"linalg.pinv: no structure is known for the pseudoinverse of {A._label}; `lstsq` finds solutions.")
+
+
+@admits(rounds=False)
+def lstsq(
+    A: LinearOperator,
+    b: Array,
+    rtol: float | None = None,
+    *,
+    maxiter: int = PRODUCTS,
+) -> Array:
+    """Solve A x = b in the least-squares sense, with the shortest x.
+
+    Parameters
+    ----------
+    A : LinearOperator
+        Of shape (m, n).
+    b : array, shape (m,) or (..., m, k)
+        One right-hand side, or the columns of a matrix.
+    rtol : float, optional
+        Cut-off for singular values, as for `pinv`; where LSMR is used, its tolerance.
+    maxiter : int, optional
+        Most steps of LSMR for one right-hand side.
+
+    Returns
+    -------
+    array, shape (n,) or (..., n, k)
+        The solution.
+
+    Warns
+    -----
+    ConvergenceWarning
+        LSMR has not reached the tolerance.
+
+    Raises
+    ------
+    ValueError
+        b has the wrong shape, or an option is out of range.
+    TypeError
+        Only an iteration is left, and the arrays are not NumPy's or CuPy's.
+
+    Notes
+    -----
+    The ways, of which the first that fits is taken: `pinv`; a dense one where m and n are at most 1024; LSMR of SciPy
+    or CuPy, without preconditioner.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.linalg.lstsq(sm.Diagonal(np.asarray([2.0, 0.0])), np.ones(2))
+    array([0.5, 0. ])
+    """
+    how = checked_iteration("lstsq", A, Iteration(rtol=rtol, maxiter=maxiter))
+    xp, vectors, finish = right_hand_side("lstsq", A, b)
+    precise = _precise(xp, A)
+    try:
+        inverse = pinv(precise, rtol)
+    except TypeError:
+        if max(A.shape) > DENSE:
+            return finish(least_squares(xp, precise, vectors, how))
+        inverse = pinv(Dense(precise.to_dense()), rtol)
+    return finish(inverse._apply(xp, vectors))
+
+
+def _precise(xp: Namespace, A: LinearOperator) -> LinearOperator:
+    """Half-precision operators solve in single."""
+    return A if A.dtype is None else A.to(dtype=compute_dtype(xp, A.dtype))
+
+
+def solved(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> Array:
+    """A^{-1} of vectors (..., n), by the first way that fits."""
+    A = _precise(xp, A)
+    form = A
+    for form in (A, simplify(A)):
+        try:
+            return (form**-1)._apply(xp, B)
+        except NoExactInverseError:
+            continue
+    way = _WAYS.get(type(form))
+    x = way(xp, form, B, how) if way else None
+    if x is not None:
+        return x
+    if form.n <= DENSE:
+        return (Dense(form.to_dense()) ** -1)._apply(xp, B)
+    return warn(form, iterate(xp, form, B, how)).x
+
+
+def _by_factors(xp: Namespace, A: Product, B: Array, how: Iteration) -> Array | None:
+    if not A._has_square_parts:
+        return None
+    return functools.reduce(lambda x, part: solved(xp, part, x, how), A.parts, B)
+
+
+def _by_powers(xp: Namespace, A: Power, B: Array, how: Iteration) -> Array:
+    return functools.reduce(lambda x, _: solved(xp, A.of, x, how), range(A.exponent), B)
+
+
+def _by_multiple(xp: Namespace, A: Scaled, B: Array, how: Iteration) -> Array:
+    return solved(xp, A.of, A._times(xp, 1 / A.scalar, B), how)
+
+
+def _by_blocks(xp: Namespace, A: BlockDiag, B: Array, how: Iteration) -> Array | None:
+    if not A._has_square_parts:
+        return None
+    pieces = zip(A.parts, A._cut(B), strict=True)
+    return xp.concat([solved(xp, part, piece, how) for part, piece in pieces], axis=-1)
+
+
+def _by_copies(xp: Namespace, A: Repeat, B: Array, how: Iteration) -> Array:
+    return A._flat(xp, solved(xp, A.of, A._cut(xp, B), how))
+
+
+def _by_sides(xp: Namespace, A: Kron, B: Array, how: Iteration) -> Array | None:
+    if not A._has_square_parts:
+        return None
+    rows, columns = A.parts
+    x = solved(xp, columns, A._cut(xp, B, 1), how)
+    x = solved(xp, rows, xp.matrix_transpose(x), how)
+    return A._flat(xp, xp.matrix_transpose(x))
+
+
+def _by_low_rank_update(xp: Namespace, A: Sum, B: Array, how: Iteration) -> Array | None:
+    """(C + U V^H)^{-1} = C^{-1} - C^{-1} U (I + V^H C^{-1} U)^{-1} V^H C^{-1}, where C has an inverse itself."""
+    terms = [(part.scalar, part.of) if isinstance(part, Scaled) else (1, part) for part in A.parts]
+    low = [(scalar, of) for scalar, of in terms if isinstance(of, LowRank)]
+    if len(low) in (0, len(terms)):
+        return None
+    dtype = A._product_dtype(xp, B.dtype)
+    U = xp.concat([scalar * astype(xp, of.left, dtype) for scalar, of in low], axis=1)
+    V = xp.concat([astype(xp, of.right, dtype) for _, of in low], axis=1)
+    if 2 * U.shape[1] > A.n:
+        return None
+    others = [part for part, (_, of) in zip(A.parts, terms, strict=True) if not isinstance(of, LowRank)]
+    rest = functools.reduce(added, others)
+    try:
+        y = astype(xp, solved(xp, rest, B, how), dtype)
+        W = astype(xp, solved(xp, rest, xp.matrix_transpose(U), how), dtype)  # rows C^{-1} u
+    except LinAlgError:
+        return None  # the whole may have an inverse all the same
+    core = xp.eye(U.shape[1], dtype=dtype, device=A.device) + xp.matrix_transpose(xp.matmul(W, xp.conj(V)))
+    return y - xp.matmul((Dense(core) ** -1)._apply(xp, xp.matmul(y, xp.conj(V))), W)
+
+
+def _by_toeplitz(xp: Namespace, A: Toeplitz | SymmetricToeplitz, B: Array, how: Iteration) -> Array | None:
+    column, row = (astype(xp, side, A.dtype) for side in A._sides())
+    if bool(xp.all(row[1:] == 0)):
+        x = Toeplitz(*_triangular_inverse(xp, column))._apply(xp, B)
+    elif bool(xp.all(column[1:] == 0)):
+        x = Toeplitz(*reversed(_triangular_inverse(xp, xp.concat((column[:1], row[1:])))))._apply(xp, B)
+    else:
+        x = levinson(xp, column, row, B) if A.n <= LEVINSON else None
+    if x is not None and _solves(xp, A, x, B):
+        return astype(xp, x, A._product_dtype(xp, B.dtype))
+    if A.n <= DENSE:
+        return None
+    result = iterate(xp, A, B, how)
+    if not result.converged and result.method == "cg":  # it may not have been definite
+        result = min(result, iterate(xp, A, B, how._replace(method="gmres")), key=lambda one: one.residual)
+    return warn(A, result).x
+
+
+def _by_reversal(xp: Namespace, A: Hankel, B: Array, how: Iteration) -> Array:
+    """A Hankel matrix with its columns reversed is a Toeplitz matrix."""
+    column, row = (astype(xp, side, A.dtype) for side in (A.column, A.row))
+    diagonals = xp.concat((column, row[1:]))
+    reversed_ = Toeplitz(diagonals[A.n - 1 :], xp.flip(diagonals[: A.n]))
+    return xp.flip(solved(xp, reversed_, B, how), axis=-1)
+
+
+def _triangular_inverse(xp: Namespace, column: Array) -> tuple[Array, Array]:
+    """First column and row of the inverse of a lower triangular Toeplitz matrix: the series 1 / c(z), by Newton."""
+    if bool(column[0] == 0):
+        raise LinAlgError("linalg.solve: a triangular Toeplitz matrix with zeros on its diagonal is singular.")
+    n, real = column.shape[0], not is_complex(xp, column.dtype)
+    z = 1 / column[:1]
+    while z.shape[0] < n:
+        k = min(2 * z.shape[0], n)
+        length = next_fast_len(2 * k)
+        Z = dft(xp, z, length)
+        rest = idft(xp, Z * dft(xp, column[:k], length), length, real=real)[:k]
+        rest = xp.concat((2 - rest[:1], -rest[1:]))
+        z = idft(xp, Z * dft(xp, rest, length), length, real=real)[:k]
+    return z, xp.concat((z[:1], xp.zeros_like(z[1:])))
+
+
+def _solves(xp: Namespace, A: LinearOperator, x: Array, B: Array) -> bool:
+    """Tell whether x solves A x = b for all vectors as well as an iteration would."""
+    x = astype(xp, x, A._product_dtype(xp, B.dtype))
+    off, size = (xp.linalg.vector_norm(v, axis=-1) for v in (A._apply(xp, x) - B, B))
+    return bool(xp.all(off <= float(xp.finfo(x.dtype).eps) ** (2 / 3) * size))
+
+
+_WAYS: dict[type, Callable[[Namespace, Any, Array, Iteration], Array | None]] = {
+    BlockDiag: _by_blocks,
+    Hankel: _by_reversal,
+    Kron: _by_sides,
+    Power: _by_powers,
+    Product: _by_factors,
+    Repeat: _by_copies,
+    Scaled: _by_multiple,
+    Sum: _by_low_rank_update,
+    SymmetricToeplitz: _by_toeplitz,
+    Toeplitz: _by_toeplitz,
+}

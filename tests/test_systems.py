@@ -1,0 +1,376 @@
+"""Systems without an exact inverse: Toeplitz, updates, least squares, iteration; eigenvectors and pseudoinverses."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+from backends import ALL
+from hypothesis import given
+from hypothesis import strategies as st
+
+import structmat as sm
+from structmat._backend import to_host
+
+L = sm.linalg
+LIBRARIES = [backend for backend in ALL if backend.name in ("strict", "strict-device1", "torch", "jax")]
+
+
+def draw(*shape: int, dtype: str = "float64", seed: int = 0) -> Any:
+    rng = np.random.default_rng(seed)
+    real = rng.standard_normal(shape)
+    return (real + 1j * rng.standard_normal(shape) if "complex" in dtype else real).astype(dtype)
+
+
+def sides(n: int, dtype: str = "float64") -> tuple[Any, Any]:
+    """Column and row of a Toeplitz matrix far from singular: its symbol stays near 2."""
+    column, row = (draw(n, dtype=dtype, seed=seed) * 0.5 ** np.arange(n) / 4 for seed in (1, 2))
+    column[0] += 2
+    return column.astype(dtype), row.astype(dtype)
+
+
+def systems(dtype: str) -> dict[str, sm.LinearOperator]:
+    """Operators without an exact inverse, one for each way that `solve` takes."""
+    column, row = sides(9, dtype)
+    T, C = sm.Toeplitz(column, row), sm.Circulant(column)
+    U, V = draw(9, 2, dtype=dtype, seed=3), draw(9, 2, dtype=dtype, seed=4)
+    D = sm.Diagonal(draw(9, dtype=dtype, seed=5) / 4 + 2)
+    zeros = np.zeros(9, dtype)
+    return {
+        "toeplitz": T,
+        "adjoint toeplitz": T.H,
+        "symmetric": sm.SymmetricToeplitz(np.concatenate(([2], 0.5 ** np.arange(1.0, 9))).astype(dtype)),
+        "lower triangular": sm.Toeplitz(column, zeros),
+        "upper triangular": sm.Toeplitz(np.concatenate((column[:1], zeros[1:])), row),
+        "hankel": sm.Hankel(np.flip(row), column),
+        "update": C + sm.LowRank(U, V),
+        "scaled update": D - 0.5 * sm.LowRank(U, V) + C,
+        "two updates": D + sm.LowRank(U, V) + 2 * sm.LowRank(V, U),
+        "toeplitz update": T + sm.LowRank(U, V),
+        "sum": C + D,
+        "product": T @ D @ C,
+        "multiple": -3 * T,
+        "power": T**3,
+        "blocks": sm.block_diag([T, D, C]),
+        "copies": sm.repeat(T, 2),
+        "kron": sm.kron(T, C),
+        "kron sum": sm.kron(C, T) + sm.identity(81),
+        "part": sm.Circulant(sides(11, dtype)[0])[:9, :9],
+    }
+
+
+DTYPES = ["float64", "complex128", "float32"]
+each = pytest.mark.parametrize("name", list(systems("float64")))
+
+
+def near(got: Any, wanted: Any, dtype: str) -> bool:
+    tolerance = 3e-4 if dtype == "float32" else 1e-9
+    return bool(np.linalg.norm(to_host(got) - wanted) <= tolerance * np.linalg.norm(wanted))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@each
+def test_solutions(name: str, dtype: str) -> None:
+    A = systems(dtype)[name]
+    b = draw(A.n, 3, dtype=dtype, seed=1)
+    x = L.solve(A, b)
+    assert x.dtype == (A @ b).dtype
+    assert near(x, np.linalg.solve(A.to_dense(), b), dtype)
+    assert near(L.solve(A, b[:, 0]), np.linalg.solve(A.to_dense(), b[:, 0]), dtype)
+    if dtype == "float64":
+        assert near(L.solve(A, b * (1 + 2j)), np.linalg.solve(A.to_dense(), b * (1 + 2j)), dtype)
+
+
+@pytest.mark.parametrize("backend", LIBRARIES, ids=repr)
+@each
+def test_solutions_on_other_libraries(name: str, backend: Any) -> None:
+    A = systems("float64")[name]
+    b = draw(A.n, seed=1)
+    x = L.solve(backend.bring(A), backend.asarray(b))
+    assert near(x, np.linalg.solve(A.to_dense(), b), "float64")
+
+
+@each
+def test_gradients_of_solutions(name: str) -> None:
+    """d⟨g, A^{-1} b⟩ = -⟨A^{-H} g, dA A^{-1} b⟩, with the derivative of the matrix from its definition."""
+    A = systems("complex128")[name]
+    b, g = draw(2, A.n, seed=1), draw(2, A.n, dtype="complex128", seed=2)
+    db, grads = L.solve_vjp(A, b, g)
+    directions = [draw(*value.shape, dtype="complex128", seed=3) for value in A.params]
+    matrix, change = (part.astype(complex) for part in sm.testing.dense_pair(A, directions))
+    x, h = np.linalg.solve(matrix, b.T), np.linalg.solve(matrix.conj().T, g.T)
+    wanted = -np.sum(h.conj() * (change @ x)).real
+    assert np.isclose(sum(np.sum(grad.conj() * d).real for grad, d in zip(grads, directions, strict=True)), wanted)
+    assert db.dtype == np.float64
+    assert np.allclose(db, h.T.real)
+
+
+@given(n=st.integers(1, 40), seed=st.integers(0, 99))
+def test_triangular_toeplitz_of_integers(n: int, seed: int) -> None:
+    """Unit triangular matrices with small integers have integer inverses, which substitution gives exactly."""
+    column = np.random.default_rng(seed).integers(-1, 2, n).astype(float)
+    column[0] = 1
+    x = np.random.default_rng(seed + 1).integers(-9, 10, n).astype(float)
+    T = sm.Toeplitz(column, np.zeros(n))
+    b = scipy.linalg.toeplitz(column, np.zeros(n)) @ x
+    assert np.allclose(L.solve(T, b), x, atol=1e-6 * np.linalg.cond(T.to_dense()))
+
+
+def test_a_million_unknowns() -> None:
+    """A well-conditioned Toeplitz system of 10^6: the residual is that of a product, not of a recursion."""
+    n = 10**6
+    column = np.concatenate(([1.5], 0.5 ** np.arange(1, 60), np.zeros(n - 60)))
+    row = np.concatenate(([0.0], 0.3 ** np.arange(1, 60), np.zeros(n - 60)))
+    T, b = sm.Toeplitz(column, row), draw(n)
+    result = L.solve_iterative(T, b, rtol=1e-8)
+    assert result.converged
+    assert result.products < 30
+    assert np.linalg.norm(T @ result.x - b) <= 1e-8 * np.linalg.norm(b)
+
+
+@pytest.mark.parametrize("kind", ["chan", "strang"])
+@pytest.mark.parametrize("dtype", ["float64", "complex128", "float32"])
+def test_preconditioners(kind: Any, dtype: str) -> None:
+    for n in (1, 8, 9):
+        column, row = sides(n, dtype)
+        C = L.circulant_preconditioner(sm.Toeplitz(column, row), kind)
+        assert C.dtype == dtype
+        T = scipy.linalg.toeplitz(column, row)
+        shifts = [np.roll(np.eye(n), k, axis=0) for k in range(n)]
+        if kind == "chan":  # the nearest circulant: the mean of each wrapped diagonal
+            wanted = [np.sum(T * shift) / n for shift in shifts]
+        else:
+            wanted = [T[k, 0] if 2 * k < n else T[0, n - k] if 2 * k > n else (T[k, 0] + T[0, k]) / 2 for k in range(n)]
+        assert np.allclose(C.column, wanted)
+
+
+def test_preconditioning_pays() -> None:
+    """A prolate-like matrix, whose condition grows: steps fall by a factor, and Hermitian definite ones go by CG."""
+    n = 2048
+    T = sm.SymmetricToeplitz(1 / (1 + np.arange(n)) ** 1.1)
+    plain = L.solve_iterative(T, np.ones(n), method="cg", preconditioner=sm.identity(n), rtol=1e-8)
+    chan = L.solve_iterative(T, np.ones(n), rtol=1e-8)
+    strang = L.solve_iterative(T, np.ones(n), rtol=1e-8, preconditioner=L.circulant_preconditioner(T, "strang") ** -1)
+    assert all(result.converged for result in (plain, chan, strang))
+    assert chan.method == "cg"
+    assert strang.method == "gmres"
+    assert 2 * chan.products < plain.products
+    assert 2 * strang.products < plain.products
+
+
+def test_iterations() -> None:
+    T = sm.SymmetricToeplitz(0.5 ** np.arange(3000.0))
+    seen: list[Any] = []
+    b = draw(3000, 2)
+    result = L.solve_iterative(T, b, callback=seen.append, rtol=1e-10)
+    assert result.x.shape == b.shape
+    assert np.all(np.linalg.norm(T @ result.x - b, axis=0) <= 1e-10 * np.linalg.norm(b, axis=0))
+    assert result.residual <= 1e-10
+    assert all(x.shape == (3000,) for x in seen)
+    assert np.allclose(seen[-1], result.x[:, 1], rtol=1e-6)
+    for method in ("cg", "gmres", "minres"):
+        assert L.solve_iterative(T, b[:, 0], method=method, rtol=1e-6).converged
+    assert L.solve_iterative(T, 0 * b).products == 0
+    single = L.solve_iterative(T.to(dtype="float32"), b.astype("float32"))
+    assert single.x.dtype == np.float32
+    assert single.converged
+
+
+def test_silence_is_never_the_answer() -> None:
+    """A solver that stops early warns and flags; a singular operator raises, or warns where only iteration is left."""
+    n = 1500
+    T = sm.SymmetricToeplitz(np.concatenate(([2.0, -1.0], np.zeros(n - 2))))  # condition ~ n²
+    with pytest.warns(L.ConvergenceWarning, match=r"cg has not solved the system with SymmetricToeplitz 1500×1500"):
+        result = L.solve_iterative(T, draw(n), maxiter=3, preconditioner=sm.identity(n), method="cg")
+    assert not result.converged
+    assert result.residual > 1e-3
+    with pytest.warns(L.ConvergenceWarning, match="gmres has not solved"):
+        L.solve(sm.Circulant(draw(n)) + sm.Diagonal(draw(n)), draw(n), maxiter=5)
+    singular = [
+        sm.Toeplitz(np.ones(5), np.ones(5)),
+        sm.Toeplitz(np.asarray([0.0, 1, 2]), np.zeros(3)),
+        sm.Hankel(np.ones(5), np.ones(5)),
+        sm.identity(3) - sm.LowRank(np.ones((3, 1)), np.ones((3, 1)) / 3),
+        sm.Tridiagonal(np.ones(2), np.asarray([1.0, 1.0, 0.0]), np.ones(2))[:2, :2],
+        sm.Banded(np.asarray([[1.0, 0.0, 1.0]]), 0, 0),
+        0 * sm.Toeplitz(*sides(4)),
+        sm.Zero(4, 4),
+        sm.kron(sm.Restriction(4, slice(0, 2)), sm.Restriction(4, slice(0, 2)).H),
+    ]
+    for A in singular:
+        with pytest.raises(np.linalg.LinAlgError, match="singular"):
+            L.solve(A, np.ones(A.n))
+    with pytest.warns(L.ConvergenceWarning):
+        x = L.solve(sm.Toeplitz(np.ones(2000), np.ones(2000)), draw(2000), maxiter=20)
+    assert np.all(np.isfinite(x))
+
+
+def test_least_squares() -> None:
+    R, C = sm.Restriction(9, slice(0, 7)), sm.Circulant(sides(9)[0])
+    for A in (R @ C, (R @ C).H, sm.Toeplitz(draw(7), draw(4)), sm.vstack([C, sm.identity(9)]), sm.Toeplitz(*sides(6))):
+        b = draw(A.m, 2, seed=3)
+        assert np.allclose(L.lstsq(A, b), np.linalg.lstsq(A.to_dense(), b)[0])
+        assert np.allclose(L.lstsq(A, b[:, 0]), np.linalg.lstsq(A.to_dense(), b[:, 0])[0])
+    tall = sm.vstack([sm.Circulant(sides(1200)[0]), sm.identity(1200)])
+    b = draw(2400)
+    x = L.lstsq(tall, b)
+    assert np.linalg.norm(tall.rmatvec(tall @ x - b)) < 1e-8 * np.linalg.norm(b)
+    with pytest.warns(L.ConvergenceWarning, match="lsmr has not solved"):
+        L.lstsq(tall, b, maxiter=1)
+
+
+def pseudoinvertible() -> dict[str, sm.LinearOperator]:
+    ones, some = sm.Circulant(np.ones(4)), sm.BlockCirculant(draw(2, 3, 4))
+    thin = sm.LowRank(draw(5, 2), draw(6, 2))
+    dependent = sm.LowRank(draw(5, 1) * np.ones(3), draw(6, 3))
+    D = sm.Diagonal(np.asarray([2.0, 0.0, -1.0, 1e-30]))
+    return {
+        "circulant": ones,
+        "skew": sm.SkewCirculant(np.asarray([1.0, 1.0, 1.0])),
+        "levels": sm.MultilevelCirculant(np.ones((2, 3))),
+        "diagonal": D,
+        "blocks": some,
+        "complex blocks": sm.BlockCirculant(draw(3, 2, 5, dtype="complex128")),
+        "adjoint blocks": some.H,
+        "low rank": thin,
+        "dependent": dependent,
+        "adjoint low rank": dependent.H,
+        "dense": sm.Dense(np.ones((2, 3))),
+        "zero": sm.Zero(2, 3),
+        "restriction": sm.Restriction(5, slice(0, 2)),
+        "padding": sm.Restriction(5, slice(0, 2)).H,
+        "permutation": sm.Permutation.random(5, rng=0),
+        "multiple": -2 * ones,
+        "blocks along": sm.block_diag([ones, some, D]),
+        "copies": sm.repeat(dependent, 2),
+        "kron": sm.kron(ones, thin),
+        "signs": ones @ sm.SignFlip.random(4, rng=0),
+        "reflected": sm.Householder(draw(5)) @ thin @ sm.Permutation.random(6, rng=1),
+    }
+
+
+@pytest.mark.parametrize("name", list(pseudoinvertible()))
+def test_pseudoinverses(name: str) -> None:
+    A = pseudoinvertible()[name]
+    P, dense = L.pinv(A), A.to_dense()
+    assert P.shape == (A.n, A.m)
+    assert np.allclose(P.to_dense(), np.linalg.pinv(dense), atol=1e-12)
+    assert np.allclose(L.svdvals(A), np.linalg.svd(dense, compute_uv=False), atol=1e-12)
+    b = draw(A.m, 2, seed=2)
+    assert np.allclose(L.lstsq(A, b), np.linalg.pinv(dense) @ b, atol=1e-12)
+    if not A._is_complex:
+        assert L.pinv(A.to(dtype="float32")).dtype in (np.float32, None)
+
+
+def hermitian() -> dict[str, sm.LinearOperator]:
+    c = draw(6, dtype="complex128")
+    column = c + np.roll(np.flip(c), 1).conj()
+    C, S = sm.Circulant(column), sm.Circulant(column.real + np.roll(np.flip(column.real), 1))
+    skew = np.asarray([2.0, 1.0, 0.5, -0.5, -1.0])
+    M = draw(5, 5)
+    return {
+        "circulant": C,
+        "real circulant": S,
+        "skew": sm.SkewCirculant(skew),
+        "levels": sm.MultilevelCirculant(np.asarray([[4.0, 1, 1], [2, 0.5, 0.5]])),
+        "diagonal": sm.Diagonal(draw(6)),
+        "signs": sm.SignFlip.random(6, rng=0),
+        "identity": sm.identity(4),
+        "dense": sm.Dense(M + M.T),
+        "symmetric": sm.SymmetricToeplitz(draw(6)),
+        "kron": sm.kron(C, S),
+        "blocks": sm.block_diag([C, sm.Diagonal(draw(3))]),
+        "copies": sm.repeat(-2 * S, 2),
+        "sum": S + 3 * sm.identity(6),
+    }
+
+
+@pytest.mark.parametrize("name", list(hermitian()))
+def test_eigenvectors(name: str) -> None:
+    A = hermitian()[name]
+    values, V = L.eigh(A)
+    dense = A.to_dense()
+    assert values.dtype == np.float64
+    assert np.allclose(values, np.linalg.eigvalsh(dense))
+    assert np.allclose(V.to_dense().conj().T @ V.to_dense(), np.eye(A.n))
+    assert np.allclose((A @ V).to_dense(), V.to_dense() * values)
+    if name not in ("dense", "symmetric"):
+        assert not any(isinstance(part, sm.Dense) for part in [V, *V._children])
+        assert np.allclose(L.expm(A).to_dense(), scipy.linalg.expm(dense))
+
+
+@pytest.mark.parametrize("backend", LIBRARIES, ids=repr)
+def test_eigenvectors_on_other_libraries(backend: Any) -> None:
+    for name in ("circulant", "dense", "blocks"):
+        A = backend.bring(hermitian()[name])
+        values, V = L.eigh(A)
+        assert near(values, np.linalg.eigvalsh(to_host(A.to_dense())), "float64")
+        assert near((V.H @ (A @ V)).to_dense(), np.diag(to_host(values)), "float64")
+
+
+def test_powers() -> None:
+    C = sm.Circulant(np.asarray([3.0, 1.0, 0.0, 1.0]))
+    for t in (0.5, -0.5, 2, -1, 1.7):
+        assert np.allclose(
+            L.fractional_matrix_power(C, t).to_dense(), scipy.linalg.fractional_matrix_power(C.to_dense(), t)
+        )
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        L.fractional_matrix_power(sm.Circulant(np.ones(3)), -0.5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision(dtype: str) -> None:
+    torch = next(b for b in ALL if b.name == "torch").xp
+    C = sm.Circulant(np.asarray([4.0, 1.0, 0.0, 1.0])).to(xp=torch, dtype=dtype)
+    assert L.svdvals(C).tolist() == [6.0, 4.0, 4.0, 2.0]
+    assert L.svdvals(C).dtype == L.trace(C).dtype == L.norm(C).dtype == L.cond(C).dtype == C.dtype
+    assert L.pinv(C).dtype == L.expm(C).dtype == C.dtype
+    assert L.slogdet(C).sign.dtype == C.dtype
+    T = sm.Toeplitz(*sides(4)).to(xp=torch, dtype=dtype)
+    assert L.solve(T, torch.ones(4, dtype=C.dtype)).dtype == C.dtype
+    x = L.solve(T, torch.ones(4))
+    assert x.dtype == torch.float32
+    assert torch.allclose(T @ x, torch.ones(4), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda T: L.solve(np.eye(2), np.ones(2)), TypeError, "linalg.solve: A is a ndarray; expected an operator"),
+        (L.eigh, ValueError, r"which is not Hermitian: its entries differ .* of up to"),
+        (lambda T: L.eigh(sm.Circulant(draw(5))), ValueError, "which is not Hermitian: its eigenvalues have imaginary"),
+        (lambda T: L.eigh(sm.Zero(2, 3)), ValueError, "linalg.eigh: A is Zero 2×3; expected a square operator"),
+        (lambda T: L.solve(T, np.ones(3)), ValueError, r"Toeplitz\(4×4\).solve: b has shape \(3,\)"),
+        (lambda T: L.solve(T, np.ones(4), rtol=-1), ValueError, "linalg.solve: rtol is -1; expected a number between"),
+        (lambda T: L.solve(T, np.ones(4), maxiter=0), ValueError, "linalg.solve: maxiter is 0"),
+        (lambda T: L.solve_iterative(T, np.ones(4), method="lu"), ValueError, "method is 'lu'; expected one of cg"),
+        (lambda T: L.solve_iterative(T, np.ones(4), callback=3), TypeError, "callback is a int"),
+        (
+            lambda T: L.solve_iterative(T, np.ones(4), preconditioner=sm.identity(3)),
+            TypeError,
+            r"preconditioner is Identity\(3×3.*; expected an operator of shape 4×4",
+        ),
+        (lambda T: L.circulant_preconditioner(sm.identity(2)), TypeError, "expected a Toeplitz operator"),
+        (lambda T: L.circulant_preconditioner(sm.Toeplitz(np.ones(2), np.ones(3))), ValueError, "expected a square"),
+        (lambda T: L.circulant_preconditioner(T, "x"), ValueError, "kind is 'x'; expected 'chan' or 'strang'"),
+        (L.pinv, TypeError, "no structure is known for the pseudoinverse of Toeplitz 4×4"),
+        (L.inv, TypeError, r"Toeplitz has no exact inverse; structmat.linalg.solve finds solutions"),
+    ],
+)
+def test_bad_input(call: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call(sm.Toeplitz(*sides(4)))
+
+
+def test_iteration_needs_a_library_that_has_solvers() -> None:
+    torch = next(b for b in ALL if b.name == "torch").xp
+    T = sm.Toeplitz(*sides(1100)).to(xp=torch)
+    with pytest.raises(TypeError, match="no iterative solver for arrays of torch; expected arrays of NumPy or CuPy"):
+        L.solve(T, torch.ones(1100, dtype=torch.float64))
+
+
+def test_no_warnings_where_all_is_well() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        L.solve(sm.Toeplitz(*sides(1200)), draw(1200))
