@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from trees import DTYPES, trees
+from trees import DTYPES, KINDS, leaf, trees
 
 import structmat as sm
 from structmat.core.bilinear import Inverse
@@ -349,6 +349,8 @@ CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
     "fourier-twice": (F.H @ D @ ORTHO @ ORTHO.H @ E @ F, {"U @ U.H", "DFT.H @ spectrum @ DFT"}, "Circulant"),
     "fourier-cancels": (F**-1 @ F @ Z, {"DFT.H @ DFT"}, "Circulant"),
     "fourier-cancels-scaled": (F @ F.H @ Z, {"DFT.H @ DFT"}, "Circulant"),
+    "fourier-transpose": (F.T, {"DFT.conj()"}, "DFT"),
+    "fourier-conjugate": (ORTHO.conj() @ E @ ORTHO, {"DFT.conj()", "DFT.H @ spectrum @ DFT"}, "Circulant"),
     "cosine-cancels": (
         sm.DCT(6, norm="ortho").H @ sm.DCT(6, norm="ortho"),
         {"U @ U.H"},
@@ -392,6 +394,7 @@ CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
     "kron-of-identities": (sm.kron(sm.identity(3), sm.identity(2)), {"Kron of Identity"}, "Identity"),
     "kron-with-one": (sm.kron(U, sm.identity(1)), {"Kron of Identity"}, "Dense"),
     "kron-of-multiples": (sm.kron(2 * S, 3j * P), {"Kron of s * A"}, "Scaled"),
+    "repeat-of-multiple": (sm.repeat(2j * S, 3), {"Repeat of s * A"}, "Scaled"),
     "all-together": (2 * C @ S @ S @ C.H + sm.identity(6), {"spectrum @ spectrum", "U @ U.H"}, "Circulant"),
 }
 
@@ -557,6 +560,18 @@ def test_long_chains() -> None:
 # ---------------------------------------------------------------------- random trees
 
 
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtypes", [("float64", "float64"), ("float32", "complex128")])
+def test_two_leaves(kind: str, dtypes: tuple[str, str]) -> None:
+    """Every kind beside every other: random trees seldom bring two of a family together."""
+    rng = np.random.default_rng(1)
+    for other in KINDS:
+        A, B = leaf(4, 4, kind, dtypes[0], rng), leaf(4, 4, other, dtypes[1], rng)
+        check(A @ B)
+        check(B.H @ A.conj())
+        check(2 * A - 1j * B.T)
+
+
 @settings(max_examples=300)
 @given(A=trees())
 def test_trees(A: sm.LinearOperator) -> None:
@@ -622,13 +637,24 @@ def test_traced_by_jax() -> None:
     assert np.array_equal(both(index, x), x[index + 1])
 
 
-def test_differentiated_by_torch() -> None:
-    A = (C @ S @ S @ C.H @ (2 * C)).to(xp=torch)
+@pytest.mark.parametrize(
+    ("A", "kind"),
+    [
+        (C @ S @ S @ C.H @ (2 * C), sm.Circulant),
+        (skew() ** 2 @ skew(), sm.SkewCirculant),
+        (C @ L @ toeplitz(6, 4), sm.LowRank),
+        (F.H @ D @ F, sm.Circulant),
+    ],
+)
+def test_differentiated_by_torch(A: sm.LinearOperator, kind: type) -> None:
+    A = A.to(xp=torch)
     learned = A.with_params([value.clone().requires_grad_() for value in A.params])
-    x, g = torch.asarray(draw(6)), torch.asarray(draw(6))
+    x = torch.asarray(draw(A.n))
     simple = sm.simplify(learned)
-    assert isinstance(simple, sm.Circulant)
-    simple.matvec(x).backward(g)
+    assert isinstance(simple, kind)
+    y = simple.matvec(x)
+    g = torch.asarray(draw(A.m)).to(y.dtype)
+    y.backward(g)
     for value, grad in zip(learned.params, A.vjp(x, g)[1], strict=True):
         torch.testing.assert_close(value.grad, grad)
 

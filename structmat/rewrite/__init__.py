@@ -14,9 +14,21 @@ log = logging.getLogger("structmat")
 def simplify(A: LinearOperator, verbose: bool = False) -> LinearOperator:
     """Shorten an operator: multiply, add and cancel parts whose product or sum has their structure.
 
-    Rules are applied from the leaves up until none fires. Products of circulants become one circulant, sign flips and
-    diagonals one diagonal, and a unitary operator cancels with its own adjoint. Nothing becomes dense, no rule makes
-    more leaves or larger arrays, and the operator given is left as it is.
+    Rules are applied from the leaves up until none fires. They know
+
+    * families with spectra: products, powers and inverses of circulants of every kind (one level or many, skew,
+      f-circulant, of blocks) and of diagonals are one of them, and a diagonal between two Fourier transforms is a
+      circulant;
+    * leaves that are linear in their arrays, these and Toeplitz, Hankel, banded and dense ones: multiples, sums,
+      conjugates and adjoints of them are one of them, also where a term is a special case of another, such as an
+      identity or a circulant of a Toeplitz matrix;
+    * moves: permutations, shifts, selections and sign flips become one of a kind;
+    * dense matrices and those of low rank, which take in a neighbour;
+    * unitary operators, inverses and zeros, which cancel;
+    * scalars, powers, blocks, repetitions and Kronecker products, whose parts are multiplied and added.
+
+    Nothing structured becomes dense but in a dense neighbour, no rule makes more leaves, and the operator given is
+    left as it is.
 
     Parameters
     ----------
@@ -45,14 +57,16 @@ def simplify(A: LinearOperator, verbose: bool = False) -> LinearOperator:
 
     Arrays of lower precision than the whole are left alone, since rounding their products would show; half precision
     always is, since its products are computed in single. A complex multiple of a real leaf is left alone too, since a
-    complex leaf takes twice the memory.
+    complex leaf takes twice the memory; only Fourier transforms around a real leaf, which are complex themselves, make
+    a complex one of it.
 
     Operators are the same if they hold the same array objects or are made with the same sizes. No values are looked
     at, so `simplify` works in `jax.jit`, and PyTorch differentiates through it. An operator that cancels altogether
     becomes an `Identity`, which has no arrays and takes those of any library.
 
-    Cost: that of the arithmetic on parameters, such as three transforms for two circulants; O(m n k) for two dense
-    matrices, and only where their product is no larger than they are.
+    Cost: that of the arithmetic on parameters, such as three transforms for two circulants. A dense matrix takes in an
+    operator A for as many products with A as it has columns, or rows, and only where it has no more numbers then than
+    both have before.
 
     Examples
     --------

@@ -26,10 +26,10 @@ def cancel_inverse(a: LinearOperator, b: LinearOperator) -> Maybe:
 # ---------------------------------------------------------------------- scalars and zeros
 
 
-def pull_scalars(A: Product | Kron) -> Maybe:
-    scalars = [part.scalar for part in A.parts if type(part) is Scaled]
+def pull_scalars(A: Product | Kron | Repeat) -> Maybe:
+    scalars = [part.scalar for part in A._children if type(part) is Scaled]
     whole = scalar_product(scalars) if scalars else None
-    return None if whole is None else scaled(whole, rebuilt(A, tuple(term(part)[1] for part in A.parts)))
+    return None if whole is None else scaled(whole, rebuilt(A, tuple(term(part)[1] for part in A._children)))
 
 
 def multiply_zero(a: LinearOperator, b: LinearOperator) -> Maybe:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from structmat._backend import Array, DType, astype, complex_dtype, dft, idft
 from structmat.core import LinearOperator
-from structmat.core.bilinear import Adjoint, Inverse
+from structmat.core.bilinear import Adjoint, Conjugate, Inverse
 from structmat.core.compose import Power
 from structmat.core.leaf import Leaf
 from structmat.operators import (
@@ -121,6 +121,11 @@ def _fourier_pair(a: LinearOperator, b: LinearOperator) -> tuple[float, bool] | 
         return None
     powers = {None: 0.0, "backward": 0.0, "ortho": 0.5, "forward": 1.0}  # of 1/n, in the transform's scale
     return float(a.n) ** (1 - powers[left[0].norm] - powers[right[0].norm]), left[1]
+
+
+def conjugate_fourier(A: Conjugate) -> Maybe:
+    """Take the adjoint, as the transform is symmetric."""
+    return None if _fourier(A.of) is None else A.of.H
 
 
 def cancel_fourier(a: LinearOperator, b: LinearOperator) -> Maybe:

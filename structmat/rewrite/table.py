@@ -56,6 +56,7 @@ from structmat.rewrite.spectral import (
     between_transforms,
     cancel_fourier,
     cancel_transform,
+    conjugate_fourier,
     invert_spectrum,
     multiply_embedded,
     multiply_spectra,
@@ -122,6 +123,7 @@ RULES: tuple[Rule, ...] = (
     Rule("arrays.H", Adjoint, (), adjoint_by_arrays),
     Rule("FCirculant.H", Adjoint, (FCirculant,), adjoint_f_circulant, ROUNDS),
     Rule("arrays.conj()", Conjugate, (), conjugate_arrays),
+    Rule("DFT.conj()", Conjugate, (), conjugate_fourier),
     # inverses and powers
     Rule("spectrum ** -1", Inverse, (), invert_spectrum, ROUNDS),
     Rule("spectrum ** k", Power, (), power_by_spectrum, ROUNDS),
@@ -143,8 +145,9 @@ RULES: tuple[Rule, ...] = (
     Rule("BlockDiag of Diagonal", BlockDiag, (), one_diagonal),
     Rule("Repeat of Identity", Repeat, (Identity,), repeat_identity),
     Rule("Repeat of Repeat", Repeat, (Repeat,), repeat_repeat),
-    Rule("Kron of Identity", Kron, (), kron_identity),
+    Rule("Repeat of s * A", Repeat, (Scaled,), pull_scalars),
     Rule("Kron of s * A", Kron, (), pull_scalars),
+    Rule("Kron of Identity", Kron, (), kron_identity),
     # leaves
     Rule("Restriction to all", Restriction, (), select_all),
     Rule("Shift by 0", Shift, (), shift_by_none),
