@@ -40,6 +40,7 @@ def cases(dtype: str) -> dict[str, sm.LinearOperator]:
     }
     named |= {"permutation": sm.Permutation.random(6, rng=0), "shift": sm.Shift(5, 2), "hadamard": sm.Hadamard(4)}
     named |= {"kron": sm.kron(C, D), "dft": sm.DFT(5), "reflection": sm.Householder(safe(5, dtype))}
+    named |= {"cosine": sm.DCT(5, type=3, norm="ortho"), "sine": sm.DST(6, type=1, norm="ortho")}
     return named | {"block_diag": sm.block_diag([C, S, D]), "inverse": C**-1, "conjugate": D.conj()}
 
 

@@ -363,7 +363,14 @@ CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
     "hadamard-ortho": (sm.Hadamard(8, norm="ortho") @ sm.Hadamard(8, norm="ortho"), {"U @ U.H"}, "Identity"),
     "householder-twice": (D @ (mirror := sm.Householder(draw(6))) @ mirror, {"U @ U.H"}, "Diagonal"),
     "householder-conjugate": (sm.Householder(Z.column).conj(), {"arrays.conj()"}, "Householder"),
-    # low rank and dense
+    # low rank, dense and factored
+    "monarch-scaled": (2 * sm.Monarch(draw(3, 2, 2), draw(2, 3, 3)), {"s * linear"}, "Monarch"),
+    "monarch-conjugate": (
+        sm.Monarch(draw(3, 2, 2, dtype="complex128"), draw(2, 3, 3, dtype="complex128")).conj(),
+        {"arrays.conj()"},
+        "Monarch",
+    ),
+    "butterfly-conjugate": (sm.Butterfly(draw(2, 2, 2, 2, dtype="complex64")).conj(), {"arrays.conj()"}, "Butterfly"),
     "rank-scaled": (2 * L, {"s * linear"}, "LowRank"),
     "rank-adjoint": (low_rank(4, 6, dtype="complex128").H, {"arrays.H"}, "LowRank"),
     "rank-conjugate": (Y.conj(), {"arrays.conj()"}, "LowRank"),
@@ -524,6 +531,32 @@ def test_a_complex_unitary_leaves_a_complex_identity(monkeypatch: pytest.MonkeyP
         assert str(B.dtype) == "complex128"
         assert np.array_equal(B.matvec(np.ones(3)), np.ones(3) + 0j)
     assert sm.simplify(shift @ shift.H).dtype == complex  # alone they stay, as an identity has no dtype
+
+
+UNITARY = {
+    "identity": sm.identity(4),
+    "signs": signs(4),
+    "permutation": permutation(4),
+    "shift": sm.Shift(4, 3),
+    "reflection": sm.Householder(draw(4, dtype="complex128")),
+    **{f"{A.__name__} {kind}": A(4, type=kind, norm="ortho") for A in (sm.DCT, sm.DST) for kind in (1, 2, 3, 4)},
+    "fourier": sm.DFT(4, norm="ortho"),
+    "hadamard": sm.Hadamard(12, norm="ortho"),
+}
+
+
+@pytest.mark.parametrize("name", UNITARY)
+def test_unitary_leaves(name: str) -> None:
+    A = UNITARY[name]
+    D = diagonal(A.n, "complex128")
+    assert A._is_unitary
+    assert np.allclose(matrix(A.H) @ matrix(A), np.eye(A.n), atol=1e-14)
+    assert type(sm.simplify(D @ A @ A.H)) is type(sm.simplify(D @ A.H @ A)) is sm.Diagonal
+
+
+@pytest.mark.parametrize("A", [sm.DCT(4), sm.DST(4, norm="forward"), sm.DFT(4), sm.Hadamard(4)], ids=repr)
+def test_transforms_of_another_norm_are_not_unitary(A: sm.LinearOperator) -> None:
+    assert not A._is_unitary
 
 
 def test_half_precision_is_left_alone() -> None:
