@@ -44,6 +44,7 @@ def cases(dtype: str) -> dict[str, sm.LinearOperator]:
     bands[1] += 2
     named |= {"banded": sm.Banded(bands, 2, 1), "three": sm.Tridiagonal(bands[0, 1:], bands[1], bands[2, 1:])}
     named |= {"banded adjoint": named["banded"].H, "triangular": sm.Banded(bands[:2], 0, 1)}
+    named |= {"cosine": sm.DCT(5, type=3, norm="ortho"), "sine": sm.DST(6, type=1, norm="ortho")}
     return named | {"block_diag": sm.block_diag([C, S, D]), "inverse": C**-1, "conjugate": D.conj()}
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
-from trees import DTYPES, trees
+from trees import DTYPES, KINDS, leaf, trees
 
 import structmat as sm
+from structmat.core.bilinear import Inverse
 from structmat.core.compose import Power, Product, Sum
 from structmat.rewrite import RULES, rewritten
 
@@ -42,6 +43,46 @@ def dense(m: int = 6, n: int = 6, dtype: str = "float64") -> sm.Dense:
     return sm.Dense(draw(m, n, dtype=dtype))
 
 
+def toeplitz(m: int = 6, n: int = 6, dtype: str = "float64") -> sm.Toeplitz:
+    return sm.Toeplitz(draw(m, dtype=dtype), draw(n, dtype=dtype))
+
+
+def hankel(m: int = 6, n: int = 6, dtype: str = "float64") -> sm.Hankel:
+    return sm.Hankel(draw(m, dtype=dtype), draw(n, dtype=dtype))
+
+
+def symmetric(n: int = 6, dtype: str = "float64") -> sm.SymmetricToeplitz:
+    return sm.SymmetricToeplitz(draw(n, dtype=dtype))
+
+
+def skew(n: int = 6, dtype: str = "float64") -> sm.SkewCirculant:
+    return sm.SkewCirculant(draw(n, dtype=dtype))
+
+
+def twisted(f: complex, n: int = 6, dtype: str = "float64") -> sm.FCirculant:
+    return sm.FCirculant(draw(n, dtype=dtype), f)
+
+
+def levels(*shape: int, dtype: str = "float64") -> sm.MultilevelCirculant:
+    return sm.MultilevelCirculant(draw(*shape, dtype=dtype))
+
+
+def tridiagonal(n: int = 6, dtype: str = "float64") -> sm.Tridiagonal:
+    return sm.Tridiagonal(draw(n - 1, dtype=dtype), draw(n, dtype=dtype), draw(n - 1, dtype=dtype))
+
+
+def banded(lower: int = 2, upper: int = 1, n: int = 6, dtype: str = "float64") -> sm.Banded:
+    return sm.Banded(draw(lower + upper + 1, n, dtype=dtype), lower, upper)
+
+
+def low_rank(m: int = 6, n: int = 6, rank: int = 2, dtype: str = "float64") -> sm.LowRank:
+    return sm.LowRank(draw(m, rank, dtype=dtype), draw(n, rank, dtype=dtype))
+
+
+def permutation(n: int = 6) -> sm.Permutation:
+    return sm.Permutation.random(n, rng=RNG)
+
+
 def signs(n: int = 6) -> sm.SignFlip:
     return sm.SignFlip.random(n, rng=RNG)
 
@@ -66,6 +107,8 @@ def bound(A: sm.LinearOperator) -> float:
         return float(np.prod(parts))
     if isinstance(A, Power):
         return parts[0] ** A.exponent
+    if isinstance(A, Inverse):
+        return parts[0] * float(np.linalg.norm(matrix(A))) ** 2  # the condition number times the norm
     factor = abs(getattr(A, "scalar", 1))
     return factor * sum(parts) if parts else float(np.linalg.norm(matrix(A)))
 
@@ -99,46 +142,49 @@ R = some(6, 4)
 Z, E = circulant(dtype="complex128"), diagonal(dtype="complex128")
 U = dense(6, 4)
 V = dense(6, 6)
+P, X = permutation(), sm.Shift(6, 2)
+L, Y = low_rank(), low_rank(dtype="complex128")
+F, ORTHO = sm.DFT(6), sm.DFT(6, norm="ortho")
 
 # An operator, the rules that must fire (others may too), and what must come out.
 CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
-    "circulants": (C @ circulant(), {"Circulant @ Circulant"}, "Circulant"),
-    "circulants-mixed": (C @ Z @ circulant(dtype="float32"), {"Circulant @ Circulant"}, "Circulant"),
-    "circulants-of-odd-size": (circulant(5) @ circulant(5), {"Circulant @ Circulant"}, "Circulant"),
+    "circulants": (C @ circulant(), {"spectrum @ spectrum"}, "Circulant"),
+    "circulants-mixed": (C @ Z @ circulant(dtype="float32"), {"spectrum @ spectrum"}, "Circulant"),
+    "circulants-of-odd-size": (circulant(5) @ circulant(5), {"spectrum @ spectrum"}, "Circulant"),
     "circulants-added": (2 * C + circulant() - 3j * Z, {"linear + linear"}, "Circulant"),
     "circulants-added-to-complex": (C + 1j * circulant(), {"linear + linear"}, "Circulant"),
     "circulant-scaled": (3 * C, {"s * linear"}, "Circulant"),
-    "circulant-adjoint": (C.H, {"Circulant.H"}, "Circulant"),
-    "circulant-adjoint-complex": (Z.H, {"Circulant.H"}, "Circulant"),
-    "circulant-conjugate": (Z.conj(), {"linear.conj()"}, "Circulant"),
-    "circulant-transpose": (Z.T, {"Circulant.H", "linear.conj()"}, "Circulant"),
-    "circulant-power": (C**5, {"Circulant ** k"}, "Circulant"),
-    "circulant-power-0": (Z**0, {"Circulant ** k"}, "Circulant"),
-    "circulant-inverse": (C**-1 @ circulant(), {"Circulant ** -1", "Circulant @ Circulant"}, "Circulant"),
-    "circulant-inverse-complex": ((Z**-1).H, {"Circulant ** -1", "Circulant.H"}, "Circulant"),
-    "diagonal-inverse": (D**-1, {"Diagonal ** -1"}, "Diagonal"),
+    "circulant-adjoint": (C.H, {"arrays.H"}, "Circulant"),
+    "circulant-adjoint-complex": (Z.H, {"arrays.H"}, "Circulant"),
+    "circulant-conjugate": (Z.conj(), {"arrays.conj()"}, "Circulant"),
+    "circulant-transpose": (Z.T, {"arrays.H", "arrays.conj()"}, "Circulant"),
+    "circulant-power": (C**5, {"spectrum ** k"}, "Circulant"),
+    "circulant-power-0": (Z**0, {"spectrum ** k"}, "Circulant"),
+    "circulant-inverse": (C**-1 @ circulant(), {"spectrum ** -1", "spectrum @ spectrum"}, "Circulant"),
+    "circulant-inverse-complex": ((Z**-1).H, {"spectrum ** -1", "arrays.H"}, "Circulant"),
+    "diagonal-inverse": (D**-1, {"spectrum ** -1"}, "Diagonal"),
     "inverse-cancels": (V**-1 @ V @ D, {"A ** -1 @ A"}, "Diagonal"),
     "inverse-cancels-after": (V @ V**-1 @ D, {"A ** -1 @ A"}, "Diagonal"),
     "circulant-and-identity": (C - 2 * sm.identity(6), {"special + general"}, "Circulant"),
     "normal-equations": (Z.H @ Z + 0.1 * sm.identity(6), {"special + general"}, "Circulant"),
-    "blocks": (blocks(2, 3, 4) @ blocks(3, 2, 4), {"BlockCirculant @ BlockCirculant"}, "BlockCirculant"),
-    "blocks-mixed": (K @ blocks(dtype="complex64"), {"BlockCirculant @ BlockCirculant"}, "BlockCirculant"),
+    "blocks": (blocks(2, 3, 4) @ blocks(3, 2, 4), {"spectrum @ spectrum"}, "BlockCirculant"),
+    "blocks-mixed": (K @ blocks(dtype="complex64"), {"spectrum @ spectrum"}, "BlockCirculant"),
     "blocks-added": (K - 2 * blocks(), {"linear + linear"}, "BlockCirculant"),
-    "blocks-adjoint": (blocks(2, 3, 4, "complex128").H, {"BlockCirculant.H"}, "BlockCirculant"),
-    "blocks-conjugate": (blocks(2, 3, 4, "complex128").conj(), {"linear.conj()"}, "BlockCirculant"),
+    "blocks-adjoint": (blocks(2, 3, 4, "complex128").H, {"arrays.H"}, "BlockCirculant"),
+    "blocks-conjugate": (blocks(2, 3, 4, "complex128").conj(), {"arrays.conj()"}, "BlockCirculant"),
     "blocks-scaled": (K / 2, {"s * linear"}, "BlockCirculant"),
-    "blocks-power": (K**3, {"BlockCirculant ** k"}, "BlockCirculant"),
-    "blocks-power-0": (K**0, {"BlockCirculant ** k"}, "BlockCirculant"),
+    "blocks-power": (K**3, {"spectrum ** k"}, "BlockCirculant"),
+    "blocks-power-0": (K**0, {"spectrum ** k"}, "BlockCirculant"),
     "blocks-and-identity": (K + sm.identity(6), {"special + general"}, "BlockCirculant"),
     "one-block": (C @ blocks(1, 2, 6), {"special @ general"}, "BlockCirculant"),
     "one-block-added": (blocks(1, 1, 6) + C, {"special + general"}, "BlockCirculant"),
-    "diagonals": (D @ E, {"Diagonal @ Diagonal"}, "Diagonal"),
+    "diagonals": (D @ E, {"spectrum @ spectrum"}, "Diagonal"),
     "diagonals-added": (D - 2 * diagonal(), {"linear + linear"}, "Diagonal"),
     "diagonal-scaled": (-D, {"s * linear"}, "Diagonal"),
-    "diagonal-adjoint": (E.H, {"Diagonal.H"}, "Diagonal"),
-    "diagonal-transpose": (E.T, {"Diagonal.H", "linear.conj()"}, "Diagonal"),
-    "diagonal-power": (D**4, {"Diagonal ** k"}, "Diagonal"),
-    "diagonal-power-0": (D**0, {"Diagonal ** k"}, "Diagonal"),
+    "diagonal-adjoint": (E.H, {"arrays.H"}, "Diagonal"),
+    "diagonal-transpose": (E.T, {"arrays.H", "arrays.conj()"}, "Diagonal"),
+    "diagonal-power": (D**4, {"spectrum ** k"}, "Diagonal"),
+    "diagonal-power-0": (D**0, {"spectrum ** k"}, "Diagonal"),
     "diagonal-and-identity": (D + sm.identity(6) / 2, {"special + general"}, "Diagonal"),
     "diagonal-and-signs": (D + 1j * S, {"special + general"}, "Diagonal"),
     "signs": (S @ signs(), {"SignFlip @ SignFlip"}, "SignFlip"),
@@ -147,31 +193,31 @@ CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
     "diagonal-and-signs-product": (E @ S, {"special @ general"}, "Diagonal"),
     "signs-odd-power": (S**3, {"SignFlip ** k"}, "SignFlip"),
     "signs-even-power": (S**4, {"SignFlip ** k"}, "Identity"),
-    "dense": (W @ dense(), {"Dense @ Dense"}, "Dense"),
-    "dense-wide": (U.H @ U, {"Dense.H", "Dense @ Dense"}, "Dense"),
+    "dense": (W @ dense(), {"leaf @ dense"}, "Dense"),
+    "dense-wide": (U.H @ U, {"arrays.H", "leaf @ dense"}, "Dense"),
     "dense-added": (W + 1j * dense(), {"linear + linear"}, "Dense"),
     "dense-and-identity": (W + sm.identity(6), {"special + general"}, "Dense"),
-    "dense-rows": (D @ W, {"Diagonal @ Dense"}, "Dense"),
-    "dense-columns": (W @ E, {"Dense @ Diagonal"}, "Dense"),
-    "dense-row-signs": (S @ W, {"SignFlip @ Dense"}, "Dense"),
-    "dense-column-signs": (W @ S, {"Dense @ SignFlip"}, "Dense"),
-    "restrictions": (some(4, 2) @ R, {"Restriction @ Restriction"}, "Restriction"),
+    "dense-rows": (D @ W, {"leaf @ dense"}, "Dense"),
+    "dense-columns": (dense(dtype="complex128") @ E, {"leaf @ dense"}, "Dense"),
+    "dense-row-signs": (S @ W, {"move @ dense"}, "Dense"),
+    "dense-column-signs": (W @ S, {"move @ dense"}, "Dense"),
+    "restrictions": (some(4, 2) @ R, {"selection @ selection"}, "Restriction"),
     "restrictions-slices": (
         sm.Restriction(4, slice(1, 3)) @ sm.Restriction(6, slice(2, None)),
-        {"Restriction @ Restriction"},
+        {"selection @ selection"},
         "Restriction",
     ),
     "restrictions-mixed": (
         sm.Restriction(2, np.asarray([1, 0])) @ sm.Restriction(4, slice(1, 3)) @ R,
-        {"Restriction @ Restriction"},
+        {"selection @ selection"},
         "Restriction",
     ),
     "restrictions-narrow-index": (
         sm.Restriction(3, np.asarray([2, 0], dtype=np.int8)) @ sm.Restriction(300, slice(250, 253)),
-        {"Restriction @ Restriction"},
+        {"selection @ selection"},
         "Restriction",
     ),
-    "restrictions-adjoint": ((some(4, 2) @ R).H, {"Restriction @ Restriction"}, "Adjoint"),
+    "restrictions-adjoint": ((some(4, 2) @ R).H, {"selection @ selection"}, "Adjoint"),
     "restriction-and-padding": (R @ R.H, {"Restriction @ Restriction.H"}, "Identity"),
     "restriction-made-twice": (
         sm.Restriction(6, slice(1, 3)) @ sm.Restriction(6, slice(1, 3)).H,
@@ -212,7 +258,151 @@ CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
     "repeat": (sm.repeat(C, 2) @ sm.repeat(circulant(), 2), {"Repeat @ Repeat"}, "Repeat"),
     "repeat-of-repeat": (sm.repeat(sm.repeat(C, 2), 3), {"Repeat of Repeat"}, "Repeat"),
     "repeat-of-identity": (sm.repeat(sm.identity(2), 3), {"Repeat of Identity"}, "Identity"),
-    "all-together": (2 * C @ S @ S @ C.H + sm.identity(6), {"Circulant @ Circulant", "U @ U.H"}, "Circulant"),
+    # Toeplitz and its kin
+    "toeplitz-scaled": (3 * toeplitz(4, 6), {"s * linear"}, "Toeplitz"),
+    "toeplitz-added": (toeplitz(4, 6) - 2j * toeplitz(4, 6, "complex64"), {"linear + linear"}, "Toeplitz"),
+    "toeplitz-adjoint": (toeplitz(4, 6, "complex128").H, {"arrays.H"}, "Toeplitz"),
+    "toeplitz-transpose": (toeplitz(6, 4, "complex128").T, {"arrays.H", "arrays.conj()"}, "Toeplitz"),
+    "toeplitz-and-circulant": (toeplitz() - 1j * Z, {"special + general"}, "Toeplitz"),
+    "toeplitz-and-identity": (2 * sm.identity(6) + toeplitz(), {"special + general"}, "Toeplitz"),
+    "toeplitz-and-shift": (2 * X + toeplitz(), {"special + general"}, "Toeplitz"),
+    "toeplitz-and-symmetric": (toeplitz() + 1j * symmetric(dtype="complex64"), {"special + general"}, "Toeplitz"),
+    "toeplitz-and-skew": (toeplitz() + skew(), {"special + general"}, "Toeplitz"),
+    "toeplitz-and-twisted": (twisted(0.5j) + toeplitz(), {"special + general"}, "Toeplitz"),
+    "toeplitz-of-two-kinds": (sm.Toeplitz(draw(6), Z.column) + toeplitz(), {"linear + linear"}, "Toeplitz"),
+    "symmetric-scaled": (-2 * symmetric(dtype="complex128"), {"s * linear"}, "SymmetricToeplitz"),
+    "symmetric-added": (symmetric() - 2 * symmetric(dtype="complex128"), {"linear + linear"}, "SymmetricToeplitz"),
+    "symmetric-adjoint": (symmetric(dtype="complex128").H, {"arrays.H"}, "SymmetricToeplitz"),
+    "symmetric-conjugate": (symmetric(dtype="complex128").conj(), {"arrays.conj()"}, "SymmetricToeplitz"),
+    "symmetric-and-identity": (symmetric() + 2 * sm.identity(6), {"special + general"}, "SymmetricToeplitz"),
+    "hankel-scaled": (hankel(6, 4) / 2, {"s * linear"}, "Hankel"),
+    "hankel-added": (hankel(4, 6) + hankel(4, 6, "complex128"), {"linear + linear"}, "Hankel"),
+    "hankel-adjoint": (hankel(4, 6, "complex128").H, {"arrays.H"}, "Hankel"),
+    "hankel-adjoint-tall": (hankel(6, 4).H, {"arrays.H"}, "Hankel"),
+    "hankel-conjugate": (hankel(4, 6, "complex128").conj(), {"arrays.conj()"}, "Hankel"),
+    # families with spectra
+    "skews": (skew() @ skew(dtype="complex64"), {"spectrum @ spectrum"}, "SkewCirculant"),
+    "skews-of-odd-size": (skew(5) @ skew(5), {"spectrum @ spectrum"}, "SkewCirculant"),
+    "skew-adjoint": (skew(dtype="complex128").H, {"arrays.H"}, "SkewCirculant"),
+    "skew-adjoint-of-one": (skew(1, "complex128").H, {"arrays.H"}, "SkewCirculant"),
+    "skew-power": (skew() ** 3, {"spectrum ** k"}, "SkewCirculant"),
+    "skew-power-0": (skew() ** 0, {"spectrum ** k"}, "SkewCirculant"),
+    "skew-inverse": (skew() ** -1, {"spectrum ** -1"}, "SkewCirculant"),
+    "skew-and-identity": (2 * skew() + sm.identity(6), {"special + general"}, "SkewCirculant"),
+    "twisted": (twisted(-0.5) @ twisted(-0.5, dtype="complex128"), {"spectrum @ spectrum"}, "FCirculant"),
+    "twisted-complex": (twisted(1j) @ twisted(1j), {"spectrum @ spectrum"}, "FCirculant"),
+    "twisted-adjoint": (twisted(2j, dtype="complex128").H, {"FCirculant.H"}, "FCirculant"),
+    "twisted-conjugate": (twisted(2j).conj(), {"arrays.conj()"}, "FCirculant"),
+    "twisted-power": (twisted(2) ** 4, {"spectrum ** k"}, "FCirculant"),
+    "twisted-inverse": (twisted(2) ** -1, {"spectrum ** -1"}, "FCirculant"),
+    "twisted-added": (3 * twisted(2) + sm.identity(6) - twisted(2), {"linear + linear"}, "FCirculant"),
+    "levels": (levels(2, 3) @ levels(2, 3, dtype="complex128"), {"spectrum @ spectrum"}, "MultilevelCirculant"),
+    "levels-real": (levels(2, 3, 2) @ levels(2, 3, 2), {"spectrum @ spectrum"}, "MultilevelCirculant"),
+    "levels-adjoint": (levels(2, 3, 2, dtype="complex128").H, {"arrays.H"}, "MultilevelCirculant"),
+    "levels-power": (levels(3, 2) ** 2, {"spectrum ** k"}, "MultilevelCirculant"),
+    "levels-inverse": (levels(3, 2) ** -1, {"spectrum ** -1"}, "MultilevelCirculant"),
+    "levels-and-identity": (levels(3, 2) + sm.identity(6), {"special + general"}, "MultilevelCirculant"),
+    "one-level": (levels(1, 6) @ C, {"special @ general"}, "MultilevelCirculant"),
+    "circulant-and-shift": (C @ X, {"special @ general"}, "Circulant"),
+    "circulant-plus-shift": (X - C, {"special + general"}, "Circulant"),
+    # few diagonals
+    "tridiagonal-scaled": (2j * tridiagonal(dtype="complex128"), {"s * linear"}, "Tridiagonal"),
+    "tridiagonal-added": (tridiagonal() + tridiagonal(dtype="complex64"), {"linear + linear"}, "Tridiagonal"),
+    "tridiagonal-adjoint": (tridiagonal(dtype="complex128").H, {"arrays.H"}, "Tridiagonal"),
+    "tridiagonal-and-diagonal": (E - 2 * tridiagonal(), {"special + general"}, "Tridiagonal"),
+    "tridiagonal-and-signs": (tridiagonal() + S, {"special + general"}, "Tridiagonal"),
+    "banded-scaled": (2 * banded(), {"s * linear"}, "Banded"),
+    "banded-added": (banded() - banded(dtype="complex128"), {"linear + linear"}, "Banded"),
+    "banded-adjoint": (banded(2, 1, dtype="complex128").H, {"arrays.H"}, "Banded"),
+    "banded-adjoint-wide": (banded(0, 3, 2).H, {"arrays.H"}, "Banded"),
+    "banded-and-tridiagonal": (banded(1, 2) + 2 * tridiagonal(), {"special + general"}, "Banded"),
+    "banded-and-identity": (banded(0, 2) - sm.identity(6), {"special + general"}, "Banded"),
+    # moves
+    "permutations": (P @ permutation(), {"selection @ selection"}, "Permutation"),
+    "permutation-twice": (P @ P, {"selection @ selection"}, "Permutation"),
+    "permutation-and-back": (P @ P.H, {"U @ U.H"}, "Identity"),
+    "permutation-inverse": (P**-1 @ P, {"U @ U.H"}, "Identity"),
+    "permutation-power": (P**5, {"Permutation ** k"}, "Permutation"),
+    "permutation-power-0": (P**0, {"A ** 0"}, "Identity"),
+    "shifts": (X @ sm.Shift(6, 3), {"selection @ selection"}, "Shift"),
+    "shifts-all-round": (X @ sm.Shift(6, 4), {"selection @ selection", "Shift by 0"}, "Identity"),
+    "shift-and-back": (X @ X.H, {"U @ U.H"}, "Identity"),
+    "shift-power": (X**-2, {"Shift ** k"}, "Shift"),
+    "shift-and-permutation": (X @ P, {"selection @ selection"}, "Permutation"),
+    "permutation-and-shift": (P @ X, {"selection @ selection"}, "Permutation"),
+    "restriction-of-permutation": (R @ P, {"selection @ selection"}, "Restriction"),
+    "cut-of-permutation": (sm.Restriction(6, slice(1, 4)) @ P, {"selection @ selection"}, "Restriction"),
+    "permuted-restriction": (permutation(4) @ R, {"selection @ selection"}, "Restriction"),
+    "shifted-restriction": (sm.Shift(4, 1) @ R, {"selection @ selection"}, "Restriction"),
+    "permuted-cut": (permutation(3) @ sm.Restriction(6, slice(1, 4)), {"selection @ selection"}, "Restriction"),
+    "cut-of-shift": (sm.Restriction(6, slice(2, 5)) @ X, {"selection @ selection"}, "Restriction"),
+    "permuted-padding": (P @ R.H, {"move @ padding"}, "Adjoint"),
+    "padding-of-permuted": (R.H @ permutation(4), {"move @ padding"}, "Adjoint"),
+    # transforms
+    "fourier-diagonal": (ORTHO.H @ E @ ORTHO, {"DFT.H @ spectrum @ DFT"}, "Circulant"),
+    "fourier-real-diagonal": (ORTHO.H @ D @ ORTHO, {"DFT.H @ spectrum @ DFT"}, "Circulant"),
+    "fourier-scaled": (F.H @ D @ F / 6, {"DFT.H @ spectrum @ DFT", "s * linear"}, "Circulant"),
+    "fourier-inverse": (F**-1 @ diagonal(6, "float32") @ F, {"DFT.H @ spectrum @ DFT"}, "Circulant"),
+    "fourier-other-way": (F @ E @ F**-1, {"DFT.H @ spectrum @ DFT"}, "Circulant"),
+    "fourier-circulant": (ORTHO @ C @ ORTHO.H, {"DFT.H @ spectrum @ DFT"}, "Diagonal"),
+    "fourier-circulant-other-way": (F.H @ Z @ F, {"DFT.H @ spectrum @ DFT"}, "Diagonal"),
+    "fourier-twice": (F.H @ D @ ORTHO @ ORTHO.H @ E @ F, {"U @ U.H", "DFT.H @ spectrum @ DFT"}, "Circulant"),
+    "fourier-cancels": (F**-1 @ F @ Z, {"DFT.H @ DFT"}, "Circulant"),
+    "fourier-cancels-scaled": (F @ F.H @ Z, {"DFT.H @ DFT"}, "Circulant"),
+    "fourier-transpose": (F.T, {"DFT.conj()"}, "DFT"),
+    "fourier-conjugate": (ORTHO.conj() @ E @ ORTHO, {"DFT.conj()", "DFT.H @ spectrum @ DFT"}, "Circulant"),
+    "cosine-cancels": (
+        sm.DCT(6, norm="ortho").H @ sm.DCT(6, norm="ortho"),
+        {"U @ U.H"},
+        "Identity",
+    ),
+    "sine-cancels": (sm.DST(6, type=1, norm="ortho") @ sm.DST(6, type=1, norm="ortho").H, {"U @ U.H"}, "Identity"),
+    "cosine-inverse": (sm.DCT(6) ** -1 @ sm.DCT(6), {"transform ** -1 @ transform"}, "Identity"),
+    "cosine-inverse-after": (sm.DCT(6) @ sm.DCT(6) ** -1, {"transform ** -1 @ transform"}, "Identity"),
+    "hadamard-cancels": (sm.Hadamard(12).H @ sm.Hadamard(12), {"transform ** -1 @ transform"}, "Scaled"),
+    "hadamard-ortho": (sm.Hadamard(8, norm="ortho") @ sm.Hadamard(8, norm="ortho"), {"U @ U.H"}, "Identity"),
+    "householder-twice": (D @ (mirror := sm.Householder(draw(6))) @ mirror, {"U @ U.H"}, "Diagonal"),
+    "householder-conjugate": (sm.Householder(Z.column).conj(), {"arrays.conj()"}, "Householder"),
+    # low rank, dense and factored
+    "monarch-scaled": (2 * sm.Monarch(draw(3, 2, 2), draw(2, 3, 3)), {"s * linear"}, "Monarch"),
+    "monarch-conjugate": (
+        sm.Monarch(draw(3, 2, 2, dtype="complex128"), draw(2, 3, 3, dtype="complex128")).conj(),
+        {"arrays.conj()"},
+        "Monarch",
+    ),
+    "butterfly-conjugate": (sm.Butterfly(draw(2, 2, 2, 2, dtype="complex64")).conj(), {"arrays.conj()"}, "Butterfly"),
+    "rank-scaled": (2 * L, {"s * linear"}, "LowRank"),
+    "rank-adjoint": (low_rank(4, 6, dtype="complex128").H, {"arrays.H"}, "LowRank"),
+    "rank-conjugate": (Y.conj(), {"arrays.conj()"}, "LowRank"),
+    "ranks-added": (2 * L - low_rank(rank=3), {"LowRank + LowRank"}, "LowRank"),
+    "ranks": (L @ low_rank(rank=3, dtype="complex128"), {"leaf @ dense"}, "LowRank"),
+    "rank-and-diagonal": (D @ L @ diagonal(), {"leaf @ dense"}, "LowRank"),
+    "rank-and-signs": (S @ L @ P, {"move @ dense"}, "LowRank"),
+    "rank-and-dense": (L @ dense(6, 4), {"leaf @ dense"}, "LowRank"),
+    "dense-and-rank": (dense(4, 6) @ Y, {"leaf @ dense"}, "LowRank"),
+    "rank-and-circulant": (Z.H @ Y @ skew(), {"leaf @ dense"}, "LowRank"),
+    "rank-and-restriction": (R @ L @ R.H, {"move @ dense"}, "LowRank"),
+    "rank-and-fourier": (ORTHO @ Y, {"leaf @ dense"}, "LowRank"),
+    "dense-and-permutation": (P @ W @ X, {"move @ dense"}, "Dense"),
+    "dense-and-circulant": (C @ W @ toeplitz(), {"leaf @ dense"}, "Dense"),
+    # zeros
+    "zero-product": (sm.Zero(4, 6) @ P @ X, {"0 @ A"}, "Zero"),
+    "zero-in-a-complex-product": (sm.DFT(6) @ sm.Zero(6, 4), {"0 @ A"}, "Scaled"),
+    "zero-added": (C + sm.Zero(6, 6), {"A + 0"}, "Circulant"),
+    "zero-added-first": (2 * sm.Zero(6, 6) + C, {"A + 0", "s * 0"}, "Circulant"),
+    "zero-power": (sm.Zero(6, 6) ** 3, {"0 ** k"}, "Zero"),
+    # Kronecker products
+    "krons": (sm.kron(C, S) @ sm.kron(circulant(), U), {"Kron @ Kron"}, "Kron"),
+    "kron-and-repeat": (sm.kron(C, U.H) @ sm.repeat(V, 6), {"Kron @ Kron"}, "Kron"),
+    "repeat-and-kron": (sm.repeat(D, 6) @ sm.kron(C, diagonal()), {"Kron @ Kron"}, "Kron"),
+    "kron-cancels": (sm.kron(S, P) @ sm.kron(S, P).H, {"Kron @ Kron", "U @ U.H"}, "Identity"),
+    "kron-power": (sm.kron(C, D) ** 2, {"Kron ** k"}, "Kron"),
+    "kron-of-identity": (sm.kron(sm.identity(3), U), {"Kron of Identity"}, "Repeat"),
+    "kron-of-identities": (sm.kron(sm.identity(3), sm.identity(2)), {"Kron of Identity"}, "Identity"),
+    "kron-with-one": (sm.kron(U, sm.identity(1)), {"Kron of Identity"}, "Dense"),
+    "kron-of-multiples": (sm.kron(2 * S, 3j * P), {"Kron of s * A"}, "Scaled"),
+    "repeat-of-multiple": (sm.repeat(2j * S, 3), {"Repeat of s * A"}, "Scaled"),
+    "all-together": (2 * C @ S @ S @ C.H + sm.identity(6), {"spectrum @ spectrum", "U @ U.H"}, "Circulant"),
 }
 
 
@@ -252,6 +442,40 @@ LEFT_ALONE = {
     "blocks of other kinds": sm.block_diag([C, S]),
     "multiple of a product": 2 * (C @ S),
     "repeat": sm.repeat(C, 2),
+    "frozen @ low rank": C.freeze() @ L,
+    "frozen low ranks": L.freeze() + low_rank(),
+    "ranks that add up to all": low_rank(rank=3) + low_rank(rank=3),
+    "ranks of two kinds": L + Y,
+    "complex multiple of low rank": 1j * L,
+    "complex multiple of a Hermitian one": 1j * symmetric(dtype="complex128"),
+    "complex sum of Hermitian ones": symmetric(dtype="complex128") + 1j * symmetric(dtype="complex128"),
+    "fourier @ real": ORTHO @ W,
+    "fourier @ real low rank": ORTHO @ L,
+    "padding @ low rank": R.H @ low_rank(4, 6),
+    "low rank @ inverse": L @ V**-1,
+    "function @ dense": sm.FunctionOperator((6, 6), lambda x: 2 * x, lambda g: 2 * g) @ W,
+    "zero @ low rank": sm.Zero(6, 6) @ L,
+    "other factors": twisted(2) @ twisted(3),
+    "other factors added": twisted(2) + twisted(3),
+    "other levels": levels(2, 3) @ levels(3, 2),
+    "circulant of several levels": C @ levels(2, 3),
+    "bands that tridiagonals do not fit in": banded(0, 2) + tridiagonal(),
+    "diagonal and Toeplitz": D + toeplitz(),
+    "Toeplitz @ Toeplitz": toeplitz() @ toeplitz(),
+    "Toeplitz of two kinds, scaled": 2 * sm.Toeplitz(draw(6), draw(6, dtype="float32")),
+    "Toeplitz of two kinds, turned": sm.Toeplitz(draw(6), Z.column).H,
+    "real column, complex factor": twisted(1j) ** 2,
+    "real column, complex factor, turned": twisted(1j).H,
+    "cut that a shift tears": sm.Restriction(6, slice(0, 3)) @ X,
+    "shift of a cut": sm.Shift(3, 1) @ sm.Restriction(6, slice(0, 3)),
+    "signs @ permutation": S @ P,
+    "zero with a dtype": C @ sm.Zero(6, 6),
+    "complex zero": 2j * sm.Zero(6, 6),
+    "two transforms there": F @ D @ F,
+    "signs between transforms": F.H @ S @ F,
+    "kron of other sizes": sm.kron(C, D) @ sm.kron(diagonal(4), circulant(9)),
+    "kron that makes a repetition longer": sm.kron(C, U) @ sm.repeat(dense(4, 6), 6),
+    "kron that costs more": sm.kron(U.freeze(), C) @ sm.kron(sm.Dense(draw(4, 6)), C.freeze()),
     "scalars whose product is 0": (1e-200 * S) @ R.H @ (1e-200 * sm.identity(4)),
 }
 
@@ -298,13 +522,41 @@ def test_a_complex_unitary_leaves_a_complex_identity(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(sm.Circulant, "_is_unitary", True)
     shift = sm.Circulant(np.asarray([0, 1j, 0]))
     D = sm.Diagonal(np.ones(3))
-    monkeypatch.setattr("structmat.rewrite.RULES", [rule for rule in RULES if rule.name in ("U @ U.H", "A @ (s * B)")])
+    monkeypatch.setattr(
+        "structmat.rewrite.engine.RULES", [rule for rule in RULES if rule.name in ("U @ U.H", "A @ (s * B)")]
+    )
     for A in (D @ shift @ shift.H, shift.H @ shift @ D):
         B, fired = rewritten(A)
         assert names(fired)[0] == "U @ U.H"
         assert str(B.dtype) == "complex128"
         assert np.array_equal(B.matvec(np.ones(3)), np.ones(3) + 0j)
     assert sm.simplify(shift @ shift.H).dtype == complex  # alone they stay, as an identity has no dtype
+
+
+UNITARY = {
+    "identity": sm.identity(4),
+    "signs": signs(4),
+    "permutation": permutation(4),
+    "shift": sm.Shift(4, 3),
+    "reflection": sm.Householder(draw(4, dtype="complex128")),
+    **{f"{A.__name__} {kind}": A(4, type=kind, norm="ortho") for A in (sm.DCT, sm.DST) for kind in (1, 2, 3, 4)},
+    "fourier": sm.DFT(4, norm="ortho"),
+    "hadamard": sm.Hadamard(12, norm="ortho"),
+}
+
+
+@pytest.mark.parametrize("name", UNITARY)
+def test_unitary_leaves(name: str) -> None:
+    A = UNITARY[name]
+    D = diagonal(A.n, "complex128")
+    assert A._is_unitary
+    assert np.allclose(matrix(A.H) @ matrix(A), np.eye(A.n), atol=1e-14)
+    assert type(sm.simplify(D @ A @ A.H)) is type(sm.simplify(D @ A.H @ A)) is sm.Diagonal
+
+
+@pytest.mark.parametrize("A", [sm.DCT(4), sm.DST(4, norm="forward"), sm.DFT(4), sm.Hadamard(4)], ids=repr)
+def test_transforms_of_another_norm_are_not_unitary(A: sm.LinearOperator) -> None:
+    assert not A._is_unitary
 
 
 def test_half_precision_is_left_alone() -> None:
@@ -339,6 +591,18 @@ def test_long_chains() -> None:
 
 
 # ---------------------------------------------------------------------- random trees
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtypes", [("float64", "float64"), ("float32", "complex128")])
+def test_two_leaves(kind: str, dtypes: tuple[str, str]) -> None:
+    """Every kind beside every other: random trees seldom bring two of a family together."""
+    rng = np.random.default_rng(1)
+    for other in KINDS:
+        A, B = leaf(4, 4, kind, dtypes[0], rng), leaf(4, 4, other, dtypes[1], rng)
+        check(A @ B)
+        check(B.H @ A.conj())
+        check(2 * A - 1j * B.T)
 
 
 @settings(max_examples=300)
@@ -406,13 +670,24 @@ def test_traced_by_jax() -> None:
     assert np.array_equal(both(index, x), x[index + 1])
 
 
-def test_differentiated_by_torch() -> None:
-    A = (C @ S @ S @ C.H @ (2 * C)).to(xp=torch)
+@pytest.mark.parametrize(
+    ("A", "kind"),
+    [
+        (C @ S @ S @ C.H @ (2 * C), sm.Circulant),
+        (skew() ** 2 @ skew(), sm.SkewCirculant),
+        (C @ L @ toeplitz(6, 4), sm.LowRank),
+        (F.H @ D @ F, sm.Circulant),
+    ],
+)
+def test_differentiated_by_torch(A: sm.LinearOperator, kind: type) -> None:
+    A = A.to(xp=torch)
     learned = A.with_params([value.clone().requires_grad_() for value in A.params])
-    x, g = torch.asarray(draw(6)), torch.asarray(draw(6))
+    x = torch.asarray(draw(A.n))
     simple = sm.simplify(learned)
-    assert isinstance(simple, sm.Circulant)
-    simple.matvec(x).backward(g)
+    assert isinstance(simple, kind)
+    y = simple.matvec(x)
+    g = torch.asarray(draw(A.m)).to(y.dtype)
+    y.backward(g)
     for value, grad in zip(learned.params, A.vjp(x, g)[1], strict=True):
         torch.testing.assert_close(value.grad, grad)
 

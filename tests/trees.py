@@ -18,6 +18,10 @@ def leaf(m: int, n: int, kind: str, dtype: str, rng: np.random.Generator) -> sm.
         host = rng.standard_normal(shape)
         return (host + 1j * rng.standard_normal(shape) if "complex" in dtype else host).astype(dtype)
 
+    if kind in ("toeplitz", "hankel"):
+        return {"toeplitz": sm.Toeplitz, "hankel": sm.Hankel}[kind](draw(m), draw(n))
+    if kind == "zero":
+        return sm.Zero(m, n)
     if m == n:
         square: dict[str, Any] = {
             "circulant": lambda: sm.Circulant(draw(n)),
@@ -26,7 +30,16 @@ def leaf(m: int, n: int, kind: str, dtype: str, rng: np.random.Generator) -> sm.
             "identity": lambda: sm.identity(n),
             "dense": lambda: sm.Dense(draw(n, n)),
             "blocks": lambda: sm.BlockCirculant(draw(1, 1, n)),
-            "fourier": lambda: sm.DFT(n, norm="ortho"),
+            "skew": lambda: sm.SkewCirculant(draw(n)),
+            "twisted": lambda: sm.FCirculant(draw(n), [-0.5, 2, 1j][rng.integers(3)]),
+            "levels": lambda: sm.MultilevelCirculant(draw(2, n // 2) if n % 2 == 0 else draw(1, n)),
+            "symmetric": lambda: sm.SymmetricToeplitz(draw(n)),
+            "three": lambda: sm.Tridiagonal(draw(n - 1), draw(n), draw(n - 1)) if n > 1 else sm.Diagonal(draw(n)),
+            "banded": lambda: sm.Banded(draw(3, n), *([1, 1] if rng.integers(2) else [0, 2])),
+            "permutation": lambda: sm.Permutation.random(n, rng=rng),
+            "shift": lambda: sm.Shift(n, int(rng.integers(-n, n))),
+            "mirror": lambda: sm.Householder(draw(n)),
+            "fourier": lambda: sm.DFT(n, norm=["ortho", "forward", None][rng.integers(3)]),
             "cosine": lambda: sm.DCT(n, norm="ortho"),
             "rank": lambda: sm.LowRank(draw(n, 2), draw(n, 2)),
         }
@@ -41,7 +54,10 @@ def leaf(m: int, n: int, kind: str, dtype: str, rng: np.random.Generator) -> sm.
     return sm.LowRank(draw(m, 2), draw(n, 2)) if kind == "rank" else sm.Dense(draw(m, n))
 
 
-KINDS = ("circulant", "diagonal", "signs", "identity", "dense", "blocks", "fourier", "cosine", "rank")
+KINDS = (
+    *("circulant", "skew", "twisted", "levels", "blocks", "toeplitz", "symmetric", "hankel", "three", "banded"),
+    *("diagonal", "signs", "identity", "zero", "permutation", "shift", "mirror", "fourier", "cosine", "dense", "rank"),
+)
 
 
 @st.composite

@@ -38,7 +38,7 @@ class Trigonometric(Leaf):
 
     @property
     def _ends(self) -> tuple[int, int]:
-        """How many entries are ends, at the beginning and at the end."""
+        """Where the ends at the beginning stop, and those at the end start."""
         raise NotImplementedError
 
     def _sums(self, xp: Namespace, x: Array, kind: int) -> Array:
@@ -48,16 +48,14 @@ class Trigonometric(Leaf):
     def _weights(self) -> tuple[float, float, float]:
         """The scale 2 s, and the entries of d and e at the ends."""
         before = 0.5 if self.type in (1, 3) else 1.0
-        if self.norm == "ortho":
-            after = math.sqrt(0.5) if self.type in (1, 2) else 1.0
-            return 2 / math.sqrt(self._period), math.sqrt(before), after
+        if self._is_unitary:
+            return 2 / math.sqrt(self._period), math.sqrt(before), (math.sqrt(0.5) if self.type in (1, 2) else 1.0)
         return 2 / (self._period if self.norm == "forward" else 1), before, 1.0
 
     def _weighted(self, xp: Namespace, x: Array, weight: float) -> Array:
         if weight == 1:
             return x
-        first, last = self._ends
-        stop = self.n - last
+        first, stop = self._ends
         return xp.concat((x[..., :first] * weight, x[..., first:stop], x[..., stop:] * weight), axis=-1)
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
@@ -70,13 +68,17 @@ class Trigonometric(Leaf):
 
     def _weigh_entry(self, xp: Namespace, i: Array, j: Array, entry: Array) -> Array:
         scale, before, after = self._weights
-        first, last = self._ends
+        first, stop = self._ends
         for k, weight in ((i, after), (j, before)):
-            entry = xp.where((k < first) | (k >= self.n - last), weight * entry, entry)
+            entry = xp.where((k < first) | (k >= stop), weight * entry, entry)
         return scale * entry
 
     def _inverse(self) -> LinearOperator:
         return self._replace(type=TRANSPOSED[self.type], norm=_OPPOSITE[self.norm])
+
+    @property
+    def _is_unitary(self) -> bool:  # type: ignore[override]
+        return self.norm == "ortho"
 
     @property
     def _details(self) -> str:
@@ -147,7 +149,7 @@ class DCT(Trigonometric):
 
     @property
     def _ends(self) -> tuple[int, int]:
-        return 1, int(self.type == 1)
+        return 1, self.n - (self.type == 1)
 
     def _sums(self, xp: Namespace, x: Array, kind: int) -> Array:
         return cosine_sums(xp, x, kind)
@@ -221,7 +223,7 @@ class DST(Trigonometric):
 
     @property
     def _ends(self) -> tuple[int, int]:
-        return 0, int(self.type != 1)
+        return 0, self.n - (self.type != 1)
 
     def _sums(self, xp: Namespace, x: Array, kind: int) -> Array:
         return sine_sums(xp, x, kind)

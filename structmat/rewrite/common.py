@@ -1,0 +1,122 @@
+"""What rules ask of operators, and how they put them together."""
+
+import cmath
+import functools
+import operator
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from structmat._backend import Array, DType, Namespace, is_array, result_dtype
+from structmat.core import LinearOperator
+from structmat.core.bilinear import Adjoint, Wrapper
+from structmat.core.compose import Composite, Product, Scaled, Sum
+from structmat.core.leaf import Leaf
+
+Maybe = LinearOperator | None  # what a rule answers: the shorter operator, or None where it does not apply
+T = TypeVar("T")
+
+
+def same(a: Any, b: Any) -> bool:
+    """Tell whether two operators are one by construction: the same arrays, not equal ones."""
+    if a is b:
+        return True
+    if type(a) is not type(b) or is_array(a):
+        return False
+    if isinstance(a, LinearOperator):
+        theirs = b._fields
+        return all(same(value, theirs[name]) for name, value in a._fields.items())
+    if isinstance(a, tuple):
+        return len(a) == len(b) and all(map(same, a, b))
+    return bool(a == b)
+
+
+def leaf_of(A: LinearOperator) -> Any:
+    """Return the leaf that an operator is, or is the adjoint, conjugate or inverse of."""
+    while isinstance(A, Wrapper):
+        A = A.of
+    return A
+
+
+def agree(*leaves: Any) -> bool:
+    """Tell whether leaves may become one: all learnable or all frozen, those without parameters going with either."""
+    return len({leaf._frozen for leaf in leaves if leaf._param_fields}) < 2
+
+
+def joint_dtype(a: Leaf, b: Leaf) -> DType:
+    """Return the dtype of what a and b become, None if they must stay apart."""
+    return result_dtype(a.xp, a.dtype, b.dtype) if agree(a, b) else None
+
+
+def parameters(A: Any) -> dict[str, Array]:
+    """Return the arrays of a leaf that are parameters, or would be if it were not frozen."""
+    return {name: getattr(A, name) for name in A._param_fields}
+
+
+def others(A: Any) -> dict[str, Any]:
+    """Return the fields of a leaf that are none of these."""
+    return {name: value for name, value in A._fields.items() if name not in A._param_fields}
+
+
+def alike(a: Any, b: Any) -> bool:
+    """Tell whether two leaves are of one class and differ in their parameters alone."""
+    if type(a) is not type(b):
+        return False
+    theirs = others(b)
+    return all(same(value, theirs[name]) for name, value in others(a).items())
+
+
+def uniform(A: Any) -> bool:
+    """Tell whether all parameters of a leaf have its dtype: else computing with one would round or enlarge another."""
+    return all(value.dtype == A.dtype for value in parameters(A).values())
+
+
+def kind_of(A: LinearOperator, new: LinearOperator) -> LinearOperator:
+    """Make what replaces A complex if A is: a complex 1 makes a real operator complex."""
+    return scaled(1 + 0j, new) if A._is_complex else new
+
+
+def term(A: LinearOperator) -> tuple[Any, LinearOperator]:
+    """Split a term into its scalar and the rest."""
+    return (A.scalar, A.of) if type(A) is Scaled else (1.0, A)
+
+
+def scaled(scalar: Any, of: LinearOperator) -> LinearOperator:
+    """Scale as the algebra does, but keep the kind: a complex 1 makes a real operator complex."""
+    if type(of) is Scaled and (whole := scalar_product([scalar, of.scalar])) is not None:
+        scalar, of = whole, of.of
+    return of if scalar == 1 and (of._is_complex or not isinstance(scalar, complex)) else Scaled(of, scalar)
+
+
+def scalar_product(scalars: list[Any]) -> Any:
+    """Multiply scalars; None where the product leaves the range of double precision and they do not."""
+    whole = functools.reduce(operator.mul, scalars)
+    ordinary = all(cmath.isfinite(s) and s != 0 for s in scalars)
+    return None if ordinary and not (cmath.isfinite(whole) and whole != 0) else whole
+
+
+def mirrored(xp: Namespace, array: Array, *axes: int) -> Array:
+    """Take index k to -k modulo the width, along axes: what transposing does to a circulant's first column."""
+    return xp.roll(xp.flip(array, axis=axes), (1,) * len(axes), axis=axes)
+
+
+def power_of(x: T, exponent: int, times: Callable[[T, T], T]) -> T:
+    """Raise to a positive power by squaring."""
+    if exponent == 1:
+        return x
+    half = power_of(times(x, x), exponent // 2, times)
+    return times(half, x) if exponent % 2 else half
+
+
+def rebuilt(A: LinearOperator, children: tuple[LinearOperator, ...]) -> LinearOperator:
+    """Put other parts into an operator: products and sums stay flat, scalars of scalars multiply."""
+    if isinstance(A, Product | Sum):
+        kind = type(A)
+        parts = tuple(inner for part in children for inner in (part.parts if type(part) is kind else (part,)))
+        if kind is Product:
+            parts = tuple(part for part in parts if not part._is_identity) or parts[:1]
+        return kind(parts) if len(parts) > 1 else parts[0]
+    if isinstance(A, Scaled):
+        return scaled(A.scalar, children[0])
+    if isinstance(A, Composite):
+        return A._rebuilt(children)
+    return children[0].H if isinstance(A, Adjoint) else children[0].conj()
