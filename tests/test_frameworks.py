@@ -3,14 +3,16 @@
 from typing import Any
 
 import array_api_strict
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
+from backends import library
 
 import structmat as sm
 from structmat._backend import to_host
+
+jax = library("jax")
+jnp = library("jax.numpy")
+torch = library("torch")
 
 
 def tree(dtype: str = "float64") -> sm.LinearOperator:

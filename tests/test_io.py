@@ -17,13 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import array_api_strict
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
-import torch
-from backends import ALL, Backend
+from backends import ALL, Backend, library
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trees import trees
@@ -32,6 +29,10 @@ import structmat as sm
 from structmat import io
 from structmat._backend import as_namespace, from_stored, to_host, to_stored
 from structmat.core import OPERATORS, bilinear, compose
+
+jax = library("jax")
+jnp = library("jax.numpy")
+torch = library("torch")
 
 C = sm.Circulant(np.asarray([1.0, 2.0, 3.0]))
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -2,14 +2,16 @@
 
 import pickle
 
-import jax
 import numpy as np
 import pytest
 import scipy.linalg
 import scipy.optimize
 import scipy.sparse.linalg as spla
+from backends import library
 
 import structmat as sm
+
+jax = library("jax")
 
 rng = np.random.default_rng(0)
 N = 32

@@ -8,14 +8,16 @@ import numpy as np
 import pytest
 import scipy.fft
 import scipy.linalg
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from test_accuracy import RATIO, ratio
 from test_exact import rounded, vectors
+from backends import library
 
 import structmat as sm
 from structmat._backend import next_fast_len
+
+torch = library("torch")
 
 sizes = st.integers(1, 20)
 B = 7
