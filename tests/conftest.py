@@ -24,8 +24,6 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("structmat")
 
 
-
-
 def pytest_report_header() -> str:
     left_out = f", without {', '.join(sorted(WITHOUT))}" if WITHOUT else ""
     return f"backends: {', '.join(map(repr, ALL))}{left_out}; numpy {np.__version__}, scipy {scipy.__version__}"

@@ -102,7 +102,6 @@ def test_no_graph_is_kept() -> None:
     assert x.grad is not None
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # jacfwd, inside PyTorch itself
 def test_torch_function_transforms() -> None:
     A = tree().to(xp=torch)
     x = torch.asarray(vectors(6, "float64", 1))

@@ -7,9 +7,9 @@ from typing import Any
 import array_api_strict
 import numpy as np
 import pytest
+from backends import library
 from hypothesis import given, settings
 from trees import DTYPES, trees
-from backends import library
 
 import structmat as sm
 from structmat.core.compose import Power, Product, Sum

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import scipy.fft
 import scipy.linalg
+from backends import library
 from hypothesis import given
 from hypothesis import strategies as st
 from test_accuracy import RATIO, ratio
 from test_exact import rounded, vectors
-from backends import library
 
 import structmat as sm
 from structmat._backend import next_fast_len

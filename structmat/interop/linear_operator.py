@@ -33,10 +33,12 @@ class TorchOperator(linear_operator.LinearOperator):  # type: ignore[misc]
 
     @property
     def dtype(self) -> torch.dtype:
+        """The operator's dtype, or PyTorch's default for an operator without parameters."""
         return torch.get_default_dtype() if self.operator.dtype is None else self.operator.dtype
 
     @property
     def device(self) -> torch.device:
+        """Where the operator's arrays are, or PyTorch's default for an operator without any."""
         return torch.get_default_device() if self.operator.device is None else self.operator.device
 
     def _size(self) -> torch.Size:

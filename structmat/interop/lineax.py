@@ -52,24 +52,24 @@ class LineaxOperator(lx.AbstractLinearOperator):  # type: ignore[misc]
         return jax.ShapeDtypeStruct((A.m,), A._product_dtype(jnp, self.dtype))
 
 
-@lx.linearise.register
-def _(operator: LineaxOperator) -> lx.AbstractLinearOperator:
+def _linearise(operator: LineaxOperator) -> lx.AbstractLinearOperator:
     """Derived values, such as spectra, are computed once and not in every step of a solver."""
     structure = operator.in_structure()
     _, product = jax.linearize(operator.mv, jnp.zeros(structure.shape, structure.dtype))
     return lx.FunctionLinearOperator(product, structure, operator.tags)
 
 
-@lx.materialise.register
-def _(operator: LineaxOperator) -> lx.AbstractLinearOperator:
+def _materialise(operator: LineaxOperator) -> lx.AbstractLinearOperator:
     return lx.MatrixLinearOperator(operator.as_matrix(), operator.tags)
 
 
-@lx.conj.register
-def _(operator: LineaxOperator) -> lx.AbstractLinearOperator:
+def _conj(operator: LineaxOperator) -> LineaxOperator:
     return to_lineax(operator.operator.conj(), operator.dtype, operator.tags)
 
 
+lx.linearise.register(LineaxOperator, _linearise)
+lx.materialise.register(LineaxOperator, _materialise)
+lx.conj.register(LineaxOperator, _conj)
 # The rest is told by the tags and products alone, as it is for functions.
 for _told in (
     lx.diagonal,
