@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix lint docs bench clean
+.PHONY: help demo test test-matrix test-oldest test-newest lint docs bench clean
 .NOTPARALLEL:  # one pip at a time in the one environment
 
 help:  ## list the targets
@@ -17,19 +17,25 @@ demo: $(STAMP)-demo  ## train a circulant network on real digits (under 3 minute
 test: $(STAMP)-test  ## run the tests, the examples of the documentation among them
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto $(ARGS)
 
-# Both ends of what pyproject.toml allows, each in an environment made afresh: two lines a run need no tool such as nox.
-test-matrix:  ## run the tests with the oldest and with the newest dependencies
-	$(OLDEST) -m venv --clear $(VENV)-oldest
-	$(OLDEST) -c '$(FLOORS)' > $(VENV)-oldest/floors.txt
-	$(call tested,oldest,--group test --constraint $(VENV)-oldest/floors.txt)
-	$(NEWEST) -m venv --clear $(VENV)-newest
-	$(call tested,newest,--upgrade --group test-without-torch,torch linear_operator)
+# Both ends of what pyproject.toml allows, each in an environment made afresh; so few lines need no tool such as nox.
+test-matrix: test-oldest test-newest  ## run the tests with the oldest and with the newest dependencies
 
 OLDEST ?= python3.11
 NEWEST ?= python3.13
+# The least release of each dependency, with its newest repairs.
 FLOORS := import tomllib; \
   floors = tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]; \
   print(*(floor.replace(">=", "==") + ".*" for floor in floors), sep="\n")
+
+test-oldest:
+	$(OLDEST) -m venv --clear $(VENV)-oldest
+	$(OLDEST) -c '$(FLOORS)' > $(VENV)-oldest/floors.txt
+	$(call tested,oldest,--group test --constraint $(VENV)-oldest/floors.txt)
+
+test-newest:
+	$(NEWEST) -m venv --clear $(VENV)-newest
+	$(call tested,newest,--group test-without-torch,torch linear_operator)
+
 define tested
 	$(VENV)-$(1)/bin/python -m pip install -qq --upgrade 'pip>=25.1'
 	$(VENV)-$(1)/bin/python -m pip install -qq --editable '.[demo]' $(2)
