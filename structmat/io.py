@@ -1,5 +1,6 @@
 """Operators in files: the arrays as safetensors, the tree as a description in the metadata; no pickle."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -266,9 +267,10 @@ def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
 
 def _write(path: str | os.PathLike[str], data: bytes) -> None:
     """Put a file in place in one step."""
+    with contextlib.suppress(FileNotFoundError):  # a loop of links is another OSError
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise FileExistsError(f"save: {os.fspath(path)} exists and is no regular file.")
     target = Path(path).resolve()  # behind a link stands the file that is meant
-    if target.exists() and not target.is_file():
-        raise FileExistsError(f"save: {target} exists and is no regular file.")
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")  # in the same folder: a move between disks is a copy
     try:
         with temporary.open("xb") as file:

@@ -88,5 +88,7 @@ if "jax" not in WITHOUT:
         Backend("jax", jnp, dtypes=("float32",), **FEW_SHAPES),
         Backend("jax-jit", jnp, transform=jax.jit, dtypes=("float32", "complex128"), **FEW_SHAPES),
     ]
-if "cupy" not in WITHOUT and importlib.util.find_spec("cupy") and library("cupy").is_available():  # on a machine with a GPU
+if (
+    "cupy" not in WITHOUT and importlib.util.find_spec("cupy") and library("cupy").is_available()
+):  # on a machine with a GPU
     ALL.append(Backend("cupy", library("cupy")))

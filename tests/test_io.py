@@ -370,6 +370,11 @@ def test_files_have_usual_rights_and_links_are_followed(path: Path) -> None:
     plain.touch()
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
     assert facts(sm.load(link)) == facts(C)
+    loop = path.with_name("loop")
+    loop.symlink_to(loop)
+    with pytest.raises(OSError, match="symbolic links"):
+        sm.save(loop, C)
+    assert loop.is_symlink()
 
 
 def test_tracers_are_not_saved(path: Path) -> None:
