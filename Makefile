@@ -4,11 +4,11 @@ VENV := .venv
 STAMP := $(VENV)/stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint docs bench clean
+.PHONY: help demo test test-matrix test-oldest test-newest lint docs bench clean
 .NOTPARALLEL:  # one pip at a time in the one environment
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## */  make \1\t/'
+	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/'
 
 demo: $(STAMP)-demo  ## train a circulant network on real digits (under 3 minutes)
 	$(VENV)/bin/python -m structmat demo
@@ -16,6 +16,32 @@ demo: $(STAMP)-demo  ## train a circulant network on real digits (under 3 minute
 # One thread a worker: pytest-xdist already keeps every core busy.
 test: $(STAMP)-test  ## run the tests, the examples of the documentation among them
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto $(ARGS)
+
+# Both ends of what pyproject.toml allows, each in an environment made afresh; so few lines need no tool such as nox.
+test-matrix: test-oldest test-newest  ## run the tests with the oldest and with the newest dependencies
+
+OLDEST ?= python3.11
+NEWEST ?= python3.13
+# The least release of each dependency, with its newest repairs.
+FLOORS := import tomllib; \
+  floors = tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]; \
+  print(*(floor.replace(">=", "==") + ".*" for floor in floors), sep="\n")
+
+test-oldest:
+	$(OLDEST) -m venv --clear $(VENV)-oldest
+	$(OLDEST) -c '$(FLOORS)' > $(VENV)-oldest/floors.txt
+	$(call tested,oldest,--group test --constraint $(VENV)-oldest/floors.txt)
+
+test-newest:
+	$(NEWEST) -m venv --clear $(VENV)-newest
+	$(call tested,newest,--group test-without-torch,torch linear_operator)
+
+define tested
+	$(VENV)-$(1)/bin/python -m pip install -qq --upgrade 'pip>=25.1'
+	$(VENV)-$(1)/bin/python -m pip install -qq --editable '.[demo]' $(2)
+	STRUCTMAT_TEST_WITHOUT='$(3)' OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	  $(VENV)-$(1)/bin/python -m pytest -n auto $(ARGS)
+endef
 
 lint: $(STAMP)-lint  ## check style, types, layers, spelling and the repository itself
 	$(VENV)/bin/ruff check .
@@ -33,7 +59,7 @@ bench: $(STAMP)-bench  ## time every operator
 	$(VENV)/bin/python -m benchmarks $(ARGS)
 
 clean:  ## remove the environment and everything built
-	rm -rf $(VENV) build dist docs/_build docs/_generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist docs/_build docs/_generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # What each target installs beside the package itself.
 $(STAMP)-demo: EXTRAS := [demo]

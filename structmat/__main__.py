@@ -9,7 +9,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -47,14 +47,15 @@ def writable(text: str) -> Path:
     """Read the path of a file to write, for argparse. It is not touched; a trial file beside it comes and goes."""
     path = Path(text)
     try:
-        if path.exists():
+        with suppress(FileNotFoundError):
+            path.stat()  # tells of a loop of links; `exists` does not, and from Python 3.13 on `resolve` does not
             if not path.is_file():
                 raise argparse.ArgumentTypeError(f"{text!r} is not a regular file")
             path.open("ab").close()
         scratch(path).touch(exist_ok=False)
         scratch(path).unlink()
-    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links, up to Python 3.12
-        raise argparse.ArgumentTypeError(f"cannot write {text!r}: {getattr(error, 'strerror', error)}") from None
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"cannot write {text!r}: {error.strerror}") from None
     return path
 
 

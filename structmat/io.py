@@ -1,7 +1,7 @@
 """Operators in files: the arrays as safetensors, the tree as a description in the metadata; no pickle."""
 
+import contextlib
 import dataclasses
-import importlib
 import json
 import os
 import reprlib
@@ -25,6 +25,7 @@ from structmat._backend import (
     dtype_name,
     from_stored,
     is_array,
+    optional,
     to_stored,
 )
 from structmat.core import OPERATORS, LinearOperator
@@ -120,13 +121,6 @@ def _excess(children: list[list[int]]) -> str | None:
     if depth[-1] > DEPTH:
         return f"the tree has {depth[-1]} levels; {DEPTH} is the most"
     return f"the tree has over {PLACES} operators, which is the most" if places[-1] > PLACES else None
-
-
-def _safetensors(call: str) -> tuple[ModuleType, ModuleType]:
-    try:
-        return importlib.import_module("safetensors"), importlib.import_module("safetensors.numpy")
-    except ImportError as error:
-        raise ImportError(f"{call}: needs the package safetensors: pip install 'structmat[io]'") from error
 
 
 def _is_whole(value: Any) -> bool:
@@ -264,7 +258,7 @@ def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
     """
     if not isinstance(A, LinearOperator):
         raise TypeError(f"save: A is a {type(A).__name__}; expected a LinearOperator.")
-    _, arrays = _safetensors("save")
+    arrays = optional("save", "safetensors.numpy", "io")
     writer = _Writer(A)
     tree = {"format": FORMAT, "tensors": writer.dtypes, "nodes": writer.nodes}
     # one key: safetensors writes several in any order, and one operator should make one file
@@ -273,9 +267,10 @@ def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
 
 def _write(path: str | os.PathLike[str], data: bytes) -> None:
     """Put a file in place in one step."""
+    with contextlib.suppress(FileNotFoundError):  # a loop of links is another OSError
+        if not stat.S_ISREG(Path(path).stat().st_mode):
+            raise FileExistsError(f"save: {os.fspath(path)} exists and is no regular file.")
     target = Path(path).resolve()  # behind a link stands the file that is meant
-    if target.exists() and not target.is_file():
-        raise FileExistsError(f"save: {target} exists and is no regular file.")
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")  # in the same folder: a move between disks is a copy
     try:
         with temporary.open("xb") as file:
@@ -512,7 +507,7 @@ def load(
            [0., 4., 0.],
            [0., 0., 6.]], dtype=float32)
     """
-    safetensors, _ = _safetensors("load")
+    safetensors = optional("load", "safetensors", "io")
     target, source = as_namespace(xp), Path(path)
     if dtype is not None:
         dtype = as_dtype(target, dtype)

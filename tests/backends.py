@@ -2,15 +2,34 @@
 
 import dataclasses
 import importlib.util
+import os
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import array_api_strict
-import jax
 import numpy as np
-import torch
+import pytest
 
 from structmat import LinearOperator
+
+# Packages that a run does without, as `make test-matrix` does where one has no build. Nothing is left out unasked: a
+# package that is neither installed nor named here is an error.
+WITHOUT = frozenset(os.environ.get("STRUCTMAT_TEST_WITHOUT", "").split())
+
+
+class _LeftOut(ModuleType):
+    """A library that the run does without: tests that touch it are skipped."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        pytest.skip(f"STRUCTMAT_TEST_WITHOUT leaves {self.__name__} out", allow_module_level=True)
+
+
+def library(name: str) -> ModuleType:
+    """Import a library, or stand in for one that is left out."""
+    return _LeftOut(name) if name.partition(".")[0] in WITHOUT else importlib.import_module(name)
 
 
 def _read_only(value: Any) -> Any:
@@ -60,11 +79,16 @@ ALL = [
     Backend("numpy-readonly", np, transform=_with_read_only, sizes=MORE_SIZES),
     Backend("strict", array_api_strict),
     Backend("strict-device1", array_api_strict, array_api_strict.Device("device1")),
-    Backend("torch", torch),
-    Backend("jax", jax.numpy, dtypes=("float32",), **FEW_SHAPES),
-    Backend("jax-jit", jax.numpy, transform=jax.jit, dtypes=("float32", "complex128"), **FEW_SHAPES),
 ]
-if importlib.util.find_spec("cupy"):  # on a machine with a GPU
-    import cupy
-
-    ALL.append(Backend("cupy", cupy))
+if "torch" not in WITHOUT:
+    ALL.append(Backend("torch", library("torch")))
+if "jax" not in WITHOUT:
+    jax, jnp = library("jax"), library("jax.numpy")
+    ALL += [
+        Backend("jax", jnp, dtypes=("float32",), **FEW_SHAPES),
+        Backend("jax-jit", jnp, transform=jax.jit, dtypes=("float32", "complex128"), **FEW_SHAPES),
+    ]
+if (
+    "cupy" not in WITHOUT and importlib.util.find_spec("cupy") and library("cupy").is_available()
+):  # on a machine with a GPU
+    ALL.append(Backend("cupy", library("cupy")))

@@ -1,15 +1,17 @@
 """Settings that every test shares."""
 
+import re
 from collections import Counter
 from typing import Any
 
 import hypothesis
-import jax
 import numpy as np
 import pytest
 import scipy.fft
+from backends import ALL, WITHOUT, library
 
-jax.config.update("jax_enable_x64", True)
+if "jax" not in WITHOUT:
+    library("jax").config.update("jax_enable_x64", True)
 
 # The same examples in every run: a failure that nobody's change caused helps nobody.
 hypothesis.settings.register_profile(
@@ -20,6 +22,21 @@ hypothesis.settings.register_profile(
     suppress_health_check=[hypothesis.HealthCheck.too_slow],
 )
 hypothesis.settings.load_profile("structmat")
+
+
+def pytest_report_header() -> str:
+    left_out = f", without {', '.join(sorted(WITHOUT))}" if WITHOUT else ""
+    return f"backends: {', '.join(map(repr, ALL))}{left_out}; numpy {np.__version__}, scipy {scipy.__version__}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Examples of the documentation run where what they import is in the run."""
+    for item in items:
+        if isinstance(item, pytest.DoctestItem):
+            source = "".join(example.source for example in item.dtest.examples)
+            missing = WITHOUT.intersection(re.findall(r"^(?:import|from) (\w+)", source, flags=re.MULTILINE))
+            if missing:
+                item.add_marker(pytest.mark.skip(f"STRUCTMAT_TEST_WITHOUT leaves {', '.join(missing)} out"))
 
 
 @pytest.fixture

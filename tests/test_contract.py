@@ -4,7 +4,7 @@ import zlib
 
 import numpy as np
 import pytest
-from backends import ALL, Backend
+from backends import ALL, WITHOUT, Backend, library
 
 import structmat as sm
 from structmat.core import OPERATORS
@@ -49,10 +49,15 @@ def test_contract(backend: Backend, dtype: str, check: str, name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_half_precision(name: str, dtype: str) -> None:
     """Operators in half precision compute in single and round once."""
-    torch = next(b for b in ALL if b.name == "torch")
-    A = torch.bring(example(name, 9), dtype)
+    torch = library("torch")
+    A = example(name, 9).to(xp=torch, dtype=dtype)
     checks = ["entries", "products", "adjoint", "gradients", "dtypes", "params"]
-    sm.testing.check_operator(A, checks=checks, xp=torch.xp)
+    sm.testing.check_operator(A, checks=checks, xp=torch)
+
+
+def test_every_backend_is_here() -> None:
+    """What is tested on fewer libraries says so, in STRUCTMAT_TEST_WITHOUT."""
+    assert {"numpy", "strict", "torch", "jax"} - WITHOUT <= {backend.name for backend in ALL}
 
 
 def test_every_file_of_operators_is_registered() -> None:

@@ -6,12 +6,14 @@ import pickle
 import warnings
 
 import array_api_strict
-import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
+from backends import library
 
 import structmat as sm
+
+jnp = library("jax.numpy")
+torch = library("torch")
 
 C = sm.Circulant(np.ones(4))
 W = sm.Dense(np.ones((2, 4)))

@@ -3,14 +3,16 @@
 from typing import Any
 
 import array_api_strict
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
+from backends import library
 
 import structmat as sm
 from structmat._backend import to_host
+
+jax = library("jax")
+jnp = library("jax.numpy")
+torch = library("torch")
 
 
 def tree(dtype: str = "float64") -> sm.LinearOperator:
@@ -100,7 +102,6 @@ def test_no_graph_is_kept() -> None:
     assert x.grad is not None
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script`:DeprecationWarning")  # jacfwd, inside PyTorch itself
 def test_torch_function_transforms() -> None:
     A = tree().to(xp=torch)
     x = torch.asarray(vectors(6, "float64", 1))

@@ -1,14 +1,17 @@
 """The way to PyLops and back from other libraries' operators."""
 
 import pickle
+import sys
 
 import numpy as np
 import pylops
 import pytest
 import scipy.sparse
 import scipy.sparse.linalg as spla
+from backends import library
 
 import structmat as sm
+from structmat._backend import to_host
 from structmat.core import OPERATORS
 
 rng = np.random.default_rng(0)
@@ -59,8 +62,45 @@ def test_nothing_is_wrapped_twice() -> None:
     C = sm.Circulant(np.ones(3))
     assert sm.aslinearoperator(C) is C
     assert sm.aslinearoperator(C.to_scipy()) is C
+    assert sm.aslinearoperator(C.to_scipy().H).H is C
     S = sm.aslinearoperator(scipy.sparse.eye_array(3).tocsr())
     assert np.array_equal(pickle.loads(pickle.dumps(S)) @ np.ones(3), np.ones(3))
+
+
+@pytest.mark.parametrize("name", ["torch", "jax.numpy", "array_api_strict"])
+def test_arrays_of_other_libraries(name: str) -> None:
+    """They become operators of their own library, without a copy."""
+    xp = library(name)
+    matrix = xp.asarray(Z.copy())
+    A = sm.aslinearoperator(matrix)
+    assert A.params[0] is matrix
+    assert np.allclose(to_host(A.matvec(xp.ones(6, dtype=xp.float64))), Z.sum(axis=1))
+
+
+@pytest.mark.parametrize(("name", "extra"), [("torch", "linear_operator"), ("jax.numpy", "lineax")])
+def test_other_wrappers_are_taken_off(name: str, extra: str) -> None:
+    assert hasattr(library(extra), "LinearOperator" if extra == "linear_operator" else "CG")
+    C = sm.Circulant(library(name).asarray(np.ones(3)))
+    A = sm.aslinearoperator(getattr(C, f"to_{extra}")())
+    assert isinstance(A, sm.Circulant)
+    assert A.column is C.column
+
+
+class Bare:
+    """What PyLops and SciPy agree on, and an attribute that means something else."""
+
+    shape, operator = (4, 6), "none of ours"
+    matmat, rmatmat = M.__matmul__, M.T.__matmul__
+
+
+def test_duck_typed_operators() -> None:
+    assert np.allclose(sm.aslinearoperator(Bare()).to_dense(), M)
+
+
+def test_without_pylops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pylops", None)
+    with pytest.raises(ImportError, match=r"to_pylops: needs the package pylops: pip install 'structmat\[pylops\]'$"):
+        sm.identity(3).to_pylops()
 
 
 @pytest.mark.parametrize("thing", [3, "matrix", [[1.0]], None])

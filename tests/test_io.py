@@ -17,13 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import array_api_strict
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import safetensors.numpy
-import torch
-from backends import ALL, Backend
+from backends import ALL, Backend, library
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from trees import trees
@@ -32,6 +29,10 @@ import structmat as sm
 from structmat import io
 from structmat._backend import as_namespace, from_stored, to_host, to_stored
 from structmat.core import OPERATORS, bilinear, compose
+
+jax = library("jax")
+jnp = library("jax.numpy")
+torch = library("torch")
 
 C = sm.Circulant(np.asarray([1.0, 2.0, 3.0]))
 same_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -369,6 +370,11 @@ def test_files_have_usual_rights_and_links_are_followed(path: Path) -> None:
     plain.touch()
     assert stat.S_IMODE(path.stat().st_mode) == stat.S_IMODE(plain.stat().st_mode)
     assert facts(sm.load(link)) == facts(C)
+    loop = path.with_name("loop")
+    loop.symlink_to(loop)
+    with pytest.raises(OSError, match="symbolic links"):
+        sm.save(loop, C)
+    assert loop.is_symlink()
 
 
 def test_tracers_are_not_saved(path: Path) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import scipy.linalg
-from backends import ALL, Backend
+from backends import ALL, Backend, library
 
 import structmat as sm
 from structmat._backend import to_host
@@ -196,7 +196,7 @@ def test_other_libraries(backend: Backend, name: str) -> None:
 
 
 def test_half_precision_is_solved_in_single() -> None:
-    torch = next(b for b in ALL if b.name == "torch").xp
+    torch = library("torch")
     for dtype in ("float16", "bfloat16"):
         A = sm.Circulant(safe(6)).to(xp=torch, dtype=dtype)
         x = L.solve(A, torch.ones(6, dtype=torch.float32))

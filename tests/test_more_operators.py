@@ -3,14 +3,16 @@
 # ruff: noqa: E501 (the tables have one row a case)
 
 import array_api_strict
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.linalg
-import torch
+from backends import library
 
 import structmat as sm
+
+jax = library("jax")
+jnp = library("jax.numpy")
+torch = library("torch")
 
 rng = np.random.default_rng(0)
 x = rng.standard_normal(7).astype(np.float32)

@@ -5,11 +5,9 @@ import pickle
 from typing import Any
 
 import array_api_strict
-import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
-import torch
+from backends import library
 from hypothesis import given, settings
 from trees import DTYPES, KINDS, leaf, trees
 
@@ -17,6 +15,10 @@ import structmat as sm
 from structmat.core.bilinear import Inverse
 from structmat.core.compose import Power, Product, Sum
 from structmat.rewrite import RULES, rewritten
+
+jax = library("jax")
+jnp = library("jax.numpy")
+torch = library("torch")
 
 RNG = np.random.default_rng(0)
 EPS = {"float32": 2e-7, "float64": 2.3e-16}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import scipy.fft
 import scipy.linalg
-import torch
+from backends import library
 from hypothesis import given
 from hypothesis import strategies as st
 from test_accuracy import RATIO, ratio
@@ -16,6 +16,8 @@ from test_exact import rounded, vectors
 
 import structmat as sm
 from structmat._backend import next_fast_len
+
+torch = library("torch")
 
 sizes = st.integers(1, 20)
 B = 7

@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-import torch
-from backends import ALL, Backend
+from backends import ALL, Backend, library
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from trees import trees
 
 import structmat as sm
+
+torch = library("torch")
 
 ALGEBRA = ["products", "matrices", "linear", "adjoint", "forward", "gradients", "dtypes"]
 HOUSEKEEPING = ["entries", "untouched", "strided", "params", "pickle", "printing", "messages"]

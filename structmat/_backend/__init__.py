@@ -44,6 +44,7 @@ from structmat._backend.arrays import (
     to_stored,
 )
 from structmat._backend.fft import dft, idft, next_fast_len, provider_name, root_powers
+from structmat._backend.optional import optional
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
 from structmat._backend.solvers import METHODS, krylov, levinson, lsmr
 from structmat._backend.trigonometric import TRANSPOSED, cosine_sums, sine_sums, unit_root
@@ -89,6 +90,7 @@ __all__ = [
     "namespace_name",
     "nbytes",
     "next_fast_len",
+    "optional",
     "outer_sum",
     "pad",
     "provider_name",

@@ -27,9 +27,10 @@ def aslinearoperator(obj: Any) -> LinearOperator:
     Parameters
     ----------
     obj : LinearOperator, array, sparse matrix or operator of another library
-        An operator of this library is returned as it is, and one that `to_scipy` has wrapped is unwrapped. A
-        two-dimensional array becomes a `Dense`. A sparse matrix of SciPy's, and anything with `shape`, `matmat` and
-        `rmatmat`, such as the operators of SciPy and PyLops, becomes a `FunctionOperator`, which has no parameters.
+        An operator of this library is returned as it is, and one that `to_scipy` or its like has wrapped is
+        unwrapped. A two-dimensional array, of any library, becomes a `Dense`. A sparse matrix of SciPy's, and anything
+        with `shape`, `matmat` and `rmatmat`, such as the operators of SciPy and PyLops, becomes a `FunctionOperator`,
+        which has no parameters.
 
     Returns
     -------
@@ -51,9 +52,9 @@ def aslinearoperator(obj: Any) -> LinearOperator:
     array([[3., 4.],
            [8., 6.]])
     """
-    obj = getattr(obj, "operator", obj)  # what `to_scipy` wrapped
-    if isinstance(obj, LinearOperator):
-        return obj
+    for operator in (obj, getattr(obj, "operator", None)):  # the second is what `to_scipy` and its like wrapped
+        if isinstance(operator, LinearOperator):
+            return operator
     if is_array(obj):
         return Dense(obj)
     if hasattr(obj, "tocsr"):

@@ -1,0 +1,35 @@
+"""Operators as CuPy's own `LinearOperator`s."""
+
+import cupyx.scipy.sparse.linalg as spla
+
+from structmat._backend import Array, DType, namespace, namespace_name
+from structmat.core.operator import LinearOperator
+from structmat.interop.scipy import Products, own_dtype
+
+
+class CuPyOperator(Products, spla.LinearOperator):  # type: ignore[misc]
+    """A structmat operator as a `cupyx.scipy.sparse.linalg.LinearOperator`, made by `LinearOperator.to_cupyx`.
+
+    Attributes
+    ----------
+    operator : structmat.LinearOperator
+        The operator inside.
+    """
+
+    # CuPy's solvers hand the pointers of products to cuBLAS with stride 1, whatever the strides are.
+
+    def _matvec(self, x: Array) -> Array:
+        return namespace(x).ascontiguousarray(super()._matvec(x))
+
+    def _rmatvec(self, x: Array) -> Array:
+        return namespace(x).ascontiguousarray(super()._rmatvec(x))
+
+
+def to_cupyx(A: LinearOperator, dtype: DType = None) -> CuPyOperator:
+    """Wrap an operator for CuPy; see `LinearOperator.to_cupyx`."""
+    if A.xp is not None and namespace_name(A.xp) != "cupy":
+        raise TypeError(
+            f"{A._head}.to_cupyx: the operator is of {namespace_name(A.xp)}; expected one of cupy: convert it with "
+            f"A.to(xp=cupy)."
+        )
+    return CuPyOperator(A, own_dtype(A) if dtype is None else dtype)

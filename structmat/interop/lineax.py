@@ -1,0 +1,101 @@
+"""Operators as lineax's own, for its solvers in JAX."""
+
+from collections.abc import Hashable, Iterable
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import lineax as lx
+
+from structmat._backend import Array, DType, as_namespace, namespace_name
+from structmat.core.operator import LinearOperator
+from structmat.interop.jax import flatten, unflatten
+
+
+class LineaxOperator(lx.AbstractLinearOperator):  # type: ignore[misc]
+    """A structmat operator as a `lineax.AbstractLinearOperator`, made by `LinearOperator.to_lineax`.
+
+    It is a pytree whose leaves are the operator's arrays, so that JAX differentiates, batches and compiles through it.
+    """
+
+    arrays: tuple[Array, ...]
+    description: Hashable = eqx.field(static=True, repr=False)
+    dtype: DType = eqx.field(static=True)
+    tags: frozenset[object] = eqx.field(static=True)
+
+    @property
+    def operator(self) -> LinearOperator:
+        """The operator inside."""
+        return unflatten(self.description, self.arrays)  # type: ignore[no-any-return]
+
+    def mv(self, vector: Array) -> Array:
+        """Multiply one vector."""
+        return self.operator.matvec(vector)
+
+    def as_matrix(self) -> Array:
+        """Write the matrix out."""
+        A = self.operator
+        return A.matmat(jnp.eye(A.n, dtype=self.dtype))
+
+    def transpose(self) -> "LineaxOperator":
+        """Return the transpose, without conjugation."""
+        return to_lineax(self.operator.T, self.out_structure().dtype, lx.transpose_tags(self.tags))
+
+    def in_structure(self) -> jax.ShapeDtypeStruct:
+        """Return the shape and dtype of the vectors that are multiplied."""
+        return jax.ShapeDtypeStruct((self.operator.n,), self.dtype)
+
+    def out_structure(self) -> jax.ShapeDtypeStruct:
+        """Return the shape and dtype of the products."""
+        A = self.operator
+        return jax.ShapeDtypeStruct((A.m,), A._product_dtype(jnp, self.dtype))
+
+
+def _linearise(operator: LineaxOperator) -> lx.AbstractLinearOperator:
+    """Derived values, such as spectra, are computed once and not in every step of a solver."""
+    structure = operator.in_structure()
+    _, product = jax.linearize(operator.mv, jnp.zeros(structure.shape, structure.dtype))
+    return lx.FunctionLinearOperator(product, structure, operator.tags)
+
+
+def _materialise(operator: LineaxOperator) -> lx.AbstractLinearOperator:
+    return lx.MatrixLinearOperator(operator.as_matrix(), operator.tags)
+
+
+def _conj(operator: LineaxOperator) -> LineaxOperator:
+    return to_lineax(operator.operator.conj(), operator.dtype, operator.tags)
+
+
+lx.linearise.register(LineaxOperator, _linearise)
+lx.materialise.register(LineaxOperator, _materialise)
+lx.conj.register(LineaxOperator, _conj)
+# The rest is told by the tags and products alone, as it is for functions.
+for _told in (
+    lx.diagonal,
+    lx.tridiagonal,
+    lx.is_symmetric,
+    lx.is_diagonal,
+    lx.is_tridiagonal,
+    lx.has_unit_diagonal,
+    lx.is_lower_triangular,
+    lx.is_upper_triangular,
+    lx.is_positive_semidefinite,
+    lx.is_negative_semidefinite,
+):
+    _told.register(LineaxOperator, _told.dispatch(lx.FunctionLinearOperator))
+
+
+def to_lineax(A: LinearOperator, dtype: DType = None, tags: Any = ()) -> LineaxOperator:
+    """Wrap an operator for lineax; see `LinearOperator.to_lineax`."""
+    if A.xp is not None and A.xp is not as_namespace(jnp):
+        raise TypeError(
+            f"{A._head}.to_lineax: the operator is of {namespace_name(A.xp)}; expected one of jax: convert it with "
+            f"A.to(xp=jax.numpy)."
+        )
+    if dtype is None:
+        dtype = jnp.result_type(complex if A._is_complex else float) if A.dtype is None else A.dtype
+    arrays: list[Array] = []
+    description = flatten(A, arrays)
+    given = frozenset(tags if isinstance(tags, Iterable) else [tags])
+    return LineaxOperator(tuple(arrays), description, jnp.dtype(dtype), given)
