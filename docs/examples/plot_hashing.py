@@ -16,8 +16,8 @@ import structmat as sm
 # %%
 # Hyperplanes give a bit each and collide with probability 1 − θ/π. A cross-polytope hash rotates the vector by three
 # rounds of signs and a Hadamard matrix and takes the nearest of 2d vertices: a sharper decision, with
-# ln 1/p ≈ τ² / (4 − τ²) ln d for vectors of length 1 at the distance τ = 2 sin(θ/2), up to terms of order ln ln d. For a
-# fair comparison several hyperplanes make one code: log₂(2d) bits, as many as a vertex has.
+# ln 1/p ≈ τ² / (4 − τ²) ln d for vectors of length 1 at the distance τ = 2 sin(θ/2), up to terms of order ln ln d. For
+# a fair comparison several hyperplanes make one code: log₂(2d) bits, as many as a vertex has.
 
 d, draws = 128, 25
 bits = int(np.log2(2 * d))
@@ -74,8 +74,9 @@ for ax in (left, right):
 plt.show()
 
 # %%
-# The lines are theory; that of the cross-polytope is dashed, as it is the leading term only, without its constants.
-# Hyperplanes lie on theirs: bits share random numbers, but each is Gaussian by itself.
+# The lines are theory. One hyperplane lies on its own exactly, whatever d; the line for several takes their bits as
+# independent, though they share random numbers. That of the cross-polytope is dashed, as it is the leading term only:
+# at d = 128 what it leaves out is no small factor.
 #
 # An index for 4,500 digits of MNIST, shrunk to 14 × 14 pixels, centred and made to length 1, answers 500 queries. More
 # tables find more of the true nearest neighbours and look at more vectors.
@@ -102,9 +103,16 @@ for (name, draw), mark, colour in zip(kinds.items(), "^s", ["#D55E00", "#009E73"
         looked.append(np.mean([len(places) for places in index.candidates(queries)]) / len(X))
     ax.plot(looked, found, mark + "-", color=colour, label=name)
     for share, recall, n in zip(looked, found, tables, strict=True):
-        ax.annotate(str(n), (share, recall), xytext=(5, -10), textcoords="offset points", fontsize=8, color=colour)
-ax.plot([0, 1], [0, 1], ":", color="grey", label="at random")
-ax.set(xlabel="share of the vectors looked at", ylabel="nearest neighbours found", xlim=(0, 1), ylim=(0, 1))
+        ax.annotate(str(n), (share, recall), xytext=(6, -9), textcoords="offset points", fontsize=8, color=colour)
+shares = np.geomspace(0.005, 1, 50)
+ax.plot(shares, shares, ":", color="grey", label="at random")
+ax.set(
+    xlabel="share of the vectors looked at",
+    ylabel="nearest neighbours found",
+    xscale="log",
+    xlim=(0.005, 1),
+    ylim=(0, 1),
+)
 ax.set_title("MNIST digits; the numbers count tables")
 ax.legend(loc="lower right")
 ax.grid(alpha=0.3)
