@@ -64,8 +64,8 @@ def fastfood(
     -----
     Cost: O(n log n) time and O(n) memory for each of ⌈k/n⌉ blocks.
 
-    The rows of √k P have exactly the lengths of standard Gaussian vectors, independently of each other, and pairwise
-    correlations that vanish with n. For random features of the Gaussian kernel exp(-‖x - z‖² / 2σ²) take √k / σ
+    For d = n the rows of √k P have exactly the lengths of standard Gaussian vectors, independently of each other, and
+    cosines of order 1/√n between them. For random features of the Gaussian kernel exp(-‖x - z‖² / 2σ²) take √k / σ
     times P.
 
     Gradient: those of the three diagonals.
