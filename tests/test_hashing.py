@@ -214,7 +214,7 @@ def test_bad_arguments_are_named() -> None:
     cases: list[tuple[Callable[[], Any], str]] = [
         (
             lambda: L.HyperplaneHash(P, n_tables=4),
-            r"HyperplaneHash: projection is Dense 6×4; its 6 rows must a multi",
+            r"HyperplaneHash: projection is Dense 6×4; its 6 rows must be a",
         ),
         (lambda: L.HyperplaneHash(P, n_tables=0), "HyperplaneHash: n_tables is 0"),
         (lambda: L.HyperplaneHash.random(4, n_hashes=0), "HyperplaneHash: n_hashes is 0"),

@@ -66,6 +66,6 @@ plt.show()
 
 # %%
 # For constant vectors all but the circulant without signs follow the Gaussian line. Near k = d the projections part:
-# circulants reach 2/√d, as the modulus of their spectrum varies, while the rows of an SRHT are orthogonal, so that all of
-# them together are a rotation. A single distance says little of the worst among many, for which circulants are known to
-# need more outputs than Gaussians.
+# circulants reach 2/√d, as the modulus of their spectrum varies, while the rows of an SRHT are orthogonal, so that all
+# of them together are a rotation. A single distance says little of the worst among many, for which circulants are known
+# to need more outputs than Gaussians.

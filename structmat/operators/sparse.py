@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, add_at, batch_sum
+from structmat._backend import Array, Namespace, add_at, batch_sum, device
 from structmat.core import Leaf, constant, operator, param, size
 from structmat.core.fields import checked_index
 
@@ -86,6 +86,12 @@ class Sparse(Leaf):
     def _grad(self, xp: Namespace, x: Array, g: Array) -> tuple[Array, ...]:
         return (batch_sum(xp, xp.conj(xp.take(x, self.columns, axis=-1)) * xp.take(g, self.rows, axis=-1)),)
 
-    def _entry(self, i: Any, j: Any) -> Any:
-        places = zip(self.values, self.rows, self.columns, strict=True)
-        return sum(value * ((i == row) & (j == column)) for value, row, column in places)
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        nothing = xp.zeros((), dtype=self.values.dtype, device=device(self.values))
+        return sum(
+            xp.where((i == self.rows[e]) & (j == self.columns[e]), self.values[e], nothing)
+            for e in range(self.values.shape[0])
+        )
+
+    def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
+        return None  # the definition looks at all k values for each entry; a product does not

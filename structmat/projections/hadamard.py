@@ -127,8 +127,8 @@ def fjlt(
 
     Notes
     -----
-    Cost: O(n log n + q k n) time and O(n + q k n) memory. The sparse Gaussian
-    rows bring k down to the order of ε⁻² log N that a dense Gaussian matrix needs; `srht` is cheaper.
+    Cost: O(n log n + q k n) time and O(n + q k n) memory. The sparse Gaussian rows bring k down to the order
+    of ε⁻² log N that a dense Gaussian matrix needs; `srht` is cheaper.
 
     Gradient: that of `Sparse`.
 
