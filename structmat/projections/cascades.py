@@ -142,7 +142,7 @@ def diagonal_circulant(
     >>> import structmat as sm
     >>> P = sm.projections.diagonal_circulant(100, depth=2, rng=0)
     >>> P.param_names
-    ('0.column', '1.diagonal', '2.column', '3.diagonal')
+    ('0.column', '1.entries', '2.column', '3.entries')
     """
     checked_sizes("diagonal_circulant", d=d, depth=depth)
     source = Source.of(rng, dtype, xp, device)
