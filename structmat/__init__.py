@@ -1,6 +1,6 @@
 """Structured-matrix linear algebra: operators that are never stored densely."""
 
-from structmat import custom, linalg, projections, testing
+from structmat import custom, learn, linalg, projections, testing
 from structmat.compounds import block_circulant, select
 from structmat.core import LinearOperator, block_array, block_diag, hstack, kron, repeat, vstack
 from structmat.interop import aslinearoperator
@@ -29,6 +29,7 @@ from structmat.operators import (
     Shift,
     SignFlip,
     SkewCirculant,
+    Sparse,
     SymmetricToeplitz,
     Toeplitz,
     Tridiagonal,
@@ -64,6 +65,7 @@ __all__ = [
     "Shift",
     "SignFlip",
     "SkewCirculant",
+    "Sparse",
     "SymmetricToeplitz",
     "Toeplitz",
     "Tridiagonal",
@@ -76,6 +78,7 @@ __all__ = [
     "hstack",
     "identity",
     "kron",
+    "learn",
     "linalg",
     "load",
     "projections",

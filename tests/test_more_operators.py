@@ -6,6 +6,7 @@ import array_api_strict
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.sparse
 from backends import library
 
 import structmat as sm
@@ -202,9 +203,28 @@ def test_kron_inverse() -> None:
     assert inverts(sm.kron(sm.Circulant(rng.standard_normal(3)), sm.Hadamard(4)))
 
 
+def test_sparse_entries_at_one_place_add_up() -> None:
+    values, rows, columns = rng.standard_normal(9), rng.integers(0, 3, 9), rng.integers(0, 2, 9)
+    A = sm.Sparse(values, rows.astype(np.int8), columns, 3, 2)
+    assert A.rows.dtype == np.int64
+    dense = scipy.sparse.coo_array((values, (rows, columns)), shape=(3, 2)).toarray()
+    assert np.allclose(A.to_dense(), dense, rtol=0, atol=1e-15)
+    assert np.allclose(A[:, 1], dense[:, 1], rtol=0, atol=1e-15)
+    x, g = rng.standard_normal(2), rng.standard_normal(3)
+    assert np.array_equal(A.vjp(x, g)[1][0], np.outer(g, x)[rows, columns])
+
+
+PLACES = np.asarray([0, 2]), np.asarray([1, 0])
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
+        (lambda: sm.Sparse(np.ones(2), *PLACES, 2, 2), ValueError, r"Sparse: rows runs from 0 to 2; expected 0 to m - 1 = 1\."),
+        (lambda: sm.Sparse(np.ones(2), *PLACES, 3, 1), ValueError, r"Sparse: columns runs from 0 to 1; expected 0 to n - 1 = 0\."),
+        (lambda: sm.Sparse(np.ones(3), *PLACES, 3, 2), ValueError, r"Sparse: rows has shape \(2,\); its k must be 3 \(set by values\)\."),
+        (lambda: sm.Sparse(np.ones(2), np.ones(2), PLACES[1], 3, 2), TypeError, r"Sparse: rows has dtype float64; expected an integer dtype\."),
+        (lambda: sm.Sparse(np.ones(2), *PLACES, 0, 2), ValueError, r"Sparse: m is 0; expected a positive int\."),
         (lambda: sm.Permutation(np.asarray([0, 3, 1])), ValueError, r"Permutation: index runs from 0 to 3; expected 0 to n - 1 = 2\."),
         (lambda: sm.Permutation(np.asarray([0, 1, 1])), ValueError, r"Permutation: index has an entry twice; expected each of 0 to n - 1 once at most\."),
         (lambda: sm.Permutation(np.asarray([0.0, 1.0])), TypeError, r"Permutation: index has dtype float64; expected an integer dtype\."),
@@ -227,7 +247,7 @@ def test_kron_inverse() -> None:
         (lambda: sm.FunctionOperator(3, abs, abs), ValueError, r"FunctionOperator: shape is 3; expected \(m, n\)\."),
         (lambda: sm.FunctionOperator((3, 0), abs, abs), ValueError, r"FunctionOperator: n is 0; expected a positive int\."),
         (lambda: sm.kron(sm.identity(2), 3), TypeError, r"kron: part 2 is a int; expected a LinearOperator\."),
-        (lambda: sm.kron(sm.Zero(2, 3), sm.Zero(3, 2)) ** -1, ValueError, r"Zero\(2×3\) \*\* -1: powers need a square operator\."),
+        (lambda: sm.kron(sm.Zero(2, 3), sm.Zero(3, 2)) ** -1, TypeError, r"Kron\(6×6\) \*\* -1: Kron has no exact inverse"),
         (lambda: sm.Zero(0, 3), ValueError, r"Zero: m is 0; expected a positive int\."),
         (lambda: sm.Zero(2, 2) ** -1, TypeError, r"Zero has no exact inverse"),
     ],

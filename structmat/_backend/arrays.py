@@ -156,6 +156,20 @@ def batch_sum(xp: Namespace, x: Array) -> Array:
     return xp.sum(x, axis=tuple(range(x.ndim - 1))) if x.ndim > 1 else x
 
 
+def add_at(xp: Namespace, x: Array, index: Array, n: int) -> Array:
+    """Sum the entries that share an index: (..., k) -> (..., n), y[..., i] = sum of x[..., e] over index[e] = i."""
+    y = xp.zeros((*x.shape[:-1], n), dtype=x.dtype, device=device(x))
+    if compat.is_torch_array(x):
+        return y.index_add(-1, index, x)
+    if compat.is_jax_array(x):
+        return y.at[..., index].add(x)
+    if hasattr(xp.add, "at"):  # NumPy, CuPy
+        xp.add.at(y, (..., index), x)
+        return y
+    places = xp.arange(n, dtype=index.dtype, device=device(index))
+    return xp.matmul(x, xp.astype(index[:, None] == places[None, :], x.dtype))  # the standard has no scatter
+
+
 def outer_sum(xp: Namespace, u: Array, v: Array) -> Array:
     """Sum the outer products u v^H over the batch: (..., m), (..., n) -> (m, n)."""
     u, v = rows(xp, u), rows(xp, v)

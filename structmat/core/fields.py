@@ -76,22 +76,24 @@ def checked_size(title: str, name: str, value: Any) -> int:
     return value
 
 
-def checked_index(title: str, index: Array, n: int) -> Array:
-    """Return an index array that a user gave: integers from 0 to n - 1, none twice, wide enough to count to n with.
+def checked_index(
+    title: str, index: Array, n: int, *, name: str = "index", size: str = "n", distinct: bool = True
+) -> Array:
+    """Return an index array that a user gave: integers from 0 to n - 1, `distinct` or not, fit to count to n with.
 
     A traced array has no values to look at, so its entries are trusted.
     """
     xp = namespace(index)
     if not is_integer(xp, index.dtype):
-        raise TypeError(f"{title}: index has dtype {dtype_name(index.dtype)}; expected an integer dtype.")
+        raise TypeError(f"{title}: {name} has dtype {dtype_name(index.dtype)}; expected an integer dtype.")
     if not is_traced(index):
         entries = to_host(index)
         if entries.min() < 0 or entries.max() >= n:
             raise ValueError(
-                f"{title}: index runs from {entries.min()} to {entries.max()}; expected 0 to n - 1 = {n - 1}."
+                f"{title}: {name} runs from {entries.min()} to {entries.max()}; expected 0 to {size} - 1 = {n - 1}."
             )
-        if len(set(entries.tolist())) < len(entries):
-            raise ValueError(f"{title}: index has an entry twice; expected each of 0 to n - 1 once at most.")
+        if distinct and len(set(entries.tolist())) < len(entries):
+            raise ValueError(f"{title}: {name} has an entry twice; expected each of 0 to n - 1 once at most.")
     wide = index.dtype in (xp.int32, xp.int64)
     return index if wide else xp.astype(index, xp.int64)
 

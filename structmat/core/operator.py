@@ -7,7 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Complex
 from types import ModuleType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, overload
 
 from structmat._backend import (
     Array,
@@ -838,6 +838,10 @@ class LinearOperator:
         """Return the elementwise complex conjugate; the operator itself if it is real."""
         return self._conj() if self._is_complex else self
 
+    @overload
+    def __matmul__(self, other: "LinearOperator") -> "LinearOperator": ...
+    @overload
+    def __matmul__(self, other: Any) -> Any: ...
     def __matmul__(self, other: Any) -> Any:
         if isinstance(other, LinearOperator):
             return compose.product(self, other)

@@ -20,6 +20,7 @@ from structmat.operators.permutation import Permutation
 from structmat.operators.restriction import Restriction
 from structmat.operators.shift import Shift
 from structmat.operators.sign_flip import SignFlip
+from structmat.operators.sparse import Sparse
 from structmat.operators.toeplitz import SymmetricToeplitz, Toeplitz
 from structmat.operators.trigonometric import DCT, DST
 from structmat.operators.zero import Zero
@@ -48,6 +49,7 @@ __all__ = [
     "Shift",
     "SignFlip",
     "SkewCirculant",
+    "Sparse",
     "SymmetricToeplitz",
     "Toeplitz",
     "Tridiagonal",

@@ -1,13 +1,14 @@
-"""The circulant projection of Cheng et al."""
+"""The circulant projection of Cheng et al., and block circulant ones."""
 
 import math
 from types import ModuleType
 from typing import Literal
 
-from structmat._backend import RNG, Device, DType, generator, random_normal
-from structmat.core.fields import checked_size
+from structmat._backend import RNG, Device, DType
+from structmat.compounds import block_circulant
 from structmat.core.operator import LinearOperator
-from structmat.operators import BlockCirculant, Circulant, Restriction, SignFlip
+from structmat.operators import BlockCirculant, Circulant
+from structmat.projections.parts import Source, checked_sizes, keep, pad
 
 Kind = Literal["truncate", "stack", "pad"]
 
@@ -85,8 +86,7 @@ def circulant_projection(
     (5, 100)
     """
     k = d if k is None else k
-    for name, value in (("d", d), ("k", k)):
-        checked_size("circulant_projection", name, value)
+    checked_sizes("circulant_projection", d=d, k=k)
     kind = kind or ("truncate" if k <= d else "stack")
     if kind not in ("truncate", "stack", "pad"):
         raise ValueError(f"circulant_projection: kind is {kind!r}; expected 'truncate', 'stack' or 'pad'.")
@@ -94,12 +94,77 @@ def circulant_projection(
         raise ValueError(
             f"circulant_projection: kind is {kind!r} with k = {k}, d = {d}; expected k {'<=' if k > d else '>='} d."
         )
-    rng = generator(rng)
-    flips = SignFlip.random(d, rng=rng, xp=xp, device=device)
+    source = Source.of(rng, dtype, xp, device)
+    flips = source.signs(d)
     shape = {"truncate": (d,), "stack": (math.ceil(k / d), 1, d), "pad": (k,)}[kind]
-    weights = random_normal(rng, shape, k**-0.5, dtype=dtype, xp=xp, device=device)
-    R = BlockCirculant(weights) if kind == "stack" else Circulant(weights)
-    whole: LinearOperator = R @ Restriction(k, slice(0, d)).H @ flips if R.n > d else R @ flips
-    if whole.m > k:
-        whole = Restriction(whole.m, slice(0, k)) @ whole
-    return whole
+    weights = source.normal(shape, k**-0.5)
+    R: LinearOperator = BlockCirculant(weights) if kind == "stack" else Circulant(weights)
+    return keep(k, R.m) @ R @ pad(d, R.n) @ flips
+
+
+def block_circulant_projection(
+    d: int,
+    k: int,
+    *,
+    block_size: int,
+    rng: RNG = None,
+    dtype: DType = None,
+    xp: ModuleType | None = None,
+    device: Device = None,
+) -> LinearOperator:
+    r"""Random projection of d dimensions to k by circulant blocks, x ↦ R D x.
+
+    D flips random signs, which are fixed; R is a matrix of circulant blocks with Gaussian columns, the parameter. The
+    block size leads from a dense matrix (1) to a circulant one (d).
+
+    Parameters
+    ----------
+    d : int
+        Input dimension.
+    k : int
+        Output dimension, larger than d or not.
+    block_size : int
+        Size b of a block. Where it divides d or k not, the last blocks are cut.
+    rng : int, numpy.random.Generator or None, optional
+        Seed or generator; one seed gives the same operator on every backend.
+    dtype : dtype or str, optional
+        Of the blocks; double precision unless given.
+    xp : module, optional
+        Array library, NumPy unless given.
+    device : device, optional
+        Device of that library.
+
+    Returns
+    -------
+    LinearOperator
+        Of shape (k, d), with one parameter of shape (⌈k/b⌉, ⌈d/b⌉, b), scaled so that E‖P x‖² = ‖x‖². For a fixed
+        random R take `.freeze()`.
+
+    Raises
+    ------
+    ValueError
+        d, k or `block_size` is not a positive int.
+
+    Notes
+    -----
+    Cost: O((d + k) log b + d k / b) time, O(d k / b) memory.
+
+    Gradient: that of `BlockCirculant`.
+
+    References
+    ----------
+    .. [1] C. Ding et al., "CirCNN: accelerating and compressing deep neural networks using block-circulant weight
+       matrices", *MICRO* 2017.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> P = sm.projections.block_circulant_projection(784, 100, block_size=50, rng=0)
+    >>> P.shape, P.params[0].shape
+    ((100, 784), (2, 16, 50))
+    """
+    checked_sizes("block_circulant_projection", d=d, k=k, block_size=block_size)
+    source = Source.of(rng, dtype, xp, device)
+    flips = source.signs(d)
+    shape = math.ceil(k / block_size), math.ceil(d / block_size), block_size
+    return block_circulant(source.normal(shape, k**-0.5), (k, d)) @ flips

@@ -1,0 +1,71 @@
+"""
+How well random projections keep distances
+==========================================
+
+A random projection P keeps the length of a vector up to a distortion |‖P x‖² / ‖x‖² − 1| that falls as 1/√k with the
+number k of outputs. For a dense Gaussian P its root mean square is exactly √(2/k), whatever x. The fast projections
+store and compute far less; does it cost accuracy?
+
+This script measures at d = 4,096 while the page is built. ``python -m benchmarks.distances`` does the same for more
+projections and up to d = 65,536; its figures are kept in ``benchmarks/results/distances.json``.
+"""
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+import structmat as sm
+
+P = sm.projections
+d, sizes, draws = 2**12, [2**e for e in range(4, 12)], 50
+
+# %%
+# Besides random vectors we take the hardest ones for a circulant matrix, constant vectors: without random signs it maps
+# them to constant vectors again, so k outputs say no more than one.
+
+projections = {
+    "circulant, no signs": lambda k, rng: (
+        sm.Restriction(d, slice(0, k)) @ sm.Circulant(rng.standard_normal(d) / np.sqrt(k))
+    ),
+    "circulant": lambda k, rng: P.circulant_projection(d, k, rng=rng),
+    "SRHT": lambda k, rng: P.srht(d, k, rng=rng),
+    "Fastfood": lambda k, rng: P.fastfood(d, k, rng=rng),
+}
+
+
+def distortion(draw, k, rng):
+    """Root mean square over fresh projections, for a random vector and the constant one."""
+    found = []
+    for _ in range(draws):
+        x = np.stack([rng.standard_normal(d), np.ones(d)])
+        found.append(np.sum(draw(k, rng).matvec(x) ** 2, axis=1) / np.sum(x**2, axis=1) - 1)
+    return np.sqrt(np.mean(np.square(found), axis=0))
+
+
+rng = np.random.default_rng(0)
+measured = {name: np.asarray([distortion(draw, k, rng) for k in sizes]) for name, draw in projections.items()}
+
+# %%
+# The dense Gaussian projection needs no measurement: ‖P x‖² / ‖x‖² has the χ² distribution with k degrees of freedom,
+# divided by k.
+
+fig, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
+marks = dict(zip(projections, ["s", "o", "^", "D"], strict=True))
+colours = dict(zip(projections, ["#D55E00", "#0072B2", "#009E73", "#CC79A7"], strict=True))
+for place, (ax, title) in enumerate(zip(axes, ["random vectors", "the constant vector"], strict=True)):
+    ax.plot(sizes, np.sqrt(2 / np.asarray(sizes)), color="black", label="dense Gaussian, √(2/k)")
+    for name, values in measured.items():
+        ax.plot(sizes, values[:, place], marks[name] + "--", color=colours[name], label=name, markersize=5, lw=0.8)
+    ax.set(xscale="log", yscale="log", title=title, xlabel="outputs k")
+    ax.set_xticks(sizes, sizes)
+    ax.minorticks_off()
+    ax.grid(alpha=0.3)
+axes[0].set_ylabel("root mean square distortion")
+fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=5)
+fig.suptitle(f"Projections of {d:,} dimensions, {draws} draws each")
+plt.show()
+
+# %%
+# For constant vectors all but the circulant without signs follow the Gaussian line. Near k = d the projections part:
+# circulants reach 2/√d, as the modulus of their spectrum varies, while the rows of an SRHT are orthogonal, so that all
+# of them together are a rotation. A single distance says little of the worst among many, for which circulants are known
+# to need more outputs than Gaussians.

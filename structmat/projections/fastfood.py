@@ -1,0 +1,110 @@
+"""Fastfood: Gaussian matrices out of Hadamard matrices and diagonals."""
+
+from types import ModuleType
+
+from structmat._backend import RNG, Device, DType, random_signs
+from structmat.core.operator import LinearOperator
+from structmat.operators import Diagonal, Hadamard, Permutation, SignFlip
+from structmat.projections.parts import Source, checked_sizes, hadamard_order, keep, pad, stack
+
+
+def double_hadamard(rows: int, G: Diagonal, shuffle: Permutation, B: LinearOperator) -> LinearOperator:
+    """Return the first rows of H G Π H B, for orthogonal H."""
+    H = Hadamard(G.n, norm="ortho")
+    return keep(rows, G.n) @ H @ G @ shuffle @ H @ B
+
+
+def fastfood(
+    d: int,
+    k: int,
+    *,
+    adaptive: bool = False,
+    rng: RNG = None,
+    dtype: DType = None,
+    xp: ModuleType | None = None,
+    device: Device = None,
+) -> LinearOperator:
+    r"""Fastfood projection of d dimensions to k: close to a dense Gaussian one at the cost of Hadamard transforms.
+
+    .. math:: P = \sqrt{n / k}\, S H G \Pi H B,
+
+    where B flips random signs, H is the orthogonal Hadamard matrix of order n, the least one of at least d, Π a random
+    permutation, G a diagonal of standard Gaussians, and S a diagonal that gives the rows the lengths of Gaussian ones:
+    S_ii = s_i / ‖G‖ with s_i of the χ distribution with n degrees of freedom. x is padded with zeros to length n.
+
+    Parameters
+    ----------
+    d : int
+        Input dimension.
+    k : int
+        Output dimension: the first k rows for k < n; for k > n independent blocks are put on top of each other.
+    adaptive : bool, optional
+        Whether S, G and B are parameters, as in a deep-fried network; otherwise all is fixed.
+    rng : int, numpy.random.Generator or None, optional
+        Seed or generator; one seed gives the same operator on every backend.
+    dtype : dtype or str, optional
+        Of the diagonals; double precision unless given.
+    xp : module, optional
+        Array library, NumPy unless given.
+    device : device, optional
+        Device of that library.
+
+    Returns
+    -------
+    LinearOperator
+        Of shape (k, d), scaled so that E‖P x‖² = ‖x‖². With `adaptive` it has three parameters a block, of k (or n), n
+        and n entries; S holds the scale as well.
+
+    Raises
+    ------
+    ValueError
+        d or k is not a positive int.
+
+    Notes
+    -----
+    Cost: O(n log n) time and O(n) memory for each of ⌈k/n⌉ blocks.
+
+    For d = n the rows of √k P have exactly the lengths of standard Gaussian vectors, independently of each other, and
+    cosines of order 1/√n between them. For random features of the Gaussian kernel exp(-‖x - z‖² / 2σ²) take √k / σ
+    times P.
+
+    Gradient: those of the three diagonals.
+
+    References
+    ----------
+    .. [1] Q. Le, T. Sarlós and A. Smola, "Fastfood - approximating kernel expansions in loglinear time", *ICML* 2013.
+    .. [2] Z. Yang, M. Moczulski, M. Denil, N. de Freitas, A. Smola, L. Song and Z. Wang, "Deep fried convnets", *ICCV*
+       2015.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> P = sm.projections.fastfood(784, 500, adaptive=True, rng=0, dtype="float32")
+    >>> print(P)
+    Product(500×784, 8 parts, dtype=float32, xp=numpy, device=cpu, params=2548)
+    ├─ Diagonal(500×500, dtype=float32, xp=numpy, device=cpu, params=500)
+    ├─ Restriction(500×1024, params=0)
+    ├─ Hadamard(1024×1024, params=0)
+    ├─ Diagonal(1024×1024, dtype=float32, xp=numpy, device=cpu, params=1024)
+    ├─ Permutation(1024×1024, xp=numpy, device=cpu, params=0)
+    ├─ Hadamard(1024×1024, params=0)
+    ├─ Diagonal(1024×1024, dtype=float32, xp=numpy, device=cpu, params=1024)
+    └─ Adjoint(1024×784, params=0)
+       └─ Restriction(784×1024, params=0)
+    >>> sm.projections.fastfood(784, 500, rng=0).params
+    ()
+    """
+    checked_sizes("fastfood", d=d, k=k)
+    source, n = Source.of(rng, dtype, xp, device), hadamard_order(d)
+
+    def block(rows: int) -> LinearOperator:
+        signs = random_signs(source.rng, n)
+        B = Diagonal(source.array(signs)) if adaptive else SignFlip(source.index(signs))
+        shuffle = source.permutation(n)
+        draws = source.rng.standard_normal(n)
+        lengths = (source.rng.chisquare(n, rows) * (n / k) / (draws @ draws)) ** 0.5
+        S, G = Diagonal(source.array(lengths)), Diagonal(source.array(draws))
+        return S @ double_hadamard(rows, G, shuffle, B)
+
+    whole = stack(k, n, block) @ pad(d, n)
+    return whole if adaptive else whole.freeze()

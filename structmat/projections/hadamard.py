@@ -1,0 +1,288 @@
+"""Projections through Hadamard matrices and random signs."""
+
+import math
+from types import ModuleType
+
+from structmat._backend import RNG, Device, DType, as_namespace
+from structmat.core.operator import LinearOperator
+from structmat.operators import Hadamard, Sparse, Zero
+from structmat.projections.parts import Source, checked_sizes, hadamard_order, keep, pad, stack
+
+
+def srht(
+    d: int, k: int, *, rng: RNG = None, dtype: DType = None, xp: ModuleType | None = None, device: Device = None
+) -> LinearOperator:
+    r"""Subsampled randomised Hadamard transform of d dimensions to k.
+
+    .. math:: P = \sqrt{n / k}\, R H D,
+
+    where D flips random signs, H is the orthogonal Hadamard matrix of order n, the least one of at least d, and R keeps
+    k of its rows, drawn without replacement. x is padded with zeros to length n.
+
+    Parameters
+    ----------
+    d : int
+        Input dimension.
+    k : int
+        Output dimension. For k > n independent transforms are put on top of each other.
+    rng : int, numpy.random.Generator or None, optional
+        Seed or generator; one seed gives the same operator on every backend.
+    dtype : dtype or str, optional
+        Without effect, as there are no numbers but signs and indices: products have the dtype of x.
+    xp : module, optional
+        Array library, NumPy unless given.
+    device : device, optional
+        Device of that library.
+
+    Returns
+    -------
+    LinearOperator
+        Of shape (k, d), without parameters, scaled so that E‖P x‖² = ‖x‖². For k = n = d it is orthogonal.
+
+    Raises
+    ------
+    ValueError
+        d or k is not a positive int.
+
+    Notes
+    -----
+    Cost: O(n log n) time for each of ⌈k/n⌉ transforms; n bytes for the signs and k indices.
+
+    H D spreads a vector so that no entry is larger than about √(log n / n) of its length, so few rows suffice. A
+    subspace of dimension r is embedded for k of order (r + log n) log r [2]_.
+
+    Gradient: none, there are no parameters.
+
+    References
+    ----------
+    .. [1] N. Ailon and B. Chazelle, "The fast Johnson-Lindenstrauss transform and approximate nearest neighbors",
+       *SIAM Journal on Computing* 39(1), 2009.
+    .. [2] J. A. Tropp, "Improved analysis of the subsampled randomized Hadamard transform", *Advances in Adaptive Data
+       Analysis* 3, 2011.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> print(sm.projections.srht(784, 100, rng=0))
+    Scaled(100×784, scalar=3.2, xp=numpy, device=cpu, params=0)
+    └─ Product(100×784, 4 parts, xp=numpy, device=cpu, params=0)
+       ├─ Restriction(100×1024, xp=numpy, device=cpu, params=0)
+       ├─ Hadamard(1024×1024, params=0)
+       ├─ SignFlip(1024×1024, xp=numpy, device=cpu, params=0)
+       └─ Adjoint(1024×784, params=0)
+          └─ Restriction(784×1024, params=0)
+    """
+    checked_sizes("srht", d=d, k=k)
+    source, n = Source.of(rng, dtype, xp, device), hadamard_order(d)
+    H = Hadamard(n, norm="ortho")
+    return math.sqrt(n / k) * (stack(k, n, lambda rows: source.rows(rows, n) @ H @ source.signs(n)) @ pad(d, n))
+
+
+def fjlt(
+    d: int,
+    k: int,
+    *,
+    density: float | None = None,
+    rng: RNG = None,
+    dtype: DType = None,
+    xp: ModuleType | None = None,
+    device: Device = None,
+) -> LinearOperator:
+    r"""Fast Johnson–Lindenstrauss transform of Ailon and Chazelle, of d dimensions to k.
+
+    .. math:: \Phi = G H D, \qquad G_{ij} \sim \begin{cases} N(0, 1 / (k q)) & \text{with probability } q, \\
+       0 & \text{otherwise}, \end{cases}
+
+    where D flips random signs, H is the orthogonal Hadamard matrix of order n, the least one of at least d, and G is
+    sparse. x is padded with zeros to length n.
+
+    Parameters
+    ----------
+    d : int
+        Input dimension.
+    k : int
+        Output dimension, larger than d or not.
+    density : float, optional
+        The probability q, 0 < q ≤ 1; min(1, (1 + ln n)² / n) unless given. Ailon and Chazelle take q of order
+        log²(N) / d for N points; the default has n in the place of N.
+    rng : int, numpy.random.Generator or None, optional
+        Seed or generator; one seed gives the same operator on every backend.
+    dtype : dtype or str, optional
+        Of the entries of G; double precision unless given.
+    xp : module, optional
+        Array library, NumPy unless given.
+    device : device, optional
+        Device of that library.
+
+    Returns
+    -------
+    LinearOperator
+        Of shape (k, d), scaled so that E‖P x‖² = ‖x‖². The entries of G are its one parameter, in places that are
+        fixed; a G without any entry is a `Zero`. For a fixed transform take `.freeze()`.
+
+    Raises
+    ------
+    ValueError
+        d or k is not a positive int, or the density is not in (0, 1].
+
+    Notes
+    -----
+    Cost: O(n log n + q k n) time and O(n + q k n) memory. The sparse Gaussian rows bring k down to the order
+    of ε⁻² log N that a dense Gaussian matrix needs; `srht` is cheaper.
+
+    Gradient: that of `Sparse`.
+
+    References
+    ----------
+    .. [1] N. Ailon and B. Chazelle, "The fast Johnson-Lindenstrauss transform and approximate nearest neighbors",
+       *SIAM Journal on Computing* 39(1), 2009.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> P = sm.projections.fjlt(784, 100, rng=0)
+    >>> P.shape, P.param_names
+    ((100, 784), ('0.values',))
+    >>> P.matvec(np.ones((5, 784))).shape
+    (5, 100)
+    """
+    checked_sizes("fjlt", d=d, k=k)
+    source, n = Source.of(rng, dtype, xp, device), hadamard_order(d)
+    q = min(1.0, (1 + math.log(n)) ** 2 / n) if density is None else density
+    if not 0 < q <= 1:
+        raise ValueError(f"fjlt: density is {density!r}; expected a probability, more than 0 and at most 1.")
+    counts = source.rng.binomial(n, q, size=k)
+    G: LinearOperator = Zero(k, n)
+    if total := int(counts.sum()):
+        host = as_namespace(None)
+        rows = host.repeat(host.arange(k), counts)
+        columns = host.concat([source.rng.choice(n, count, replace=False) for count in counts])
+        G = Sparse(source.normal((total,), (q * k) ** -0.5), source.index(rows), source.index(columns), k, n)
+    return G @ Hadamard(n, norm="ortho") @ source.signs(n) @ pad(d, n)
+
+
+def hd3(
+    d: int, *, rng: RNG = None, dtype: DType = None, xp: ModuleType | None = None, device: Device = None
+) -> LinearOperator:
+    r"""Random rotation by three rounds of signs and a Hadamard matrix.
+
+    .. math:: P = H D_3 H D_2 H D_1,
+
+    where the D flip random signs and H is the orthogonal Hadamard matrix of order n, the least one of at least d. x is
+    padded with zeros to length n.
+
+    Parameters
+    ----------
+    d : int
+        Input dimension.
+    rng : int, numpy.random.Generator or None, optional
+        Seed or generator; one seed gives the same operator on every backend.
+    dtype : dtype or str, optional
+        Without effect, as there are no numbers but signs: products have the dtype of x.
+    xp : module, optional
+        Array library, NumPy unless given.
+    device : device, optional
+        Device of that library.
+
+    Returns
+    -------
+    LinearOperator
+        Of shape (n, d), without parameters; ‖P x‖ = ‖x‖ exactly. It is square where d is an order of `Hadamard`.
+
+    Raises
+    ------
+    ValueError
+        d is not a positive int.
+
+    Notes
+    -----
+    Cost: O(n log n) time, 3 n bytes for the signs.
+
+    It takes the place of a dense random rotation in locality-sensitive hashing [1]_ and in structured spinners [2]_.
+    For some of the n rows, or more than n, see `sorf`.
+
+    Gradient: none, there are no parameters.
+
+    References
+    ----------
+    .. [1] A. Andoni, P. Indyk, T. Laarhoven, I. Razenshteyn and L. Schmidt, "Practical and optimal LSH for angular
+       distance", *NeurIPS* 2015.
+    .. [2] M. Bojarski et al., "Structured adaptive and random spinners for fast machine learning computations",
+       *AISTATS* 2017.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> P = sm.projections.hd3(5, rng=0)
+    >>> P.shape
+    (8, 5)
+    >>> np.allclose((P.H @ P).to_dense(), np.eye(5))
+    True
+    """
+    checked_sizes("hd3", d=d)
+    n = hadamard_order(d)
+    return Source.of(rng, dtype, xp, device).rotation(n) @ pad(d, n)
+
+
+def sorf(
+    d: int, k: int, *, rng: RNG = None, dtype: DType = None, xp: ModuleType | None = None, device: Device = None
+) -> LinearOperator:
+    r"""Structured orthogonal random features: the rows of `hd3` rotations.
+
+    .. math:: P = \sqrt{n / k}\, (H D_3 H D_2 H D_1)_{1..k},
+
+    where the D flip random signs and H is the orthogonal Hadamard matrix of order n, the least one of at least d. x is
+    padded with zeros to length n.
+
+    Parameters
+    ----------
+    d : int
+        Input dimension.
+    k : int
+        Output dimension. For k > n independent rotations are put on top of each other.
+    rng : int, numpy.random.Generator or None, optional
+        Seed or generator; one seed gives the same operator on every backend.
+    dtype : dtype or str, optional
+        Without effect, as there are no numbers but signs: products have the dtype of x.
+    xp : module, optional
+        Array library, NumPy unless given.
+    device : device, optional
+        Device of that library.
+
+    Returns
+    -------
+    LinearOperator
+        Of shape (k, d), without parameters, scaled so that E‖P x‖² = ‖x‖².
+
+    Raises
+    ------
+    ValueError
+        d or k is not a positive int.
+
+    Notes
+    -----
+    Cost: O(n log n) time for each of ⌈k/n⌉ rotations, 3 n bytes for the signs of each.
+
+    For random features of the Gaussian kernel exp(-‖x - z‖² / 2σ²) take √k / σ times P: its rows then have length √n,
+    as the matrix √d / σ H D1 H D2 H D3 of the paper.
+
+    Gradient: none, there are no parameters.
+
+    References
+    ----------
+    .. [1] F. X. Yu, A. T. Suresh, K. Choromanski, D. Holtmann-Rice and S. Kumar, "Orthogonal random features",
+       *NeurIPS* 2016.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> P = sm.projections.sorf(4, 6, rng=0)
+    >>> np.sqrt(6) * np.linalg.norm(P.to_dense(), axis=1)
+    array([2., 2., 2., 2., 2., 2.])
+    """
+    checked_sizes("sorf", d=d, k=k)
+    source, n = Source.of(rng, dtype, xp, device), hadamard_order(d)
+    return math.sqrt(n / k) * (stack(k, n, lambda rows: keep(rows, n) @ source.rotation(n)) @ pad(d, n))

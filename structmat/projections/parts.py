@@ -1,0 +1,95 @@
+"""What projections are put together from: one source of random parts, padding, cutting and stacking."""
+
+import dataclasses
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any, Self
+
+from structmat._backend import (
+    RNG,
+    Array,
+    Device,
+    DType,
+    as_dtype,
+    as_namespace,
+    from_host,
+    generator,
+    random_normal,
+)
+from structmat.core.blocks import vstack
+from structmat.core.fields import checked_size
+from structmat.core.operator import LinearOperator
+from structmat.operators import Hadamard, Permutation, Restriction, SignFlip, identity
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """The generator, dtype, library and device that all random parts of a projection come from."""
+
+    rng: Any
+    dtype: DType
+    xp: ModuleType | None
+    device: Device
+
+    @classmethod
+    def of(cls, rng: RNG, dtype: DType, xp: ModuleType | None, device: Device) -> Self:
+        """Take the keyword arguments that all projections have."""
+        return cls(generator(rng), as_dtype(as_namespace(xp), dtype), xp, device)
+
+    def array(self, draws: Any) -> Array:
+        """Bring numbers that were drawn on the host to library, device and dtype."""
+        return from_host(draws, as_namespace(self.xp), device=self.device, dtype=self.dtype)
+
+    def index(self, draws: Any) -> Array:
+        """Bring integers that were drawn on the host to library and device."""
+        return from_host(draws, as_namespace(self.xp), device=self.device)
+
+    def normal(self, shape: tuple[int, ...], scale: float) -> Array:
+        """Draw Gaussians of a standard deviation."""
+        return random_normal(self.rng, shape, scale, dtype=self.dtype, xp=self.xp, device=self.device)
+
+    def signs(self, n: int) -> SignFlip:
+        """Draw fair signs."""
+        return SignFlip.random(n, rng=self.rng, xp=self.xp, device=self.device)
+
+    def permutation(self, n: int) -> Permutation:
+        """Draw a permutation."""
+        return Permutation.random(n, rng=self.rng, xp=self.xp, device=self.device)
+
+    def rows(self, k: int, n: int) -> LinearOperator:
+        """Draw k of n rows, each set as likely; n of n stay in order."""
+        if k == n:
+            return identity(n)
+        return Restriction(n, self.index(self.rng.permutation(n)[:k]))
+
+    def rotation(self, n: int) -> LinearOperator:
+        """Draw H D3 H D2 H D1, an orthogonal matrix whose order is that of a Hadamard matrix."""
+        H = Hadamard(n, norm="ortho")
+        D1, D2, D3 = (self.signs(n) for _ in range(3))
+        return H @ D3 @ H @ D2 @ H @ D1
+
+
+def checked_sizes(title: str, **sizes: Any) -> None:
+    """Refuse sizes that are no positive ints."""
+    for name, value in sizes.items():
+        checked_size(title, name, value)
+
+
+def hadamard_order(d: int) -> int:
+    """Return the least order of at least d that `Hadamard` has: 2^k, 12·2^k or 20·2^k."""
+    return min(core << ((d - 1) // core).bit_length() for core in (1, 12, 20))
+
+
+def keep(k: int, n: int) -> LinearOperator:
+    """Return the operator that cuts vectors of length n to their first k entries."""
+    return identity(n) if k == n else Restriction(n, slice(0, k))
+
+
+def pad(d: int, n: int) -> LinearOperator:
+    """Return the operator that pads vectors of length d with zeros to length n."""
+    return keep(d, n).H
+
+
+def stack(k: int, n: int, block: Callable[[int], LinearOperator]) -> LinearOperator:
+    """Put independent blocks of n rows on top of each other, the last cut, until there are k: `block` gets its rows."""
+    return vstack([block(min(n, k - start)) for start in range(0, k, n)])
