@@ -49,6 +49,7 @@ from structmat._backend.optional import optional
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
 from structmat._backend.solvers import METHODS, krylov, levinson, lsmr
 from structmat._backend.trigonometric import TRANSPOSED, cosine_sums, sine_sums, unit_root
+from structmat._backend.walsh import signed_sums, walsh
 
 __all__ = [
     "METHODS",
@@ -106,9 +107,11 @@ __all__ = [
     "result_dtype",
     "root_powers",
     "rows",
+    "signed_sums",
     "sine_sums",
     "split",
     "to_host",
     "to_stored",
     "unit_root",
+    "walsh",
 ]
