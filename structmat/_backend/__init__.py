@@ -39,7 +39,8 @@ from structmat._backend.arrays import (
     to_host,
     to_stored,
 )
-from structmat._backend.fft import dft, idft, next_fast_len, provider_name, root_powers
+from structmat._backend.assignment import assignment
+from structmat._backend.fft import dft, dftn, idft, idftn, next_fast_len, provider_name, root_powers
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
 from structmat._backend.trigonometric import TRANSPOSED, cosine_sums, sine_sums, unit_root
 
@@ -54,6 +55,7 @@ __all__ = [
     "Namespace",
     "as_dtype",
     "as_namespace",
+    "assignment",
     "astype",
     "batch_sum",
     "complex_dtype",
@@ -62,11 +64,13 @@ __all__ = [
     "descending",
     "device",
     "dft",
+    "dftn",
     "dtype_name",
     "from_host",
     "from_stored",
     "generator",
     "idft",
+    "idftn",
     "is_array",
     "is_complex",
     "is_integer",

@@ -1,0 +1,143 @@
+"""The structures that matrices and maps between data are fitted with, by name."""
+
+import functools
+import math
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from structmat._backend import (
+    Array,
+    Namespace,
+    assignment,
+    astype,
+    compute_dtype,
+    device,
+    dtype_name,
+    is_array,
+    kind,
+    namespace,
+    namespace_name,
+    real_dtype,
+)
+from structmat.compounds import block_circulant, cropped
+from structmat.core.operator import LinearOperator
+from structmat.operators import (
+    Banded,
+    Circulant,
+    Diagonal,
+    Hankel,
+    Permutation,
+    SkewCirculant,
+    SymmetricToeplitz,
+    Toeplitz,
+    Tridiagonal,
+)
+from structmat.projections.least_squares import require_affine
+
+#: How to make an operator of ones of a shape. Each of its parameters stands, up to the sign, in entries of its own.
+PATTERNS: dict[str, Callable[..., LinearOperator]] = {
+    "banded": lambda ones, shape, bands: Banded(ones(sum(bands) + 1, shape[1]), *bands),
+    "block_circulant": lambda ones, shape, block_size: block_circulant(
+        ones(*(math.ceil(side / block_size) for side in shape), block_size), shape
+    ),
+    "circulant": lambda ones, shape: cropped(Circulant(ones(max(shape))), *shape),
+    "diagonal": lambda ones, shape: Diagonal(ones(shape[1])),
+    "hankel": lambda ones, shape: Hankel(*map(ones, shape)),
+    "skew_circulant": lambda ones, shape: SkewCirculant(ones(shape[1])),
+    "symmetric_toeplitz": lambda ones, shape: SymmetricToeplitz(ones(shape[1])),
+    "toeplitz": lambda ones, shape: Toeplitz(*map(ones, shape)),
+    "tridiagonal": lambda ones, shape: Tridiagonal(*(ones(shape[1] - beside) for beside in (1, 0, 1))),
+}
+
+_OPTIONS = {
+    "banded": {"bands"},
+    "block_circulant": {"block_size"},
+    "kron": {"factors"},
+    "low_rank": {"rank"},
+    "monarch": {"blocks"},
+}
+
+
+def of_ones(title: str, like: str, shape: tuple[int, int], entries: Array, **options: Any) -> LinearOperator:
+    """Make an operator of a structure whose parameters are all one, of the dtype and in the place of an array."""
+    xp = namespace(entries)
+    made = PATTERNS[like](lambda *sizes: xp.ones(sizes, dtype=entries.dtype, device=device(entries)), shape, **options)
+    if made.shape != shape:
+        raise ValueError(f"{title}: like is {like!r}, which is square; the matrix has the shape {shape}.")
+    return made
+
+
+def affine(title: str, like: LinearOperator, shape: tuple[int, int], entries: Array) -> LinearOperator:
+    """Check an operator that gets new parameters; it comes back in the dtype of an array."""
+    if like.shape != shape:
+        raise ValueError(f"{title}: like is {like._label}; the matrix has the shape {shape}.")
+    like = like.to(dtype=entries.dtype)
+    require_affine(title, like)
+    return like
+
+
+def permutation(title: str, scores: Array) -> LinearOperator:
+    """Make the permutation that maximises Re Σ_i scores[i, index[i]]."""
+    xp, (m, n) = namespace(scores), scores.shape
+    if m != n:
+        raise ValueError(f"{title}: like is 'permutation', which is square; the matrix has the shape {(m, n)}.")
+    return Permutation(assignment(xp, astype(xp, scores, real_dtype(xp, scores.dtype))))
+
+
+def checked_rank(title: str, rank: int, shape: tuple[int, int]) -> int:
+    """Return a rank, which a matrix of the shape must be able to have."""
+    if rank > min(shape):
+        raise ValueError(f"{title}: rank is {rank}; expected {min(shape)} or less for the shape {shape}.")
+    return rank
+
+
+def solver_of(
+    title: str,
+    like: Any,
+    solvers: Mapping[str, Callable[..., LinearOperator]],
+    of_operator: Callable[..., LinearOperator],
+    options: dict[str, Any],
+) -> Callable[..., LinearOperator]:
+    """Return the solver for a name or an operator, with the options that were given, which must be those it needs."""
+    by_name = not isinstance(like, LinearOperator)
+    if by_name and like not in solvers:
+        raise ValueError(f"{title}: like is {like!r}; expected an operator or one of {', '.join(sorted(solvers))}.")
+    given = {name: value for name, value in options.items() if value is not None}
+    needed = _OPTIONS.get(like, set()) if by_name else set()
+    if set(given) != needed:
+        raise ValueError(
+            f"{title}: like is {like!r} and the options given are {', '.join(sorted(given)) or 'none'}; expected "
+            f"{', '.join(needed) or 'none'}."
+        )
+    least = 0 if like == "banded" else 1
+    for name, value in given.items():
+        if not all(type(size) is int and size >= least for size in _sizes(value)):
+            raise ValueError(f"{title}: {name} is {value!r}; expected ints of {least} or more.")
+    return functools.partial(solvers[like], **given) if by_name else functools.partial(of_operator, like)
+
+
+def _sizes(value: Any) -> Iterable[Any]:
+    """The numbers in nested tuples."""
+    for each in value if isinstance(value, tuple) else ():
+        yield from _sizes(each)
+    if not isinstance(value, tuple):
+        yield value
+
+
+def admitted(title: str, **matrices: Any) -> tuple[Namespace, list[Array]]:
+    """Check that arguments are non-empty floating matrices of one library; bring half precision to single."""
+    found: list[Array] = []
+    for name, matrix in matrices.items():
+        if not is_array(matrix) or kind(namespace(matrix), matrix.dtype) is None:
+            got = dtype_name(matrix.dtype) if is_array(matrix) else type(matrix).__name__
+            raise TypeError(f"{title}: {name} is {got}; expected an array of a real or complex floating dtype.")
+        if matrix.ndim != 2 or 0 in matrix.shape:
+            raise ValueError(f"{title}: {name} has shape {tuple(matrix.shape)}; expected two axes, none empty.")
+        xp = namespace(matrix)
+        if found and xp is not namespace(found[0]):
+            raise TypeError(
+                f"{title}: {name} is an array of {namespace_name(xp)}; expected one of "
+                f"{namespace_name(namespace(found[0]))}."
+            )
+        found.append(astype(xp, matrix, compute_dtype(xp, matrix.dtype)))
+    return xp, found
