@@ -1,6 +1,6 @@
 """Structured-matrix linear algebra: operators that are never stored densely."""
 
-from structmat import custom, linalg, projections, testing
+from structmat import custom, learn, linalg, projections, testing
 from structmat.compounds import block_circulant
 from structmat.core import LinearOperator, block_array, block_diag, hstack, kron, repeat, vstack
 from structmat.interop import aslinearoperator
@@ -76,6 +76,7 @@ __all__ = [
     "hstack",
     "identity",
     "kron",
+    "learn",
     "linalg",
     "load",
     "projections",

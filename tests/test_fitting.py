@@ -287,8 +287,8 @@ W33 = np.ones((3, 3))
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: nearest([[1.0]], "circulant"), TypeError, "nearest: W is list; expected an array"),
-        (lambda: nearest(np.ones((2, 2), dtype=int), "circulant"), TypeError, "nearest: W is int64"),
+        (lambda: nearest([[1.0]], "circulant"), TypeError, "nearest: W is a list; expected an array"),
+        (lambda: nearest(np.ones((2, 2), dtype=int), "circulant"), TypeError, "nearest: W has dtype int64"),
         (lambda: nearest(np.ones(3), "circulant"), ValueError, r"W has shape \(3,\); expected two axes"),
         (lambda: nearest(W33, "circular"), ValueError, "like is 'circular'; expected an operator or one of banded, "),
         (lambda: nearest(W34, "diagonal"), ValueError, r"'diagonal', which is square; the matrix has the shape \(3, 4"),
@@ -309,7 +309,7 @@ W33 = np.ones((3, 3))
         (lambda: fit(W34, W33[:2], "circulant"), ValueError, "X has 3 rows and Y 2; expected equally many"),
         (lambda: fit(W33, W33, "kron"), ValueError, "fit: like is 'kron'; expected an operator or one of banded, "),
         (lambda: fit(W33, W33, "circulant", ridge=-1.0), ValueError, "ridge is -1.0; expected 0 or more"),
-        (lambda: fit(W33, sm.testing, "circulant"), TypeError, "fit: Y is module"),
+        (lambda: fit(W33, "circulant", "circulant"), TypeError, "fit: Y is a str; expected an array"),
     ],
 )
 def test_errors(call: Any, error: type[Exception], message: str) -> None:

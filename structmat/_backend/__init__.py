@@ -40,6 +40,7 @@ from structmat._backend.arrays import (
     to_stored,
 )
 from structmat._backend.assignment import assignment
+from structmat._backend.bits import least, pack_bits, popcount
 from structmat._backend.fft import dft, dftn, idft, idftn, next_fast_len, provider_name, root_powers
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
 from structmat._backend.trigonometric import TRANSPOSED, cosine_sums, sine_sums, unit_root
@@ -77,6 +78,7 @@ __all__ = [
     "is_traced",
     "join",
     "kind",
+    "least",
     "may_keep",
     "move",
     "namespace",
@@ -84,7 +86,9 @@ __all__ = [
     "nbytes",
     "next_fast_len",
     "outer_sum",
+    "pack_bits",
     "pad",
+    "popcount",
     "provider_name",
     "random_normal",
     "random_permutation",

@@ -11,9 +11,9 @@ from structmat.operators import BlockCirculant, Circulant, LowRank, SignFlip
 from structmat.projections.least_squares import least_squares, ridge_solution
 from structmat.projections.structures import (
     PATTERNS,
-    admitted,
     affine,
     checked_rank,
+    matrices,
     of_ones,
     permutation,
     solver_of,
@@ -74,9 +74,9 @@ def fit(
     Cost: circulant and block-circulant operators, as far as no row is cut away, take one system of q unknowns at each
     of b frequencies, O(B (m + n) log b + B q² b) [1]_; "diagonal" one of 1 unknown for each entry; "low_rank" is
     reduced-rank regression, a singular value decomposition of X and one of what is fitted [2]_; "permutation" an
-    assignment of O(n³). All others go through conjugate gradients on the parameters, a product with A and a gradient for
-    each step, until the gradient of the loss is a rounding error of what it was, or after about twice as many steps as
-    there are parameters. Where X is close to singular, a ridge makes these both fast and sure.
+    assignment of O(n³). All others go through conjugate gradients on the parameters: a product with A and a gradient
+    for each step, until the gradient of the loss is a rounding error of what it was, or for about twice as many steps
+    as there are parameters. Where X is close to singular, a ridge makes these both fast and sure.
 
     References
     ----------
@@ -95,7 +95,7 @@ def fit(
     array([1., 2., 3.])
     """
     title = "fit"
-    xp, (X_, Y_) = admitted(title, X=X, Y=Y)
+    xp, (X_, Y_) = matrices(title, X=X, Y=Y)
     if X.shape[0] != Y.shape[0]:
         raise ValueError(f"{title}: X has {X.shape[0]} rows and Y {Y.shape[0]}; expected equally many.")
     if not ridge >= 0:

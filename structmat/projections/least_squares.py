@@ -12,12 +12,22 @@ def ridge_solution(xp: Namespace, X: Array, Y: Array, ridge: float) -> Array:
 
     Singular values that are rounding errors next to the largest of the whole stack count as zero.
     """
+
+    def gains(values: Array) -> Array:
+        """1 / (s² + ridge)."""
+        kept = values > max(X.shape[-2:]) * float(xp.finfo(values.dtype).eps) * xp.max(values)
+        return xp.where(kept, 1 / xp.where(kept, values**2 + ridge, xp.ones_like(values)), xp.zeros_like(values))
+
+    if 1 in X.shape[-2:]:  # one singular value, which needs no decomposition
+        value = xp.sqrt(xp.sum(xp.abs(X) ** 2, axis=(-2, -1), keepdims=True))
+        return xp.matmul(_adjoint(xp, X), xp.astype(gains(value), Y.dtype) * Y)
     U, values, Vh = xp.linalg.svd(X, full_matrices=False)
-    cut = max(X.shape[-2:]) * float(xp.finfo(values.dtype).eps) * xp.max(values)
-    kept = values > cut
-    gains = xp.where(kept, values / xp.where(kept, values**2 + ridge, xp.ones_like(values)), xp.zeros_like(values))
-    turned = xp.astype(gains, Y.dtype)[..., None] * xp.matmul(xp.conj(xp.matrix_transpose(U)), Y)
-    return xp.matmul(xp.conj(xp.matrix_transpose(Vh)), turned)
+    weights = xp.astype(values * gains(values), Y.dtype)
+    return xp.matmul(_adjoint(xp, Vh), weights[..., None] * xp.matmul(_adjoint(xp, U), Y))
+
+
+def _adjoint(xp: Namespace, X: Array) -> Array:
+    return xp.conj(xp.matrix_transpose(X))
 
 
 def least_squares(A: LinearOperator, X: Array, Y: Array, ridge: float = 0.0) -> LinearOperator:
@@ -29,7 +39,7 @@ def least_squares(A: LinearOperator, X: Array, Y: Array, ridge: float = 0.0) -> 
     xp = A.xp
     if X.shape[0] > X.shape[1]:  # a unitary turn of the rows changes the loss by a constant
         Q, X = xp.linalg.qr(X)
-        Y = xp.matmul(xp.conj(xp.matrix_transpose(Q)), Y)
+        Y = xp.matmul(_adjoint(xp, Q), Y)
     theta = [xp.zeros_like(value) for value in A.params]
     base = A.with_params(theta)
     offset, saved = base.forward(X)

@@ -11,9 +11,9 @@ from structmat.operators import Dense, LowRank, Monarch, SignFlip
 from structmat.projections.least_squares import least_squares
 from structmat.projections.structures import (
     PATTERNS,
-    admitted,
     affine,
     checked_rank,
+    matrices,
     of_ones,
     permutation,
     solver_of,
@@ -110,7 +110,7 @@ def nearest(
     0.8947
     """
     title = "nearest"
-    xp, (M,) = admitted(title, W=W)
+    xp, (M,) = matrices(title, W=W)
     flips = None if signs is None else SignFlip(signs)
     if flips is not None:
         M = flips.matvec(M)

@@ -5,21 +5,9 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from structmat._backend import (
-    Array,
-    Namespace,
-    assignment,
-    astype,
-    compute_dtype,
-    device,
-    dtype_name,
-    is_array,
-    kind,
-    namespace,
-    namespace_name,
-    real_dtype,
-)
+from structmat._backend import Array, Namespace, assignment, astype, device, namespace, real_dtype
 from structmat.compounds import block_circulant, cropped
+from structmat.core.fields import checked_floating
 from structmat.core.operator import LinearOperator
 from structmat.operators import (
     Banded,
@@ -124,20 +112,10 @@ def _sizes(value: Any) -> Iterable[Any]:
         yield value
 
 
-def admitted(title: str, **matrices: Any) -> tuple[Namespace, list[Array]]:
-    """Check that arguments are non-empty floating matrices of one library; bring half precision to single."""
-    found: list[Array] = []
-    for name, matrix in matrices.items():
-        if not is_array(matrix) or kind(namespace(matrix), matrix.dtype) is None:
-            got = dtype_name(matrix.dtype) if is_array(matrix) else type(matrix).__name__
-            raise TypeError(f"{title}: {name} is {got}; expected an array of a real or complex floating dtype.")
-        if matrix.ndim != 2 or 0 in matrix.shape:
-            raise ValueError(f"{title}: {name} has shape {tuple(matrix.shape)}; expected two axes, none empty.")
-        xp = namespace(matrix)
-        if found and xp is not namespace(found[0]):
-            raise TypeError(
-                f"{title}: {name} is an array of {namespace_name(xp)}; expected one of "
-                f"{namespace_name(namespace(found[0]))}."
-            )
-        found.append(astype(xp, matrix, compute_dtype(xp, matrix.dtype)))
+def matrices(title: str, **arrays: Array) -> tuple[Namespace, list[Array]]:
+    """Check that arguments are floating matrices of one library, none of them empty."""
+    xp, found = checked_floating(title, **arrays)
+    for name, array in arrays.items():
+        if array.ndim != 2 or 0 in array.shape:
+            raise ValueError(f"{title}: {name} has shape {tuple(array.shape)}; expected two axes, none empty.")
     return xp, found
