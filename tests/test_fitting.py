@@ -120,6 +120,12 @@ def test_wrap_around_diagonals_of_a_rectangular_circulant_are_averaged() -> None
     assert np.allclose(nearest(W.T, "circulant").operator.to_dense(), [[4, 4], [5.5, 4], [4, 5.5]], rtol=0, atol=1e-14)
 
 
+def test_parameters_that_are_cropped_away_are_zero() -> None:
+    A, _ = nearest(np.ones((5, 6)), "block_circulant", block_size=4)
+    assert np.array_equal(A.params[0][1, 1] != 0, [True, False, False, True])
+    assert np.array_equal(nearest(np.ones((3, 4)), "toeplitz").operator.params[1], [0, 1, 1, 1])
+
+
 @pytest.mark.parametrize("complex_", [False, True])
 @pytest.mark.parametrize("shape", [(5, 8), (8, 5), (6, 6)])
 def test_low_rank_is_the_truncated_svd(shape: tuple[int, int], complex_: bool) -> None:
@@ -296,9 +302,15 @@ W33 = np.ones((3, 3))
         (lambda: nearest(W33, "low_rank"), ValueError, "the options given are none; expected rank"),
         (lambda: nearest(W33, "circulant", rank=2), ValueError, "the options given are rank; expected none"),
         (lambda: nearest(W33, "low_rank", rank=4), ValueError, "rank is 4; expected 3 or less"),
-        (lambda: nearest(W33, "low_rank", rank=0), ValueError, "rank is 0; expected ints of 1 or more"),
-        (lambda: nearest(W33, "banded", bands=(-1, 1)), ValueError, r"bands is \(-1, 1\); expected ints of 0"),
-        (lambda: nearest(W33, "block_circulant", block_size=1.5), ValueError, "block_size is 1.5; expected ints"),
+        (lambda: nearest(W33, "low_rank", rank=0), ValueError, "rank is 0; expected 1 or more, in ints"),
+        (lambda: nearest(W33, "banded", bands=(-1, 1)), ValueError, r"bands is \(-1, 1\); expected \(0, 0\) or more"),
+        (lambda: nearest(W33, "banded", bands=2), ValueError, r"bands is 2; expected \(0, 0\) or more"),
+        (lambda: nearest(W34, "kron", factors=(3, 4)), ValueError, r"expected \(\(1, 1\), \(1, 1\)\) or more, in ints"),
+        (
+            lambda: nearest(W33, "block_circulant", block_size=1.5),
+            ValueError,
+            "block_size is 1.5; expected 1 or more",
+        ),
         (lambda: nearest(W34, "kron", factors=((2, 2), (2, 2))), ValueError, "whose product is 4×4"),
         (lambda: nearest(W34, "monarch", blocks=(2, 2)), ValueError, "expected divisors of m = 3 and n = 4"),
         (lambda: nearest(W33, sm.LowRank(np.ones((3, 1)), np.ones((3, 1)))), TypeError, "not linear in all its"),

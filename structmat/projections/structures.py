@@ -2,7 +2,7 @@
 
 import functools
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from structmat._backend import Array, Namespace, assignment, astype, device, namespace, real_dtype
@@ -37,12 +37,13 @@ PATTERNS: dict[str, Callable[..., LinearOperator]] = {
     "tridiagonal": lambda ones, shape: Tridiagonal(*(ones(shape[1] - beside) for beside in (1, 0, 1))),
 }
 
-_OPTIONS = {
-    "banded": {"bands"},
-    "block_circulant": {"block_size"},
-    "kron": {"factors"},
-    "low_rank": {"rank"},
-    "monarch": {"blocks"},
+#: The option that a structure needs, and the least that it may be; the others need none.
+_OPTIONS: dict[Any, tuple[str, Any]] = {
+    "banded": ("bands", (0, 0)),
+    "block_circulant": ("block_size", 1),
+    "kron": ("factors", ((1, 1), (1, 1))),
+    "low_rank": ("rank", 1),
+    "monarch": ("blocks", (1, 1)),
 }
 
 
@@ -87,29 +88,26 @@ def solver_of(
     options: dict[str, Any],
 ) -> Callable[..., LinearOperator]:
     """Return the solver for a name or an operator, with the options that were given, which must be those it needs."""
+    given = {name: value for name, value in options.items() if value is not None}
     by_name = not isinstance(like, LinearOperator)
     if by_name and like not in solvers:
         raise ValueError(f"{title}: like is {like!r}; expected an operator or one of {', '.join(sorted(solvers))}.")
-    given = {name: value for name, value in options.items() if value is not None}
-    needed = _OPTIONS.get(like, set()) if by_name else set()
-    if set(given) != needed:
+    needed = dict([_OPTIONS[like]]) if by_name and like in _OPTIONS else {}
+    if set(given) != set(needed):
         raise ValueError(
             f"{title}: like is {like!r} and the options given are {', '.join(sorted(given)) or 'none'}; expected "
             f"{', '.join(needed) or 'none'}."
         )
-    least = 0 if like == "banded" else 1
-    for name, value in given.items():
-        if not all(type(size) is int and size >= least for size in _sizes(value)):
-            raise ValueError(f"{title}: {name} is {value!r}; expected ints of {least} or more.")
+    for name, least in needed.items():
+        if not _is_at_least(given[name], least):
+            raise ValueError(f"{title}: {name} is {given[name]!r}; expected {least} or more, in ints.")
     return functools.partial(solvers[like], **given) if by_name else functools.partial(of_operator, like)
 
 
-def _sizes(value: Any) -> Iterable[Any]:
-    """The numbers in nested tuples."""
-    for each in value if isinstance(value, tuple) else ():
-        yield from _sizes(each)
-    if not isinstance(value, tuple):
-        yield value
+def _is_at_least(value: Any, least: Any) -> bool:
+    if isinstance(least, tuple):
+        return isinstance(value, tuple) and len(value) == len(least) and all(map(_is_at_least, value, least))
+    return type(value) is int and value >= least
 
 
 def matrices(title: str, **arrays: Array) -> tuple[Namespace, list[Array]]:
