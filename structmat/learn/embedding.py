@@ -9,8 +9,10 @@ from structmat._backend import (
     astype,
     device,
     dft,
+    dtype_name,
     generator,
     idft,
+    is_array,
     is_complex,
     least,
     namespace,
@@ -74,7 +76,7 @@ def optimize_embedding(
         The first k rows of R D, for `encode`; of X's dtype.
     objectives : tuple of float
         The objective after each half-step, of the bits and of r by turns: 2 `n_iter` values, each at most the one
-        before.
+        before, up to rounding.
 
     Raises
     ------
@@ -299,7 +301,7 @@ def hamming_neighbors(queries: Array, codes: Array, n_neighbors: int = 10) -> Ne
         raise ValueError(
             f"hamming_neighbors: n_neighbors is {n_neighbors}; expected {N}, the number of codes, or less."
         )
-    places = xp.arange(N, dtype=xp.int64, device=device(codes))
+    places = xp.arange(N, device=device(codes))
     width = min(N, _BLOCK)
     height = max(1, _BLOCK // width)
     found = []
@@ -307,21 +309,22 @@ def hamming_neighbors(queries: Array, codes: Array, n_neighbors: int = 10) -> Ne
         block, best = queries[top : min(top + height, queries.shape[0]), :], []
         for first in range(0, N, width):
             last = min(first + width, N)
-            distances = astype(xp, hamming(block, codes[first:last, :]), xp.int64)
+            distances = astype(xp, hamming(block, codes[first:last, :]), places.dtype)
             # one number orders by distance, then by place
             best.append(least(xp, distances * N + places[first:last], min(n_neighbors, last - first)))
         found.append(least(xp, xp.concat(best, axis=-1), n_neighbors))
-    keys = xp.concat(found) if found else xp.zeros((0, n_neighbors), dtype=xp.int64, device=device(codes))
+    keys = xp.concat(found) if found else xp.zeros((0, n_neighbors), dtype=places.dtype, device=device(codes))
     return Neighbors(keys // N, keys % N)
 
 
 def _checked_codes(title: str, queries: Array, codes: Array) -> Namespace:
-    for name, array in (("queries", queries), ("codes", codes)):
-        xp = namespace(array)
-        if array.dtype != xp.uint8:
-            raise TypeError(f"{title}: {name} has dtype {array.dtype}; expected uint8, as encode makes.")
-        if array.ndim != 2 or array.shape[1] != codes.shape[-1]:
+    for name, array in (("codes", codes), ("queries", queries)):
+        if not is_array(array) or array.dtype != (xp := namespace(array)).uint8:
+            got = f"has dtype {dtype_name(array.dtype)}" if is_array(array) else f"is a {type(array).__name__}"
+            raise TypeError(f"{title}: {name} {got}; expected an array of uint8, as encode makes.")
+        if array.ndim != 2 or array.shape[1] != codes.shape[1]:
             raise ValueError(
-                f"{title}: {name} has shape {tuple(array.shape)}; expected two axes, the last {codes.shape[-1]} bytes."
+                f"{title}: {name} has shape {tuple(array.shape)}; expected two axes, the second as long as "
+                f"that of codes."
             )
     return xp

@@ -13,13 +13,13 @@ def circulant_ridge(X: Array, Y: Array, alpha: float = 1.0, *, axes: int = 1) ->
     .. math:: \min_w \sum_i \sum_s \Bigl( y_i[s] - \sum_c \langle w_c, P^s x_{ic} \rangle \Bigr)^2
        + \alpha \lVert w \rVert^2, \qquad (P^s x)[t] = x[t - s],
 
-    where s runs over all shifts, along each of the last axes, and c over features.
+    where s runs over all shifts, along each of the last axes, the grid, and c over features.
 
     Parameters
     ----------
-    X : array, shape (*grid), (N, *grid) or (N, q, *grid)
+    X : array, shape (grid), (N, grid) or (N, q, grid)
         One sample, several, or several of q features each, as the channels of an image.
-    Y : array, shape (*grid) or (N, *grid)
+    Y : array, shape (grid) or (N, grid)
         y[s] is the target of the sample shifted by s: a peak at 0 makes a detector.
     alpha : float, optional
         Weight α ≥ 0 of the ridge. Where it is 0, w is the shortest of the best.
@@ -28,7 +28,7 @@ def circulant_ridge(X: Array, Y: Array, alpha: float = 1.0, *, axes: int = 1) ->
 
     Returns
     -------
-    array, shape (*grid) or (q, *grid)
+    array, shape (grid) or (q, grid)
         The filter w, for `cyclic_scores`.
 
     Raises
@@ -76,16 +76,16 @@ def cyclic_scores(w: Array, X: Array, *, axes: int = 1) -> Array:
 
     Parameters
     ----------
-    w : array, shape (*grid) or (q, *grid)
+    w : array, shape (grid) or (q, grid)
         Filter from `circulant_ridge`.
-    X : array, shape (..., *grid) or (..., q, *grid)
+    X : array, shape (..., grid) or (..., q, grid)
         Samples, of as many features as the filter has.
     axes : int, optional
         How many axes the grid has.
 
     Returns
     -------
-    array, shape (..., *grid)
+    array, shape (..., grid)
         At s the score Σ_c ⟨w_c, P^s x_c⟩ of the sample shifted by s; ⟨w, x⟩ is Σ w[t] x[t], without conjugation. A
         pattern that stands by u further than in training gives the training score of s at s - u.
 
@@ -127,7 +127,7 @@ def gaussian_correlation(X: Array, Z: Array, gamma: float, *, axes: int = 1) -> 
 
     Parameters
     ----------
-    X, Z : array, shape (*grid), (N, *grid) or (N, q, *grid)
+    X, Z : array, shape (grid), (N, grid) or (N, q, grid)
         Samples, real; both with features or both without.
     gamma : float
         The kernel is exp(-γ ‖x - z‖²), γ > 0.
@@ -136,7 +136,7 @@ def gaussian_correlation(X: Array, Z: Array, gamma: float, *, axes: int = 1) -> 
 
     Returns
     -------
-    array, shape (N_X, N_Z, *grid)
+    array, shape (N_X, N_Z, grid)
         At i, j, s the kernel of x_i and P^s z_j.
 
     Raises
@@ -177,9 +177,9 @@ def kernel_circulant_ridge(X: Array, Y: Array, alpha: float = 1.0, *, gamma: flo
 
     Parameters
     ----------
-    X : array, shape (*grid), (N, *grid) or (N, q, *grid)
+    X : array, shape (grid), (N, grid) or (N, q, grid)
         Samples, real, as for `circulant_ridge`.
-    Y : array, shape (*grid) or (N, *grid)
+    Y : array, shape (grid) or (N, grid)
         y[s] is the target of the sample shifted by s.
     alpha : float, optional
         Weight α > 0 of the ridge.
@@ -236,11 +236,11 @@ def kernel_cyclic_scores(dual: Array, X: Array, Z: Array, *, gamma: float, axes:
 
     Parameters
     ----------
-    dual : array, shape (*grid) or (N, *grid)
+    dual : array, shape (grid) or (N, grid)
         From `kernel_circulant_ridge`.
     X : array
         The samples it was fitted to.
-    Z : array, shape (*grid), (M, *grid) or (M, q, *grid)
+    Z : array, shape (grid), (M, grid) or (M, q, grid)
         The samples to score.
     gamma : float
         As it was fitted.
@@ -249,7 +249,7 @@ def kernel_cyclic_scores(dual: Array, X: Array, Z: Array, *, gamma: float, axes:
 
     Returns
     -------
-    array, shape (*grid) or (M, *grid)
+    array, shape (grid) or (M, grid)
         At s the score of the sample shifted by s, as of `cyclic_scores`.
 
     Raises
@@ -272,7 +272,7 @@ def kernel_cyclic_scores(dual: Array, X: Array, Z: Array, *, gamma: float, axes:
 
 
 def _kernel(xp: Namespace, x: Array, z: Array, gamma: float) -> Array:
-    """At i, j, s the kernel of x_i and P^s z_j, from samples (N, q, *grid)."""
+    """At i, j, s the kernel of x_i and P^s z_j, from samples (N, q, grid)."""
     grid = tuple(x.shape[2:])
     inner = xp.matmul(_stacked(xp, x, len(grid)), xp.conj(xp.matrix_transpose(_stacked(xp, z, len(grid)))))
     squares, others = (
@@ -284,7 +284,7 @@ def _kernel(xp: Namespace, x: Array, z: Array, gamma: float) -> Array:
 
 
 def _stacked(xp: Namespace, x: Array, axes: int) -> Array:
-    """The matrices that an array (a, b, *grid) of sequences has at each frequency: (frequencies, a, b)."""
+    """The matrices that an array (a, b, grid) of sequences has at each frequency: (frequencies, a, b)."""
     spectra = dftn(xp, x, axes)
     return xp.permute_dims(xp.reshape(spectra, (*x.shape[:2], math.prod(spectra.shape[2:]))), (2, 0, 1))
 
@@ -296,7 +296,7 @@ def _unstacked(xp: Namespace, spectra: Array, grid: tuple[int, ...], *, real: bo
 
 
 def _samples(title: str, name: str, x: Array, axes: int, most: int = 2) -> Array:
-    """Bring samples to the shape (N, q, *grid)."""
+    """Bring samples to the shape (N, q, grid)."""
     leading = x.ndim - checked_size(title, "axes", axes)
     if not 0 <= leading <= most or 0 in x.shape:
         raise ValueError(
@@ -310,7 +310,7 @@ def _samples(title: str, name: str, x: Array, axes: int, most: int = 2) -> Array
 def _admitted(
     title: str, X: Array, Y: Array, axes: int, *, real: bool = False, name: str = "Y"
 ) -> tuple[Namespace, Array, Array, tuple[int, ...]]:
-    """Check samples and their targets; bring them to the shapes (N, q, *grid) and (N, 1, *grid) and to one dtype."""
+    """Check samples and their targets; bring them to the shapes (N, q, grid) and (N, 1, grid) and to one dtype."""
     xp, (x, y) = checked_floating(title, **{"X": X, name: Y})
     wide = xp.result_type(x.dtype, y.dtype)
     if real and is_complex(xp, wide):
