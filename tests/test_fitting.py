@@ -121,8 +121,10 @@ def test_wrap_around_diagonals_of_a_rectangular_circulant_are_averaged() -> None
 
 
 def test_parameters_that_are_cropped_away_are_zero() -> None:
-    A, _ = nearest(np.ones((5, 6)), "block_circulant", block_size=4)
-    assert np.array_equal(A.params[0][1, 1] != 0, [True, False, False, True])
+    """In transforms of length 7 the number of their entries is a rounding error, not 0."""
+    W = np.random.default_rng(10).standard_normal((8, 9))
+    A, _ = nearest(W, "block_circulant", block_size=7)
+    assert np.array_equal(A.params[0][1, 1] != 0, [True, False, False, False, False, False, True])
     assert np.array_equal(nearest(np.ones((3, 4)), "toeplitz").operator.params[1], [0, 1, 1, 1])
 
 
