@@ -23,11 +23,12 @@ extensions = [
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_design",
+    "sphinx_gallery.gen_gallery",
     "backticks",  # this and the next two: docs/_ext
     "catalogue",
     "mathml",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "examples"]
 
 default_role = "py:obj"
 add_module_names = False
@@ -44,6 +45,17 @@ html_math_renderer = "mathml"
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
+
+# The examples run when the site is built: what their pages show is what the code does now.
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "_generated/examples",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "capture_repr": (),
+}
 
 toc_object_entries_show_parents = "hide"
 

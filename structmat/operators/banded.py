@@ -53,7 +53,7 @@ class Bands(Leaf):
 
 @operator(cost="O(n d)", references=("GolubVanLoan2013",), example=_banded)
 class Banded(Bands):
-    r"""Banded matrix, in the layout of `scipy.linalg.banded.solve`.
+    r"""Banded matrix, in the layout of `scipy.linalg.solve_banded`.
 
     .. math:: A_{ij} = B_{u + i - j,\, j} \quad\text{for}\quad -u \le i - j \le l, \quad\text{else } 0.
 
