@@ -33,7 +33,7 @@ gamma = 0.02
 # Rows of SORF are orthogonal and err least. Rows of a circulant matrix share their numbers, which costs some accuracy,
 # though never more than twice as many features make up for.
 
-sizes, draws = [64, 256, 1024, 4096], 5
+sizes, draws = [64, 256, 1024, 4096], 3
 exact = rbf_kernel(X[:100], gamma=gamma)
 makers = {
     "RBFSampler": lambda n, seed: RBFSampler(n_components=n, gamma=gamma, random_state=seed),
@@ -58,6 +58,7 @@ for name, make in makers.items():
     ax.plot(sizes, values, marks[name] + "-", color=colours[name], label=name, markersize=6, lw=1)
 ax.set(xscale="log", yscale="log", xlabel="features n", ylabel="root mean square error of the kernel")
 ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
+ax.set_yticks([0.02, 0.05, 0.1], ["0.02", "0.05", "0.1"])
 ax.minorticks_off()
 ax.grid(alpha=0.3)
 ax.legend()
@@ -66,8 +67,8 @@ plt.show()
 
 # %%
 # Then a whole pipeline: features and a linear classifier, fitted to 4,000 digits and tested on 1,000. It gets as many
-# digits right with either map. Time is of mapping the 4,000 digits, memory that of the fitted map. For few features the
-# dense map is the faster one.
+# digits right with either map. Time is of mapping the 4,000 digits, memory that of the fitted map. At 784
+# pixels the gain in time is small; it grows with the numbers of pixels and of features.
 
 train, test = slice(0, 4000), slice(4000, 5000)
 chosen, numbers = ["RBFSampler", "circulant"], [256, 1024, 2048]
@@ -75,10 +76,14 @@ measured = {name: [] for name in chosen}
 for n in numbers:
     for name in chosen:
         model = make_pipeline(makers[name](n, 0), RidgeClassifier(alpha=0.1)).fit(X[train], y[train])
-        begin = time.perf_counter()
-        model[0].transform(X[train])
-        seconds = time.perf_counter() - begin
-        measured[name].append([seconds, len(pickle.dumps(model[0])), 100 * (1 - model.score(X[test], y[test]))])
+        times = []
+        for _ in range(5):
+            begin = time.perf_counter()
+            model[0].transform(X[train])
+            times.append(time.perf_counter() - begin)
+        measured[name].append(
+            [np.median(times), len(pickle.dumps(model[0])), 100 * (1 - model.score(X[test], y[test]))]
+        )
 
 fig, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
 titles = ["time of the map, s", "memory of the map, bytes", "test error, %"]
@@ -100,7 +105,7 @@ plt.show()
 # Where features are dear, the projection can be learned with the classifier, as in the compact nonlinear maps of Yu,
 # Kumar, Rowley and Chang (2015). Both maps here are circulant, and both classifiers are trained in the same way.
 
-numbers = [20, 40, 80, 160]
+numbers = [20, 40, 80]
 errors = {True: [], False: []}
 for learn, found in errors.items():
     for n in numbers:
