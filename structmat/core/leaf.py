@@ -1,6 +1,7 @@
 """An operator declared by its fields and kernels: what the author of an operator subclasses."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
@@ -30,6 +31,12 @@ from structmat._backend import (
 from structmat.core.bilinear import Bilinear
 from structmat.core.fields import ArraySpec, checked_size
 from structmat.core.operator import LinearOperator
+
+
+@functools.cache
+def _specs_of(cls: Any) -> dict[str, ArraySpec]:
+    declared = ((field.name, field.metadata.get("array")) for field in dataclasses.fields(cls))
+    return {name: spec for name, spec in declared if spec is not None}
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -109,14 +116,13 @@ class Leaf(Bilinear):
     @property
     def _specs(self) -> dict[str, ArraySpec]:
         """The declared arrays; a field may hold something else than an array if the operator allows it."""
-        declared = ((field.name, field.metadata.get("array")) for field in dataclasses.fields(self))
-        return {name: spec for name, spec in declared if spec is not None}
+        return _specs_of(type(self))
 
     @property
     def _array_fields(self) -> dict[str, Array]:
         return {name: value for name in self._specs if is_array(value := getattr(self, name))}
 
-    @property
+    @functools.cached_property
     def _arrays(self) -> tuple[Array, ...]:
         return tuple(self._array_fields.values())
 
@@ -198,6 +204,10 @@ class Leaf(Bilinear):
 
     def _take_params(self, supply: Iterator[Array]) -> LinearOperator:  # type: ignore[override]
         names = [name for name, _ in self._own_params]
+        return self._replace(**{name: next(supply) for name in names}) if names else self
+
+    def _take_arrays(self, supply: Iterator[Array]) -> LinearOperator:  # type: ignore[override]
+        names = self._array_fields
         return self._replace(**{name: next(supply) for name in names}) if names else self
 
     def _frozen_copy(self) -> LinearOperator:

@@ -536,7 +536,7 @@ class LinearOperator:
         )
         return (*self._own_params, *inherited)
 
-    @property
+    @functools.cached_property
     def params(self) -> tuple[Array, ...]:
         """The arrays that gradients are taken with respect to, left to right through the tree."""
         return tuple(value for _, value in self._named_params)
@@ -546,7 +546,7 @@ class LinearOperator:
         """A name for each of `params`: the field, after the places of its operator in the tree ("0.column")."""
         return tuple(name for name, _ in self._named_params)
 
-    @property
+    @functools.cached_property
     def _arrays(self) -> tuple[Array, ...]:
         return tuple(array for child in self._children for array in child._arrays)
 
@@ -601,6 +601,14 @@ class LinearOperator:
             raise TypeError(f"{call}: {name} is on {device(new)}; expected {device(old)}.")
 
     def _take_params(self, supply: Iterable[Array]) -> "LinearOperator":
+        return self
+
+    def _with_arrays(self, arrays: Iterable[Array]) -> "LinearOperator":
+        """Return the same operator of other arrays, one for each of `_arrays`; checks sizes, devices and libraries."""
+        supply = iter(arrays)
+        return self._map(lambda leaf: leaf._take_arrays(supply))
+
+    def _take_arrays(self, supply: Iterable[Array]) -> "LinearOperator":
         return self
 
     def unflatten(self, grads: Sequence[Array]) -> dict[str, Array]:

@@ -1,5 +1,9 @@
 """Products in PyTorch's graph, by the operator's own `forward` and `backward`."""
 
+import contextlib
+import uuid
+import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -27,6 +31,12 @@ def _unflatten(tape: Any, tensors: tuple[torch.Tensor, ...]) -> Any:
     return tensors[tape] if isinstance(tape, _Place) else tape
 
 
+def _without_autocast(x: torch.Tensor) -> contextlib.AbstractContextManager[Any]:
+    """Keep autocast out of products, whose parts would round to half precision each by itself."""
+    cast = torch.is_autocast_enabled(x.device.type)
+    return torch.autocast(x.device.type, enabled=False) if cast else contextlib.nullcontext()
+
+
 class _Product(torch.autograd.Function):  # type: ignore[misc]
     """A x as one node of the graph, whose inputs are x and the parameters of A."""
 
@@ -41,12 +51,18 @@ class _Product(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def backward(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         A, (x, *rest) = ctx.operator, ctx.saved_tensors
-        if torch.is_grad_enabled():  # for derivatives of derivatives; what the tape holds has no graph
-            dx, grads = A.with_params(rest[: len(A.params)]).vjp(x, g)
-        else:
-            dx, grads = A.backward(Saved(A, _unflatten(ctx.tape, ctx.saved_tensors), *ctx.facts), g)
+        with _without_autocast(g):
+            if torch.is_grad_enabled():  # for derivatives of derivatives; what the tape holds has no graph
+                dx, grads = A.with_params(rest[: len(A.params)]).vjp(x, g)
+            else:
+                dx, grads = A.backward(Saved(A, _unflatten(ctx.tape, (x, *rest)), *ctx.facts), g)
         wanted = ctx.needs_input_grad
         return tuple(grad if needed else None for grad, needed in zip((None, dx, *grads), wanted, strict=True))
+
+
+def _is_transformed() -> bool:
+    """Tell whether torch.func or forward mode is at work, which differentiate each step of a product themselves."""
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
 
 
 def matvec(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
@@ -55,4 +71,57 @@ def matvec(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
     `A.matvec(x)` records every step of the product for autograd; here `A.backward` itself is the derivative, with the
     transforms that `A.forward` kept.
     """
-    return _Product.apply(A, x, *A.params)
+    with _without_autocast(x):
+        if _is_transformed() or not torch.is_grad_enabled():
+            return A.matvec(x)
+        return _Product.apply(A, x, *A.params)
+
+
+class Form:
+    """An operator without its arrays, which come anew with each product: what a module keeps beside its parameters.
+
+    Attributes
+    ----------
+    operator : LinearOperator
+        The operator with arrays on PyTorch's device "meta", which have shapes and dtypes only.
+    """
+
+    def __init__(self, operator: LinearOperator) -> None:
+        self.operator = operator.to(device="meta")
+        self._last: tuple[Any, Any] = (None, None)
+        self._key = uuid.uuid4().hex  # of no other process, whose compiled graphs may be found on the disk
+        _FORMS[self._key] = self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Form, (self.operator,)
+
+    def filled(self, arrays: Sequence[torch.Tensor]) -> LinearOperator:
+        """Return the operator with given arrays: that of the last time if they are the same ones.
+
+        What it keeps is derived from constants only (see `may_keep`), so only these need to be unchanged as well.
+        """
+        key = [(id(array), None if array.requires_grad or array.is_inference() else array._version) for array in arrays]
+        last, operator = self._last
+        if key != last:
+            operator = self.operator._with_arrays(arrays)
+            self._last = key, operator
+        return operator
+
+    def matvec(self, x: torch.Tensor, arrays: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Multiply vectors by the operator that has these arrays; `torch.compile` sees one operation."""
+        if torch.compiler.is_dynamo_compiling():
+            return torch.ops.structmat.matvec(x, arrays, self._key)
+        if torch.compiler.is_compiling() or _is_transformed():
+            return matvec(self.operator._with_arrays(arrays), x)
+        return matvec(self.filled(arrays), x)
+
+
+_FORMS: weakref.WeakValueDictionary[str, Form] = weakref.WeakValueDictionary()
+
+# Made of other operations, it is taken apart again wherever gradients, shapes or batching rules are asked for.
+torch.library.define("structmat::matvec", "(Tensor x, Tensor[] arrays, str form) -> Tensor")
+
+
+@torch.library.impl("structmat::matvec", "CompositeImplicitAutograd")  # type: ignore[misc]
+def _matvec_of_form(x: torch.Tensor, arrays: Sequence[torch.Tensor], form: str) -> torch.Tensor:
+    return matvec(_FORMS[form].operator._with_arrays(arrays), x)
