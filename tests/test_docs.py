@@ -74,8 +74,9 @@ def test_readme_lists_the_operators() -> None:
     rows = readme_rows()
     assert list(rows) == list(REGISTERED)
     for name, entry in REGISTERED.items():
-        _, parameters, cost = rows[name]
+        _, parameters, cost, exact = rows[name]
         assert cost == entry.cost
+        assert exact == CATALOGUE.linalg(entry).replace("``", "`")
         assert parameters == CATALOGUE.arrays(entry.cls, "parameter").replace("``", "")
 
 

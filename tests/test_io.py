@@ -276,7 +276,7 @@ def test_all_composites_are_known() -> None:
 def test_bad_arguments(path: Path) -> None:
     with pytest.raises(TypeError, match=r"save: A is a ndarray; expected a LinearOperator\."):
         sm.save(path, np.ones(3))
-    with pytest.raises(TypeError, match=r"save: Diagonal\(2×2\): diagonal has dtype \w+; files hold bool, int8, "):
+    with pytest.raises(TypeError, match=r"save: Diagonal\(2×2\): entries has dtype \w+; files hold bool, int8, "):
         sm.save(path, sm.Diagonal(np.ones(2, dtype=np.longdouble)))
     with pytest.raises(TypeError, match="xp is 'numpy'; expected an array module"):
         sm.load(path, xp="numpy")

@@ -13,11 +13,13 @@ import numpy as np
 import structmat as sm
 from structmat.core import OPERATORS, cached
 from structmat.core.registry import Entry
+from structmat.linalg.systems import WAYS
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 SIZE = 16  # columns of the pictures
+ALL = sm.linalg.exact(sm.identity(SIZE))
 PURPLE_IS_POSITIVE = "PuOr"  # diverging, and told apart by all common kinds of colour blindness
 FRAME = "#808080"  # shows on the light and on the dark theme
 
@@ -44,6 +46,16 @@ def arrays(cls: type, role: str) -> str:
     return ", ".join(named) or "none"
 
 
+def linalg(entry: Entry) -> str:
+    """What `structmat.linalg` does exactly with a class, told by an example of it."""
+    A = instance(entry)
+    squared = sm.simplify(A @ A.H)
+    square = squared if type(squared) is type(A) else A  # of the same class, where the example is rectangular
+    names = [name for name in ALL if name in {*sm.linalg.exact(A), *sm.linalg.exact(square)}]
+    found = "all" if len(names) == len(ALL) else ", ".join(f"``{name}``" for name in names)
+    return found or ("``solve`` by fast iteration" if type(A) in WAYS else "none")
+
+
 def table(rows: list[list[str]], *, widths: str, header: int, classes: str = "") -> str:
     """A list-table in reStructuredText; cells may have several lines."""
     lines = [".. list-table::", f"   :header-rows: {header}", f"   :widths: {widths}"]
@@ -68,7 +80,8 @@ def operator_page(name: str, entry: Entry) -> str:
     rows = [["Shape", shape(cls)], ["Parameters", arrays(cls, "parameter")]]
     if (constants := arrays(cls, "constant")) != "none":
         rows.append(["Constant arrays", constants])
-    rows += [["Cost of a product", entry.cost], ["References", " ".join(f"[{key}]_" for key in entry.references)]]
+    rows += [["Cost of a product", entry.cost], ["Exact in linalg", linalg(entry)]]
+    rows += [["References", " ".join(f"[{key}]_" for key in entry.references)]]
     note = "A small example. Purple is positive, orange negative, white zero; the darkest colour is the largest entry"
     if np.iscomplexobj(example(entry)):
         note += "; real part on the left, imaginary part on the right"
@@ -96,13 +109,14 @@ def indent(text: str, width: int) -> str:
 
 def catalogue_page() -> str:
     """The table of all operators, and the toctree of their pages."""
-    rows = [["Operator", "Shape", "Parameters", "Cost", "Picture"]]
+    rows = [["Operator", "Shape", "Parameters", "Cost", "Exact in linalg", "Picture"]]
     rows += [
         [
             f":class:`~structmat.{name}`\n\n{summary(entry.cls)}.",
             shape(entry.cls),
             arrays(entry.cls, "parameter"),
             entry.cost,
+            linalg(entry),
             picture(name, entry, f":width: 96px\n   :target: {name}.html"),
         ]
         for name, entry in registered().items()
@@ -110,9 +124,11 @@ def catalogue_page() -> str:
     return "\n".join(
         [
             "Operators\n=========\n",
-            "Every operator that the library knows. Cost is the time of a product with one vector.",
+            "Every operator that the library knows. Cost is the time of a product with one vector. The functions of",
+            ":mod:`structmat.linalg` named here use the structure, see :func:`structmat.linalg.exact`; the others are",
+            "dense within a limit, or iterate.",
             ":doc:`/api/compose` has what makes operators out of operators.\n",
-            table(rows, widths="34 12 22 18 14", header=1, classes="catalogue"),
+            table(rows, widths="30 10 20 14 14 12", header=1, classes="catalogue"),
             "In the pictures purple is positive, orange negative and white zero.\n",
             ".. toctree::\n   :hidden:\n",
             *(f"   {name}" for name in registered()),
@@ -142,9 +158,14 @@ def pages() -> dict[str, str]:
     return {**written, "operators/index.rst": catalogue_page(), **tables}
 
 
+def instance(entry: Entry) -> sm.LinearOperator:
+    """A small operator of a class, the same at every build."""
+    return entry.example(SIZE, np.random.default_rng(5))
+
+
 def example(entry: Entry) -> Any:
-    """A small matrix of the operator, the same at every build."""
-    return entry.example(SIZE, np.random.default_rng(5)).to_dense()
+    """Its matrix."""
+    return instance(entry).to_dense()
 
 
 def draw(matrices: list[Any], signs: list[str], path: Path) -> None:

@@ -44,11 +44,14 @@ from structmat._backend.arrays import (
     to_host,
     to_stored,
 )
-from structmat._backend.fft import dft, idft, next_fast_len, provider_name, root_powers
+from structmat._backend.assignment import assignment
+from structmat._backend.bits import least, pack_bits, popcount
+from structmat._backend.fft import dft, dftn, idft, idftn, next_fast_len, provider_name, root_powers
 from structmat._backend.optional import optional
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
 from structmat._backend.solvers import METHODS, krylov, levinson, lsmr
 from structmat._backend.trigonometric import TRANSPOSED, cosine_sums, sine_sums, unit_root
+from structmat._backend.walsh import signed_sums, walsh
 
 __all__ = [
     "METHODS",
@@ -63,6 +66,7 @@ __all__ = [
     "add_at",
     "as_dtype",
     "as_namespace",
+    "assignment",
     "astype",
     "banded",
     "batch_sum",
@@ -72,11 +76,13 @@ __all__ = [
     "descending",
     "device",
     "dft",
+    "dftn",
     "dtype_name",
     "from_host",
     "from_stored",
     "generator",
     "idft",
+    "idftn",
     "is_array",
     "is_complex",
     "is_integer",
@@ -84,6 +90,7 @@ __all__ = [
     "join",
     "kind",
     "krylov",
+    "least",
     "levinson",
     "lsmr",
     "may_keep",
@@ -94,7 +101,9 @@ __all__ = [
     "next_fast_len",
     "optional",
     "outer_sum",
+    "pack_bits",
     "pad",
+    "popcount",
     "provider_name",
     "pseudoinverse",
     "random_normal",
@@ -106,9 +115,11 @@ __all__ = [
     "result_dtype",
     "root_powers",
     "rows",
+    "signed_sums",
     "sine_sums",
     "split",
     "to_host",
     "to_stored",
     "unit_root",
+    "walsh",
 ]

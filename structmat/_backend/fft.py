@@ -73,6 +73,27 @@ def idft(xp: Namespace, X: Array, n: int, *, real: bool) -> Array:
     return inverse(X, n=n, axis=-1)
 
 
+def _rotated(xp: Namespace, x: Array, axes: int, by: int) -> Array:
+    """Rotate the last axes: by 1 moves the last of them to their front, by -1 undoes it."""
+    batch = x.ndim - axes
+    order = range(batch, x.ndim)
+    return xp.permute_dims(x, (*range(batch), *order[-by:], *order[:-by]))
+
+
+def dftn(xp: Namespace, x: Array, axes: int) -> Array:
+    """Transform along each of the last axes, the last one first: it is halved for real tensors."""
+    for _ in range(axes):
+        x = _rotated(xp, dft(xp, x), axes, 1)
+    return x
+
+
+def idftn(xp: Namespace, X: Array, shape: tuple[int, ...], *, real: bool) -> Array:
+    """Undo `dftn` for tensors of a shape; X may be overwritten."""
+    for width in shape[:-1]:
+        X = idft(xp, _rotated(xp, X, len(shape), -1), width, real=False)
+    return idft(xp, _rotated(xp, X, len(shape), -1), shape[-1], real=real)
+
+
 @lru_cache(maxsize=256)
 def next_fast_len(n: int) -> int:
     """Return the least length of n or more without prime factors over 5, which every provider is fast at.

@@ -5,7 +5,21 @@ import math
 from collections.abc import Callable
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from structmat._backend import Array, dtype_name, is_integer, is_traced, may_keep, namespace, to_host
+from structmat._backend import (
+    Array,
+    Namespace,
+    astype,
+    compute_dtype,
+    dtype_name,
+    is_array,
+    is_integer,
+    is_traced,
+    kind,
+    may_keep,
+    namespace,
+    namespace_name,
+    to_host,
+)
 
 Role = Literal["parameter", "constant"]
 T = TypeVar("T")
@@ -74,6 +88,23 @@ def checked_size(title: str, name: str, value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ValueError(f"{title}: {name} is {value!r}; expected a positive int.")
     return value
+
+
+def checked_floating(title: str, **arrays: Any) -> tuple[Namespace, list[Array]]:
+    """Return the library of floating arrays that a user gave, and them, half precision as single."""
+    first, *others = arrays
+    found: list[Array] = []
+    for name, array in arrays.items():
+        if not is_array(array) or kind(xp := namespace(array), array.dtype) is None:
+            got = f"has dtype {dtype_name(array.dtype)}" if is_array(array) else f"is a {type(array).__name__}"
+            raise TypeError(f"{title}: {name} {got}; expected an array of a real or complex floating dtype.")
+        if name in others and xp is not namespace(arrays[first]):
+            raise TypeError(
+                f"{title}: {name} is an array of {namespace_name(xp)}, {first} of "
+                f"{namespace_name(namespace(arrays[first]))}; expected one library."
+            )
+        found.append(astype(xp, array, compute_dtype(xp, array.dtype)))
+    return xp, found
 
 
 def checked_index(

@@ -1,5 +1,27 @@
 """Algorithms on data, with no framework: what the structure of operators makes fast."""
 
+from structmat.learn.embedding import encode, hamming, hamming_neighbors, optimize_embedding
 from structmat.learn.hashing import CrossPolytopeHash, DHHash, HashIndex, HyperplaneHash
+from structmat.learn.ridge import (
+    circulant_ridge,
+    cyclic_scores,
+    gaussian_correlation,
+    kernel_circulant_ridge,
+    kernel_cyclic_scores,
+)
 
-__all__ = ["CrossPolytopeHash", "DHHash", "HashIndex", "HyperplaneHash"]
+__all__ = [
+    "CrossPolytopeHash",
+    "DHHash",
+    "HashIndex",
+    "HyperplaneHash",
+    "circulant_ridge",
+    "cyclic_scores",
+    "encode",
+    "gaussian_correlation",
+    "hamming",
+    "hamming_neighbors",
+    "kernel_circulant_ridge",
+    "kernel_cyclic_scores",
+    "optimize_embedding",
+]

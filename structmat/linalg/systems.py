@@ -321,7 +321,7 @@ def solved(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> Array:
             return (form**-1)._apply(xp, B)
         except NoExactInverseError:
             continue
-    way = _WAYS.get(type(form))
+    way = WAYS.get(type(form))
     x = way(xp, form, B, how) if way else None
     if x is not None:
         return x
@@ -435,7 +435,8 @@ def _solves(xp: Namespace, A: LinearOperator, x: Array, B: Array) -> bool:
     return bool(xp.all(off <= float(xp.finfo(x.dtype).eps) ** (2 / 3) * size))
 
 
-_WAYS: dict[type, Callable[[Namespace, Any, Array, Iteration], Array | None]] = {
+#: What `solved` does with operators that have no exact inverse.
+WAYS: dict[type, Callable[[Namespace, Any, Array, Iteration], Array | None]] = {
     BlockDiag: _by_blocks,
     Hankel: _by_reversal,
     Kron: _by_sides,

@@ -202,6 +202,10 @@ class Circulant(Leaf):
     def _singular_values(self, xp: Namespace) -> Array:
         return descending(xp, self._eigenvalues(xp))
 
+    def _extremes(self, xp: Namespace) -> tuple[Array, Array, str]:
+        moduli = xp.abs(self.spectrum)
+        return xp.min(moduli), xp.max(moduli), "singular values"
+
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
         values = astype(xp, self._eigenvalues(xp), complex_dtype(xp, self.dtype))
         column = idft(xp, astype(xp, function(values), values.dtype), self.n, real=False)

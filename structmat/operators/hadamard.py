@@ -4,7 +4,7 @@ import functools
 import math
 from typing import Any
 
-from structmat._backend import Array, Namespace, device
+from structmat._backend import Array, Namespace, signed_sums, walsh
 from structmat.core import Leaf, operator, size
 from structmat.core.operator import LinearOperator
 
@@ -32,17 +32,6 @@ def _paley(core: int) -> list[list[int]]:
     prime = core - 1
     squares = {x * x % prime for x in range(prime)}  # 0 among them, for the diagonal
     return [[1] * core] + [[-1] + [2 * ((i - j) % prime in squares) - 1 for j in range(prime)] for i in range(prime)]
-
-
-def _walsh(xp: Namespace, x: Array, h: int) -> Array:
-    """Multiply the second to last axis, of length h, by Sylvester's matrix: butterflies from the widest to the next."""
-    shape, width = x.shape, x.shape[-1]
-    while h > 1:
-        h //= 2
-        pairs = xp.reshape(x, (*shape[:-2], shape[-2] // (2 * h), 2, h * width))
-        upper, lower = pairs[..., 0:1, :], pairs[..., 1:2, :]
-        x = xp.concat((upper + lower, upper - lower), axis=-2)
-    return xp.reshape(x, shape)
 
 
 @operator(cost="O(n log n)", references=("HedayatWallis1978", "Paley1933", "FinoAlgazi1976"), example=_example)
@@ -111,10 +100,8 @@ class Hadamard(Leaf):
         """Multiply by Sylvester's matrix ⊗ the core's, whose columns are given."""
         core = len(signs)
         y = xp.reshape(x, (*x.shape[:-1], self.n // core, core))
-        if core > 1:  # sums of columns, not a matrix product: some libraries round its factors
-            columns = xp.asarray(signs, dtype=x.dtype, device=device(x))
-            y = sum(y[..., place : place + 1] * columns[place, :] for place in range(core))
-        y = xp.reshape(_walsh(xp, y, self.n // core), x.shape)
+        y = signed_sums(xp, y, signs) if core > 1 else y
+        y = xp.reshape(walsh(xp, y), x.shape)
         return y / math.sqrt(self.n) if self.norm == "ortho" else y
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:

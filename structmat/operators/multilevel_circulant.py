@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import Array, Namespace, astype, complex_dtype, descending, dft, idft, real_if_close
+from structmat._backend import Array, Namespace, astype, complex_dtype, descending, dftn, idftn, real_if_close
 from structmat.core import Leaf, cached, operator, param
 from structmat.core.operator import LinearOperator
 
@@ -77,22 +77,11 @@ class MultilevelCirculant(Leaf):
         """Fourier transform of the tensor, its half for a real one."""
         return self._transform(self.xp, self.tensor)
 
-    def _turn(self, xp: Namespace, x: Array, by: int) -> Array:
-        """Rotate the tensor's axes, which are the last ones: by 1 moves the last to their front, by -1 undoes it."""
-        batch = x.ndim - self.tensor.ndim
-        axes = range(batch, x.ndim)
-        return xp.permute_dims(x, (*range(batch), *axes[-by:], *axes[:-by]))
-
     def _transform(self, xp: Namespace, x: Array) -> Array:
-        """Transform along each axis, the last one first."""
-        for _ in self.tensor.shape:
-            x = self._turn(xp, dft(xp, x), 1)
-        return x
+        return dftn(xp, x, self.tensor.ndim)
 
     def _back(self, xp: Namespace, Y: Array) -> Array:
-        for width in self.tensor.shape[:-1]:
-            Y = idft(xp, self._turn(xp, Y, -1), width, real=False)
-        return idft(xp, self._turn(xp, Y, -1), self.tensor.shape[-1], real=not self._is_complex)
+        return idftn(xp, Y, self.tensor.shape, real=not self._is_complex)
 
     def _right(self, xp: Namespace, x: Array) -> Array:
         return self._transform(xp, xp.reshape(x, (*x.shape[:-1], *self.tensor.shape)))

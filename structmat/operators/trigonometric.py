@@ -67,11 +67,10 @@ class Trigonometric(Leaf):
         return scale * self._weighted(xp, self._sums(xp, self._weighted(xp, g, after), TRANSPOSED[self.type]), before)
 
     def _weigh_entry(self, xp: Namespace, i: Array, j: Array, entry: Array) -> Array:
-        scale, before, after = self._weights
         first, stop = self._ends
-        for k, weight in ((i, after), (j, before)):
+        for k, weight in zip((j, i), self._weights[1:], strict=True):
             entry = xp.where((k < first) | (k >= stop), weight * entry, entry)
-        return scale * entry
+        return self._weights[0] * entry
 
     def _inverse(self) -> LinearOperator:
         return self._replace(type=TRANSPOSED[self.type], norm=_OPPOSITE[self.norm])

@@ -1,0 +1,329 @@
+"""Circulant binary embedding: bits from the signs of a circulant projection, random or learned."""
+
+from typing import NamedTuple
+
+from structmat._backend import (
+    RNG,
+    Array,
+    Namespace,
+    astype,
+    device,
+    dft,
+    dtype_name,
+    generator,
+    idft,
+    is_array,
+    is_complex,
+    least,
+    namespace,
+    pack_bits,
+    popcount,
+    random_normal,
+)
+from structmat.core.fields import checked_size
+from structmat.core.operator import LinearOperator
+from structmat.operators import Circulant, SignFlip
+from structmat.projections.structures import matrices
+
+_BLOCK = 2**22  # distances at a time, a few tens of megabytes
+
+
+class Embedding(NamedTuple):
+    """A learned projection, and the objective after each half-step."""
+
+    operator: LinearOperator
+    objectives: tuple[float, ...]
+
+
+class Neighbors(NamedTuple):
+    """Distances to the nearest codes, in ascending order, and the codes' places."""
+
+    distances: Array
+    indices: Array
+
+
+def optimize_embedding(
+    X: Array, k: int | None = None, *, n_iter: int = 10, lam: float | None = None, rng: RNG = None
+) -> Embedding:
+    r"""Learn a circulant projection whose signs are a binary code of the data.
+
+    .. math::
+
+       \min_{r,\, B \in \{\pm 1\}} \lVert B - X D R^T \rVert_F^2 + \lambda \lVert R R^T - I \rVert_F^2,
+       \qquad R = \operatorname{circ}(r),
+
+    by turns over the bits B and over r, from a random start [1]_. A random embedding that is not learned is
+    `circulant_projection`.
+
+    Parameters
+    ----------
+    X : array, shape (N, d)
+        Vectors, real; centred ones give more even bits. They are scaled in common to the mean squared length d, so that
+        an orthogonal R gives projections of the size of the bits. Codes do not depend on the scale.
+    k : int, optional
+        Number of bits, d at most; d unless given. For k < d the columns of B that no bit stands in are 0.
+    n_iter : int, optional
+        Number of turns.
+    lam : float, optional
+        Weight λ > 0 of the orthogonality of R; N unless given, as the first term grows with N.
+    rng : int, numpy.random.Generator or None, optional
+        Seed or generator of the signs D and of the start.
+
+    Returns
+    -------
+    operator : LinearOperator
+        The first k rows of R D, for `encode`; of X's dtype.
+    objectives : tuple of float
+        The objective after each half-step, of the bits and of r by turns: 2 `n_iter` values, each at most the one
+        before, up to rounding.
+
+    Raises
+    ------
+    TypeError
+        X is no real floating array.
+    ValueError
+        X has not two axes or is empty, k or `n_iter` is not a positive int, k is over d, or λ is not positive.
+
+    Notes
+    -----
+    Cost: a turn takes two transforms of the N vectors, O(N d log d), and O(d) for r.
+
+    The bits' half-step is the sign. For the other, the objective is a sum over the frequencies of the spectrum z of r,
+
+    .. math:: m |z|^2 - 2 \operatorname{Re}(\bar h z) + \lambda (|z|^2 - 1)^2 + \text{const},
+       \qquad m = \tfrac1d \sum_i |\hat x_i|^2, \quad h = \tfrac1d \sum_i \bar{\hat x}_i \hat b_i.
+
+    Its minimiser has the phase of h, a sign at the real frequencies, and as modulus ρ the one root ρ > 0 of
+    2 λ ρ³ + (m - 2 λ) ρ = abs(h). Each half-step thus reaches its minimum.
+
+    Learning pays for codes that are short against d; for longer ones compare with the random embedding first, as the
+    example of the gallery does.
+
+    References
+    ----------
+    .. [1] F. X. Yu, S. Kumar, Y. Gong and S.-F. Chang, "Circulant binary embedding", *ICML* 2014.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> X = np.random.default_rng(0).standard_normal((100, 16))
+    >>> P, objectives = sm.learn.optimize_embedding(X, 8, rng=0)
+    >>> P.shape, sm.learn.encode(P, X).shape
+    ((8, 16), (100, 1))
+    >>> objectives[-1] < objectives[0]
+    True
+    """
+    title = "optimize_embedding"
+    xp, (x,) = matrices(title, X=X)
+    if is_complex(xp, x.dtype):
+        raise TypeError(f"{title}: X is complex; expected real vectors.")
+    N, d = x.shape
+    k = d if k is None else checked_size(title, "k", k)
+    if k > d:
+        raise ValueError(f"{title}: k is {k}; expected d = {d} or less.")
+    checked_size(title, "n_iter", n_iter)
+    lam = float(N) if lam is None else lam
+    if not lam > 0:
+        raise ValueError(f"{title}: lam is {lam!r}; expected more than 0.")
+
+    rng = generator(rng)
+    flips = SignFlip.random(d, rng=rng, xp=xp, device=device(x))
+    start = random_normal(rng, (d,), d**-0.5, dtype=x.dtype, xp=xp, device=device(x))
+    square = xp.sum(x**2)
+    scale = xp.sqrt(N * d / xp.where(square > 0, square, xp.ones_like(square)))
+    spectra = dft(xp, flips.matvec(x) * scale)
+    energies = xp.sum(xp.abs(spectra) ** 2, axis=0) / d
+    places = xp.arange(d // 2 + 1, device=device(x))
+    paired = (places > 0) & (2 * places < d)  # these frequencies stand for two
+    twice = xp.where(paired, 2 * xp.ones_like(energies), xp.ones_like(energies))
+
+    def objective(z: Array, agreement: Array) -> float:
+        """Where the agreement is Σ B ∗ (X D R^T)."""
+        squares = xp.abs(z) ** 2
+        own = xp.sum(twice * (energies * squares + lam * (squares - 1) ** 2))
+        return float(own - 2 * agreement) + float(N * k)
+
+    z, objectives = dft(xp, start), []
+    for _ in range(n_iter):
+        projected = idft(xp, z * spectra, d, real=True)[:, :k]
+        signs = xp.where(projected < 0, -xp.ones_like(projected), xp.ones_like(projected))
+        objectives.append(objective(z, xp.sum(signs * projected)))
+        correlation = xp.sum(xp.conj(spectra) * dft(xp, signs, d), axis=0) / d
+        z = spectrum_step(xp, energies, correlation, lam)
+        objectives.append(objective(z, xp.sum(twice * xp.real(xp.conj(correlation) * z))))
+    P = Circulant(idft(xp, z, d, real=True))[:k] @ flips
+    return Embedding(P.to(dtype=X.dtype), tuple(objectives))
+
+
+def spectrum_step(xp: Namespace, m: Array, h: Array, lam: float) -> Array:
+    """Minimise m |z|² - 2 Re(conj(h) z) + lam (|z|² - 1)² over z, for each entry of m ≥ 0 and h.
+
+    The derivative in the modulus ρ, over 2, is convex for ρ ≥ 0 and has one sign change there. Newton's method thus
+    falls to the root from any point above it, and these are: sqrt(max(0, -slope) / 2 lam) + cbrt(|h| / 2 lam), and
+    |h| / slope where slope = m - 2 lam > 0.
+    """
+    size = xp.abs(h)
+    slope = m - 2 * lam
+    zero, one = xp.zeros_like(m), xp.ones_like(m)
+    rho = xp.sqrt(xp.where(slope < 0, -slope, zero) / (2 * lam)) + (size / (2 * lam)) ** (1 / 3)
+    bound = size / xp.where(slope > 0, slope, one)
+    rho = xp.where((slope > 0) & (bound < rho), bound, rho)
+    for _ in range(8):
+        rise = 6 * lam * rho**2 + slope
+        rho = rho - ((2 * lam * rho**2 + slope) * rho - size) / xp.where(rise > 0, rise, one)
+    has_phase = size > xp.finfo(m.dtype).smallest_normal
+    phase = xp.where(has_phase, h, xp.ones_like(h)) / astype(xp, xp.where(has_phase, size, one), h.dtype)
+    return rho * phase
+
+
+def encode(P: LinearOperator, X: Array) -> Array:
+    """Encode vectors by the signs of their projections, eight to a byte.
+
+    Parameters
+    ----------
+    P : LinearOperator
+        Real, of shape (k, d): from `optimize_embedding`, or a random one such as `circulant_projection`.
+    X : array, shape (..., d)
+        Vectors, real.
+
+    Returns
+    -------
+    array of uint8, shape (..., ⌈k/8⌉)
+        A bit is 1 where the projection is 0 or more. The first stands in the highest place of the first byte, as in
+        `numpy.packbits`; the bits that fill the last byte are 0.
+
+    Raises
+    ------
+    TypeError
+        P or X is complex, or they do not go together.
+    ValueError
+        The last axis of X is not d.
+
+    Notes
+    -----
+    For a random projection and two vectors of angle θ, a bit differs with probability θ/π.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> sm.learn.encode(sm.identity(9), np.asarray([1.0, -1, -1, -1, -1, -1, -1, 1, 1]))
+    array([129, 128], dtype=uint8)
+    """
+    y = P.matvec(X)
+    xp = namespace(y)
+    if is_complex(xp, y.dtype):
+        raise TypeError("encode: the projections are complex; expected real ones.")
+    return pack_bits(xp, y >= 0)
+
+
+def hamming(queries: Array, codes: Array) -> Array:
+    """Count the bits that differ, for each pair of codes.
+
+    Parameters
+    ----------
+    queries : array of uint8, shape (Q, b)
+        Codes from `encode`.
+    codes : array of uint8, shape (N, b)
+        Others.
+
+    Returns
+    -------
+    array of int32, shape (Q, N)
+        Hamming distances.
+
+    Raises
+    ------
+    TypeError
+        An argument is no array of bytes.
+    ValueError
+        An argument has not two axes, or they are of different length.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> codes = np.asarray([[0b0000], [0b0111]], dtype=np.uint8)
+    >>> sm.learn.hamming(codes, codes)
+    array([[0, 3],
+           [3, 0]], dtype=int32)
+    """
+    xp = _checked_codes("hamming", queries, codes)
+    distances = xp.zeros((queries.shape[0], codes.shape[0]), dtype=xp.int32, device=device(codes))
+    for place in range(codes.shape[1]):
+        differ = xp.bitwise_xor(queries[:, place][:, None], codes[:, place][None, :])
+        distances = distances + astype(xp, popcount(xp, differ), xp.int32)
+    return distances
+
+
+def hamming_neighbors(queries: Array, codes: Array, n_neighbors: int = 10) -> Neighbors:
+    """Find the nearest codes to each query by exhaustive search, in blocks of a few tens of megabytes.
+
+    Parameters
+    ----------
+    queries : array of uint8, shape (Q, b)
+        Codes from `encode`.
+    codes : array of uint8, shape (N, b)
+        Where to search.
+    n_neighbors : int, optional
+        How many to find; N at most.
+
+    Returns
+    -------
+    distances : array of int, shape (Q, n_neighbors)
+        In ascending order.
+    indices : array of int, shape (Q, n_neighbors)
+        Rows of `codes`; of equally near ones the first come first.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As for `hamming`; or `n_neighbors` is not a positive int, or over N.
+
+    Notes
+    -----
+    Cost: O(Q N b), a byte at a time.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> codes = np.asarray([[0b0000], [0b0111], [0b0001]], dtype=np.uint8)
+    >>> distances, indices = sm.learn.hamming_neighbors(codes[:1], codes, 2)
+    >>> distances, indices
+    (array([[0, 1]]), array([[0, 2]]))
+    """
+    xp = _checked_codes("hamming_neighbors", queries, codes)
+    N = codes.shape[0]
+    if checked_size("hamming_neighbors", "n_neighbors", n_neighbors) > N:
+        raise ValueError(
+            f"hamming_neighbors: n_neighbors is {n_neighbors}; expected {N}, the number of codes, or less."
+        )
+    places = xp.arange(N, device=device(codes))
+    width = min(N, _BLOCK)
+    height = max(1, _BLOCK // width)
+    found = []
+    for top in range(0, queries.shape[0], height):
+        block, best = queries[top : min(top + height, queries.shape[0]), :], []
+        for first in range(0, N, width):
+            last = min(first + width, N)
+            distances = astype(xp, hamming(block, codes[first:last, :]), places.dtype)
+            # one number orders by distance, then by place
+            best.append(least(xp, distances * N + places[first:last], min(n_neighbors, last - first)))
+        found.append(least(xp, xp.concat(best, axis=-1), n_neighbors))
+    keys = xp.concat(found) if found else xp.zeros((0, n_neighbors), dtype=places.dtype, device=device(codes))
+    return Neighbors(keys // N, keys % N)
+
+
+def _checked_codes(title: str, queries: Array, codes: Array) -> Namespace:
+    for name, array in (("codes", codes), ("queries", queries)):
+        if not is_array(array) or array.dtype != (xp := namespace(array)).uint8:
+            got = f"has dtype {dtype_name(array.dtype)}" if is_array(array) else f"is a {type(array).__name__}"
+            raise TypeError(f"{title}: {name} {got}; expected an array of uint8, as encode makes.")
+        if array.ndim != 2 or array.shape[1] != codes.shape[1]:
+            raise ValueError(
+                f"{title}: {name} has shape {tuple(array.shape)}; expected two axes, the second as long as "
+                f"that of codes."
+            )
+    return xp

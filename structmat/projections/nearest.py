@@ -1,0 +1,189 @@
+"""The structured operator that is nearest to a dense matrix."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from structmat._backend import Array, device, namespace
+from structmat.core import kron
+from structmat.core.operator import LinearOperator
+from structmat.operators import Dense, LowRank, Monarch, SignFlip
+from structmat.projections.least_squares import least_squares
+from structmat.projections.structures import (
+    PATTERNS,
+    affine,
+    checked_rank,
+    matrices,
+    of_ones,
+    permutation,
+    solver_of,
+)
+
+
+class Nearest(NamedTuple):
+    """An operator, and the share of the matrix's squared Frobenius norm that it retains."""
+
+    operator: LinearOperator
+    energy: Array
+
+
+def nearest(
+    W: Array,
+    like: str | LinearOperator,
+    *,
+    signs: Array | None = None,
+    block_size: int | None = None,
+    rank: int | None = None,
+    bands: tuple[int, int] | None = None,
+    factors: tuple[tuple[int, int], tuple[int, int]] | None = None,
+    blocks: tuple[int, int] | None = None,
+) -> Nearest:
+    r"""Find the operator of a structure that is nearest to a dense matrix in the Frobenius norm.
+
+    .. math:: \min_{A \text{ of the structure}} \lVert W - A \rVert_F
+
+    Where each parameter stands in entries of its own, as in circulant and Toeplitz matrices, it is the mean of W over
+    these entries.
+
+    Parameters
+    ----------
+    W : array, shape (m, n)
+        Dense matrix, real or complex.
+    like : str or LinearOperator
+        The structure: "banded", "block_circulant", "circulant", "diagonal", "hankel", "kron", "low_rank", "monarch",
+        "permutation", "skew_circulant", "symmetric_toeplitz", "toeplitz" or "tridiagonal"; or an operator that is
+        linear in all its parameters together, such as a sum of a diagonal and a circulant one, which gets new ones.
+        Block-circulant and circulant operators of any shape are the first rows and columns of a whole one.
+    signs : array of ±1, shape (n,), optional
+        Signs D of the columns: the operator is A D, and A of the structure, as in a circulant projection.
+    block_size : int
+        For "block_circulant" alone.
+    rank : int
+        For "low_rank" alone; min(m, n) at most.
+    bands : tuple of int
+        For "banded" alone: how many diagonals there are below and above the main one.
+    factors : pair of tuple of int
+        For "kron" alone: the shapes of the two factors.
+    blocks : tuple of int
+        For "monarch" alone: how many blocks r the left factor has, a divisor of m, and p the right, a divisor of n.
+
+    Returns
+    -------
+    operator : LinearOperator
+        Of shape (m, n), with parameters of W's dtype.
+    energy : array, shape ()
+        The share of ‖W‖² retained, 1 - ‖W - A‖²/‖W‖²; it is ‖A‖²/‖W‖² but for "permutation", where it may be negative.
+
+    Raises
+    ------
+    TypeError
+        W is no floating array, or `like` is an operator that is not linear in its parameters.
+    ValueError
+        W has not two axes or is empty, `like` is unknown or does not fit the shape, or an option is missing, wrong or
+        not for this structure.
+
+    Notes
+    -----
+    Cost: that of n products and their gradients, O(n² log n) for circulant and Toeplitz matrices; a singular value
+    decomposition of W for "low_rank" and "kron" [1]_, of its r p blocks for "monarch" [2]_; O(n³) for "permutation".
+
+    A matrix without structure retains little: of one with independent entries the circulant part is 1/n of ‖W‖² in the
+    mean. A network needs training after it; see `fit` for a projection that knows the data.
+
+    References
+    ----------
+    .. [1] C. F. Van Loan and N. Pitsianis, "Approximation with Kronecker products", in *Linear Algebra for Large Scale
+       and Real-Time Applications*, Kluwer, 1993.
+    .. [2] T. Dao et al., "Monarch: expressive structured matrices for efficient and accurate training", *ICML* 2022.
+    .. [3] T. F. Chan, "An optimal circulant preconditioner for Toeplitz systems", *SIAM Journal on Scientific and
+       Statistical Computing* 9(4), 1988.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> W = np.asarray([[1.0, 3.0, 2.0], [2.0, 1.0, 3.0], [3.0, 2.0, 4.0]])
+    >>> A, energy = sm.projections.nearest(W, "circulant")
+    >>> A.column
+    array([2., 2., 3.])
+    >>> round(float(energy), 4)
+    0.8947
+    """
+    title = "nearest"
+    xp, (M,) = matrices(title, W=W)
+    flips = None if signs is None else SignFlip(signs)
+    if flips is not None:
+        M = flips.matvec(M)
+    options = {"block_size": block_size, "rank": rank, "bands": bands, "factors": factors, "blocks": blocks}
+    A = solver_of(title, like, _SOLVERS, _of_operator, options)(M).to(dtype=W.dtype)
+    misfit, total = (xp.sum(xp.abs(part) ** 2) for part in (M - A.matmat(_units(M)), M))
+    some = total > 0
+    energy = xp.where(some, 1 - misfit / xp.where(some, total, xp.ones_like(total)), xp.ones_like(total))
+    return Nearest(A if flips is None else A @ flips, energy)
+
+
+def _units(W: Array) -> Array:
+    return namespace(W).eye(W.shape[1], dtype=W.dtype, device=device(W))
+
+
+def _means(like: str, W: Array, **options: Any) -> LinearOperator:
+    """The gradient of Re⟨W, A⟩ sums W over the entries of each parameter, that of ‖A‖²/2 counts these."""
+    xp = namespace(W)
+    A = of_ones("nearest", like, tuple(W.shape), W, **options)
+    columns, saved = A.forward(_units(W))
+    sums, counts = (A.backward(saved, g)[1] for g in (xp.matrix_transpose(W), columns))
+    means = []
+    for total, count in zip(sums, counts, strict=True):
+        stands = xp.abs(count) > 0.5  # some stand in no entry; the count is rounded
+        means.append(xp.where(stands, total / xp.where(stands, count, xp.ones_like(count)), xp.zeros_like(total)))
+    return A.with_params(means)
+
+
+def _of_operator(like: LinearOperator, W: Array) -> LinearOperator:
+    return least_squares(affine("nearest", like, tuple(W.shape), W), _units(W), namespace(W).matrix_transpose(W))
+
+
+def _factors(W: Array, rank: int) -> tuple[Array, Array]:
+    """The best factors (..., m, r) and (..., r, n) of matrices (Eckart and Young), of equal weight."""
+    xp = namespace(W)
+    U, values, Vh = xp.linalg.svd(W, full_matrices=False)
+    weights = xp.astype(xp.sqrt(values[..., :rank]), W.dtype)
+    return U[..., :rank] * weights[..., None, :], weights[..., :, None] * Vh[..., :rank, :]
+
+
+def _low_rank(W: Array, rank: int) -> LinearOperator:
+    xp = namespace(W)
+    left, right = _factors(W, checked_rank("nearest", rank, tuple(W.shape)))
+    return LowRank(left, xp.conj(xp.matrix_transpose(right)))
+
+
+def _kron(W: Array, factors: tuple[tuple[int, int], tuple[int, int]]) -> LinearOperator:
+    """Van Loan and Pitsianis 1993: rearranged, B ⊗ C is the outer product of the entries of B and those of C."""
+    xp, ((m, n), (p, q)) = namespace(W), factors
+    if (m * p, n * q) != tuple(W.shape):
+        raise ValueError(
+            f"nearest: factors are {factors}, whose product is {m * p}×{n * q}; the matrix has the shape "
+            f"{tuple(W.shape)}."
+        )
+    pieces = xp.permute_dims(xp.reshape(W, (m, p, n, q)), (0, 2, 1, 3))
+    left, right = _factors(xp.reshape(pieces, (m * n, p * q)), 1)
+    return kron(Dense(xp.reshape(left, (m, n))), Dense(xp.reshape(right, (p, q))))
+
+
+def _monarch(W: Array, blocks: tuple[int, int]) -> LinearOperator:
+    """Dao et al. 2022: what a block of the left factor and one of the right share has rank 1."""
+    xp, (m, n), (r, p) = namespace(W), W.shape, blocks
+    if m % r or n % p:
+        raise ValueError(f"nearest: blocks is {blocks}; expected divisors of m = {m} and n = {n}.")
+    pieces = xp.permute_dims(xp.reshape(W, (m // r, r, p, n // p)), (1, 2, 0, 3))
+    left, right = _factors(pieces, 1)
+    return Monarch(xp.permute_dims(left[..., 0], (0, 2, 1)), xp.permute_dims(right[..., 0, :], (1, 0, 2)))
+
+
+_SOLVERS: dict[str, Callable[..., LinearOperator]] = {
+    **{like: functools.partial(_means, like) for like in PATTERNS},
+    "kron": _kron,
+    "low_rank": _low_rank,
+    "monarch": _monarch,
+    "permutation": functools.partial(permutation, "nearest"),
+}
