@@ -147,6 +147,11 @@ def astype(xp: Namespace, x: Array, dtype: DType) -> Array:
     return x if x.dtype == dtype else xp.astype(x, dtype, copy=False)
 
 
+def copied(xp: Namespace, x: Array) -> Array:
+    """Return a copy of an array, which a graph goes through."""
+    return x.clone() if compat.is_torch_array(x) else xp.asarray(x, copy=True)
+
+
 def split(xp: Namespace, x: Array) -> Array:
     """Return complex vectors (..., n) as a batch of twice as many real ones, (2, ..., n)."""
     return xp.stack((xp.real(x), xp.imag(x)), axis=0)

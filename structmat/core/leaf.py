@@ -1,7 +1,6 @@
 """An operator declared by its fields and kernels: what the author of an operator subclasses."""
 
 import dataclasses
-import functools
 import math
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
@@ -31,12 +30,6 @@ from structmat._backend import (
 from structmat.core.bilinear import Bilinear
 from structmat.core.fields import ArraySpec, checked_size
 from structmat.core.operator import LinearOperator
-
-
-@functools.cache
-def _specs_of(cls: Any) -> dict[str, ArraySpec]:
-    declared = ((field.name, field.metadata.get("array")) for field in dataclasses.fields(cls))
-    return {name: spec for name, spec in declared if spec is not None}
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -81,6 +74,7 @@ class Leaf(Bilinear):
     dims: ClassVar[tuple[str, str]]
     _always_complex: ClassVar[bool] = False  # a leaf without parameters whose entries are complex says so
     _linear_in_params: ClassVar[bool] = True  # in each field by itself; else the tests take differences
+    _declared: ClassVar[dict[str, ArraySpec]]
     _frozen: bool = dataclasses.field(default=False, init=False)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
@@ -116,13 +110,18 @@ class Leaf(Bilinear):
     @property
     def _specs(self) -> dict[str, ArraySpec]:
         """The declared arrays; a field may hold something else than an array if the operator allows it."""
-        return _specs_of(type(self))
+        known: dict[str, ArraySpec] | None = type(self).__dict__.get("_declared")
+        if known is None:
+            declared = ((field.name, field.metadata.get("array")) for field in dataclasses.fields(self))
+            known = {name: spec for name, spec in declared if spec is not None}
+            type(self)._declared = known
+        return known
 
     @property
     def _array_fields(self) -> dict[str, Array]:
         return {name: value for name in self._specs if is_array(value := getattr(self, name))}
 
-    @functools.cached_property
+    @property
     def _arrays(self) -> tuple[Array, ...]:
         return tuple(self._array_fields.values())
 

@@ -536,7 +536,7 @@ class LinearOperator:
         )
         return (*self._own_params, *inherited)
 
-    @functools.cached_property
+    @property
     def params(self) -> tuple[Array, ...]:
         """The arrays that gradients are taken with respect to, left to right through the tree."""
         return tuple(value for _, value in self._named_params)
@@ -546,7 +546,7 @@ class LinearOperator:
         """A name for each of `params`: the field, after the places of its operator in the tree ("0.column")."""
         return tuple(name for name, _ in self._named_params)
 
-    @functools.cached_property
+    @property
     def _arrays(self) -> tuple[Array, ...]:
         return tuple(array for child in self._children for array in child._arrays)
 

@@ -31,10 +31,16 @@ def _unflatten(tape: Any, tensors: tuple[torch.Tensor, ...]) -> Any:
     return tensors[tape] if isinstance(tape, _Place) else tape
 
 
+def autocast_dtype(x: torch.Tensor) -> torch.dtype | None:
+    """Return the dtype that autocast wants on x's device, None where it is off."""
+    kind = x.device.type
+    wants = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.get_autocast_dtype(kind) if wants else None
+
+
 def _without_autocast(x: torch.Tensor) -> contextlib.AbstractContextManager[Any]:
     """Keep autocast out of products, whose parts would round to half precision each by itself."""
-    cast = torch.is_autocast_enabled(x.device.type)
-    return torch.autocast(x.device.type, enabled=False) if cast else contextlib.nullcontext()
+    return contextlib.nullcontext() if autocast_dtype(x) is None else torch.autocast(x.device.type, enabled=False)
 
 
 class _Product(torch.autograd.Function):  # type: ignore[misc]
@@ -105,7 +111,7 @@ class Form:
         if key != last:
             operator = self.operator._with_arrays(arrays)
             self._last = key, operator
-        return operator
+        return operator  # type: ignore[no-any-return]
 
     def matvec(self, x: torch.Tensor, arrays: Sequence[torch.Tensor]) -> torch.Tensor:
         """Multiply vectors by the operator that has these arrays; `torch.compile` sees one operation."""
@@ -122,6 +128,6 @@ _FORMS: weakref.WeakValueDictionary[str, Form] = weakref.WeakValueDictionary()
 torch.library.define("structmat::matvec", "(Tensor x, Tensor[] arrays, str form) -> Tensor")
 
 
-@torch.library.impl("structmat::matvec", "CompositeImplicitAutograd")  # type: ignore[misc]
+@torch.library.impl("structmat::matvec", "CompositeImplicitAutograd")  # type: ignore[untyped-decorator]
 def _matvec_of_form(x: torch.Tensor, arrays: Sequence[torch.Tensor], form: str) -> torch.Tensor:
     return matvec(_FORMS[form].operator._with_arrays(arrays), x)

@@ -188,7 +188,8 @@ def compress(
                 layer, energy = _fitted(dense, structure, how, inputs.get(name), ridge)
         except (TypeError, ValueError) as error:
             raise ValueError(f"compress: {name} ({dense}): {error}") from error
-        replaced.append(Replaced(name, layer, *zip(_size(dense), _size(layer), strict=True), energy))
+        parameters, bytes_ = zip(_size(dense), _size(layer), strict=True)
+        replaced.append(Replaced(name, layer, parameters, bytes_, energy))
     before = _size(model)
     _replace(model, {chosen[row.name]: row.layer for row in replaced})
     after = _size(model)
@@ -290,8 +291,11 @@ def _random(
     weight = _weight(dense)
     out_features, in_features = weight.shape
     common = {"device": weight.device, "dtype": weight.dtype, "generator": generator}
-    layer = RANDOM[structure](in_features, out_features, bias=dense.bias is not None, **options, **common)
-    return layer.train(dense.training)
+    layer: StructuredLinear = RANDOM[structure](
+        in_features, out_features, bias=dense.bias is not None, **options, **common
+    )
+    layer.train(dense.training)
+    return layer
 
 
 def _fitted(

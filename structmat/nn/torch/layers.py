@@ -13,7 +13,7 @@ from structmat._backend import as_namespace, namespace_name, real_dtype
 from structmat.core.fields import checked_size
 from structmat.core.leaf import Leaf
 from structmat.core.operator import LinearOperator
-from structmat.interop.torch import Form
+from structmat.interop.torch import Form, autocast_dtype
 from structmat.projections import (
     block_circulant_projection,
     circulant_projection,
@@ -141,16 +141,19 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
         torch.Tensor, shape (out_features, in_features)
             What `torch.nn.Linear` has as its weight; differentiated in the parameters.
         """
-        return self.operator.to_dense()
+        A = self.operator
+        if A.dtype is not None:
+            return A.to_dense()
+        dtype = torch.get_default_dtype() if self.bias is None else self.bias.dtype
+        return A.matmat(torch.eye(A.n, dtype=dtype, device=A.device))
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Map vectors (..., in_features) to (..., out_features)."""
         y = self._form.matvec(input, self._values())
         if self.bias is not None:
             y = y + self.bias
-        kind = input.device.type
-        casts = torch.is_autocast_enabled(kind) and y.is_floating_point() and y.dtype != torch.float64
-        return y.to(torch.get_autocast_dtype(kind)) if casts else y
+        half = autocast_dtype(input)
+        return y if half is None or y.is_complex() or y.dtype == torch.float64 else y.to(half)
 
     def extra_repr(self) -> str:
         """Describe the layer in one line."""
@@ -172,7 +175,8 @@ def _named(A: LinearOperator) -> list[tuple[str, bool]]:
         return leaf
 
     A._map(look)
-    totals, seen = Counter(name for name, _ in found), Counter()
+    totals = Counter(name for name, _ in found)
+    seen: Counter[str] = Counter()
     named = []
     for name, is_param in found:
         named.append((f"{name}_{seen[name]}" if totals[name] > 1 else name, is_param))
@@ -200,6 +204,7 @@ class RandomLinear(StructuredLinear):
         in_features: int,
         out_features: int,
         bias: bool,
+        *,
         device: Any,
         dtype: torch.dtype | None,
         generator: torch.Generator | None,
@@ -243,10 +248,9 @@ class RandomLinear(StructuredLinear):
         """
         values = self._values()
         dtype = next(value.dtype for value in values if value.is_floating_point())
+        drawn = self._drawn(self.in_features, self.out_features, dtype, generator)
         with torch.no_grad():
-            for value, new in zip(
-                values, self._drawn(self.in_features, self.out_features, dtype, generator)._arrays, strict=True
-            ):
+            for value, new in zip(values, drawn._arrays, strict=True):
                 value.copy_(new)
         self._reset_bias(generator)
 
@@ -322,7 +326,7 @@ class CirculantLinear(RandomLinear):
         generator: torch.Generator | None = None,
     ) -> None:
         options = {"block_size": block_size, "signs": signs, "learn": learn}
-        super().__init__(in_features, out_features, bias, device, dtype, generator, **options)
+        super().__init__(in_features, out_features, bias, device=device, dtype=dtype, generator=generator, **options)
 
     def _projection(self, d: int, k: int, **common: Any) -> LinearOperator:
         block_size = self.options["block_size"]
@@ -407,7 +411,9 @@ class ToeplitzLinear(RandomLinear):
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(in_features, out_features, bias, device, dtype, generator, signs=signs, learn=learn)
+        super().__init__(
+            in_features, out_features, bias, device=device, dtype=dtype, generator=generator, signs=signs, learn=learn
+        )
 
     def _projection(self, d: int, k: int, **common: Any) -> LinearOperator:
         return toeplitz_projection(d, k, **common)
@@ -455,7 +461,7 @@ class FastfoodLinear(RandomLinear):
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(in_features, out_features, bias, device, dtype, generator, learn=learn)
+        super().__init__(in_features, out_features, bias, device=device, dtype=dtype, generator=generator, learn=learn)
 
     def _projection(self, d: int, k: int, **common: Any) -> LinearOperator:
         return fastfood(d, k, adaptive=True, **common)
@@ -506,7 +512,9 @@ class LowRankLinear(RandomLinear):
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(in_features, out_features, bias, device, dtype, generator, rank=rank, learn=learn)
+        super().__init__(
+            in_features, out_features, bias, device=device, dtype=dtype, generator=generator, rank=rank, learn=learn
+        )
 
     def _projection(self, d: int, k: int, **common: Any) -> LinearOperator:
         rank = checked_size(type(self).__name__, "rank", self.options["rank"])
