@@ -539,7 +539,10 @@ class LinearOperator:
     @property
     def params(self) -> tuple[Array, ...]:
         """The arrays that gradients are taken with respect to, left to right through the tree."""
-        return tuple(value for _, value in self._named_params)
+        known: tuple[Array, ...] | None = self.__dict__.get("_params")  # each product asks
+        if known is None:
+            known = self.__dict__["_params"] = tuple(value for _, value in self._named_params)
+        return known
 
     @property
     def param_names(self) -> tuple[str, ...]:

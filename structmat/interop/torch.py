@@ -1,6 +1,5 @@
 """Products in PyTorch's graph, by the operator's own `forward` and `backward`."""
 
-import contextlib
 import uuid
 import weakref
 from collections.abc import Sequence
@@ -38,11 +37,6 @@ def autocast_dtype(x: torch.Tensor) -> torch.dtype | None:
     return torch.get_autocast_dtype(kind) if wants else None
 
 
-def _without_autocast(x: torch.Tensor) -> contextlib.AbstractContextManager[Any]:
-    """Keep autocast out of products, whose parts would round to half precision each by itself."""
-    return contextlib.nullcontext() if autocast_dtype(x) is None else torch.autocast(x.device.type, enabled=False)
-
-
 class _Product(torch.autograd.Function):  # type: ignore[misc]
     """A x as one node of the graph, whose inputs are x and the parameters of A."""
 
@@ -57,7 +51,7 @@ class _Product(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def backward(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         A, (x, *rest) = ctx.operator, ctx.saved_tensors
-        with _without_autocast(g):
+        with torch.autocast(g.device.type, enabled=False):
             if torch.is_grad_enabled():  # for derivatives of derivatives; what the tape holds has no graph
                 dx, grads = A.with_params(rest[: len(A.params)]).vjp(x, g)
             else:
@@ -77,10 +71,9 @@ def matvec(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
     `A.matvec(x)` records every step of the product for autograd; here `A.backward` itself is the derivative, with the
     transforms that `A.forward` kept.
     """
-    with _without_autocast(x):
-        if _is_transformed() or not torch.is_grad_enabled():
-            return A.matvec(x)
-        return _Product.apply(A, x, *A.params)
+    if not torch.is_grad_enabled() or _is_transformed():
+        return A.matvec(x)
+    return _Product.apply(A, x, *A.params)
 
 
 class Form:
@@ -117,9 +110,8 @@ class Form:
         """Multiply vectors by the operator that has these arrays; `torch.compile` sees one operation."""
         if torch.compiler.is_dynamo_compiling():
             return torch.ops.structmat.matvec(x, arrays, self._key)
-        if torch.compiler.is_compiling() or _is_transformed():
-            return matvec(self.operator._with_arrays(arrays), x)
-        return matvec(self.filled(arrays), x)
+        passing = torch.compiler.is_compiling() or _is_transformed()  # arrays of a trace must not outlive it
+        return matvec(self.operator._with_arrays(arrays) if passing else self.filled(arrays), x)
 
 
 _FORMS: weakref.WeakValueDictionary[str, Form] = weakref.WeakValueDictionary()

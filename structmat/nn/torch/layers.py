@@ -83,7 +83,8 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
             )
         self.out_features, self.in_features = operator.shape
         self._form = Form(operator)
-        self._slots: list[tuple[str, bool]] = []  # name of each array, and whether it is complex
+        self._slots: list[str] = []  # the name of each array
+        self._kinds = [array.is_complex() for array in operator._arrays]
         names: dict[int, str] = {}
         for (name, is_param), array in zip(_named(operator), operator._arrays, strict=True):
             if id(array) not in names:
@@ -93,7 +94,7 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
                     self.register_parameter(name, nn.Parameter(held.detach().clone()))
                 else:
                     self.register_buffer(name, held.detach().clone())
-            self._slots.append((names[id(array)], array.is_complex()))
+            self._slots.append(names[id(array)])
         if bias:
             dtype = None if operator.dtype is None else real_dtype(operator.xp, operator.dtype)
             self.bias = nn.Parameter(torch.empty(self.out_features, dtype=dtype, device=operator.device))
@@ -119,9 +120,8 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
 
     def _values(self) -> list[torch.Tensor]:
         """The operator's arrays."""
-        return [
-            _as_complex(getattr(self, name)) if is_complex else getattr(self, name) for name, is_complex in self._slots
-        ]
+        values = [getattr(self, name) for name in self._slots]
+        return list(map(_as_complex, values, self._kinds)) if True in self._kinds else values
 
     @property
     def operator(self) -> LinearOperator:
@@ -149,11 +149,16 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Map vectors (..., in_features) to (..., out_features)."""
-        y = self._form.matvec(input, self._values())
-        if self.bias is not None:
-            y = y + self.bias
         half = autocast_dtype(input)
-        return y if half is None or y.is_complex() or y.dtype == torch.float64 else y.to(half)
+        if half is None:
+            return self._mapped(input)
+        with torch.autocast(input.device.type, enabled=False):
+            y = self._mapped(input)
+        return y if y.is_complex() or y.dtype == torch.float64 else y.to(half)
+
+    def _mapped(self, x: torch.Tensor) -> torch.Tensor:
+        y = self._form.matvec(x, self._values())
+        return y if self.bias is None else y + self.bias
 
     def extra_repr(self) -> str:
         """Describe the layer in one line."""
@@ -189,8 +194,10 @@ def _home(generator: torch.Generator | None) -> torch.device:
     return torch.device("cpu") if generator is None else generator.device
 
 
-def _as_complex(pair: torch.Tensor) -> torch.Tensor:
-    return torch.view_as_complex(pair.float() if pair.dtype in (torch.float16, torch.bfloat16) else pair)
+def _as_complex(value: torch.Tensor, is_complex: bool) -> torch.Tensor:
+    if not is_complex:
+        return value
+    return torch.view_as_complex(value.float() if value.dtype in (torch.float16, torch.bfloat16) else value)
 
 
 class RandomLinear(StructuredLinear):
