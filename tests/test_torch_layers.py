@@ -624,9 +624,9 @@ def test_data_aware_compression_is_the_better_one_on_the_data() -> None:
         sample = {"sample": x, "ridge": 1e-6} if method == "data-aware" else {}
         report = nn.compress(model, "low_rank", method, include="classifier.5", rank=3, **sample)
         assert model.training
-        errors[method] = float(
-            (model.eval()(x) - wanted).square().sum() / (wanted - model.classifier[5].bias).square().sum()
-        )
+        with torch.no_grad():
+            error = (model.eval()(x) - wanted).square().sum() / (wanted - model.classifier[5].bias).square().sum()
+        errors[method] = error.item()
     assert errors["data-aware"] < errors["nearest"] / 2
     assert report.layers[0].energy == pytest.approx(1 - errors["data-aware"], rel=1e-4)
 
@@ -746,3 +746,20 @@ def test_refusals_of_other_things() -> None:
         nn.compress(unreached, "circulant", "data-aware", sample=torch.ones(4, 3))
     with pytest.raises(TypeError, match=r"StructuredLinear.* is complex"):
         nn.decompress(nn.StructuredLinear(operator("complex")))
+
+
+def test_benchmark_compares_equal_layers() -> None:
+    from benchmarks import layers
+
+    threads = torch.get_num_threads()
+    compared = layers.layers(9)
+    x = inputs(4, 9, dtype=torch.float32)
+    torch.testing.assert_close(compared["structmat"](x), compared["rfft"](x))
+    for layer in compared.values():
+        layers.step(layer, x.requires_grad_(), torch.ones(4, 9))
+        assert all(p.grad is not None for p in layer.parameters())
+    rows = list(layers.measure(1, 1, ((16, 8),)))
+    torch.set_num_threads(threads)
+    assert [row["what"] for row in rows] == ["training step", "forward", "forward with graph"]
+    assert all(min(row["microseconds"].values()) > 0 for row in rows)
+    assert rows[0]["bytes_kept"] == {"structmat": 8 * 9 * 8, "rfft": rows[0]["bytes_kept"]["rfft"], "dense": 0}

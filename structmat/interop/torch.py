@@ -1,13 +1,17 @@
 """Products in PyTorch's graph, by the operator's own `forward` and `backward`."""
 
+from __future__ import annotations  # the documentation is built without PyTorch
+
 import uuid
 import weakref
-from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from structmat.core.operator import LinearOperator, Saved
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def _flatten(tape: Any, tensors: list[torch.Tensor]) -> Any:

@@ -1,5 +1,7 @@
 """Models whose dense layers are replaced by structured ones, and back."""
 
+from __future__ import annotations  # the documentation is built without PyTorch
+
 import dataclasses
 import fnmatch
 import sys

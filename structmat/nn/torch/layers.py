@@ -1,5 +1,7 @@
 """Layers: an operator's arrays as parameters and buffers of a module, its products as one node of the graph."""
 
+from __future__ import annotations  # the documentation is built without PyTorch
+
 import functools
 import math
 import operator as operators
