@@ -1,5 +1,6 @@
 """Sphinx configuration: `make docs` builds the site without the network, and every warning is an error."""
 
+import importlib.util
 import re
 import sys
 from pathlib import Path
@@ -35,6 +36,7 @@ add_module_names = False
 autosummary_generate = (
     False  # the pages of the API reference are written by hand; tests/test_docs.py keeps them complete
 )
+autodoc_mock_imports = [name for name in ("torch",) if importlib.util.find_spec(name) is None]  # several gigabytes
 autodoc_typehints = "none"  # the docstrings say more: shapes
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False

@@ -29,10 +29,22 @@ CATALOGUE = catalogue()
 REGISTERED = CATALOGUE.registered()
 PAGES = CATALOGUE.pages()
 
-PUBLIC = [f"structmat.{name}" for name in sm.__all__] + [
-    f"{module.__name__}.{name}"
-    for module in (sm.learn, sm.linalg, sm.projections, sm.sklearn, sm.testing, sm.custom)
-    for name in module.__all__
+
+def exported(path: str) -> list[str]:
+    """The public names of a module whose framework may not be installed."""
+    tree = ast.parse((DOCS.parent / path).read_text(encoding="utf-8"))
+    (names,) = (node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "__all__")
+    return ast.literal_eval(names)
+
+
+PUBLIC = [
+    *(f"structmat.{name}" for name in sm.__all__),
+    *(
+        f"{module.__name__}.{name}"
+        for module in (sm.learn, sm.linalg, sm.projections, sm.sklearn, sm.testing, sm.custom)
+        for name in module.__all__
+    ),
+    *(f"structmat.nn.torch.{name}" for name in exported("structmat/nn/torch/__init__.py")),
 ]
 
 
