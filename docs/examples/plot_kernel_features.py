@@ -68,10 +68,10 @@ plt.show()
 # %%
 # Then a whole pipeline: features and a linear classifier, fitted to 4,000 digits and tested on 1,000. It gets as many
 # digits right with either map. Time is of mapping the 4,000 digits, memory that of the fitted map. At 784
-# pixels the gain in time is small; it grows with the numbers of pixels and of features.
+# pixels the gain in time is modest; it grows with the numbers of pixels and of features.
 
 train, test = slice(0, 4000), slice(4000, 5000)
-chosen, numbers = ["RBFSampler", "circulant"], [256, 1024, 2048]
+chosen, numbers = ["RBFSampler", "circulant"], [256, 512, 1024]
 measured = {name: [] for name in chosen}
 for n in numbers:
     for name in chosen:
