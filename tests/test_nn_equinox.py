@@ -1,5 +1,6 @@
 """Layers for Equinox: sizes, initial values, gradients, ensembles and training."""
 
+import operator
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def test_ensembles_and_sequences() -> None:
     assert ensemble.arrays["column"].shape == (3, 6)
     x = jnp.ones(6)
     y = filter_jit(eqx.filter_vmap(lambda layer, x: layer(x), in_axes=(eqx.if_array(0), None)))(ensemble, x)
-    first, second = (jax.tree.map(lambda leaf: leaf[place], ensemble) for place in (0, 1))
+    first, second = (jax.tree.map(operator.itemgetter(place), ensemble) for place in (0, 1))
     np.testing.assert_allclose(y[1], filter_jit(second)(x), rtol=1e-5, atol=1e-6)
     assert eqx.filter_eval_shape(make, keys[0]).arrays["column"].shape == (6,)
     sequence = eqx.nn.Sequential([first, eqx.nn.Lambda(jax.nn.relu), second])
