@@ -1,5 +1,6 @@
 """Sphinx configuration: `make docs` builds the site without the network, and every warning is an error."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
+
+os.environ.setdefault("KERAS_BACKEND", "jax")  # Keras' own choice, TensorFlow, has no layers here
 
 import structmat  # noqa: E402
 

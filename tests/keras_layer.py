@@ -1,5 +1,6 @@
 """What `tests/test_nn_keras.py` runs once for each of Keras' backends, in a process of its own."""
 
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 import scipy.linalg
 from keras import ops
 
+import structmat.nn.keras as nn
 from structmat.nn.keras import CirculantDense
 
 
@@ -61,10 +63,10 @@ def test_symbolic_shapes() -> None:
     symbolic = CirculantDense(5)(keras.Input((3, 7)))
     assert (symbolic.shape, symbolic.dtype) == ((None, 3, 5), "float32")
     assert CirculantDense(5).compute_output_shape((2, None, 7)) == (2, None, 5)
-    model = keras.Sequential([CirculantDense(8), CirculantDense(5, learn=False)])
-    model.build((None, 7))
-    assert model.count_params() == (14 + 7 + 8) + (8 + 8 + 5)  # kernel, signs, bias
-    assert [weight.name for weight in model.trainable_weights] == ["kernel", "bias", "bias"]
+    layer = CirculantDense(8, learn=False)
+    layer.build((None, 7))
+    assert [weight.shape for weight in layer.weights] == [(8,), (2, 1, 7), (7,)]
+    assert [weight.name for weight in layer.trainable_weights] == ["bias"]
 
 
 def test_a_model_is_saved_and_loaded(tmp_path: Path) -> None:
@@ -128,3 +130,9 @@ def test_what_is_refused() -> None:
     layer.build((None, 7))
     with pytest.raises(ValueError, match="incompatible with the layer"):
         layer(np.ones((2, 6), "float32"))
+
+
+def test_other_backends_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keras.backend, "backend", lambda: "tensorflow")
+    with pytest.raises(ImportError, match="Keras runs on tensorflow; expected torch or jax: set the"):
+        runpy.run_path(nn.__file__)

@@ -12,8 +12,9 @@ import pytest
 
 import structmat as sm
 
-DOCS = Path(__file__).parents[1] / "docs"
-README = DOCS.parent / "README.md"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
 SECTIONS = ["Parameters", "Raises", "Notes", "References", "Examples"]
 
 
@@ -29,11 +30,22 @@ CATALOGUE = catalogue()
 REGISTERED = CATALOGUE.registered()
 PAGES = CATALOGUE.pages()
 
+
+def exported(path: Path) -> list[str]:
+    """`__all__` of a module that needs a framework, which isn't imported here."""
+    lists = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign)]
+    return [name for node in lists if node.targets[0].id == "__all__" for name in ast.literal_eval(node.value)]
+
+
+NETWORKS = {path.stem: path for path in (ROOT / "structmat/nn").glob("*.py")}
+NETWORKS |= {path.parent.name: path for path in (ROOT / "structmat/nn").glob("*/__init__.py")}
+
 PUBLIC = [f"structmat.{name}" for name in sm.__all__] + [
     f"{module.__name__}.{name}"
     for module in (sm.learn, sm.linalg, sm.projections, sm.testing, sm.custom)
     for name in module.__all__
 ]
+PUBLIC += [f"structmat.nn.{module}.{name}" for module, path in NETWORKS.items() for name in exported(path)]
 
 
 def bibliography() -> set[str]:

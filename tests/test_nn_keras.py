@@ -28,17 +28,3 @@ def test_layer(backend: str) -> None:
     )
     assert ran.returncode == 0, ran.stdout
     assert "skipped" not in ran.stdout
-
-
-def test_other_backends_are_refused() -> None:
-    if "keras" in WITHOUT:
-        pytest.skip("STRUCTMAT_TEST_WITHOUT leaves keras out")
-    ran = subprocess.run(
-        [sys.executable, "-c", "import structmat.nn.keras"],
-        env={**os.environ, "KERAS_BACKEND": "numpy"},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "structmat.nn.keras: Keras runs on numpy; expected torch or jax: set the environment variable" in ran.stderr
