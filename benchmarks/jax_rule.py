@@ -1,4 +1,4 @@
-"""Compare the derivative rule of `structmat.nn.jax.matvec` with JAX's own of `A.matvec`: `python -m benchmarks.jax_rule`.
+"""Compare the derivative of `structmat.nn.jax.matvec` with JAX's own of `A.matvec`: `python -m benchmarks.jax_rule`.
 
 A step is the gradient of ‖A x‖² with respect to the parameters and x, compiled. Counted in the compiled program are
 Fourier transforms, bytes that its operations read and write, and bytes kept beside arguments and results.
@@ -90,7 +90,7 @@ def main() -> int:
     for heading in ("operator", *COUNTS, "time"):
         table.add_column(heading, justify="left" if heading == "operator" else "right", no_wrap=True)
     for figures in rows:
-        pairs = [f"{figures['jax'][name]:.4g} → {figures['rule'][name]:.4g}" for name in COUNTS]
+        pairs = [f"{figures['jax'][name]:.3g} → {figures['rule'][name]:.3g}" for name in COUNTS]
         table.add_row(figures["operator"], *pairs, f"× {figures['time ratio']:.2f}")
     Console().print(table)
     if arguments.json:

@@ -138,15 +138,15 @@ def matvec(A: LinearOperator, x: Array) -> Array:
     -----
     The derivative takes the transforms that the product kept, as `A.forward` and `A.backward` do. JAX can differentiate
     the steps of `A.matvec(x)` as well, which forward mode (`jax.jvp`, `jax.jacfwd`, `jax.linearize`) needs: it has no
-    rule here. Forward over reverse mode, as in `jax.hessian`, works with both. Compiled, both take the same number of
-    Fourier transforms; other operators, such as Hadamard transforms, Fastfood and Householder reflections, move and
-    keep up to half less here (`python -m benchmarks.jax_rule`).
+    rule here. Forward over reverse mode, as in `jax.hessian`, works with both. Compiled, both make the same Fourier
+    transforms; through Hadamard transforms, as in Fastfood, this one moves about half of the bytes
+    (`python -m benchmarks.jax_rule`).
 
     Operators are pytrees once `structmat.nn.jax` is imported: arguments of `jax.jit`, `jax.vmap`, `jax.grad` and their
     like. Gradients are operators whose arrays are the gradients: zero for frozen ones, `jax.dtypes.float0` for
     integers, which `jax.grad` takes with ``allow_int=True``. They follow JAX's convention, the conjugates of
     those that `A.vjp` returns. A batch of operators has a leading axis in each of its arrays, and is used inside
-    `jax.vmap`. An array that stands twice in an operator is two leaves; `A.with_params` keeps such apart as well.
+    `jax.vmap`. An array that stands twice in an operator is two leaves.
 
     Examples
     --------
