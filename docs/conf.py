@@ -1,6 +1,7 @@
 """Sphinx configuration: `make docs` builds the site without the network, and every warning is an error."""
 
 import importlib.util
+import os
 import re
 import sys
 from pathlib import Path
@@ -10,6 +11,8 @@ from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
+
+os.environ.setdefault("KERAS_BACKEND", "jax")  # Keras' own choice, TensorFlow, has no layers here
 
 import structmat  # noqa: E402
 
@@ -36,7 +39,9 @@ add_module_names = False
 autosummary_generate = (
     False  # the pages of the API reference are written by hand; tests/test_docs.py keeps them complete
 )
-autodoc_mock_imports = [name for name in ("torch",) if importlib.util.find_spec(name) is None]  # several gigabytes
+# Frameworks are large, so that layers are documented without those that aren't there.
+FRAMEWORKS = ("equinox", "flax", "jax", "keras", "torch")
+autodoc_mock_imports = [name for name in FRAMEWORKS if importlib.util.find_spec(name) is None]
 autodoc_typehints = "none"  # the docstrings say more: shapes
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False

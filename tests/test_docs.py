@@ -12,8 +12,9 @@ import pytest
 
 import structmat as sm
 
-DOCS = Path(__file__).parents[1] / "docs"
-README = DOCS.parent / "README.md"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+README = ROOT / "README.md"
 SECTIONS = ["Parameters", "Raises", "Notes", "References", "Examples"]
 
 
@@ -30,12 +31,14 @@ REGISTERED = CATALOGUE.registered()
 PAGES = CATALOGUE.pages()
 
 
-def exported(path: str) -> list[str]:
+def exported(path: Path) -> list[str]:
     """The public names of a module whose framework may not be installed."""
-    tree = ast.parse((DOCS.parent / path).read_text(encoding="utf-8"))
-    (names,) = (node.value for node in tree.body if isinstance(node, ast.Assign) and node.targets[0].id == "__all__")
-    return ast.literal_eval(names)
+    lists = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign)]
+    return [name for node in lists if node.targets[0].id == "__all__" for name in ast.literal_eval(node.value)]
 
+
+NETWORKS = {path.stem: path for path in (ROOT / "structmat/nn").glob("*.py")}
+NETWORKS |= {path.parent.name: path for path in (ROOT / "structmat/nn").glob("*/__init__.py")}
 
 PUBLIC = [
     *(f"structmat.{name}" for name in sm.__all__),
@@ -44,8 +47,8 @@ PUBLIC = [
         for module in (sm.learn, sm.linalg, sm.projections, sm.sklearn, sm.testing, sm.custom)
         for name in module.__all__
     ),
-    *(f"structmat.nn.torch.{name}" for name in exported("structmat/nn/torch/__init__.py")),
 ]
+PUBLIC += [f"structmat.nn.{module}.{name}" for module, path in NETWORKS.items() for name in exported(path)]
 
 
 def bibliography() -> set[str]:

@@ -86,6 +86,13 @@ def test_no_tracer_is_kept() -> None:
     np.testing.assert_allclose(jax.jit(A.matvec)(x), A.matvec(x), rtol=1e-5, atol=1e-5)
 
 
+def test_signs_are_checked_inside_a_trace() -> None:
+    signs = jnp.asarray([1, -1, 1])
+    np.testing.assert_array_equal(jax.jit(lambda x: sm.SignFlip(signs).matvec(x))(jnp.ones(3)), signs)
+    with pytest.raises(ValueError, match=r"SignFlip: signs has entries other than -1 and \+1"):
+        jax.jit(lambda x: sm.SignFlip(2 * x).matvec(x) + sm.SignFlip(np.arange(3)).matvec(x))(jnp.ones(3))
+
+
 def test_no_graph_is_kept() -> None:
     A = tree().to(xp=torch)
     learned = A.with_params([value.clone().requires_grad_() for value in A.params])

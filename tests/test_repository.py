@@ -24,6 +24,7 @@ FRAMEWORKS = {
     "cupyx",
     "dask",
     "equinox",
+    "flax",
     "keras",
     "linear_operator",
     "lineax",

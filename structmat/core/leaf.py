@@ -100,8 +100,7 @@ class Leaf(Bilinear):
         return {}
 
     def __post_init__(self) -> None:
-        for name, spec in self._specs.items():
-            self._admit_field(name, spec, getattr(self, name))
+        self._admit_fields()
         self._setup()
         self._check()
 
@@ -130,6 +129,10 @@ class Leaf(Bilinear):
         if self._frozen:
             return ()
         return tuple((name, getattr(self, name)) for name, spec in self._specs.items() if spec.role == "parameter")
+
+    def _admit_fields(self) -> None:
+        for name, spec in self._specs.items():
+            self._admit_field(name, spec, getattr(self, name))
 
     def _admit_field(self, name: str, spec: ArraySpec, value: Any) -> None:
         title = type(self).__name__

@@ -3,11 +3,12 @@
 import dataclasses
 import functools
 import math
+import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Complex
 from types import ModuleType
-from typing import Any, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
 
 from structmat._backend import (
     Array,
@@ -31,6 +32,9 @@ from structmat._backend import (
 from structmat._backend import nbytes as array_bytes
 
 DENSE_LIMIT = 2**30  # bytes that `to_dense` makes without being asked
+
+
+_SETTLED = ("m", "n", "shape", "dtype", "xp", "device", "_is_complex", "_cache", "_origin", "_mirror")
 
 
 class NoExactInverseError(TypeError):
@@ -166,8 +170,8 @@ class LinearOperator:
         self._setup()
 
     def _settle(self, shape: tuple[int, int], dtype: DType, xp: Namespace, where: Device, is_complex: bool) -> None:
-        facts = {"m": shape[0], "n": shape[1], "shape": shape, "dtype": dtype, "xp": xp, "device": where}
-        self.__dict__.update(facts, _is_complex=is_complex, _cache={}, _origin=None, _mirror=None)
+        facts: tuple[Any, ...] = (*shape, shape, dtype, xp, where, is_complex, {}, None, None)
+        self.__dict__.update(zip(_SETTLED, facts, strict=True))
 
     @property
     def _fields(self) -> dict[str, Any]:
@@ -176,10 +180,38 @@ class LinearOperator:
     @classmethod
     def _make(cls, fields: dict[str, Any]) -> Self:
         """Construct from fields that were checked before: no value is looked at."""
-        made = object.__new__(cls)
-        made.__dict__.update(fields)
+        made = cls._of(fields)
         made._setup()
         return made
+
+    @classmethod
+    def _of(cls, fields: dict[str, Any]) -> Self:
+        """Hold fields, which may be anything until the operator is used: JAX puts what it likes into its pytrees."""
+        made = object.__new__(cls)
+        made.__dict__.update(fields)
+        return made
+
+    if not TYPE_CHECKING:  # it would hide misspelt names from type checkers
+
+        def __getattr__(self, name: str) -> Any:
+            """Set up at first use what `_of` made."""
+            if name not in _SETTLED:
+                raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+            try:
+                self._admit_fields()
+                self._setup()
+            except (TypeError, ValueError) as error:
+                error.add_note("A batch of operators is applied by jax.vmap, which takes their leading axes off.")
+                raise
+            return self.__dict__[name]
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if adapter := sys.modules.get("structmat.interop.jax"):
+            adapter.register(cls)
+
+    def _admit_fields(self) -> None:
+        """Check what the fields hold, but for the values of arrays."""
 
     def _replace(self, **changes: Any) -> Self:
         return self._make({**self._fields, **changes})
@@ -920,6 +952,12 @@ class LinearOperator:
         return ""
 
     def __repr__(self) -> str:
+        try:
+            self.shape  # noqa: B018
+        except (TypeError, ValueError):
+            shown = ((name, value) for name, value in self._fields.items() if not name.startswith("_"))
+            held = (f"{name}={getattr(value, 'shape', value)}" for name, value in shown)
+            return f"{type(self).__name__}({', '.join(held)})"
         facts = [f"{self.m}×{self.n}{self._details}"]
         if self.xp is not None:
             facts += [] if self.dtype is None else [f"dtype={dtype_name(self.dtype)}"]

@@ -1,6 +1,6 @@
 """Operators as lineax's own, for its solvers in JAX."""
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import equinox as eqx
@@ -10,7 +10,7 @@ import lineax as lx
 
 from structmat._backend import Array, DType, as_namespace, namespace_name
 from structmat.core.operator import LinearOperator
-from structmat.interop.jax import flatten, unflatten
+from structmat.interop import jax as pytrees  # noqa: F401  (operators are pytrees with it)
 
 
 class LineaxOperator(lx.AbstractLinearOperator):  # type: ignore[misc]
@@ -19,15 +19,9 @@ class LineaxOperator(lx.AbstractLinearOperator):  # type: ignore[misc]
     It is a pytree whose leaves are the operator's arrays, so that JAX differentiates, batches and compiles through it.
     """
 
-    arrays: tuple[Array, ...]
-    description: Hashable = eqx.field(static=True, repr=False)
+    operator: LinearOperator
     dtype: DType = eqx.field(static=True)
     tags: frozenset[object] = eqx.field(static=True)
-
-    @property
-    def operator(self) -> LinearOperator:
-        """The operator inside."""
-        return unflatten(self.description, self.arrays)  # type: ignore[no-any-return]
 
     def mv(self, vector: Array) -> Array:
         """Multiply one vector."""
@@ -95,7 +89,5 @@ def to_lineax(A: LinearOperator, dtype: DType = None, tags: Any = ()) -> LineaxO
         )
     if dtype is None:
         dtype = jnp.result_type(complex if A._is_complex else float) if A.dtype is None else A.dtype
-    arrays: list[Array] = []
-    description = flatten(A, arrays)
     given = frozenset(tags if isinstance(tags, Iterable) else [tags])
-    return LineaxOperator(tuple(arrays), description, jnp.dtype(dtype), given)
+    return LineaxOperator(A, jnp.dtype(dtype), given)

@@ -12,6 +12,7 @@ from structmat._backend import (
     generator,
     is_traced,
     random_signs,
+    to_host,
 )
 from structmat.core import Leaf, constant, operator
 from structmat.core.fields import checked_size
@@ -108,7 +109,7 @@ class SignFlip(Leaf):
         xp, given = self.xp, self.signs
         if not xp.isdtype(given.dtype, ("signed integer", "real floating")):
             raise TypeError(f"SignFlip: signs has dtype {given.dtype}; expected integers or floats of -1 and +1.")
-        if not is_traced(given) and not bool(xp.all(xp.abs(given) == 1)):
+        if not is_traced(given) and not (abs(to_host(given)) == 1).all():  # in a trace, xp's own check would be traced
             raise ValueError("SignFlip: signs has entries other than -1 and +1; expected only these.")
         self.__dict__["signs"] = xp.astype(given, xp.int8, copy=False)
 

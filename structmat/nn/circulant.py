@@ -1,0 +1,25 @@
+"""The circulant layer apart from its framework: the shape of its weights, and its operator."""
+
+import math
+
+from structmat._backend import Array
+from structmat.compounds import block_circulant
+from structmat.core.fields import checked_size
+from structmat.core.operator import LinearOperator
+from structmat.operators import Circulant, SignFlip
+from structmat.projections.parts import keep
+
+
+def weight_shape(title: str, d: int, k: int, block_size: int | None) -> tuple[int, ...]:
+    """Return the shape of the weights of a layer from d features to k: one circulant, a stack of them, or blocks."""
+    if block_size is None:
+        return (d,) if k <= d else (math.ceil(k / d), 1, d)
+    if checked_size(title, "block_size", block_size) > max(d, k):
+        raise ValueError(f"{title}: block_size is {block_size}; expected at most the larger of the sizes, {max(d, k)}.")
+    return math.ceil(k / block_size), math.ceil(d / block_size), block_size
+
+
+def circulant(d: int, k: int, weights: Array, signs: Array | None) -> LinearOperator:
+    """Return x ↦ R D x, of a shape that fits the weights; without signs there is no D."""
+    R = keep(k, d) @ Circulant(weights) if weights.ndim == 1 else block_circulant(weights, (k, d))
+    return R if signs is None else R @ SignFlip(signs)

@@ -1,0 +1,158 @@
+"""Structured layers for Equinox, in the place of `equinox.nn.Linear`."""
+
+import math
+from typing import Any
+
+import equinox as eqx
+import jax
+
+from structmat._backend import Array
+from structmat.core.operator import LinearOperator
+from structmat.nn.jax import Form, bias_dtype, drawn, matvec
+
+__all__ = ["CirculantLinear", "StructuredLinear"]
+
+
+class StructuredLinear(eqx.Module):  # type: ignore[misc]
+    r"""Affine layer of any operator, y = A x + b, in the place of `equinox.nn.Linear`.
+
+    Parameters
+    ----------
+    operator : LinearOperator
+        Of JAX, shape (out_features, in_features).
+    use_bias : bool, optional
+        Whether b is learned; otherwise there is none.
+    key : array, optional
+        JAX's key for the bias, which is uniform as that of `equinox.nn.Linear`; needed only for it.
+
+    Attributes
+    ----------
+    arrays : dict of array
+        The operator's parameters, and its constants such as signs, by the names of its fields, "column", with numbers
+        where several have one name, "entries_0". An array that stands twice in the operator is one.
+    bias : array or None
+        Shape (out_features,).
+    in_features, out_features : int
+        Sizes of x and y.
+    operator : LinearOperator
+        The operator with the arrays as they are now.
+
+    Raises
+    ------
+    TypeError
+        `operator` is no operator, or its arrays are not JAX's.
+    ValueError
+        There is a bias and no key.
+
+    Notes
+    -----
+    Gradients are the operator's own, see `structmat.nn.jax.matvec`; those of a frozen operator are zero. Unlike
+    `equinox.nn.Linear` the layer takes a batch as it is, along leading axes; `jax.vmap` works as well.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import structmat as sm
+    >>> from structmat.nn.equinox import StructuredLinear
+    >>> hadamard, diagonal = sm.Hadamard(4, norm="ortho"), sm.Diagonal(jax.numpy.ones(4))
+    >>> layer = StructuredLinear(hadamard @ diagonal @ hadamard, use_bias=False)
+    >>> layer(jax.numpy.ones((2, 4))).shape, list(layer.arrays)
+    ((2, 4), ['entries'])
+    """
+
+    arrays: dict[str, Array]
+    bias: Array | None
+    form: Form = eqx.field(static=True, repr=False)
+    in_features: int = eqx.field(static=True)
+    out_features: int = eqx.field(static=True)
+
+    def __init__(self, operator: LinearOperator, use_bias: bool = True, *, key: Array | None = None) -> None:
+        title = type(self).__name__
+        self.form, arrays = Form.of(title, operator)
+        self.arrays = {name: array for name, (array, _) in arrays.items()}
+        self.out_features, self.in_features = operator.shape
+        if use_bias and key is None:
+            raise ValueError(f"{title}: key is missing; expected one, which the bias is drawn with.")
+        bound = 1 / math.sqrt(self.in_features)
+        size = self.out_features
+        self.bias = jax.random.uniform(key, (size,), bias_dtype(operator), -bound, bound) if use_bias else None
+
+    @property
+    def operator(self) -> LinearOperator:
+        """The operator with the arrays as they are now."""
+        return self.form.filled(self.arrays)
+
+    def to_dense(self) -> Array:
+        """Write the matrix out, shape (out_features, in_features)."""
+        return self.operator.to_dense()
+
+    def __call__(self, x: Array, *, key: Any = None) -> Array:
+        """Map vectors (..., in_features) to (..., out_features); `key` is there for `equinox.nn.Sequential`."""
+        y = matvec(self.operator, x)
+        return y if self.bias is None else y + self.bias
+
+
+class CirculantLinear(StructuredLinear):
+    """Affine layer of a circulant matrix, y = R D x + b, in the place of `equinox.nn.Linear`.
+
+    D flips random signs, which are fixed; R is circulant and learned. Any sizes: out_features ≤ in_features takes the
+    first outputs of one circulant, a larger out_features puts several on top of each other, which share one transform
+    of x.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Sizes of x and y.
+    use_bias : bool, optional
+        Whether b is learned; otherwise there is none.
+    dtype : dtype, optional
+        Of the parameters; JAX's default unless given.
+    block_size : int, optional
+        Size of circulant blocks, from 1 (a dense matrix) to max(in_features, out_features); those at the ends are cut.
+        One circulant, or a stack of them, unless given.
+    signs : bool, optional
+        Whether there is a D.
+    learn : bool, optional
+        Whether R is learned; otherwise it is random and its gradient zero.
+    key : array
+        JAX's key for all draws. Entries of R D have the variance of those of `equinox.nn.Linear`, 1/(3 in_features).
+
+    Raises
+    ------
+    ValueError
+        A size is not a positive int, or `block_size` is larger than both sizes.
+    TypeError
+        `dtype` is not a real floating one.
+
+    References
+    ----------
+    .. [1] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter
+       redundancy in deep networks with circulant projections", *ICCV* 2015.
+
+    Examples
+    --------
+    >>> import equinox as eqx
+    >>> import jax
+    >>> from structmat.nn.equinox import CirculantLinear
+    >>> layer = CirculantLinear(784, 100, key=jax.random.key(0))
+    >>> gradient = eqx.filter_grad(lambda layer, x: (layer(x) ** 2).sum())(layer, jax.numpy.ones((32, 784)))
+    >>> gradient.arrays["column"].shape, gradient.arrays["signs"], gradient.bias.shape
+    ((784,), None, (100,))
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        use_bias: bool = True,
+        dtype: Any = None,
+        *,
+        block_size: int | None = None,
+        signs: bool = True,
+        learn: bool = True,
+        key: Array,
+    ) -> None:
+        operator_key, bias_key = jax.random.split(key)
+        options = {"block_size": block_size, "signs": signs, "learn": learn, "dtype": dtype, "key": operator_key}
+        operator = drawn(type(self).__name__, in_features, out_features, variance=1 / 3, **options)
+        super().__init__(operator, use_bias, key=bias_key)

@@ -1,0 +1,152 @@
+"""Structured layers for Flax NNX, in the place of `flax.nnx.Linear`."""
+
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+
+from structmat._backend import Array
+from structmat.core.operator import LinearOperator
+from structmat.nn.jax import Form, bias_dtype, drawn, matvec
+
+__all__ = ["CirculantLinear", "Constant", "StructuredLinear"]
+
+
+class Constant(nnx.Variable):  # type: ignore[misc]
+    """An array of an operator that is not learned, such as signs: no `nnx.Param`, so that optimisers leave it alone."""
+
+
+class StructuredLinear(nnx.Module):  # type: ignore[misc]
+    r"""Affine layer of any operator, y = A x + b, in the place of `flax.nnx.Linear`.
+
+    Parameters
+    ----------
+    operator : LinearOperator
+        Of JAX, shape (out_features, in_features). Its parameters become `nnx.Param`, its other arrays, such as signs,
+        and frozen parameters become `Constant`: attributes with the names of the operator's fields, "column", with
+        numbers where several have one name, "entries_0". An array that stands twice in the operator is one.
+    use_bias : bool, optional
+        Whether b is learned, from zero; otherwise there is none.
+    dtype : dtype, optional
+        Of x and y, such as bfloat16; products compute in single precision at least. That of parameters and x unless
+        given.
+
+    Attributes
+    ----------
+    bias : nnx.Param or None
+        Shape (out_features,).
+    in_features, out_features : int
+        Sizes of x and y.
+    operator : LinearOperator
+        The operator with the arrays as they are now.
+
+    Raises
+    ------
+    TypeError
+        `operator` is no operator, or its arrays are not JAX's.
+
+    Notes
+    -----
+    Gradients are the operator's own, see `structmat.nn.jax.matvec`.
+
+    Examples
+    --------
+    >>> import jax
+    >>> import structmat as sm
+    >>> from structmat.nn.flax import StructuredLinear
+    >>> hadamard, diagonal = sm.Hadamard(4, norm="ortho"), sm.Diagonal(jax.numpy.ones(4))
+    >>> layer = StructuredLinear(hadamard @ diagonal @ hadamard)
+    >>> layer(jax.numpy.ones((2, 4))).shape, layer.entries.shape
+    ((2, 4), (4,))
+    """
+
+    def __init__(self, operator: LinearOperator, *, use_bias: bool = True, dtype: Any = None) -> None:
+        self.form, arrays = Form.of(type(self).__name__, operator)
+        for name, (array, learned) in arrays.items():
+            setattr(self, name, (nnx.Param if learned else Constant)(array))
+        self.out_features, self.in_features = operator.shape
+        self.dtype = dtype
+        self.bias = nnx.Param(jnp.zeros(self.out_features, bias_dtype(operator))) if use_bias else nnx.data(None)
+
+    @property
+    def operator(self) -> LinearOperator:
+        """The operator with the arrays as they are now."""
+        return self.form.filled({name: getattr(self, name)[...] for name in self.form.names})
+
+    def to_dense(self) -> Array:
+        """Write the matrix out, shape (out_features, in_features)."""
+        return self.operator.to_dense()
+
+    def __call__(self, x: Array) -> Array:
+        """Map vectors (..., in_features) to (..., out_features)."""
+        y = matvec(self.operator, x if self.dtype is None else x.astype(self.dtype))
+        y = y if self.bias is None else y + self.bias[...]
+        return y if self.dtype is None else y.astype(self.dtype)
+
+
+class CirculantLinear(StructuredLinear):
+    """Affine layer of a circulant matrix, y = R D x + b, in the place of `flax.nnx.Linear`.
+
+    D flips random signs, which are fixed; R is circulant and learned. Any sizes: out_features ≤ in_features takes the
+    first outputs of one circulant, a larger out_features puts several on top of each other, which share one transform
+    of x.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Sizes of x and y.
+    use_bias : bool, optional
+        Whether b is learned, from zero; otherwise there is none.
+    block_size : int, optional
+        Size of circulant blocks, from 1 (a dense matrix) to max(in_features, out_features); those at the ends are cut.
+        One circulant, or a stack of them, unless given.
+    signs : bool, optional
+        Whether there is a D.
+    learn : bool, optional
+        Whether R is an `nnx.Param`; otherwise it is random and a `Constant`.
+    dtype : dtype, optional
+        Of x and y, such as bfloat16; products compute in single precision at least.
+    param_dtype : dtype, optional
+        Of the parameters.
+    rngs : nnx.Rngs
+        Its `params` key is used. Entries of R D have the variance of those of `flax.nnx.Linear`, 1/in_features.
+
+    Raises
+    ------
+    ValueError
+        A size is not a positive int, or `block_size` is larger than both sizes.
+    TypeError
+        `param_dtype` is not a real floating one.
+
+    References
+    ----------
+    .. [1] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter
+       redundancy in deep networks with circulant projections", *ICCV* 2015.
+
+    Examples
+    --------
+    >>> import jax
+    >>> from flax import nnx
+    >>> from structmat.nn.flax import CirculantLinear
+    >>> layer = CirculantLinear(784, 100, rngs=nnx.Rngs(0))
+    >>> gradient = nnx.grad(lambda layer, x: (layer(x) ** 2).sum())(layer, jax.numpy.ones((32, 784)))
+    >>> gradient["column"].shape, gradient["bias"].shape, "signs" in gradient
+    ((784,), (100,), False)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        use_bias: bool = True,
+        block_size: int | None = None,
+        signs: bool = True,
+        learn: bool = True,
+        dtype: Any = None,
+        param_dtype: Any = jnp.float32,
+        rngs: nnx.Rngs,
+    ) -> None:
+        options = {"block_size": block_size, "signs": signs, "learn": learn, "dtype": param_dtype, "key": rngs.params()}
+        operator = drawn(type(self).__name__, in_features, out_features, variance=1, **options)
+        super().__init__(operator, use_bias=use_bias, dtype=dtype)

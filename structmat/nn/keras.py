@@ -1,0 +1,183 @@
+"""Structured layers for Keras 3 on PyTorch or JAX, in the place of `keras.layers.Dense`."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from structmat._backend import Array
+from structmat.core.fields import checked_size
+from structmat.core.operator import LinearOperator
+from structmat.nn.circulant import circulant, weight_shape
+
+__all__ = ["CirculantDense"]
+
+if keras.backend.backend() == "torch":
+    from structmat.interop.torch import matvec
+elif keras.backend.backend() == "jax":
+    from structmat.interop.jax import matvec
+else:
+    raise ImportError(
+        f"structmat.nn.keras: Keras runs on {keras.backend.backend()}; expected torch or jax: set the environment "
+        f"variable KERAS_BACKEND before keras is imported."
+    )
+
+
+@keras.saving.register_keras_serializable(package="structmat")
+class CirculantDense(keras.layers.Layer):  # type: ignore[misc]
+    """Layer of a circulant matrix, y = activation(R D x + b), in the place of `keras.layers.Dense`.
+
+    D flips random signs, which are fixed; R is circulant and learned. Any sizes: with units ≤ d, the length of x, it
+    takes the first outputs of one circulant; more units put several on top of each other, which share one transform
+    of x.
+
+    Parameters
+    ----------
+    units : int
+        Length of y.
+    block_size : int, optional
+        Size of circulant blocks, from 1 (a dense matrix) to max(d, units); those at the ends are cut. One circulant, or
+        a stack of them, unless given.
+    signs : bool, optional
+        Whether there is a D.
+    activation : str or callable, optional
+        As for `keras.layers.Dense`.
+    use_bias : bool, optional
+        Whether b is learned; otherwise there is none.
+    learn : bool, optional
+        Whether R is learned; otherwise it is random and fixed.
+    bias_initializer, kernel_regularizer, bias_regularizer : str or object, optional
+        As for `keras.layers.Dense`; the kernel is the weights of R.
+    seed : int, optional
+        Of R and D; Keras' own unless given.
+    **kwargs
+        Of `keras.layers.Layer`: `name`, `dtype`, `trainable`, ...
+
+    Attributes
+    ----------
+    kernel : keras.Variable
+        Weights of R, shape (d,), (⌈units/d⌉, 1, d) for a stack, or (⌈units/b⌉, ⌈d/b⌉, b) for blocks of size b.
+    flips : keras.Variable or None
+        The signs, int8.
+    bias : keras.Variable or None
+        Shape (units,).
+    operator : LinearOperator
+        The operator with the weights as they are now, of arrays of Keras' backend.
+
+    Raises
+    ------
+    ValueError
+        A size is not a positive int; when x is seen, `block_size` is larger than d and `units`, or d is unknown.
+    ImportError
+        At import: Keras runs on another backend than PyTorch and JAX.
+
+    Notes
+    -----
+    Entries of R D have the variance of those of `keras.layers.Dense`, 2/(d + units). Under the policies of mixed
+    precision x and y are half precision, and the product computes in single. Gradients are the operator's own.
+
+    References
+    ----------
+    .. [1] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter
+       redundancy in deep networks with circulant projections", *ICCV* 2015.
+
+    Examples
+    --------
+    >>> import keras
+    >>> from structmat.nn.keras import CirculantDense
+    >>> model = keras.Sequential([keras.Input((784,)), CirculantDense(100, activation="relu")])
+    >>> model.output_shape, sum(weight.shape[0] for weight in model.trainable_weights)
+    ((None, 100), 884)
+    """
+
+    def __init__(
+        self,
+        units: int,
+        block_size: int | None = None,
+        signs: bool = True,
+        *,
+        activation: Any = None,
+        use_bias: bool = True,
+        learn: bool = True,
+        bias_initializer: Any = "zeros",
+        kernel_regularizer: Any = None,
+        bias_regularizer: Any = None,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units = checked_size("CirculantDense", "units", units)
+        self.block_size = None if block_size is None else checked_size("CirculantDense", "block_size", block_size)
+        self.signs, self.use_bias, self.learn, self.seed = signs, use_bias, learn, seed
+        self.activation = keras.activations.get(activation)
+        self.bias_initializer = keras.initializers.get(bias_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.bias_regularizer = keras.regularizers.get(bias_regularizer)
+        self.input_spec = keras.InputSpec(min_ndim=2)
+        self.supports_masking = True
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Make the weights for inputs of a shape (..., d)."""
+        d = input_shape[-1]
+        if d is None:
+            raise ValueError(f"CirculantDense: the inputs have shape {tuple(input_shape)}; expected a known last axis.")
+        source = keras.random.SeedGenerator(self.seed)
+
+        def flip(shape: tuple[int, ...], dtype: str) -> Any:
+            return ops.cast(2 * keras.random.randint(shape, 0, 2, seed=source) - 1, dtype)
+
+        # Not cast by a policy of mixed precision: products compute in single precision.
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=weight_shape("CirculantDense", d, self.units, self.block_size),
+            initializer=keras.initializers.RandomNormal(stddev=(2 / (d + self.units)) ** 0.5, seed=source),
+            regularizer=self.kernel_regularizer,
+            trainable=self.learn,
+            autocast=False,
+        )
+        self.flips = self.bias = None
+        if self.signs:
+            self.flips = self.add_weight(name="signs", shape=(d,), initializer=flip, dtype="int8", trainable=False)
+        if self.use_bias:
+            self.bias = self.add_weight(
+                name="bias",
+                shape=(self.units,),
+                initializer=self.bias_initializer,
+                regularizer=self.bias_regularizer,
+                autocast=False,
+            )
+        self.input_spec = keras.InputSpec(min_ndim=2, axes={-1: d})
+
+    @property
+    def operator(self) -> LinearOperator:
+        """The operator with the weights as they are now."""
+        flips = None if self.flips is None else ops.convert_to_tensor(self.flips)
+        return circulant(self.input_spec.axes[-1], self.units, ops.convert_to_tensor(self.kernel), flips)
+
+    def to_dense(self) -> Array:
+        """Write the matrix out, shape (units, d): the transpose of the kernel of `keras.layers.Dense`."""
+        A = self.operator
+        return ops.transpose(matvec(A, ops.eye(A.n, dtype=self.kernel.dtype)))
+
+    def call(self, inputs: Array) -> Array:
+        """Map vectors (..., d) to (..., units)."""
+        y = matvec(self.operator, inputs)
+        if self.bias is not None:
+            y = y + ops.convert_to_tensor(self.bias)
+        return self.activation(ops.cast(y, self.compute_dtype))
+
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        """Return the shape of the outputs, (..., units)."""
+        return (*input_shape[:-1], self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        """Return what `from_config` makes the layer of again, weights aside."""
+        names = ("units", "block_size", "signs", "use_bias", "learn", "seed")
+        return {
+            **super().get_config(),
+            **{name: getattr(self, name) for name in names},
+            "activation": keras.activations.serialize(self.activation),
+            "bias_initializer": keras.initializers.serialize(self.bias_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+            "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
+        }
