@@ -35,6 +35,7 @@ extensions = [
 exclude_patterns = ["_build", "examples"]
 
 default_role = "py:obj"
+suppress_warnings = ["ref.python"]  # attributes of two classes may have one name
 add_module_names = False
 autosummary_generate = (
     False  # the pages of the API reference are written by hand; tests/test_docs.py keeps them complete

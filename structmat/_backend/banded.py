@@ -4,8 +4,6 @@ from typing import NamedTuple
 
 import array_api_compat as compat
 import numpy as np
-import scipy.linalg
-from scipy.sparse.linalg import LinearOperator, onenormest
 
 from structmat._backend.arrays import Array, Namespace, astype, device, rows
 
@@ -22,8 +20,10 @@ class Factors(NamedTuple):
 def factor(xp: Namespace, bands: Array, lower: int, upper: int) -> Factors:
     """Prepare systems with a matrix given by its diagonals, bands[upper + i - j, j] = A[i, j], shape (d, n)."""
     if compat.is_numpy_namespace(xp):
+        from scipy.linalg import get_lapack_funcs  # SciPy's solvers take longer to import than all else
+
         room = np.zeros((lower, bands.shape[1]), dtype=bands.dtype)  # for what pivoting fills in
-        (eliminate,) = scipy.linalg.get_lapack_funcs(("gbtrf",), (bands,))
+        (eliminate,) = get_lapack_funcs(("gbtrf",), (bands,))
         matrix, pivots, _ = eliminate(np.concatenate((room, bands)), lower, upper)
         return Factors(matrix, pivots, lower, upper)
     here = xp.arange(bands.shape[1], device=device(bands))
@@ -42,7 +42,9 @@ def solve(xp: Namespace, factors: Factors, x: Array, *, adjoint: bool = False) -
         dtype = xp.result_type(matrix, columns)
         y = xp.linalg.solve(astype(xp, matrix, dtype), astype(xp, columns, dtype))
     else:
-        (substitute,) = scipy.linalg.get_lapack_funcs(("gbtrs",), (matrix, columns))
+        from scipy.linalg import get_lapack_funcs
+
+        (substitute,) = get_lapack_funcs(("gbtrs",), (matrix, columns))
         y, _ = substitute(matrix, lower, upper, columns, pivots, trans=2 if adjoint else 0)
     return xp.reshape(xp.matrix_transpose(y), x.shape)
 
@@ -68,6 +70,7 @@ def inverse_norm(xp: Namespace, factors: Factors) -> Array:
         return 1 / xp.linalg.svdvals(matrix)[-1]
     if not np.all(matrix[lower + upper]):
         return np.inf
+    from scipy.sparse.linalg import LinearOperator, onenormest
 
     def product(x: Array) -> Array:
         return solve(xp, factors, x.T).T

@@ -7,7 +7,6 @@ from typing import Any
 
 import array_api_compat as compat
 import numpy as np
-import scipy.linalg
 
 from structmat._backend.arrays import Array, Namespace, namespace_name
 
@@ -22,8 +21,10 @@ def levinson(xp: Namespace, column: Array, row: Array, b: Array) -> Array | None
     """
     if not compat.is_numpy_namespace(xp):
         return None
+    from scipy.linalg import solve_toeplitz
+
     try:
-        x = scipy.linalg.solve_toeplitz((column, row), b.reshape(-1, b.shape[-1]).T)
+        x = solve_toeplitz((column, row), b.reshape(-1, b.shape[-1]).T)
     except np.linalg.LinAlgError:
         return None
     return np.ascontiguousarray(x.T).reshape(b.shape)

@@ -9,7 +9,6 @@ from typing import Any
 
 import array_api_compat as compat
 import numpy as np
-import scipy.linalg
 
 from structmat._backend.arrays import Array, DType, Namespace, device
 
@@ -18,7 +17,9 @@ BITS = 6  # of the orders that are faster as a matrix product than as butterflie
 
 @lru_cache(maxsize=64)
 def _sylvester(order: int, dtype: DType) -> np.ndarray[Any, Any]:
-    return scipy.linalg.hadamard(order, dtype=dtype)  # type: ignore[no-any-return]
+    from scipy.linalg import hadamard
+
+    return hadamard(order, dtype=dtype)  # type: ignore[no-any-return]
 
 
 def signed_sums(xp: Namespace, x: Array, signs: list[list[int]]) -> Array:

@@ -148,7 +148,7 @@ class CompactMap:
         Parameters
         ----------
         params : sequence of array
-            As `params`.
+            As ``params``.
 
         Returns
         -------
@@ -213,7 +213,7 @@ class CompactMap:
         loss : float
             Mean cross-entropy, plus the penalty.
         grads : tuple of array
-            With respect to each of `params`.
+            With respect to each of ``params``.
         """
         z, saved = self.features.forward(x)
         xp = namespace(z)

@@ -36,7 +36,7 @@ class Features:
         Parameters
         ----------
         params : sequence of array
-            As `params`.
+            As ``params``.
 
         Returns
         -------
@@ -95,7 +95,7 @@ class Features:
         dx : array, shape (..., d)
             Gradient with respect to the vectors.
         grads : tuple of array
-            With respect to each of `params`, summed over the batch.
+            With respect to each of ``params``, summed over the batch.
         """
         products, kept = saved
         return self.projection.backward(products, self._pull(namespace(g), kept, g))

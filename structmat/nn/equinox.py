@@ -40,7 +40,7 @@ class StructuredLinear(eqx.Module):  # type: ignore[misc]
     Raises
     ------
     TypeError
-        `operator` is no operator, or its arrays are not JAX's.
+        ``operator`` is no operator, or its arrays are not JAX's.
     ValueError
         There is a bias and no key.
 

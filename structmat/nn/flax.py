@@ -43,7 +43,7 @@ class StructuredLinear(nnx.Module):  # type: ignore[misc]
     Raises
     ------
     TypeError
-        `operator` is no operator, or its arrays are not JAX's.
+        ``operator`` is no operator, or its arrays are not JAX's.
 
     Notes
     -----

@@ -12,10 +12,10 @@ from structmat.nn.circulant import circulant, weight_shape
 
 __all__ = ["CirculantDense"]
 
-if keras.backend.backend() == "torch":
-    from structmat.interop.torch import matvec
-elif keras.backend.backend() == "jax":
+if keras.backend.backend() == "jax":
     from structmat.interop.jax import matvec
+elif keras.backend.backend() not in {"tensorflow", "numpy", "openvino"}:
+    from structmat.interop.torch import matvec
 else:
     raise ImportError(
         f"structmat.nn.keras: Keras runs on {keras.backend.backend()}; expected torch or jax: set the environment "
@@ -23,7 +23,6 @@ else:
     )
 
 
-@keras.saving.register_keras_serializable(package="structmat")
 class CirculantDense(keras.layers.Layer):  # type: ignore[misc]
     """Layer of a circulant matrix, y = activation(R D x + b), in the place of `keras.layers.Dense`.
 
@@ -181,3 +180,6 @@ class CirculantDense(keras.layers.Layer):  # type: ignore[misc]
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
             "bias_regularizer": keras.regularizers.serialize(self.bias_regularizer),
         }
+
+
+keras.saving.register_keras_serializable(package="structmat")(CirculantDense)
