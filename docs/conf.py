@@ -1,5 +1,6 @@
 """Sphinx configuration: `make docs` builds the site without the network, and every warning is an error."""
 
+import importlib.util
 import os
 import re
 import sys
@@ -38,6 +39,9 @@ add_module_names = False
 autosummary_generate = (
     False  # the pages of the API reference are written by hand; tests/test_docs.py keeps them complete
 )
+# Frameworks are large, so that layers are documented without those that aren't there.
+FRAMEWORKS = ("equinox", "flax", "jax", "keras", "torch")
+autodoc_mock_imports = [name for name in FRAMEWORKS if importlib.util.find_spec(name) is None]
 autodoc_typehints = "none"  # the docstrings say more: shapes
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False

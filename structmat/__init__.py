@@ -1,5 +1,8 @@
 """Structured-matrix linear algebra: operators that are never stored densely."""
 
+import importlib
+from typing import Any
+
 from structmat import custom, learn, linalg, projections, testing
 from structmat.compounds import block_circulant, select
 from structmat.core import LinearOperator, block_array, block_diag, hstack, kron, repeat, vstack
@@ -89,3 +92,10 @@ __all__ = [
     "testing",
     "vstack",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the modules that need a framework when they are asked for."""
+    if name == "sklearn":
+        return importlib.import_module("structmat.sklearn")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

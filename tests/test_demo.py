@@ -11,8 +11,9 @@ from matplotlib.image import imread
 from rich.console import Console
 
 from structmat import demo
-from structmat.demo import LAYERS, NARROW, PIXELS, WIDTH, network, report
-from structmat.demo.network import Images, Network, digits, train
+from structmat.demo import LAYERS, NARROW, PIXELS, WIDTH, report
+from structmat.demo.network import BATCH, Images, Network, digits
+from structmat.learn.training import train
 
 SIZES = (8, 16, 32)
 
@@ -60,11 +61,11 @@ def test_gradients_are_those_of_the_loss(name: str, data: tuple[Images, Images])
     net = net.with_params([p.astype(np.float64) for p in net.params])
     batch = Images(data[0].pixels[::400].astype(np.float64), data[0].labels[::400])
     directions = [rng.standard_normal(p.shape) for p in net.params]
-    slope = sum(float(np.sum(g * d)) for g, d in zip(net.loss_and_gradients(batch)[1], directions, strict=True))
+    slope = sum(float(np.sum(g * d)) for g, d in zip(net.loss_and_gradients(*batch)[1], directions, strict=True))
     step = 1e-6
     moved = [
         net.with_params([p + sign * step * d for p, d in zip(net.params, directions, strict=True)]).loss_and_gradients(
-            batch
+            *batch
         )[0]
         for sign in (1, -1)
     ]
@@ -76,7 +77,7 @@ def test_training_learns_and_leaves_a_frozen_layer(name: str, data: tuple[Images
     rng = np.random.default_rng(0)
     start = Network.around(LAYERS[name].make(rng), rng)
     before = [array.copy() for array in start.hidden._arrays]
-    *_, (end, last) = epochs = list(train(start, data[0], 2, LAYERS[name].rate, rng))
+    *_, (end, last) = epochs = list(train(start, *data[0], epochs=2, batch=BATCH, rate=LAYERS[name].rate, rng=rng))
     assert last < epochs[0][1] < np.log(10)
     assert all(p.dtype == np.float32 for p in end.params)
     assert all((a == b).all() for a, b in zip(before, start.hidden._arrays, strict=True)), (
@@ -147,12 +148,3 @@ def test_picture(figures: dict[str, Any], tmp_path: Path) -> None:
     assert picture.shape[0] > 400
     assert picture.shape[1] > 1000
     assert len(np.unique(picture.reshape(-1, picture.shape[-1]), axis=0)) > 10
-
-
-def test_adam_takes_its_first_steps() -> None:
-    """The first step of Adam is the rate, against the sign of the gradient, whatever the gradient's size."""
-    p = [np.zeros(3, np.float32)]
-    adam = network.Adam(p)
-    (moved,) = adam.step(p, [np.asarray([1e-3, -1, 1e3], np.float32)], 0.5)
-    assert np.allclose(moved, [-0.5, 0.5, -0.5], rtol=1e-3)
-    assert moved.dtype == np.float32

@@ -32,7 +32,7 @@ PAGES = CATALOGUE.pages()
 
 
 def exported(path: Path) -> list[str]:
-    """`__all__` of a module that needs a framework, which isn't imported here."""
+    """The public names of a module whose framework may not be installed."""
     lists = [node for node in ast.parse(path.read_text(encoding="utf-8")).body if isinstance(node, ast.Assign)]
     return [name for node in lists if node.targets[0].id == "__all__" for name in ast.literal_eval(node.value)]
 
@@ -40,10 +40,13 @@ def exported(path: Path) -> list[str]:
 NETWORKS = {path.stem: path for path in (ROOT / "structmat/nn").glob("*.py")}
 NETWORKS |= {path.parent.name: path for path in (ROOT / "structmat/nn").glob("*/__init__.py")}
 
-PUBLIC = [f"structmat.{name}" for name in sm.__all__] + [
-    f"{module.__name__}.{name}"
-    for module in (sm.learn, sm.linalg, sm.projections, sm.testing, sm.custom)
-    for name in module.__all__
+PUBLIC = [
+    *(f"structmat.{name}" for name in sm.__all__),
+    *(
+        f"{module.__name__}.{name}"
+        for module in (sm.learn, sm.linalg, sm.projections, sm.sklearn, sm.testing, sm.custom)
+        for name in module.__all__
+    ),
 ]
 PUBLIC += [f"structmat.nn.{module}.{name}" for module, path in NETWORKS.items() for name in exported(path)]
 

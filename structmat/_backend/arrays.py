@@ -1,6 +1,7 @@
 """What the core asks of an array, whichever library made it: namespace, device, dtype, kind and transfers."""
 
 import sys
+from collections.abc import Callable
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -25,6 +26,9 @@ STORED = {
     "complex128": "F64",
 }
 
+BLOCK = 2**20  #: bytes of an array that a block of rows makes: some of them fit into a processor's cache
+
+_PROMOTED = {"float32", "float64", "complex64", "complex128"}
 _REAL = {"complex32": "float16", "complex64": "float32", "complex128": "float64", "complex256": "longdouble"}
 
 
@@ -112,7 +116,7 @@ def real_dtype(xp: Namespace, dtype: DType) -> DType:
 @lru_cache(maxsize=256)
 def complex_dtype(xp: Namespace, dtype: DType) -> DType:
     """Return the complex dtype of the same precision, complex64 at least."""
-    return xp.result_type(dtype, xp.complex64)
+    return result_dtype(xp, dtype, xp.complex64)
 
 
 @lru_cache(maxsize=256)
@@ -128,7 +132,13 @@ def result_dtype(xp: Namespace, first: DType, second: DType) -> DType:
     """Return the dtype of a product of the two dtypes; None follows the other one."""
     if first is None or second is None:
         return second if first is None else first
-    return first if first == second else xp.result_type(first, second)
+    if first == second:
+        return first
+    names = dtype_name(first), dtype_name(second)
+    if compat.is_torch_namespace(xp) and set(names) <= _PROMOTED:  # torch.compile can't trace the library's own way
+        bits = 64 if {"float64", "complex128"} & set(names) else 32
+        return as_dtype(xp, f"complex{2 * bits}" if {"complex64", "complex128"} & set(names) else f"float{bits}")
+    return xp.result_type(first, second)
 
 
 def astype(xp: Namespace, x: Array, dtype: DType) -> Array:
@@ -138,6 +148,11 @@ def astype(xp: Namespace, x: Array, dtype: DType) -> Array:
     if is_complex(xp, x.dtype) and not is_complex(xp, dtype):
         x = xp.real(x)
     return x if x.dtype == dtype else xp.astype(x, dtype, copy=False)
+
+
+def copied(xp: Namespace, x: Array) -> Array:
+    """Return a copy of an array, which a graph goes through."""
+    return x.clone() if compat.is_torch_array(x) else xp.asarray(x, copy=True)
 
 
 def split(xp: Namespace, x: Array) -> Array:
@@ -179,6 +194,24 @@ def outer_sum(xp: Namespace, u: Array, v: Array) -> Array:
 def rows(xp: Namespace, x: Array) -> Array:
     """Return a batch of vectors (..., n) as the rows of a matrix (B, n)."""
     return xp.reshape(x, (-1, x.shape[-1])) if x.ndim != 2 else x
+
+
+def in_blocks(function: Callable[[Array], Array], x: Array, width: int) -> Array:
+    """Apply a function of rows (N, n), which makes arrays of about `width` numbers a row, to some rows at a time.
+
+    On the host the arrays between stay in the cache then, and are not taken from the system anew each time.
+    """
+    if not compat.is_numpy_array(x):
+        return function(x)
+    step = max(1, BLOCK // (x.itemsize * width))
+    y = function(x[:step])
+    if len(x) <= step:
+        return y
+    whole = np.empty((len(x), *y.shape[1:]), y.dtype)
+    whole[:step] = y
+    for start in range(step, len(x), step):
+        whole[start : start + step] = function(x[start : start + step])
+    return whole
 
 
 def descending(xp: Namespace, values: Array) -> Array:
@@ -226,7 +259,8 @@ def may_keep(value: Array, sources: tuple[Array, ...]) -> bool:
     """Tell whether a value derived from the sources may outlive this call.
 
     It may not if it is a tracer of JAX, or a PyTorch tensor that carries a graph, would have to carry one, or lives
-    only inside a transformation: kept on an operator it would leak out of its trace or cut a graph.
+    only inside a transformation: kept on an operator it would leak out of its trace or cut a graph. Nor may what is
+    derived from a `torch.nn.Parameter`, whose entries optimisers change in place, some of them unseen (`p.data`).
     """
     if isinstance(value, tuple):
         return all(may_keep(each, sources) for each in value)
@@ -236,10 +270,9 @@ def may_keep(value: Array, sources: tuple[Array, ...]) -> bool:
         return not isinstance(value, sys.modules["jax"].core.Tracer)
     if compat.is_torch_array(value):
         torch = sys.modules["torch"]
-        plain = (torch.Tensor, torch.nn.Parameter)
         if torch.compiler.is_compiling() or value.is_inference():
             return False
-        return all(type(x) in plain and not x.requires_grad for x in (value, *sources)) and not any(
+        return all(type(x) is torch.Tensor and not x.requires_grad for x in (value, *sources)) and not any(
             torch._C._functorch.is_functorch_wrapped_tensor(x) for x in (value, *sources)
         )
     return True

@@ -13,6 +13,7 @@ from structmat._backend import (
     Namespace,
     astype,
     complex_dtype,
+    copied,
     is_complex,
     namespace_name,
     result_dtype,
@@ -282,7 +283,7 @@ class Power(Single):
 
     def _start(self, xp: Namespace, x: Array) -> Array:
         """What the factors are applied to; the power 0 has none, and results have memory of their own."""
-        return x if self.exponent else xp.asarray(x, copy=True)
+        return x if self.exponent else copied(xp, x)
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
         x = self._start(xp, x)

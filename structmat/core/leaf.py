@@ -74,6 +74,7 @@ class Leaf(Bilinear):
     dims: ClassVar[tuple[str, str]]
     _always_complex: ClassVar[bool] = False  # a leaf without parameters whose entries are complex says so
     _linear_in_params: ClassVar[bool] = True  # in each field by itself; else the tests take differences
+    _declared: ClassVar[dict[str, ArraySpec]]
     _frozen: bool = dataclasses.field(default=False, init=False)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
@@ -108,8 +109,12 @@ class Leaf(Bilinear):
     @property
     def _specs(self) -> dict[str, ArraySpec]:
         """The declared arrays; a field may hold something else than an array if the operator allows it."""
-        declared = ((field.name, field.metadata.get("array")) for field in dataclasses.fields(self))
-        return {name: spec for name, spec in declared if spec is not None}
+        known: dict[str, ArraySpec] | None = type(self).__dict__.get("_declared")
+        if known is None:
+            declared = ((field.name, field.metadata.get("array")) for field in dataclasses.fields(self))
+            known = {name: spec for name, spec in declared if spec is not None}
+            type(self)._declared = known
+        return known
 
     @property
     def _array_fields(self) -> dict[str, Array]:
@@ -201,6 +206,10 @@ class Leaf(Bilinear):
 
     def _take_params(self, supply: Iterator[Array]) -> LinearOperator:  # type: ignore[override]
         names = [name for name, _ in self._own_params]
+        return self._replace(**{name: next(supply) for name in names}) if names else self
+
+    def _take_arrays(self, supply: Iterator[Array]) -> LinearOperator:  # type: ignore[override]
+        names = self._array_fields
         return self._replace(**{name: next(supply) for name in names}) if names else self
 
     def _frozen_copy(self) -> LinearOperator:

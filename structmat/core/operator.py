@@ -571,7 +571,10 @@ class LinearOperator:
     @property
     def params(self) -> tuple[Array, ...]:
         """The arrays that gradients are taken with respect to, left to right through the tree."""
-        return tuple(value for _, value in self._named_params)
+        known: tuple[Array, ...] | None = self.__dict__.get("_params")  # each product asks
+        if known is None:
+            known = self.__dict__["_params"] = tuple(value for _, value in self._named_params)
+        return known
 
     @property
     def param_names(self) -> tuple[str, ...]:
@@ -633,6 +636,14 @@ class LinearOperator:
             raise TypeError(f"{call}: {name} is on {device(new)}; expected {device(old)}.")
 
     def _take_params(self, supply: Iterable[Array]) -> "LinearOperator":
+        return self
+
+    def _with_arrays(self, arrays: Iterable[Array]) -> "LinearOperator":
+        """Return the same operator of other arrays, one for each of `_arrays`; checks sizes, devices and libraries."""
+        supply = iter(arrays)
+        return self._map(lambda leaf: leaf._take_arrays(supply))
+
+    def _take_arrays(self, supply: Iterable[Array]) -> "LinearOperator":
         return self
 
     def unflatten(self, grads: Sequence[Array]) -> dict[str, Array]:

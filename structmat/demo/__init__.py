@@ -15,7 +15,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from threadpoolctl import threadpool_limits
 
 from structmat.core import LinearOperator
-from structmat.demo.network import BATCH, Floats, Network, digits, gaussian, train
+from structmat.demo.network import BATCH, Floats, Network, digits, gaussian
+from structmat.learn.training import train
 from structmat.operators import Dense
 from structmat.projections import circulant_projection
 
@@ -87,8 +88,9 @@ def measure_layers(seeds: int, epochs: int, progress: Progress) -> list[Figures]
             rng = np.random.default_rng(seed)
             network = Network.around(kind.make(rng), rng)
             losses.append([])
+            steps = train(network, *training, epochs=epochs, batch=BATCH, rate=kind.rate, rng=rng)
             start = perf_counter()
-            for trained, loss in train(network, training, epochs, kind.rate, rng):
+            for trained, loss in steps:
                 network = trained
                 losses[-1].append(loss)
                 seconds.append(perf_counter() - start)

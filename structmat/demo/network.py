@@ -1,13 +1,13 @@
 """A network whose hidden layer is any operator, trained through `forward` and `backward`: NumPy and no framework."""
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from structmat.core import LinearOperator
+from structmat.learn.training import cross_entropy
 from structmat.operators import Dense
 
 Floats: TypeAlias = NDArray[np.float32]
@@ -80,82 +80,13 @@ class Network(NamedTuple):
         scores = self.output.matvec(h) + self.shift
         return float(np.mean(np.argmax(scores, axis=-1) != images.labels))
 
-    def loss_and_gradients(self, images: Images) -> tuple[float, tuple[Floats, ...]]:
+    def loss_and_gradients(self, x: Floats, labels: Labels) -> tuple[float, tuple[Floats, ...]]:
         """Return the mean cross-entropy of a batch, and its gradient with respect to each of `params`."""
-        a, saved_hidden = self.hidden.forward(images.pixels)
+        a, saved_hidden = self.hidden.forward(x)
         h = np.maximum(a + self.bias, 0)
         z, saved_output = self.output.forward(h)
-        z = z + self.shift
-        z -= z.max(axis=-1, keepdims=True)
-        right = np.arange(len(z)), images.labels
-        exp = np.exp(z)
-        total = exp.sum(axis=-1, keepdims=True)
-        loss = float(np.mean(np.log(total[:, 0]) - z[right]))
-
-        g = exp / total
-        g[right] -= 1
-        g /= len(g)
+        loss, g = cross_entropy(z + self.shift, labels)
         dh, output = self.output.backward(saved_output, g)
         da = dh * (h > 0)
         _, hidden = self.hidden.backward(saved_hidden, da)
         return loss, (*hidden, da.sum(axis=0), *output, g.sum(axis=0))
-
-
-class Adam:
-    """The optimiser of Kingma and Ba (ICLR 2015), with its usual constants."""
-
-    def __init__(self, params: Sequence[Floats]) -> None:
-        self.steps = 0
-        self.moments = [(np.zeros_like(p), np.zeros_like(p)) for p in params]
-
-    def step(self, params: Sequence[Floats], grads: Sequence[Floats], rate: float) -> list[Floats]:
-        """Return the parameters after one step."""
-        self.steps += 1
-        rate *= (1 - 0.999**self.steps) ** 0.5 / (1 - 0.9**self.steps)
-        moved = []
-        for p, grad, (mean, square) in zip(params, grads, self.moments, strict=True):
-            mean[...] += 0.1 * (grad - mean)
-            square[...] += 0.001 * (grad * grad - square)
-            step: Floats = np.divide(mean, np.sqrt(square) + 1e-8)
-            step *= rate
-            moved.append(p - step)
-        return moved
-
-
-def train(
-    network: Network, images: Images, epochs: int, rate: float, rng: np.random.Generator
-) -> Iterator[tuple[Network, float]]:
-    """Train with Adam on shuffled batches, the step falling to zero along a cosine.
-
-    Parameters
-    ----------
-    network : Network
-        Where to start.
-    images : Images
-        Training images.
-    epochs : int
-        How often each image is seen.
-    rate : float
-        First step size.
-    rng : numpy.random.Generator
-        Shuffles the images.
-
-    Yields
-    ------
-    network : Network
-        After each epoch.
-    loss : float
-        Mean loss over the batches of that epoch.
-    """
-    optimiser = Adam(network.params)
-    batches = len(images.labels) // BATCH
-    for epoch in range(epochs):
-        losses = []
-        for i, batch in enumerate(np.array_split(rng.permutation(len(images.labels)), batches)):
-            loss, grads = network.loss_and_gradients(Images(images.pixels[batch], images.labels[batch]))
-            done = (epoch + i / batches) / epochs
-            network = network.with_params(
-                optimiser.step(network.params, grads, rate * (1 + math.cos(math.pi * done)) / 2)
-            )
-            losses.append(loss)
-        yield network, float(np.mean(losses))

@@ -1,10 +1,17 @@
 """Products in PyTorch's graph, by the operator's own `forward` and `backward`."""
 
-from typing import Any
+from __future__ import annotations  # the documentation is built without PyTorch
+
+import uuid
+import weakref
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from structmat.core.operator import LinearOperator, Saved
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def _flatten(tape: Any, tensors: list[torch.Tensor]) -> Any:
@@ -27,6 +34,13 @@ def _unflatten(tape: Any, tensors: tuple[torch.Tensor, ...]) -> Any:
     return tensors[tape] if isinstance(tape, _Place) else tape
 
 
+def autocast_dtype(x: torch.Tensor) -> torch.dtype | None:
+    """Return the dtype that autocast wants on x's device, None where it is off."""
+    kind = x.device.type
+    wants = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.get_autocast_dtype(kind) if wants else None
+
+
 class _Product(torch.autograd.Function):  # type: ignore[misc]
     """A x as one node of the graph, whose inputs are x and the parameters of A."""
 
@@ -41,12 +55,18 @@ class _Product(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def backward(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         A, (x, *rest) = ctx.operator, ctx.saved_tensors
-        if torch.is_grad_enabled():  # for derivatives of derivatives; what the tape holds has no graph
-            dx, grads = A.with_params(rest[: len(A.params)]).vjp(x, g)
-        else:
-            dx, grads = A.backward(Saved(A, _unflatten(ctx.tape, ctx.saved_tensors), *ctx.facts), g)
+        with torch.autocast(g.device.type, enabled=False):
+            if torch.is_grad_enabled():  # for derivatives of derivatives; what the tape holds has no graph
+                dx, grads = A.with_params(rest[: len(A.params)]).vjp(x, g)
+            else:
+                dx, grads = A.backward(Saved(A, _unflatten(ctx.tape, (x, *rest)), *ctx.facts), g)
         wanted = ctx.needs_input_grad
         return tuple(grad if needed else None for grad, needed in zip((None, dx, *grads), wanted, strict=True))
+
+
+def _is_transformed() -> bool:
+    """Tell whether torch.func or forward mode is at work, which differentiate each step of a product themselves."""
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
 
 
 def matvec(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
@@ -55,4 +75,55 @@ def matvec(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
     `A.matvec(x)` records every step of the product for autograd; here `A.backward` itself is the derivative, with the
     transforms that `A.forward` kept.
     """
+    if not torch.is_grad_enabled() or _is_transformed():
+        return A.matvec(x)
     return _Product.apply(A, x, *A.params)
+
+
+class Form:
+    """An operator without its arrays, which come anew with each product: what a module keeps beside its parameters.
+
+    Attributes
+    ----------
+    operator : LinearOperator
+        The operator with arrays on PyTorch's device "meta", which have shapes and dtypes only.
+    """
+
+    def __init__(self, operator: LinearOperator) -> None:
+        self.operator = operator.to(device="meta")
+        self._last: tuple[Any, Any] = (None, None)
+        self._key = uuid.uuid4().hex  # of no other process, whose compiled graphs may be found on the disk
+        _FORMS[self._key] = self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Form, (self.operator,)
+
+    def filled(self, arrays: Sequence[torch.Tensor]) -> LinearOperator:
+        """Return the operator with given arrays: that of the last time if they are the same ones.
+
+        What it keeps is derived from constants only (see `may_keep`), so only these need to be unchanged as well.
+        """
+        key = [(id(array), None if array.requires_grad or array.is_inference() else array._version) for array in arrays]
+        last, operator = self._last
+        if key != last:
+            operator = self.operator._with_arrays(arrays)
+            self._last = key, operator
+        return operator  # type: ignore[no-any-return]
+
+    def matvec(self, x: torch.Tensor, arrays: Sequence[torch.Tensor]) -> torch.Tensor:
+        """Multiply vectors by the operator that has these arrays; `torch.compile` sees one operation."""
+        if torch.compiler.is_dynamo_compiling():
+            return torch.ops.structmat.matvec(x, arrays, self._key)
+        passing = torch.compiler.is_compiling() or _is_transformed()  # arrays of a trace must not outlive it
+        return matvec(self.operator._with_arrays(arrays) if passing else self.filled(arrays), x)
+
+
+_FORMS: weakref.WeakValueDictionary[str, Form] = weakref.WeakValueDictionary()
+
+# Made of other operations, it is taken apart again wherever gradients, shapes or batching rules are asked for.
+torch.library.define("structmat::matvec", "(Tensor x, Tensor[] arrays, str form) -> Tensor")
+
+
+@torch.library.impl("structmat::matvec", "CompositeImplicitAutograd")  # type: ignore[untyped-decorator]
+def _matvec_of_form(x: torch.Tensor, arrays: Sequence[torch.Tensor], form: str) -> torch.Tensor:
+    return matvec(_FORMS[form].operator._with_arrays(arrays), x)

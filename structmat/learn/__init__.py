@@ -1,6 +1,8 @@
 """Algorithms on data, with no framework: what the structure of operators makes fast."""
 
+from structmat.learn.compact import CompactMap
 from structmat.learn.embedding import encode, hamming, hamming_neighbors, optimize_embedding
+from structmat.learn.features import ArcCosineFeatures, FourierFeatures, arc_cosine_kernel, gaussian_kernel
 from structmat.learn.hashing import CrossPolytopeHash, DHHash, HashIndex, HyperplaneHash
 from structmat.learn.ridge import (
     circulant_ridge,
@@ -11,14 +13,19 @@ from structmat.learn.ridge import (
 )
 
 __all__ = [
+    "ArcCosineFeatures",
+    "CompactMap",
     "CrossPolytopeHash",
     "DHHash",
+    "FourierFeatures",
     "HashIndex",
     "HyperplaneHash",
+    "arc_cosine_kernel",
     "circulant_ridge",
     "cyclic_scores",
     "encode",
     "gaussian_correlation",
+    "gaussian_kernel",
     "hamming",
     "hamming_neighbors",
     "kernel_circulant_ridge",

@@ -9,6 +9,7 @@ from structmat._backend import (
     astype,
     batch_sum,
     complex_dtype,
+    copied,
     descending,
     dft,
     idft,
@@ -130,7 +131,7 @@ class Circulant(Leaf):
                 f"Circulant.from_spectrum: spectrum has shape {tuple(spectrum.shape)}; expected "
                 f"{'(n,)' if n is None else f'({n // 2 + 1},), half of n = {n}'}."
             )
-        column = xp.asarray(spectrum, copy=True)  # the transform may overwrite its argument
+        column = copied(xp, spectrum)  # the transform may overwrite its argument
         return cls(idft(xp, column, n or spectrum.shape[0], real=n is not None))
 
     @classmethod

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import Array, Namespace, dtype_name, namespace, pad
+from structmat._backend import Array, Namespace, copied, dtype_name, namespace, pad
 from structmat.core import Leaf, operator, size
 
 
@@ -107,10 +107,10 @@ class FunctionOperator(Leaf):
         return self.complex_entries
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        return xp.asarray(self.product(x), copy=True)  # it may be a view of x, or memory of the function's own
+        return copied(xp, self.product(x))  # it may be a view of x, or memory of the function's own
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
-        return xp.asarray(self.adjoint_product(g), copy=True)
+        return copied(xp, self.adjoint_product(g))
 
     def _entries(self, xp: Namespace, i: Array, j: Array) -> None:
         return None  # a function gives products only

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, astype, batch_sum, dft, idft, next_fast_len, pad
+from structmat._backend import Array, Namespace, astype, batch_sum, copied, dft, idft, next_fast_len, pad
 from structmat.core import Leaf, cached, operator, param
 
 
@@ -85,7 +85,7 @@ class Hankel(Leaf):
 
     def _rmatvec(self, xp: Namespace, G: Array) -> Array:
         x = xp.flip(self._back(xp, xp.conj(self._spectrum) * G)[..., : self.n], axis=-1)
-        return xp.asarray(x, copy=True)  # not every library takes a view of negative strides
+        return copied(xp, x)  # not every library takes a view of negative strides
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         sums = self._back(xp, batch_sum(xp, xp.conj(X) * G))

@@ -1,6 +1,6 @@
 """The identity."""
 
-from structmat._backend import Array, Namespace
+from structmat._backend import Array, Namespace, copied
 from structmat.core import Leaf, operator, size
 from structmat.core.operator import LinearOperator
 
@@ -46,7 +46,7 @@ class Identity(Leaf):
     n: int = size()
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        return xp.asarray(x, copy=True)
+        return copied(xp, x)
 
     _rmatvec = _matvec
 

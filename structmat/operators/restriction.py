@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, device, is_array, pad
+from structmat._backend import Array, Namespace, copied, device, is_array, pad
 from structmat.core import Leaf, cached, constant, operator, size
 from structmat.core.fields import ArraySpec, checked_index
 from structmat.core.operator import LinearOperator
@@ -102,7 +102,7 @@ class Restriction(Leaf):
             return xp.take(x, self.index, axis=-1)
         kept = self._ascending
         kept_of_x = x[..., kept[0] : kept[-1] + 1 : kept.step]
-        return xp.asarray(kept_of_x, copy=True) if kept == self._span else xp.flip(kept_of_x, axis=-1)
+        return copied(xp, kept_of_x) if kept == self._span else xp.flip(kept_of_x, axis=-1)
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
         if is_array(self.index):

@@ -1,0 +1,140 @@
+"""Estimators against scikit-learn's own, in one run: `python -m benchmarks.sklearn_peers --help`."""
+
+import argparse
+import json
+import pickle
+import statistics
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+import sklearn
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from sklearn.kernel_approximation import RBFSampler
+from sklearn.metrics.pairwise import rbf_kernel
+from sklearn.random_projection import GaussianRandomProjection
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from benchmarks.peers import timed
+from structmat.__main__ import about, count, replacing, writable
+from structmat.sklearn import CirculantProjection, StructuredProjection, StructuredRFF
+
+SPEED, MEMORY = 5.0, 50.0  # how many times faster and smaller ours should be
+
+
+class Contest(NamedTuple):
+    """An estimator of ours and one of scikit-learn, both fitted to the same data."""
+
+    ours: Any
+    theirs: Any
+    required: bool  # whether it has to reach the goals
+
+
+def contests(d: int) -> list[Contest]:
+    gamma = 1 / d  # of vectors with entries of variance 1: kernels about exp(-2)
+    peer = {"n_components": d, "random_state": 0}
+    return [
+        Contest(CirculantProjection(**peer), GaussianRandomProjection(**peer), True),
+        *(
+            Contest(StructuredProjection(kind=kind, **peer), GaussianRandomProjection(**peer), False)
+            for kind in ("srht", "fastfood")
+        ),
+        *(
+            Contest(StructuredRFF(gamma=gamma, kind=kind, **peer), RBFSampler(gamma=gamma, **peer), kind == "circulant")
+            for kind in ("circulant", "fastfood", "sorf", "toeplitz")
+        ),
+    ]
+
+
+def error(estimator: Any, x: np.ndarray) -> float:
+    """Root mean square error over pairs of rows: of the kernel, or of squared distances, relative to the true ones."""
+    z = estimator.transform(x).astype("float64")
+    products, pairs = z @ z.T, np.triu_indices(len(x), 1)
+    if hasattr(estimator, "gamma"):
+        return float(np.sqrt(np.mean((products - rbf_kernel(x, gamma=estimator.gamma))[pairs] ** 2)))
+    x = x.astype("float64")
+    squares, exact = (np.diag(g)[:, None] + np.diag(g) - 2 * g for g in (products, x @ x.T))
+    return float(np.sqrt(np.mean((squares[pairs] / exact[pairs] - 1) ** 2)))
+
+
+def measure(contest: Contest, x: np.ndarray, repeats: int) -> dict[str, Any]:
+    """Time both in turn, so that what disturbs the machine disturbs both; the ratio is of the medians."""
+    ours, theirs = contest.ours.fit(x), contest.theirs.fit(x)
+    pairs = [(timed(lambda: ours.transform(x)), timed(lambda: theirs.transform(x))) for _ in range(repeats + 1)][1:]
+    times = [statistics.median(column) for column in zip(*pairs, strict=True)]
+    sizes = [len(pickle.dumps(estimator)) for estimator in (ours, theirs)]
+    kind = getattr(ours, "kind", "circulant")
+    return {
+        "ours": f"{type(ours).__name__}, {kind}",
+        "peer": type(theirs).__name__,
+        "dtype": x.dtype.name,
+        "ours_ms": 1e3 * times[0],
+        "peer_ms": 1e3 * times[1],
+        "ratio": times[1] / times[0],
+        "ours_bytes": sizes[0],
+        "peer_bytes": sizes[1],
+        "memory_ratio": sizes[1] / sizes[0],
+        "ours_error": error(ours, x[:100]),
+        "peer_error": error(theirs, x[:100]),
+        "dtype_kept": ours.transform(x[:1]).dtype == x.dtype,
+        "required": contest.required,
+        "reached": times[1] / times[0] >= SPEED and sizes[1] / sizes[0] >= MEMORY,
+    }
+
+
+def main() -> int:
+    """Run the contests, print the ratios, and write all figures if asked to."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.sklearn_peers",
+        description="Time of `transform`, size of the map and error, of our estimators and of scikit-learn's.",
+    )
+    parser.add_argument("--dim", type=count, default=4096, metavar="D", help="features and components (%(default)s)")
+    parser.add_argument("--rows", type=count, default=2000, metavar="N", help="vectors (%(default)s)")
+    parser.add_argument("--repeats", type=count, default=7, metavar="R", help="timings of each (%(default)s)")
+    parser.add_argument("--json", type=writable, metavar="FILE", help="write the figures there as well")
+    arguments = parser.parse_args()
+
+    x = np.random.default_rng(0).standard_normal((arguments.rows, arguments.dim))
+    most = max(pool["num_threads"] for pool in threadpool_info())
+    rows = []
+    for threads in sorted({1, most}):
+        with threadpool_limits(threads), Console(stderr=True).status(f"measuring, {threads} threads"):
+            rows += [
+                {"threads": threads, **measure(contest, x.astype(dtype), arguments.repeats)}
+                for dtype in ("float32", "float64")
+                for contest in contests(arguments.dim)
+            ]
+    title = f"transform of {arguments.rows:,} rows, {arguments.dim:,} features to as many components"
+    table = Table(title=title, box=box.SIMPLE)
+    for heading in (
+        "threads",
+        "dtype",
+        "ours",
+        "peer",
+        "ours, ms",
+        "peer, ms",
+        "ratio",
+        "memory",
+        "error",
+        "peer's",
+        "",
+    ):
+        table.add_column(heading, justify="left" if heading in ("ours", "peer", "") else "right", no_wrap=True)
+    for row in rows:
+        verdict = ("reached" if row["reached"] else "falls short") if row["required"] else ""
+        cells = [str(row[key]) for key in ("threads", "dtype", "ours", "peer")]
+        ratios = [f"{row[key]:.3g}" for key in ("ours_ms", "peer_ms", "ratio", "memory_ratio")]
+        table.add_row(*cells, *ratios, *(f"{row[key]:.2g}" for key in ("ours_error", "peer_error")), verdict)
+    Console().print(table)
+    if arguments.json:
+        facts = {"about": about() | {"scikit-learn": sklearn.__version__}, "goals": {"speed": SPEED, "memory": MEMORY}}
+        sizes = {"dim": arguments.dim, "vectors": arguments.rows, "repeats": arguments.repeats}
+        with replacing(arguments.json) as file:
+            file.write_text(json.dumps({**facts, **sizes, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

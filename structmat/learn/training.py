@@ -1,0 +1,98 @@
+"""Training by stochastic gradients, on arrays of any library: the optimiser, the loss of a classifier, the loop."""
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol, Self, TypeVar
+
+from structmat._backend import RNG, Array, astype, device, from_host, generator, namespace
+
+
+class Model(Protocol):
+    """What can be trained: parameters, and a loss with its gradients."""
+
+    @property
+    def params(self) -> tuple[Array, ...]:
+        """All that is learned."""
+
+    def with_params(self, params: Sequence[Array]) -> Self:
+        """Return the same model with other parameters."""
+
+    def loss_and_gradients(self, x: Array, labels: Array) -> tuple[float, tuple[Array, ...]]:
+        """Return the loss of a batch, and its gradient with respect to each of `params`."""
+
+
+M = TypeVar("M", bound=Model)
+
+
+def cross_entropy(scores: Array, labels: Array) -> tuple[float, Array]:
+    """Return the mean cross-entropy of a batch, and its gradient with respect to the scores (B, classes)."""
+    xp = namespace(scores)
+    classes = xp.arange(scores.shape[-1], dtype=labels.dtype, device=device(scores))
+    right = astype(xp, labels[:, None] == classes, scores.dtype)
+    z = scores - xp.max(scores, axis=-1, keepdims=True)
+    exp = xp.exp(z)
+    total = xp.sum(exp, axis=-1, keepdims=True)
+    loss = xp.mean(xp.log(total[:, 0]) - xp.sum(z * right, axis=-1))
+    return float(loss), (exp / total - right) / scores.shape[0]
+
+
+class Adam:
+    """The optimiser of Kingma and Ba (ICLR 2015), with its usual constants."""
+
+    def __init__(self, params: Sequence[Array]) -> None:
+        self.steps = 0
+        self.moments = [(0 * p, 0 * p) for p in params]
+
+    def step(self, params: Sequence[Array], grads: Sequence[Array], rate: float) -> list[Array]:
+        """Return the parameters after one step."""
+        self.steps += 1
+        rate *= (1 - 0.999**self.steps) ** 0.5 / (1 - 0.9**self.steps)
+        self.moments = [
+            (mean + 0.1 * (grad - mean), square + 0.001 * (grad * grad - square))
+            for grad, (mean, square) in zip(grads, self.moments, strict=True)
+        ]
+        return [
+            p - rate * mean / (namespace(p).sqrt(square) + 1e-8)
+            for p, (mean, square) in zip(params, self.moments, strict=True)
+        ]
+
+
+def train(model: M, x: Array, labels: Array, *, epochs: int, batch: int, rate: float, rng: RNG) -> Iterator[Any]:
+    """Train with Adam on shuffled batches, the step falling to zero along a cosine.
+
+    Parameters
+    ----------
+    model : Model
+        Where to start.
+    x : array, shape (N, d)
+        Vectors.
+    labels : array of int, shape (N,)
+        Their classes.
+    epochs : int
+        How often each vector is seen.
+    batch : int
+        Vectors a step, about.
+    rate : float
+        First step size.
+    rng : int, numpy.random.Generator or None
+        Shuffles the vectors.
+
+    Yields
+    ------
+    model : Model
+        After each epoch.
+    loss : float
+        Mean loss over the batches of that epoch.
+    """
+    xp, rng, N = namespace(x), generator(rng), x.shape[0]
+    optimiser = Adam(model.params)
+    batches = max(1, N // batch)
+    for epoch in range(epochs):
+        order, losses = from_host(rng.permutation(N), xp, device=device(x)), []
+        for i in range(batches):
+            chosen = order[i * N // batches : (i + 1) * N // batches]
+            loss, grads = model.loss_and_gradients(xp.take(x, chosen, axis=0), xp.take(labels, chosen, axis=0))
+            done = (epoch + i / batches) / epochs
+            model = model.with_params(optimiser.step(model.params, grads, rate * (1 + math.cos(math.pi * done)) / 2))
+            losses.append(loss)
+        yield model, sum(losses) / batches

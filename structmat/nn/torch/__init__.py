@@ -1,0 +1,24 @@
+"""Structured layers for PyTorch in the place of `torch.nn.Linear`, and models compressed by them."""
+
+from structmat.nn.torch.compression import Compression, Replaced, compress, decompress
+from structmat.nn.torch.layers import (
+    BlockCirculantLinear,
+    CirculantLinear,
+    FastfoodLinear,
+    LowRankLinear,
+    StructuredLinear,
+    ToeplitzLinear,
+)
+
+__all__ = [
+    "BlockCirculantLinear",
+    "CirculantLinear",
+    "Compression",
+    "FastfoodLinear",
+    "LowRankLinear",
+    "Replaced",
+    "StructuredLinear",
+    "ToeplitzLinear",
+    "compress",
+    "decompress",
+]

@@ -1,0 +1,361 @@
+"""Models whose dense layers are replaced by structured ones, and back."""
+
+from __future__ import annotations  # the documentation is built without PyTorch
+
+import dataclasses
+import fnmatch
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from structmat.nn.torch.layers import (
+    BlockCirculantLinear,
+    CirculantLinear,
+    FastfoodLinear,
+    LowRankLinear,
+    StructuredLinear,
+    ToeplitzLinear,
+)
+from structmat.projections import fit, nearest
+
+Method = Literal["nearest", "random", "data-aware"]
+Rule = str | Callable[[str, nn.Module], dict[str, Any] | None]
+
+RANDOM: dict[str, Callable[..., StructuredLinear]] = {
+    "block_circulant": BlockCirculantLinear,
+    "circulant": CirculantLinear,
+    "fastfood": FastfoodLinear,
+    "low_rank": LowRankLinear,
+    "toeplitz": ToeplitzLinear,
+}
+ROWS = 4096  # vectors of a sample that a layer is fitted to
+
+
+@dataclasses.dataclass(frozen=True)
+class Replaced:
+    """One layer that was replaced, or would be.
+
+    Attributes
+    ----------
+    name : str
+        Its place in the model.
+    layer : StructuredLinear
+        What stands there now.
+    parameters, bytes : pair of int
+        Before and after, with bias and, in bytes, buffers.
+    energy : float or None
+        The share of the weight's squared norm that the structure retains, or for "data-aware" that of the outputs on
+        the sample; None for "random".
+    """
+
+    name: str
+    layer: StructuredLinear
+    parameters: tuple[int, int]
+    bytes: tuple[int, int]
+    energy: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Compression:
+    """What `compress` did: `print` shows a table.
+
+    Attributes
+    ----------
+    layers : tuple of Replaced
+        In the order of the model.
+    parameters, bytes : pair of int
+        Of the whole model, before and after.
+    """
+
+    layers: tuple[Replaced, ...]
+    parameters: tuple[int, int]
+    bytes: tuple[int, int]
+
+    def __str__(self) -> str:
+        rows = [("layer", "sizes", "parameters", "bytes", "energy")]
+        for row in self.layers:
+            energy = "" if row.energy is None else f"{row.energy:.3f}"
+            sizes = f"{row.layer.in_features} → {row.layer.out_features}"
+            rows.append((row.name, sizes, _change(row.parameters), _change(row.bytes), energy))
+        rows.append(("model", "", _change(self.parameters), _change(self.bytes), ""))
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return "\n".join(
+            "  ".join([cells[0].ljust(widths[0]), *map(str.rjust, cells[1:], widths[1:])]).rstrip() for cells in rows
+        )
+
+
+def _change(pair: tuple[int, int]) -> str:
+    return f"{pair[0]:,} → {pair[1]:,}"
+
+
+def compress(
+    model: nn.Module,
+    rule: Rule,
+    method: Method = "nearest",
+    *,
+    sample: Any = None,
+    include: str | Sequence[str] = "*",
+    exclude: str | Sequence[str] = (),
+    ridge: float = 0.0,
+    dry_run: bool = False,
+    generator: torch.Generator | None = None,
+    **options: Any,
+) -> Compression:
+    """Replace dense layers of a model by structured ones, in place.
+
+    Taken are `torch.nn.Linear` and the `Conv1D` of transformers, not their subclasses: a class with more to it would
+    lose that, and attention reads the weight of its own.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Has the layers as parts; itself it is no layer.
+    rule : str or callable
+        The structure: for "nearest" and "data-aware" one that `structmat.projections.nearest` or `fit` knows, for
+        "random" one of "block_circulant", "circulant", "fastfood", "low_rank" and "toeplitz". A callable gets the name
+        of a layer and the layer, and returns a dictionary of "rule" and options, or None to leave it.
+    method : {"nearest", "random", "data-aware"}, optional
+        "nearest" takes the operator that is nearest to the weight, "data-aware" the one whose outputs on the sample are
+        nearest to those of the weight, "random" a new layer to be trained, which takes over nothing. The first two keep
+        the bias.
+    sample : tensor or tuple, optional
+        For "data-aware": what the model is called with, in evaluation mode. Each layer is fitted to at most 4,096 of
+        its input vectors, evenly spaced.
+    include, exclude : str or sequence of str, optional
+        Names of layers, with the wildcards of `fnmatch`; all unless given. Each must match a layer.
+    ridge : float, optional
+        For "data-aware": the weight of the squared parameters, as for `fit`.
+    dry_run : bool, optional
+        Whether to report only, and leave the model as it is.
+    generator : torch.Generator, optional
+        Source of what "random" draws.
+    **options
+        For the rule, such as `block_size` and `rank`.
+
+    Returns
+    -------
+    Compression
+        Layers, parameters, bytes and retained energy.
+
+    Raises
+    ------
+    ValueError
+        `rule` or `method` is unknown, an option is missing or wrong or does not fit a layer (the message names it), no
+        layer is left to replace, a pattern matches none, or "data-aware" has no sample or a layer never saw it.
+    TypeError
+        `model` is no module, or itself a layer.
+
+    Notes
+    -----
+    If anything fails the model is as it was. A layer that stands in several places is replaced in all. Weights that
+    other modules share, such as tied embeddings, are left alone.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from structmat.nn.torch import compress
+    >>> model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.ReLU(), torch.nn.Linear(64, 10))
+    >>> report = compress(model, "circulant", "random", include="0")
+    >>> print(report)
+    layer    sizes     parameters           bytes  energy
+    0      64 → 64    4,160 → 128    16,640 → 576
+    model           4,810 → 778  19,240 → 3,176
+    >>> model[0]
+    CirculantLinear(in_features=64, out_features=64, bias=True, signs=True, learn=True)
+    """
+    chosen = _chosen(model, include, exclude)
+    if method not in ("nearest", "random", "data-aware"):
+        raise ValueError(f"compress: method is {method!r}; expected 'nearest', 'random' or 'data-aware'.")
+    if (sample is None) == (method == "data-aware"):
+        raise ValueError(f"compress: sample is {'missing' if sample is None else 'given'} for the method {method!r}.")
+    wanted = {}
+    for name, dense in chosen.items():
+        how = rule(name, dense) if callable(rule) else {"rule": rule}
+        if how is not None:
+            how = {**options, **how}
+            wanted[name] = how.pop("rule", None), how
+    if not wanted:
+        raise ValueError("compress: the rule matches none of the layers.")
+    inputs = _inputs(model, {name: chosen[name] for name in wanted}, sample) if method == "data-aware" else {}
+    replaced = []
+    for name, (structure, how) in wanted.items():
+        dense = chosen[name]
+        try:
+            if method == "random":
+                layer, energy = _random(dense, structure, how, generator), None
+            else:
+                layer, energy = _fitted(dense, structure, how, inputs.get(name), ridge)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"compress: {name} ({dense}): {error}") from error
+        parameters, bytes_ = zip(_size(dense), _size(layer), strict=True)
+        replaced.append(Replaced(name, layer, parameters, bytes_, energy))
+    before = _size(model)
+    _replace(model, {chosen[row.name]: row.layer for row in replaced})
+    after = _size(model)
+    if dry_run:
+        _replace(model, {row.layer: chosen[row.name] for row in replaced})
+    return Compression(tuple(replaced), *zip(before, after, strict=True))
+
+
+def decompress(model: nn.Module) -> nn.Module:
+    """Replace structured layers by dense ones that compute the same, in place.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Has structured layers as parts, or is one itself.
+
+    Returns
+    -------
+    torch.nn.Module
+        The model; for a single layer a new `torch.nn.Linear`.
+
+    Raises
+    ------
+    TypeError
+        An operator is complex, which no `torch.nn.Linear` is.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from structmat.nn.torch import CirculantLinear, decompress
+    >>> decompress(torch.nn.Sequential(CirculantLinear(64, 10)))
+    Sequential(
+      (0): Linear(in_features=64, out_features=10, bias=True)
+    )
+    """
+    if isinstance(model, StructuredLinear):
+        return _dense(model)
+    _replace(model, {part: _dense(part) for part in model.modules() if isinstance(part, StructuredLinear)})
+    return model
+
+
+def _dense(layer: StructuredLinear) -> nn.Linear:
+    with torch.no_grad():
+        weight = layer.to_dense()
+    if weight.is_complex():
+        raise TypeError(f"decompress: {layer} is complex; torch.nn.Linear is real.")
+    dense = nn.Linear(layer.in_features, layer.out_features, device="meta")
+    dense.weight, dense.bias = nn.Parameter(weight), layer.bias
+    return dense.train(layer.training)
+
+
+def _is_transposed(layer: nn.Module) -> bool:
+    """Tell whether a layer is the Conv1D of transformers, whose weight is (in, out)."""
+    library = sys.modules.get("transformers.pytorch_utils")
+    return library is not None and type(layer) is library.Conv1D
+
+
+def _weight(dense: nn.Module) -> torch.Tensor:
+    return (dense.weight.T if _is_transposed(dense) else dense.weight).detach()
+
+
+def _chosen(model: nn.Module, include: str | Sequence[str], exclude: str | Sequence[str]) -> dict[str, nn.Module]:
+    """The dense layers that the patterns name, each under the first of its names."""
+    if not isinstance(model, nn.Module):
+        raise TypeError(f"compress: model is a {type(model).__name__}; expected a torch.nn.Module.")
+    if type(model) is nn.Linear or _is_transposed(model):
+        raise TypeError("compress: model is a layer itself; take StructuredLinear of structmat.projections.nearest.")
+    owners: dict[int, int] = {}
+    for part in model.modules():
+        for value in part.parameters(recurse=False):
+            owners[id(value)] = owners.get(id(value), 0) + 1
+    dense = {
+        name: part
+        for name, part in model.named_modules()
+        if (type(part) is nn.Linear or _is_transposed(part)) and owners[id(part.weight)] == 1
+    }
+    matched = [_matching(dense, side, patterns) for side, patterns in (("include", include), ("exclude", exclude))]
+    chosen = {name: part for name, part in dense.items() if name in matched[0] - matched[1]}
+    if not chosen:
+        raise ValueError("compress: the model has no dense layer that include and exclude leave.")
+    return chosen
+
+
+def _matching(names: Iterable[str], side: str, patterns: str | Sequence[str]) -> set[str]:
+    found: set[str] = set()
+    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+        matched = set(fnmatch.filter(names, pattern))
+        if not matched:
+            raise ValueError(f"compress: {side} has {pattern!r}, which matches none of the dense layers {[*names]}.")
+        found |= matched
+    return found
+
+
+def _random(
+    dense: nn.Module, structure: Any, options: dict[str, Any], generator: torch.Generator | None
+) -> StructuredLinear:
+    if structure not in RANDOM:
+        raise ValueError(f"rule is {structure!r}; the method 'random' has {', '.join(RANDOM)}.")
+    weight = _weight(dense)
+    out_features, in_features = weight.shape
+    common = {"device": weight.device, "dtype": weight.dtype, "generator": generator}
+    layer: StructuredLinear = RANDOM[structure](
+        in_features, out_features, bias=dense.bias is not None, **options, **common
+    )
+    layer.train(dense.training)
+    return layer
+
+
+def _fitted(
+    dense: nn.Module, structure: Any, options: dict[str, Any], X: torch.Tensor | None, ridge: float
+) -> tuple[StructuredLinear, float]:
+    weight = _weight(dense)
+    W = weight.to(torch.promote_types(weight.dtype, torch.float32))  # half precision computes in single
+    if X is None:
+        A, energy = nearest(W, structure, **options)
+    else:
+        X = X.to(W.dtype)
+        Y = X @ W.T
+        A = fit(X, Y, structure, ridge=ridge, **options)
+        energy = 1 - (A.matvec(X) - Y).square().sum() / Y.square().sum()
+    layer = StructuredLinear(A.to(dtype=weight.dtype), bias=False).train(dense.training)
+    for value in layer.parameters():
+        value.requires_grad_(dense.weight.requires_grad)
+    layer.bias = dense.bias
+    return layer, float(energy)
+
+
+def _inputs(model: nn.Module, layers: dict[str, nn.Module], sample: Any) -> dict[str, torch.Tensor]:
+    """What each layer gets when the model is called with the sample."""
+    seen: dict[str, list[torch.Tensor]] = {name: [] for name in layers}
+
+    def keep(name: str) -> Callable[..., None]:
+        def hook(_: nn.Module, given: tuple[Any, ...]) -> None:
+            vectors = given[0].detach().reshape(-1, given[0].shape[-1])
+            seen[name].append(vectors[:: -(-len(vectors) // ROWS)])
+
+        return hook
+
+    handles = [layer.register_forward_pre_hook(keep(name)) for name, layer in layers.items()]
+    modes = [(part, part.training) for part in model.modules()]
+    try:
+        model.eval()
+        with torch.no_grad():
+            model(*(sample if isinstance(sample, tuple) else (sample,)))
+    finally:
+        for part, mode in modes:
+            part.training = mode
+        for handle in handles:
+            handle.remove()
+    unseen = [name for name, vectors in seen.items() if not vectors]
+    if unseen:
+        raise ValueError(f"compress: the sample does not reach {', '.join(unseen)}.")
+    return {name: torch.cat(vectors) for name, vectors in seen.items()}
+
+
+def _replace(model: nn.Module, by: dict[nn.Module, nn.Module]) -> None:
+    """Put other modules in the places of some, in all of them."""
+    for part in list(model.modules()):
+        for name, child in part._modules.items():
+            if child in by:
+                part._modules[name] = by[child]
+
+
+def _size(model: nn.Module) -> tuple[int, int]:
+    """Parameters, and bytes of them and of the buffers."""
+    values = list(model.parameters())
+    return sum(map(torch.numel, values)), sum(value.nbytes for value in (*values, *model.buffers()))

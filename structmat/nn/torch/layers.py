@@ -1,0 +1,534 @@
+"""Layers: an operator's arrays as parameters and buffers of a module, its products as one node of the graph."""
+
+from __future__ import annotations  # the documentation is built without PyTorch
+
+import functools
+import math
+import operator as operators
+from collections import Counter
+from typing import Any
+
+import torch
+from torch import nn
+
+from structmat._backend import as_namespace, namespace_name, real_dtype
+from structmat.core.fields import checked_size
+from structmat.core.leaf import Leaf
+from structmat.core.operator import LinearOperator
+from structmat.interop.torch import Form, autocast_dtype
+from structmat.projections import (
+    block_circulant_projection,
+    circulant_projection,
+    fastfood,
+    low_rank,
+    toeplitz_projection,
+)
+
+
+class StructuredLinear(nn.Module):  # type: ignore[misc]
+    r"""Affine layer of any operator, y = A x + b, in the place of `torch.nn.Linear`.
+
+    Parameters
+    ----------
+    operator : LinearOperator
+        Of PyTorch, shape (out_features, in_features). Its parameters become those of the module and have its values;
+        its other arrays, such as signs, and frozen parameters become buffers.
+    bias : bool, optional
+        Whether b is learned; otherwise there is none.
+    generator : torch.Generator, optional
+        Source of the bias, PyTorch's own unless given.
+
+    Attributes
+    ----------
+    in_features, out_features : int
+        Sizes of x and y.
+    bias : torch.nn.Parameter or None
+        Shape (out_features,).
+
+    Raises
+    ------
+    TypeError
+        `operator` is no operator, or its arrays are not PyTorch's.
+
+    Notes
+    -----
+    Parameters and buffers have the names of the operator's fields, "column", with numbers where several have one name,
+    "entries_0". All are real and of the time domain: a complex array is kept as real and imaginary parts along a last
+    axis of 2. A learned array that stands twice in the operator is one parameter.
+
+    Half precision, also that of `torch.autocast`, is that of inputs, outputs and parameters: products compute in single
+    precision. The derivative is the operator's own `backward`, also in code that `torch.compile` makes; under
+    `torch.func` and in forward mode PyTorch differentiates each step of the product.
+
+    Examples
+    --------
+    >>> import torch
+    >>> import structmat as sm
+    >>> from structmat.nn.torch import StructuredLinear
+    >>> hadamard, diagonal = sm.Hadamard(4, norm="ortho"), sm.Diagonal(torch.ones(4))
+    >>> layer = StructuredLinear(hadamard @ diagonal @ hadamard, bias=False)
+    >>> layer(torch.ones(2, 4)).shape, [name for name, _ in layer.named_parameters()]
+    (torch.Size([2, 4]), ['entries'])
+    """
+
+    def __init__(
+        self, operator: LinearOperator, bias: bool = True, *, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        title = type(self).__name__
+        if not isinstance(operator, LinearOperator):
+            raise TypeError(f"{title}: operator is a {type(operator).__name__}; expected a LinearOperator.")
+        if operator.xp is not None and operator.xp is not as_namespace(torch):
+            raise TypeError(
+                f"{title}: {operator._head} has arrays of {namespace_name(operator.xp)}; expected torch: convert it "
+                f"with A.to(xp=torch)."
+            )
+        self.out_features, self.in_features = operator.shape
+        self._form = Form(operator)
+        self._slots: list[str] = []  # the name of each array
+        self._kinds = [array.is_complex() for array in operator._arrays]
+        names: dict[int, str] = {}
+        for (name, is_param), array in zip(_named(operator), operator._arrays, strict=True):
+            if id(array) not in names:
+                names[id(array)] = name
+                held = torch.view_as_real(array) if array.is_complex() else array
+                if is_param:
+                    self.register_parameter(name, nn.Parameter(held.detach().clone()))
+                else:
+                    self.register_buffer(name, held.detach().clone())
+            self._slots.append(names[id(array)])
+        if bias:
+            dtype = None if operator.dtype is None else real_dtype(operator.xp, operator.dtype)
+            self.bias = nn.Parameter(torch.empty(self.out_features, dtype=dtype, device=operator.device))
+            self._reset_bias(generator)
+        else:
+            self.register_parameter("bias", None)
+
+    def _reset_bias(self, generator: torch.Generator | None) -> None:
+        if self.bias is not None:
+            draws = torch.rand(self.out_features, generator=generator, device=_home(generator))
+            with torch.no_grad():
+                self.bias.copy_((2 * draws - 1) / math.sqrt(self.in_features))
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the bias anew, as `torch.nn.Linear` does; an operator that was given keeps its values.
+
+        Parameters
+        ----------
+        generator : torch.Generator, optional
+            Source of the draws, PyTorch's own unless given.
+        """
+        self._reset_bias(generator)
+
+    def _values(self) -> list[torch.Tensor]:
+        """The operator's arrays."""
+        values = [getattr(self, name) for name in self._slots]
+        return list(map(_as_complex, values, self._kinds)) if True in self._kinds else values
+
+    @property
+    def operator(self) -> LinearOperator:
+        """The operator with the parameters as they are now: products with it are differentiated in them."""
+        return self._form.filled(self._values())
+
+    @property
+    def weight(self) -> torch.Tensor:
+        """The dense matrix, written out at each access, for code that asks a `torch.nn.Linear` for its weight."""
+        return self.to_dense()
+
+    def to_dense(self) -> torch.Tensor:
+        """Write the matrix out.
+
+        Returns
+        -------
+        torch.Tensor, shape (out_features, in_features)
+            What `torch.nn.Linear` has as its weight; differentiated in the parameters.
+        """
+        A = self.operator
+        if A.dtype is not None:
+            return A.to_dense()
+        dtype = torch.get_default_dtype() if self.bias is None else self.bias.dtype
+        return A.matmat(torch.eye(A.n, dtype=dtype, device=A.device))
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Map vectors (..., in_features) to (..., out_features)."""
+        half = autocast_dtype(input)
+        if half is None:
+            return self._mapped(input)
+        with torch.autocast(input.device.type, enabled=False):
+            y = self._mapped(input)
+        return y if y.is_complex() or y.dtype == torch.float64 else y.to(half)
+
+    def _mapped(self, x: torch.Tensor) -> torch.Tensor:
+        y = self._form.matvec(x, self._values())
+        return y if self.bias is None else y + self.bias
+
+    def extra_repr(self) -> str:
+        """Describe the layer in one line."""
+        sizes = f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+        return ", ".join(filter(None, (sizes, self._details)))
+
+    @property
+    def _details(self) -> str:
+        return f"operator={type(self._form.operator).__name__}"
+
+
+def _named(A: LinearOperator) -> list[tuple[str, bool]]:
+    """A name for each array of an operator, and whether it is a parameter."""
+    found: list[tuple[str, bool]] = []
+
+    def look(leaf: LinearOperator) -> LinearOperator:
+        learned = {name for name, _ in leaf._own_params}
+        found.extend((name, name in learned) for name in (leaf._array_fields if isinstance(leaf, Leaf) else ()))
+        return leaf
+
+    A._map(look)
+    totals = Counter(name for name, _ in found)
+    seen: Counter[str] = Counter()
+    named = []
+    for name, is_param in found:
+        named.append((f"{name}_{seen[name]}" if totals[name] > 1 else name, is_param))
+        seen[name] += 1
+    return named
+
+
+def _home(generator: torch.Generator | None) -> torch.device:
+    """Where random numbers are drawn: on the host, so that one seed gives one layer on every device."""
+    return torch.device("cpu") if generator is None else generator.device
+
+
+def _as_complex(value: torch.Tensor, is_complex: bool) -> torch.Tensor:
+    if not is_complex:
+        return value
+    return torch.view_as_complex(value.float() if value.dtype in (torch.float16, torch.bfloat16) else value)
+
+
+class RandomLinear(StructuredLinear):
+    """A layer whose operator is drawn: what the layers below share.
+
+    Entries of the matrix have mean 0 and in the mean the variance of those of `torch.nn.Linear`, 1/(3 in_features).
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool,
+        *,
+        device: Any,
+        dtype: torch.dtype | None,
+        generator: torch.Generator | None,
+        **options: Any,
+    ) -> None:
+        title = type(self).__name__
+        for name, value in {"in_features": in_features, "out_features": out_features}.items():
+            checked_size(title, name, value)
+        dtype = torch.get_default_dtype() if dtype is None else dtype
+        if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
+            raise TypeError(f"{title}: dtype is {dtype}; expected a real floating dtype of torch.")
+        self.__dict__["options"] = options  # before the module is set up: the draw needs them
+        drawn = self._drawn(in_features, out_features, dtype, generator)
+        where = torch.get_default_device() if device is None else torch.device(device)
+        super().__init__(drawn.to(device=where), bias, generator=generator)
+
+    def _projection(self, d: int, k: int, **common: Any) -> LinearOperator:
+        """Draw a projection with E‖P x‖² = ‖x‖²."""
+        raise NotImplementedError
+
+    _scaled = slice(None)  # the parameters that the scale goes into: together they enter P linearly
+
+    def _drawn(self, d: int, k: int, dtype: torch.dtype, generator: torch.Generator | None) -> LinearOperator:
+        home = _home(generator)
+        seed = int(torch.randint(2**63 - 1, (), generator=generator, device=home))
+        P = self._projection(d, k, rng=seed, dtype=dtype, xp=torch, device=torch.device("cpu"))
+        scaled = {id(value) for value in P.params[self._scaled]}
+        scale = math.sqrt(k / (3 * d))
+        P = P.with_params([value * scale if id(value) in scaled else value for value in P.params])
+        if not self.options.get("signs", True):
+            P = functools.reduce(operators.matmul, P.parts[:-1])  # type: ignore[attr-defined]
+        return P if self.options.get("learn", True) else P.freeze()
+
+    def reset_parameters(self, generator: torch.Generator | None = None) -> None:
+        """Draw the operator and the bias anew.
+
+        Parameters
+        ----------
+        generator : torch.Generator, optional
+            Source of the draws, PyTorch's own unless given.
+        """
+        values = self._values()
+        dtype = next(value.dtype for value in values if value.is_floating_point())
+        drawn = self._drawn(self.in_features, self.out_features, dtype, generator)
+        with torch.no_grad():
+            for value, new in zip(values, drawn._arrays, strict=True):
+                value.copy_(new)
+        self._reset_bias(generator)
+
+    @property
+    def _details(self) -> str:
+        return ", ".join(f"{name}={value}" for name, value in self.options.items() if value is not None)
+
+
+class CirculantLinear(RandomLinear):
+    """Affine layer of a circulant matrix, y = R D x + b, in the place of `torch.nn.Linear`.
+
+    D flips random signs, which are fixed; R is circulant and learned. Any sizes: out_features ≤ in_features takes the
+    first outputs of one circulant, a larger out_features puts several on top of each other, which share one transform
+    of x.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Sizes of x and y.
+    bias : bool, optional
+        Whether b is learned; otherwise there is none.
+    block_size : int, optional
+        Size of circulant blocks, from 1 (a dense matrix) to max(in_features, out_features); those at the ends are cut.
+        One circulant, or a stack of them, unless given.
+    signs : bool, optional
+        Whether there is a D.
+    learn : bool, optional
+        Whether R is learned; otherwise it is random and fixed.
+    device : device, optional
+        Where the module is.
+    dtype : torch.dtype, optional
+        Of its parameters.
+    generator : torch.Generator, optional
+        Source of all draws, PyTorch's own unless given.
+
+    Raises
+    ------
+    ValueError
+        A size is not a positive int, or `block_size` is larger than both sizes.
+    TypeError
+        `dtype` is not a real floating one.
+
+    Notes
+    -----
+    Cost: that of `circulant_projection` or `block_circulant_projection`; for square layers of n features O(n) memory
+    and O(n log n) time a vector.
+
+    References
+    ----------
+    .. [1] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter
+       redundancy in deep networks with circulant projections", *ICCV* 2015.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from structmat.nn.torch import CirculantLinear
+    >>> layer = CirculantLinear(784, 100)
+    >>> layer(torch.zeros(32, 784)).shape, sum(p.numel() for p in layer.parameters())
+    (torch.Size([32, 100]), 884)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        block_size: int | None = None,
+        signs: bool = True,
+        learn: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        options = {"block_size": block_size, "signs": signs, "learn": learn}
+        super().__init__(in_features, out_features, bias, device=device, dtype=dtype, generator=generator, **options)
+
+    def _projection(self, d: int, k: int, **common: Any) -> LinearOperator:
+        block_size = self.options["block_size"]
+        if block_size is None:
+            return circulant_projection(d, k, **common)
+        if checked_size(type(self).__name__, "block_size", block_size) > max(d, k):
+            raise ValueError(
+                f"{type(self).__name__}: block_size is {block_size}; expected at most max(in_features, out_features) = "
+                f"{max(d, k)}."
+            )
+        return block_circulant_projection(d, k, block_size=block_size, **common)
+
+
+class BlockCirculantLinear(CirculantLinear):
+    """Affine layer of circulant blocks: `CirculantLinear` with a block size, and no signs unless asked for.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Sizes of x and y.
+    block_size : int
+        Size b of the blocks, which need not divide the sizes; at most the larger of these.
+    bias : bool, optional
+        Whether a bias is learned.
+    **options
+        `signs`, `learn`, `device`, `dtype` and `generator`, as for `CirculantLinear`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `CirculantLinear`.
+
+    References
+    ----------
+    .. [1] C. Ding et al., "CirCNN: accelerating and compressing deep neural networks using block-circulant weight
+       matrices", *MICRO* 2017.
+
+    Examples
+    --------
+    >>> from structmat.nn.torch import BlockCirculantLinear
+    >>> BlockCirculantLinear(784, 100, block_size=50)
+    BlockCirculantLinear(in_features=784, out_features=100, bias=True, block_size=50, signs=False, learn=True)
+    """
+
+    def __init__(self, in_features: int, out_features: int, block_size: int, bias: bool = True, **options: Any) -> None:
+        super().__init__(in_features, out_features, bias, block_size=block_size, **{"signs": False, **options})
+
+
+class ToeplitzLinear(RandomLinear):
+    """Affine layer of a Toeplitz matrix after fixed random signs.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Sizes of x and y.
+    bias : bool, optional
+        Whether a bias is learned.
+    signs, learn, device, dtype, generator
+        As for `CirculantLinear`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `CirculantLinear`.
+
+    Examples
+    --------
+    >>> from structmat.nn.torch import ToeplitzLinear
+    >>> sum(p.numel() for p in ToeplitzLinear(784, 100, bias=False).parameters())  # one entry has no effect
+    884
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        signs: bool = True,
+        learn: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(
+            in_features, out_features, bias, device=device, dtype=dtype, generator=generator, signs=signs, learn=learn
+        )
+
+    def _projection(self, d: int, k: int, **common: Any) -> LinearOperator:
+        return toeplitz_projection(d, k, **common)
+
+
+class FastfoodLinear(RandomLinear):
+    """Affine layer of adaptive Fastfood, S H G Π H B with learned diagonals and fixed transforms and permutation.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Sizes of x and y; x is padded to the next order of a Hadamard matrix.
+    bias : bool, optional
+        Whether a bias is learned.
+    learn, device, dtype, generator
+        As for `CirculantLinear`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `CirculantLinear`.
+
+    References
+    ----------
+    .. [1] Z. Yang, M. Moczulski, M. Denil, N. de Freitas, A. Smola, L. Song and Z. Wang, "Deep fried convnets", *ICCV*
+       2015.
+
+    Examples
+    --------
+    >>> from structmat.nn.torch import FastfoodLinear
+    >>> sum(p.numel() for p in FastfoodLinear(784, 500, bias=False).parameters())
+    2548
+    """
+
+    _scaled = slice(None, None, 3)  # S of S, G and B in each block
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        learn: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(in_features, out_features, bias, device=device, dtype=dtype, generator=generator, learn=learn)
+
+    def _projection(self, d: int, k: int, **common: Any) -> LinearOperator:
+        return fastfood(d, k, adaptive=True, **common)
+
+
+class LowRankLinear(RandomLinear):
+    """Affine layer of a matrix of low rank, U Vᵀ.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        Sizes of x and y.
+    rank : int
+        Columns of U and V; at most the smaller of the sizes.
+    bias : bool, optional
+        Whether a bias is learned.
+    learn, device, dtype, generator
+        As for `CirculantLinear`.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As for `CirculantLinear`.
+
+    References
+    ----------
+    .. [1] T. N. Sainath, B. Kingsbury, V. Sindhwani, E. Arisoy and B. Ramabhadran, "Low-rank matrix factorization for
+       deep neural network training with high-dimensional output targets", *ICASSP* 2013.
+
+    Examples
+    --------
+    >>> from structmat.nn.torch import LowRankLinear
+    >>> sum(p.numel() for p in LowRankLinear(784, 100, rank=8, bias=False).parameters())
+    7072
+    """
+
+    _scaled = slice(1)
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        rank: int,
+        bias: bool = True,
+        *,
+        learn: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__(
+            in_features, out_features, bias, device=device, dtype=dtype, generator=generator, rank=rank, learn=learn
+        )
+
+    def _projection(self, d: int, k: int, **common: Any) -> LinearOperator:
+        rank = checked_size(type(self).__name__, "rank", self.options["rank"])
+        if rank > min(d, k):
+            raise ValueError(
+                f"{type(self).__name__}: rank is {rank}; expected at most min(in_features, out_features) = {min(d, k)}."
+            )
+        return low_rank(d, k, rank, **common)

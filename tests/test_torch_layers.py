@@ -1,0 +1,769 @@
+"""Layers for PyTorch: `torch.nn.Linear`'s contract, every way that PyTorch differentiates and compiles, compression."""
+
+import copy
+import io
+import math
+import pickle
+import shutil
+from typing import Any
+
+import numpy as np
+import pytest
+import scipy.linalg
+from backends import library
+
+import structmat as sm
+
+torch = library("torch")
+Module = torch.nn.Module  # where PyTorch is left out, the file ends here
+nn = library("structmat.nn.torch")
+interop = library("structmat.interop.torch")
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex"),
+    pytest.mark.filterwarnings("ignore:`torch.jit.script_method`:DeprecationWarning"),  # Inductor's own, as the next
+    pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:There is a performance drop because we have not yet implemented the batching"),
+]
+
+SIZES = [(12, 12), (12, 7), (7, 12), (13, 5), (1, 1), (1, 4), (4, 1)]
+RANDOM = {
+    "circulant": nn.CirculantLinear,
+    "without signs": lambda d, k, **kw: nn.CirculantLinear(d, k, signs=False, **kw),
+    "fixed": lambda d, k, **kw: nn.CirculantLinear(d, k, learn=False, **kw),
+    "blocks": lambda d, k, **kw: nn.BlockCirculantLinear(d, k, min(3, max(d, k)), **kw),
+    "blocks with signs": lambda d, k, **kw: nn.CirculantLinear(d, k, block_size=1, **kw),
+    "toeplitz": nn.ToeplitzLinear,
+    "fastfood": nn.FastfoodLinear,
+    "low rank": lambda d, k, **kw: nn.LowRankLinear(d, k, 1, **kw),
+}
+
+
+def twice(rng: np.random.Generator) -> sm.LinearOperator:
+    A = sm.Circulant(rng.standard_normal(6))
+    return A.H @ sm.SignFlip.random(6, rng=rng) @ A
+
+
+def complex_tree(rng: np.random.Generator) -> sm.LinearOperator:
+    column = rng.standard_normal(6) + 1j * rng.standard_normal(6)
+    return sm.Diagonal(rng.standard_normal(6)) @ sm.Circulant(column) @ sm.Permutation.random(6, rng=rng)
+
+
+OPERATORS = {
+    "one array in two places": twice,
+    "complex": complex_tree,
+    "no parameters": lambda rng: sm.SignFlip.random(6, rng=rng) @ sm.Hadamard(8)[:6, :6],
+    "no arrays": lambda rng: sm.DCT(6),
+    "frozen and not": lambda rng: sm.Diagonal(rng.standard_normal(6)).freeze() @ sm.Circulant(rng.standard_normal(6)),
+    "sum": lambda rng: (
+        sm.Toeplitz(rng.standard_normal(4), rng.standard_normal(6)) + sm.Dense(rng.standard_normal((4, 6)))
+    ),
+}
+
+
+def operator(name: str) -> sm.LinearOperator:
+    return OPERATORS[name](np.random.default_rng(0)).to(xp=torch)
+
+
+def layer_of(name: str, **keywords: Any) -> Any:
+    if name in OPERATORS:
+        return nn.StructuredLinear(operator(name), **keywords).double()
+    return RANDOM[name](6, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0), **keywords)
+
+
+EVERY = [*RANDOM, *OPERATORS]
+
+
+def inputs(*shape: int, dtype: Any = torch.float64) -> Any:
+    return torch.randn(*shape, dtype=dtype, generator=torch.Generator().manual_seed(1))
+
+
+def affine(layer: Any, x: Any) -> Any:
+    """The definition: the written-out matrix and the bias."""
+    y = x.to(layer.to_dense().dtype) @ layer.to_dense().T
+    return y if layer.bias is None else y + layer.bias
+
+
+# ---------------------------------------------------------------------- the contract of nn.Linear
+
+
+@pytest.mark.parametrize(("d", "k"), SIZES)
+@pytest.mark.parametrize("name", RANDOM)
+def test_any_sizes(name: str, d: int, k: int) -> None:
+    layer = RANDOM[name](d, k, dtype=torch.float64)
+    assert layer.to_dense().shape == layer.weight.shape == (k, d)
+    for shape in ((d,), (0, d), (3, d), (2, 3, d)):
+        x = inputs(*shape)
+        assert layer(x).shape == (*shape[:-1], k)
+        torch.testing.assert_close(layer(x), affine(layer, x))
+
+
+def test_matrix_is_the_papers() -> None:
+    layer = nn.CirculantLinear(5, 5, bias=False, dtype=torch.float64)
+    column, signs = layer.column.detach().numpy(), layer.signs.numpy()
+    wanted = scipy.linalg.circulant(column) * signs
+    np.testing.assert_allclose(layer.to_dense().detach(), wanted, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_random_layer_has_the_variance_of_a_dense_one(name: str) -> None:
+    """The mean square of an entry is 1/(3 d); over 400 layers the mean squares' own spread bounds the error."""
+    d, k, draws = 12, 20, 400
+    generator = torch.Generator().manual_seed(0)
+    squares, biases = [], []
+    for _ in range(draws):
+        layer = RANDOM[name](d, k, generator=generator)
+        squares.append(layer.to_dense().square().mean().item())
+        biases.append(layer.bias.square().mean().item())
+    for found in (squares, biases):
+        error = np.std(found) / math.sqrt(draws)
+        assert abs(np.mean(found) - 1 / (3 * d)) < 5 * error
+    assert np.max(np.abs(biases)) <= 1 / d
+
+
+def test_seed_decides() -> None:
+    def values(make: Any) -> list[Any]:
+        return [value.clone() for value in make().state_dict().values()]
+
+    def same(first: list[Any], second: list[Any]) -> bool:
+        return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+    given = [values(lambda: nn.FastfoodLinear(6, 4, generator=torch.Generator().manual_seed(3))) for _ in range(2)]
+    assert same(*given)
+    torch.manual_seed(5)
+    first, second = values(lambda: nn.CirculantLinear(6, 4)), values(lambda: nn.CirculantLinear(6, 4))
+    torch.manual_seed(5)
+    assert same(first, values(lambda: nn.CirculantLinear(6, 4)))
+    assert not same(first, second)
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_reset_draws_anew(name: str) -> None:
+    layer = RANDOM[name](64, 48)
+    before = {key: value.clone() for key, value in layer.state_dict().items()}
+    layer.reset_parameters(torch.Generator().manual_seed(7))
+    assert not any(torch.equal(before[key], value) for key, value in layer.state_dict().items())
+    again = RANDOM[name](64, 48, generator=torch.Generator().manual_seed(7))
+    assert all(torch.equal(value, again.state_dict()[key]) for key, value in layer.state_dict().items())
+    x = inputs(3, 64, dtype=torch.float32)
+    torch.testing.assert_close(layer(x), affine(layer, x))
+
+
+def test_a_given_operator_keeps_its_values() -> None:
+    A = operator("sum")
+    layer = nn.StructuredLinear(A)
+    layer.reset_parameters()
+    torch.testing.assert_close(layer.to_dense(), A.to_dense())
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_parameters_are_real(name: str) -> None:
+    layer = layer_of(name)
+    assert all(p.is_floating_point() and p.requires_grad for p in layer.parameters())
+    assert all(b.dtype in (torch.int8, torch.int64) or name in ("fixed", "frozen and not") for b in layer.buffers())
+    x = inputs(3, 6)
+    torch.testing.assert_close(layer(x), affine(layer, x))
+
+
+def test_names() -> None:
+    assert list(nn.CirculantLinear(6, 4).state_dict()) == ["column", "bias", "signs"]
+    assert list(nn.StructuredLinear(operator("one array in two places"), bias=False).state_dict()) == [
+        "column_0",
+        "signs",
+    ]
+    assert list(nn.FastfoodLinear(6, 4, bias=False).state_dict()) == ["entries_0", "entries_1", "entries_2", "index"]
+
+
+def test_repr() -> None:
+    assert repr(nn.LowRankLinear(6, 4, rank=2, bias=False)) == (
+        "LowRankLinear(in_features=6, out_features=4, bias=False, rank=2, learn=True)"
+    )
+    assert "operator=Sum" in repr(nn.StructuredLinear(operator("sum")))
+
+
+# ---------------------------------------------------------------------- keeping, moving, copying
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_state_goes_around(name: str, tmp_path: Any) -> None:
+    layer, other = layer_of(name), layer_of(name)
+    x = inputs(3, 6)
+    wanted = layer(x)
+    with torch.no_grad():
+        for value in other.parameters():
+            value.zero_()
+    other(x)  # what it derives from its old arrays must not outlive them
+    torch.save(layer.state_dict(), tmp_path / "layer.pt")
+    other.load_state_dict(torch.load(tmp_path / "layer.pt", weights_only=True))
+    assert torch.equal(other(x), wanted)
+    if layer.state_dict():
+        safetensors = library("safetensors.torch")
+        safetensors.save_model(layer, str(tmp_path / "layer.safetensors"))
+        with torch.no_grad():
+            for value in other.parameters():
+                value.zero_()
+        safetensors.load_model(other, str(tmp_path / "layer.safetensors"))
+        assert torch.equal(other(x), wanted)
+    for twin in (copy.deepcopy(layer), pickle.loads(pickle.dumps(layer))):
+        assert torch.equal(twin(x), wanted)
+        with torch.no_grad():
+            for value in twin.parameters():
+                value.zero_()
+        assert torch.equal(layer(x), wanted)
+
+
+def test_loaded_constants_count() -> None:
+    """A layer keeps what it derives from constants, and must notice that they were written over."""
+    first, second = (
+        nn.StructuredLinear(sm.Permutation.random(9, rng=seed).to(xp=torch).H, bias=False) for seed in (0, 1)
+    )
+    x = inputs(9)
+    first(x)
+    first.load_state_dict(second.state_dict())
+    assert torch.equal(first(x), second(x))
+    fixed = nn.CirculantLinear(6, 4, learn=False)
+    x = inputs(6, dtype=torch.float32)
+    fixed(x)
+    fixed.column.zero_()
+    torch.testing.assert_close(fixed(x), fixed.bias)
+
+
+def test_unseen_changes_of_parameters_count() -> None:
+    """`p.data` changes a frozen parameter without a trace, as a moving average of a model does."""
+    layer = nn.CirculantLinear(6, 4, bias=False).requires_grad_(False)
+    x = inputs(6, dtype=torch.float32)
+    y = layer(x)
+    layer.column.data.mul_(2)
+    torch.testing.assert_close(layer(x), 2 * y)
+    assert torch.equal(layer.operator.matvec(x), layer(x))
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_moves(name: str) -> None:
+    layer = layer_of(name)
+    wanted = layer(inputs(3, 6))
+    dtypes = {key: value.dtype for key, value in layer.state_dict().items()}
+    layer.to(torch.float32)
+    torch.testing.assert_close(
+        layer(inputs(3, 6).float()), wanted.to(layer(inputs(3, 6).float()).dtype), rtol=1e-4, atol=1e-4
+    )
+    for key, value in layer.state_dict().items():
+        assert value.dtype == (torch.float32 if dtypes[key].is_floating_point else dtypes[key])
+    empty = layer.to("meta")
+    assert empty(torch.empty(2, 6, device="meta")).shape == (2, layer.out_features)
+
+
+def test_meta_device_then_reset() -> None:
+    with torch.device("meta"):
+        layer = nn.CirculantLinear(6, 4)
+    assert {value.device.type for value in layer.state_dict().values()} == {"meta"}
+    layer.to_empty(device="cpu").reset_parameters(torch.Generator().manual_seed(0))
+    wanted = nn.CirculantLinear(6, 4, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(layer.to_dense(), wanted.to_dense())
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("name", EVERY)
+def test_half_precision_computes_in_single(name: str, dtype: Any) -> None:
+    layer = layer_of(name, bias=False).to(dtype)
+    x = inputs(3, 6).to(dtype).requires_grad_()
+    y = layer(x)
+    kept = [value for value in (*layer.parameters(), *layer.buffers()) if value.is_floating_point()]
+    single = copy.deepcopy(layer).float()
+    wanted = single(x.detach().float())
+    if wanted.is_complex():
+        assert y.dtype == torch.complex64
+    else:
+        assert y.dtype == (dtype if kept or name in ("no parameters", "no arrays") else torch.float32)
+    torch.testing.assert_close(y, wanted.to(y.dtype))
+    y.abs().sum().backward()
+    assert x.grad.dtype == dtype
+    assert all(p.grad.dtype == dtype for p in layer.parameters())
+
+
+@pytest.mark.parametrize("name", RANDOM)
+def test_autocast(name: str) -> None:
+    """Products compute in single precision; what comes out is of autocast's dtype, as from a dense layer."""
+    layer = RANDOM[name](64, 48)
+    x = inputs(5, 64, dtype=torch.float32).requires_grad_()
+    wanted = layer(x)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        y = layer(x)
+        assert y.dtype == torch.nn.Linear(64, 48)(x).dtype == torch.bfloat16
+        y.float().sum().backward()
+    assert torch.equal(y, wanted.bfloat16())
+    got = [x.grad, *(p.grad for p in layer.parameters())]
+    gradients = torch.autograd.grad(wanted, [x, *layer.parameters()], torch.ones_like(wanted))
+    for one, other in zip(got, gradients, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+# ---------------------------------------------------------------------- derivatives
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_gradcheck(name: str) -> None:
+    """First and second derivatives, backward and forward, with respect to everything."""
+    layer = layer_of(name)
+    names, params = zip(*layer.named_parameters(), strict=True) if list(layer.parameters()) else ((), ())
+    given = [p.detach().clone().requires_grad_() for p in params]
+
+    def call(x: Any, *params: Any) -> Any:
+        return torch.func.functional_call(layer, dict(zip(names, params, strict=True)), (x,))
+
+    x = inputs(2, 6).requires_grad_()
+    assert torch.autograd.gradcheck(call, (x, *given), check_forward_ad=True)
+    assert torch.autograd.gradgradcheck(call, (x, *given))
+
+
+@pytest.mark.parametrize("name", ["circulant", "complex", "low rank", "one array in two places"])
+def test_complex_vectors(name: str) -> None:
+    A = layer_of(name).operator
+    params = [value.detach().clone().requires_grad_() for value in A.params]
+    x = torch.complex(inputs(2, 6), inputs(2, 6)).requires_grad_()
+    arrays = {id(old): new for old, new in zip(A.params, params, strict=True)}
+
+    def call(x: Any, *params: Any) -> Any:
+        return interop.matvec(A.with_params([params[order[id(value)]] for value in A.params]), x)
+
+    order = {key: place for place, key in enumerate(arrays)}
+    assert torch.autograd.gradcheck(call, (x, *arrays.values()))
+    assert torch.autograd.gradgradcheck(call, (x, *arrays.values()))
+
+
+@pytest.mark.parametrize("name", ["low rank", "fastfood", "complex", "sum"])
+def test_every_pattern_of_what_needs_a_gradient(name: str) -> None:
+    layer = layer_of(name)
+    params = list(layer.parameters())
+    for pattern in range(2 ** (len(params) + 1)):
+        needs = [bool(pattern >> place & 1) for place in range(len(params) + 1)]
+        for value, needed in zip(params, needs, strict=False):
+            value.requires_grad_(needed)
+            value.grad = None
+        x = inputs(3, 6).requires_grad_(needs[-1])
+        y, wanted = layer(x), affine(layer, x)
+        assert y.requires_grad == any(needs)
+        if any(needs):
+            chosen = [value for value in (*params, x) if value.requires_grad]
+            g = torch.ones_like(y)
+            for ours, theirs in zip(*(torch.autograd.grad(v, chosen, g) for v in (y, wanted)), strict=True):
+                torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_function_transforms(name: str) -> None:
+    layer = layer_of(name)
+    x = inputs(3, 6)
+    params = {key: value.detach() for key, value in layer.named_parameters()}
+    W = layer.to_dense().detach()
+    W = torch.cat([W.real, W.imag]) if W.is_complex() else W
+
+    def call(params: Any, x: Any) -> Any:
+        y = torch.func.functional_call(layer, params, (x,))
+        return torch.cat([y.real, y.imag], dim=-1) if y.is_complex() else y
+
+    torch.testing.assert_close(torch.func.vmap(layer)(x), layer(x))
+    for jacobian in (torch.func.jacrev, torch.func.jacfwd):
+        found = jacobian(call, argnums=1)(params, x[0])
+        torch.testing.assert_close(found, W)
+
+    def loss(params: Any, x: Any) -> Any:
+        return call(params, x).square().sum()
+
+    if params:
+        each = torch.func.vmap(torch.func.grad(loss), in_dims=(None, 0))(params, x)  # one gradient for each sample
+        for key, value in each.items():
+            for place in range(3):
+                theirs = torch.autograd.grad(loss(dict(layer.named_parameters()), x[place]), layer.get_parameter(key))
+                torch.testing.assert_close(value[place], theirs[0])
+        ensemble = {key: torch.stack([value, 2 * value]) for key, value in params.items()}
+        y = torch.func.vmap(call, in_dims=(0, None))(ensemble, x)
+        torch.testing.assert_close(y[0], call(params, x))
+        hessian = torch.func.hessian(loss, argnums=1)(params, x[0])
+        torch.testing.assert_close(hessian, 2 * W.T @ W)
+
+
+def test_checkpointing() -> None:
+    model = torch.nn.Sequential(nn.CirculantLinear(6, 8), torch.nn.Tanh(), nn.ToeplitzLinear(8, 4))
+    x = inputs(3, 6, dtype=torch.float32).requires_grad_()
+    wanted = torch.autograd.grad(model(x).square().sum(), [x, *model.parameters()])
+    for reentrant in (False, True):
+        y = torch.utils.checkpoint.checkpoint(model, x, use_reentrant=reentrant)
+        y.square().sum().backward()
+        got = [x.grad, *(p.grad for p in model.parameters())]
+        for one, other in zip(got, wanted, strict=True):
+            torch.testing.assert_close(one, other)
+        model.zero_grad()
+        x.grad = None
+
+
+def test_change_between_forward_and_backward_is_noticed() -> None:
+    layer = nn.CirculantLinear(6, 4)
+    y = layer(inputs(3, 6, dtype=torch.float32).requires_grad_())
+    with torch.no_grad():
+        layer.column.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_training_learns() -> None:
+    """Least squares, whose solution is in reach: gradients, optimiser and derived values play together."""
+    torch.manual_seed(0)
+    target, layer = nn.CirculantLinear(16, 16), nn.CirculantLinear(16, 16)
+    layer.signs.copy_(target.signs)
+    optimiser = torch.optim.Adam(layer.parameters(), lr=0.05)
+    x = torch.randn(64, 16)
+    y = target(x).detach()
+    for _ in range(300):
+        optimiser.zero_grad()
+        loss = (layer(x) - y).square().mean()
+        loss.backward()
+        optimiser.step()
+    assert loss < 1e-6 * y.square().mean()
+    torch.testing.assert_close(layer.column, target.column, rtol=1e-2, atol=1e-3)
+
+
+# ---------------------------------------------------------------------- compiling and exporting
+
+
+COMPILED = [("aot_eager", name) for name in ("circulant", "blocks", "fastfood", "complex", "one array in two places")]
+COMPILER = pytest.mark.skipif(not any(map(shutil.which, ("g++", "clang++"))), reason="Inductor needs a C++ compiler")
+
+
+@pytest.mark.parametrize(("backend", "name"), [*COMPILED, pytest.param("inductor", "fastfood", marks=COMPILER)])
+def test_compile(name: str, backend: str) -> None:
+    """The whole layer is one graph, and its derivative that of the operator: no step of autograd's own is in it."""
+    torch._dynamo.reset()
+    layer = layer_of(name)
+    compiled = torch.compile(layer, fullgraph=True, backend=backend)
+    for batch in (3, 5):  # the second compiles for every batch
+        x = inputs(batch, 6).requires_grad_()
+        y = compiled(x)
+        torch.testing.assert_close(y, layer(x))
+        ours, theirs = (torch.autograd.grad(v.abs().square().sum(), [x, *layer.parameters()]) for v in (y, layer(x)))
+        for one, other in zip(ours, theirs, strict=True):
+            torch.testing.assert_close(one, other)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(inputs(3, 6)), layer(inputs(3, 6)))
+
+
+def test_compiled_training_sees_new_parameters() -> None:
+    torch._dynamo.reset()
+    model = torch.nn.Sequential(nn.CirculantLinear(6, 8), torch.nn.ReLU(), nn.CirculantLinear(8, 4))
+    twin = copy.deepcopy(model)
+    compiled = torch.compile(model, fullgraph=True, backend="aot_eager")
+    x = inputs(5, 6, dtype=torch.float32)
+    for net in (compiled, twin):
+        optimiser = torch.optim.SGD(net.parameters(), lr=0.1)
+        for _ in range(3):
+            optimiser.zero_grad()
+            net(x).square().sum().backward()
+            optimiser.step()
+    torch.testing.assert_close(model(x), twin(x))
+
+
+def test_compile_of_products_that_mix_real_and_complex() -> None:
+    torch._dynamo.reset()
+    A, x = operator("complex"), inputs(3, 6).float()
+    with pytest.warns(UserWarning, match="lru_cache"):  # of array_api_compat; layers do not come there
+        y = torch.compile(A.matvec, fullgraph=True, backend="aot_eager")(x)
+    torch.testing.assert_close(y, A.matvec(x))
+
+
+@pytest.mark.parametrize("strict", [False, True])
+@pytest.mark.parametrize("name", ["circulant", "blocks", "fastfood", "low rank", "toeplitz"])
+def test_export(name: str, strict: bool) -> None:
+    """What is exported runs without structmat: PyTorch's own operations are all that is left."""
+    torch._dynamo.reset()
+    layer = layer_of(name)
+    batch = torch.export.Dim("batch", min=2)
+    program = torch.export.export(layer, (inputs(3, 6),), dynamic_shapes=({0: batch},), strict=strict)
+    program = program.run_decompositions()
+    assert not [node for node in program.graph.nodes if "structmat" in str(node.target)]
+    file = io.BytesIO()
+    torch.export.save(program, file)
+    file.seek(0)
+    module = torch.export.load(file).module()
+    torch.testing.assert_close(module(inputs(7, 6)), layer(inputs(7, 6)))
+
+
+@pytest.mark.parametrize("name", ["circulant", "complex", "low rank"])
+def test_opcheck(name: str) -> None:
+    layer = layer_of(name)
+    values = [value.detach().requires_grad_(value.is_floating_point()) for value in layer._values()]
+    arguments = inputs(3, 6).requires_grad_(), values, layer._form._key
+    torch.library.opcheck(torch.ops.structmat.matvec.default, arguments)
+
+
+# ---------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "make"),
+    [
+        (ValueError, "CirculantLinear: in_features is 0; expected a positive int", lambda: nn.CirculantLinear(0, 3)),
+        (ValueError, "out_features is -1; expected a positive int", lambda: nn.FastfoodLinear(3, -1)),
+        (ValueError, "in_features is 3.0; expected", lambda: nn.ToeplitzLinear(3.0, 4)),
+        (ValueError, "block_size is 0; expected a positive int", lambda: nn.CirculantLinear(3, 4, block_size=0)),
+        (ValueError, r"block_size is 5; .* = 4", lambda: nn.BlockCirculantLinear(3, 4, 5)),
+        (ValueError, r"rank is 4; expected at most .* = 3", lambda: nn.LowRankLinear(3, 4, 4)),
+        (TypeError, "dtype is torch.int8", lambda: nn.CirculantLinear(3, 4, dtype=torch.int8)),
+        (TypeError, "dtype is torch.complex64", lambda: nn.CirculantLinear(3, 4, dtype=torch.complex64)),
+        (TypeError, "operator is a Tensor; expected a LinearOperator", lambda: nn.StructuredLinear(torch.ones(2, 2))),
+        (TypeError, "has arrays of numpy; expected torch", lambda: nn.StructuredLinear(sm.Circulant(np.ones(3)))),
+        (TypeError, "x has dtype int64", lambda: nn.CirculantLinear(3, 4)(torch.ones(3, dtype=torch.int64))),
+        (
+            TypeError,
+            "x is on meta, the operator on cpu",
+            lambda: nn.CirculantLinear(3, 4)(torch.ones(3, device="meta")),
+        ),
+        (ValueError, r"x has shape \(2, 4\); its last axis", lambda: nn.CirculantLinear(3, 4)(torch.ones(2, 4))),
+    ],
+)
+def test_refusals(error: type[Exception], message: str, make: Any) -> None:
+    with pytest.raises(error, match=message):
+        make()
+
+
+# ---------------------------------------------------------------------- whole models
+
+
+class Net(Module):
+    """A small AlexNet: convolutions, and a classifier of dense layers that holds nearly all parameters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.features = torch.nn.Sequential(
+            torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(6)
+        )
+        self.classifier = torch.nn.Sequential(
+            torch.nn.Dropout(),
+            torch.nn.Linear(144, 96),
+            torch.nn.ReLU(),
+            torch.nn.Linear(96, 96, bias=False),
+            torch.nn.ReLU(),
+            torch.nn.Linear(96, 10),
+        )
+
+    def forward(self, x: Any) -> Any:
+        return self.classifier(self.features(x).flatten(1))
+
+
+IMAGES = (8, 1, 12, 12)
+
+
+def count(model: Any) -> int:
+    return sum(p.numel() for p in model.parameters())
+
+
+def test_random_compression() -> None:
+    model = Net()
+    before, conv = count(model), model.features[0].weight
+    old = list(model.classifier)
+    report = nn.compress(model, "circulant", "random", exclude="*.5", generator=torch.Generator().manual_seed(0))
+    assert [type(part) for part in model.classifier[1:4:2]] == [nn.CirculantLinear] * 2
+    assert model.classifier[5] is old[5]
+    assert model.features[0].weight is conv
+    assert model.classifier[3].bias is None
+    assert [row.name for row in report.layers] == ["classifier.1", "classifier.3"]
+    assert report.parameters == (before, count(model)) == (before, before - 144 * 96 - 96 * 96 + 144 + 96)
+    assert report.bytes[1] == 4 * count(model) + 144 + 96  # a byte a sign
+    assert all(row.energy is None for row in report.layers)
+    assert str(report).splitlines()[-1].split() == [
+        "model",
+        *f"{before:,} → {count(model):,}".split(),
+        *f"{report.bytes[0]:,} → {report.bytes[1]:,}".split(),
+    ]
+    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
+    x, y = inputs(*IMAGES, dtype=torch.float32), torch.arange(8) % 10
+    losses = []
+    for _ in range(40):
+        optimiser.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(x), y)
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < losses[0] / 2
+
+
+@pytest.mark.parametrize(
+    ("rule", "options"),
+    [("circulant", {}), ("toeplitz", {}), ("block_circulant", {"block_size": 5}), ("low_rank", {"rank": 3})],
+)
+def test_nearest_compression(rule: str, options: dict[str, int]) -> None:
+    model = Net().eval()
+    dense = {name: part for name, part in model.named_modules() if type(part) is torch.nn.Linear}
+    report = nn.compress(model, rule, **options)
+    for row in report.layers:
+        W, A = dense[row.name].weight.detach(), row.layer.to_dense().detach()
+        wanted, energy = sm.projections.nearest(W, rule, **options)
+        torch.testing.assert_close(A, wanted.to_dense())
+        assert row.energy == pytest.approx(float(1 - (W - A).square().sum() / W.square().sum()), rel=1e-3)
+        assert row.energy == pytest.approx(float(energy))
+        assert row.layer.bias is dense[row.name].bias
+        assert not row.layer.training
+    assert len(report.layers) == 3
+
+
+def test_nearest_of_a_structured_weight_is_the_weight() -> None:
+    model = torch.nn.Sequential(nn.BlockCirculantLinear(12, 8, 4), torch.nn.ReLU(), nn.BlockCirculantLinear(8, 4, 4))
+    x = inputs(5, 12, dtype=torch.float32)
+    wanted = model(x)
+    assert nn.decompress(model) is model
+    assert [type(part) for part in model[::2]] == [torch.nn.Linear] * 2
+    torch.testing.assert_close(model(x), wanted)
+    report = nn.compress(model, "block_circulant", block_size=4)
+    assert [row.energy for row in report.layers] == pytest.approx([1, 1])
+    assert report.parameters == (12 * 8 + 8 + 8 * 4 + 4, 12 * 8 // 4 + 8 + 8 * 4 // 4 + 4)
+    torch.testing.assert_close(model(x), wanted)
+
+
+def test_data_aware_compression_is_the_better_one_on_the_data() -> None:
+    x = inputs(64, *IMAGES[1:], dtype=torch.float32)
+    wanted = Net().eval()(x).detach()
+    errors = {}
+    for method in ("nearest", "data-aware"):
+        model = Net()
+        sample = {"sample": x, "ridge": 1e-6} if method == "data-aware" else {}
+        report = nn.compress(model, "low_rank", method, include="classifier.5", rank=3, **sample)
+        assert model.training
+        with torch.no_grad():
+            error = (model.eval()(x) - wanted).square().sum() / (wanted - model.classifier[5].bias).square().sum()
+        errors[method] = error.item()
+    assert errors["data-aware"] < errors["nearest"] / 2
+    assert report.layers[0].energy == pytest.approx(1 - errors["data-aware"], rel=1e-4)
+
+
+def test_rules_by_layer_and_dry_run() -> None:
+    model = Net()
+    before = {name: id(part) for name, part in model.named_modules()}
+
+    def rule(name: str, layer: Any) -> dict[str, Any] | None:
+        return {"rule": "low_rank", "rank": layer.out_features // 10} if layer.out_features > 10 else None
+
+    report = nn.compress(model, rule, "random", dry_run=True)
+    assert {name: id(part) for name, part in model.named_modules()} == before
+    assert [(row.name, row.layer.extra_repr().split(", ")[3]) for row in report.layers] == [
+        ("classifier.1", "rank=9"),
+        ("classifier.3", "rank=9"),
+    ]
+    assert report.parameters[1] < report.parameters[0] == count(model)
+
+
+def test_shared_layers_and_shared_weights() -> None:
+    shared = torch.nn.Linear(8, 8)
+    model = torch.nn.ModuleDict(
+        {"a": shared, "b": shared, "embed": torch.nn.Embedding(5, 8), "head": torch.nn.Linear(8, 5)}
+    )
+    model["head"].weight = model["embed"].weight
+    report = nn.compress(model, "circulant", "random")
+    assert model["a"] is model["b"]
+    assert isinstance(model["a"], nn.CirculantLinear)
+    assert type(model["head"]) is torch.nn.Linear
+    assert [row.name for row in report.layers] == ["a"]
+
+
+def test_attention_keeps_its_own_layers() -> None:
+    """PyTorch's attention reads the weight of its projection; the two other layers of a block are replaced."""
+    torch.manual_seed(0)
+    block = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, dropout=0.0)
+    report = nn.compress(block, "block_circulant", "random", block_size=4)
+    assert [row.name for row in report.layers] == ["linear1", "linear2"]
+    x = inputs(2, 5, 16, dtype=torch.float32)
+    wanted = block.train()(x)
+    torch.testing.assert_close(block.eval()(x), wanted)  # by autograd, and by PyTorch's own path from the weights
+    with torch.no_grad():
+        torch.testing.assert_close(block(x), wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_layers_of_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its Conv1D, y = x W + b with W of shape (in, out), from a stand-in of the same interface."""
+    stand_in = type(np)("transformers.pytorch_utils")
+
+    class Conv1D(torch.nn.Module):
+        def __init__(self, nf: int, nx: int) -> None:
+            super().__init__()
+            self.nf, self.nx = nf, nx
+            self.weight, self.bias = torch.nn.Parameter(inputs(nx, nf)), torch.nn.Parameter(inputs(nf))
+
+        def forward(self, x: Any) -> Any:
+            return x @ self.weight + self.bias
+
+    stand_in.Conv1D = Conv1D
+    monkeypatch.setitem(__import__("sys").modules, "transformers.pytorch_utils", stand_in)
+    model = torch.nn.Sequential(Conv1D(12, 8))
+    x = inputs(3, 8)
+    wanted = model(x)
+    report = nn.compress(model, "low_rank", rank=8)
+    assert report.layers[0].energy == pytest.approx(1)
+    torch.testing.assert_close(model(x), wanted)
+
+
+def test_half_precision_and_frozen_weights_are_kept() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(8, 8)).to(torch.bfloat16).requires_grad_(False)
+    W = model[0].weight
+    nn.compress(model, "toeplitz")
+    wanted, _ = sm.projections.nearest(W.float(), "toeplitz")
+    assert {value.dtype for value in model.parameters()} == {torch.bfloat16}
+    assert not any(value.requires_grad for value in model.parameters())
+    torch.testing.assert_close(model[0].to_dense(), wanted.to_dense().bfloat16(), rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "arguments", "keywords"),
+    [
+        (ValueError, "rule is 'circular'; the method 'random' has block_circulant", ("circular", "random"), {}),
+        (ValueError, "classifier.1 .* unknown|like is 'circular'", ("circular",), {}),
+        (ValueError, "method is 'best'; expected", ("circulant", "best"), {}),
+        (ValueError, "sample is missing for the method 'data-aware'", ("circulant", "data-aware"), {}),
+        (ValueError, "sample is given for the method 'nearest'", ("circulant",), {"sample": 1}),
+        (ValueError, "include has 'fc', which matches none", ("circulant",), {"include": "fc"}),
+        (ValueError, "include has 'features.0', which matches none", ("circulant",), {"include": ["features.0"]}),
+        (ValueError, "no dense layer that include and exclude leave", ("circulant",), {"exclude": "*"}),
+        (ValueError, "the rule matches none of the layers", (lambda name, layer: None,), {}),
+        (ValueError, r"classifier.1 \(Linear.*rank", ("low_rank",), {"rank": 500}),
+        (ValueError, r"classifier.5 \(Linear.*square", ("skew_circulant",), {"include": "*.5"}),
+        (ValueError, r"classifier.1 \(Linear.*block_size is 300", ("circulant", "random"), {"block_size": 300}),
+    ],
+)
+def test_refusals_of_compression(error: type[Exception], message: str, arguments: Any, keywords: Any) -> None:
+    model = Net()
+    before = {name: id(part) for name, part in model.named_modules()}
+    with pytest.raises(error, match=message):
+        nn.compress(model, *arguments, **keywords)
+    assert {name: id(part) for name, part in model.named_modules()} == before
+
+
+def test_refusals_of_other_things() -> None:
+    with pytest.raises(TypeError, match=r"model is a dict; expected a torch\.nn\.Module"):
+        nn.compress({}, "circulant")
+    with pytest.raises(TypeError, match="model is a layer itself"):
+        nn.compress(torch.nn.Linear(3, 3), "circulant")
+
+    class First(torch.nn.Sequential):
+        def forward(self, x: Any) -> Any:
+            return self[0](x)
+
+    unreached = First(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3))
+    with pytest.raises(ValueError, match="the sample does not reach 1"):
+        nn.compress(unreached, "circulant", "data-aware", sample=torch.ones(4, 3))
+    with pytest.raises(TypeError, match=r"StructuredLinear.* is complex"):
+        nn.decompress(nn.StructuredLinear(operator("complex")))
+
+
+def test_benchmark_compares_equal_layers() -> None:
+    from benchmarks import layers
+
+    threads = torch.get_num_threads()
+    compared = layers.layers(9)
+    x = inputs(4, 9, dtype=torch.float32)
+    torch.testing.assert_close(compared["structmat"](x), compared["rfft"](x))
+    for layer in compared.values():
+        layers.step(layer, x.requires_grad_(), torch.ones(4, 9))
+        assert all(p.grad is not None for p in layer.parameters())
+    rows = list(layers.measure(1, 1, ((16, 8),)))
+    torch.set_num_threads(threads)
+    assert [row["what"] for row in rows] == ["training step", "forward", "forward with graph"]
+    assert all(min(row["microseconds"].values()) > 0 for row in rows)
+    assert rows[0]["bytes_kept"] == {"structmat": 8 * 9 * 8, "rfft": rows[0]["bytes_kept"]["rfft"], "dense": 0}
