@@ -154,8 +154,8 @@ def matvec(A: LinearOperator, x: Array) -> Array:
     >>> import structmat as sm
     >>> from structmat.nn.jax import matvec
     >>> A, x = sm.Circulant(jax.numpy.asarray([1.0, 2.0, 3.0])), jax.numpy.ones(3)
-    >>> jax.grad(lambda A: matvec(A, x).sum())(A).column
-    Array([3., 3., 3.], dtype=float32)
+    >>> jax.grad(lambda A: matvec(A, x).sum())(A).column.tolist()
+    [3.0, 3.0, 3.0]
     >>> batch = jax.vmap(sm.Circulant)(jax.numpy.ones((5, 3)))
     >>> jax.vmap(matvec, in_axes=(0, None))(batch, x).shape
     (5, 3)
