@@ -169,3 +169,13 @@ def test_arrays_on_the_left(library: Any) -> None:
     A = sm.Dense(np.arange(6.0).reshape(2, 3)).to(xp=library)
     g = library.asarray(np.ones(2))
     assert np.array_equal(to_host(g @ A), [3.0, 5.0, 7.0])
+
+
+def test_jax_without_64_bits_narrows_places_in_silence() -> None:
+    jax.config.update("jax_enable_x64", False)
+    try:
+        P = sm.projections.fastfood(4, 4, rng=0, xp=jnp, dtype="float32")  # warnings are errors here
+        y = to_host(P.matvec(jnp.ones(4, dtype="float32")))
+    finally:
+        jax.config.update("jax_enable_x64", True)
+    assert np.allclose(y, sm.projections.fastfood(4, 4, rng=0, dtype="float32").matvec(np.ones(4, dtype="float32")))

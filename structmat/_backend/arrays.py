@@ -304,6 +304,8 @@ def to_host(x: Array) -> np.ndarray[Any, Any]:
 
 def from_host(x: np.ndarray[Any, Any], xp: Namespace, *, device: Device = None, dtype: DType = None) -> Array:
     """Copy a NumPy array to another namespace and device; the dtype keeps its name unless one is given."""
+    if dtype is None and x.dtype.kind in "iu" and compat.is_jax_namespace(xp):
+        return xp.asarray(x.copy(), device=device)  # without 64 bits JAX narrows integers, and warns if they are named
     target = dtype if dtype is not None else getattr(xp, dtype_name(x.dtype))
     return xp.asarray(x.copy(), dtype=target, device=device)
 
