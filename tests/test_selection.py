@@ -19,8 +19,16 @@ def example(name: str) -> sm.LinearOperator:
     return OPERATORS[name].example(9, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("backend", LIBRARIES, ids=repr)
-@pytest.mark.parametrize("name", sorted(OPERATORS))
+# JAX compiles each shape anew, so it takes a few.
+ENTRIES = [
+    pytest.param(name, backend, id=f"{name}-{backend}")
+    for name in sorted(OPERATORS)
+    for backend in LIBRARIES
+    if backend.name != "jax" or name in {"Toeplitz", "Hadamard", "DCT"}
+]
+
+
+@pytest.mark.parametrize(("name", "backend"), ENTRIES)
 def test_entries_are_those_of_the_products(name: str, backend: backends.Backend) -> None:
     A = backend.bring(example(name), "float32")
     matrix = to_host(A.to_dense())
