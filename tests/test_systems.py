@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.linalg
-from backends import ALL
+from backends import ALL, library
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +14,7 @@ import structmat as sm
 from structmat._backend import to_host
 
 L = sm.linalg
+torch = library("torch")
 LIBRARIES = [backend for backend in ALL if backend.name in ("strict", "strict-device1", "torch", "jax")]
 
 
@@ -321,7 +322,6 @@ def test_powers() -> None:
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
 def test_half_precision(dtype: str) -> None:
-    torch = next(b for b in ALL if b.name == "torch").xp
     C = sm.Circulant(np.asarray([4.0, 1.0, 0.0, 1.0])).to(xp=torch, dtype=dtype)
     assert L.svdvals(C).tolist() == [6.0, 4.0, 4.0, 2.0]
     assert L.svdvals(C).dtype == L.trace(C).dtype == L.norm(C).dtype == L.cond(C).dtype == C.dtype
@@ -364,7 +364,6 @@ def test_bad_input(call: Any, error: type[Exception], message: str) -> None:
 
 
 def test_iteration_needs_a_library_that_has_solvers() -> None:
-    torch = next(b for b in ALL if b.name == "torch").xp
     T = sm.Toeplitz(*sides(1100)).to(xp=torch)
     with pytest.raises(TypeError, match="no iterative solver for arrays of torch; expected arrays of NumPy or CuPy"):
         L.solve(T, torch.ones(1100, dtype=torch.float64))
