@@ -10,10 +10,12 @@ import structmat as sm
 from structmat.core import OPERATORS
 
 NAMES = sorted(name for name, entry in OPERATORS.items() if entry.cls.__module__.startswith("structmat.operators."))
-# Not every check says something new on every backend: under a transformation only two differ from those without it, and
-# JAX, which compiles each shape anew, takes one dtype where it runs eagerly, and the others compiled.
+# Not every check says something new on every backend: another device shows where arrays are made, which these checks
+# reach; under a transformation only two differ from those without it; and JAX, which compiles each shape anew, takes one
+# dtype where it runs eagerly, and the others compiled.
 CHECKS = {
     "numpy-readonly": ("products", "matrices", "forward", "gradients", "untouched"),
+    "strict-device1": ("entries", "products", "matrices", "adjoint", "forward", "gradients", "params"),
     "jax": ("products", "gradients", "dtypes", "params", "pickle", "messages"),
     "jax-jit": ("products", "gradients"),
 }
