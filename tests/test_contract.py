@@ -11,8 +11,8 @@ from structmat.core import OPERATORS
 
 NAMES = sorted(name for name, entry in OPERATORS.items() if entry.cls.__module__.startswith("structmat.operators."))
 # Not every check says something new on every backend: another device shows where arrays are made, which these checks
-# reach; under a transformation only two differ from those without it; and JAX, which compiles each shape anew, takes one
-# dtype where it runs eagerly, and the others compiled.
+# reach; under a transformation only two differ from those without it; and JAX, which compiles each shape anew, takes
+# one dtype where it runs eagerly, and the others compiled.
 CHECKS = {
     "numpy-readonly": ("products", "matrices", "forward", "gradients", "untouched"),
     "strict-device1": ("entries", "products", "matrices", "adjoint", "forward", "gradients", "params"),
