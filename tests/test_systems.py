@@ -207,6 +207,22 @@ def test_silence_is_never_the_answer() -> None:
     assert np.all(np.isfinite(x))
 
 
+@pytest.mark.parametrize("n", [5, 1100])
+def test_no_right_hand_sides_have_no_solutions(n: int) -> None:
+    T = sm.Toeplitz(*sides(n))
+    for A in (T, T + sm.LowRank(np.ones((n, 1)), np.ones((n, 1))), sm.Circulant(draw(n)) + sm.Diagonal(draw(n))):
+        assert L.solve(A, np.ones((n, 0))).shape == L.lstsq(A, np.ones((n, 0))).shape == (n, 0)
+        assert L.solve_iterative(A, np.ones((n, 0))).converged
+
+
+@pytest.mark.parametrize("n", [9, 1000])
+def test_nearly_singular_toeplitz_systems_raise(n: int) -> None:
+    """The shifted second difference is singular to 1e-17; Levinson's solution of it must not pass for one."""
+    T = sm.SymmetricToeplitz(np.concatenate(([np.cos(np.pi / (n + 1)) * 2, -1.0], np.zeros(n - 2))))
+    with pytest.raises(np.linalg.LinAlgError, match="singular values run from"):
+        L.solve(T, draw(n))
+
+
 def test_least_squares() -> None:
     R, C = sm.Restriction(9, slice(0, 7)), sm.Circulant(sides(9)[0])
     for A in (R @ C, (R @ C).H, sm.Toeplitz(draw(7), draw(4)), sm.vstack([C, sm.identity(9)]), sm.Toeplitz(*sides(6))):

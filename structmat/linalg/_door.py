@@ -30,13 +30,20 @@ def admits(*, square: bool = False, rounds: bool = True) -> Callable[[F], F]:
                 raise TypeError(f"{name}: A is a {type(A).__name__}; expected an operator, such as sm.Dense(matrix).")
             if square and A.m != A.n:
                 raise ValueError(f"{name}: A is {A._label}; expected a square operator.")
-            if not rounds or A.dtype is None or (wide := compute_dtype(A.xp, A.dtype)) == A.dtype:
+            if not rounds or (precise := in_single(A)) is A:
                 return function(A, *arguments, **options)
-            return _rounded(A, function(A.to(dtype=wide), *arguments, **options))
+            return _rounded(A, function(precise, *arguments, **options))
 
         return cast("F", call)
 
     return decorate
+
+
+def in_single(A: LinearOperator) -> LinearOperator:
+    """Return a half-precision operator in single precision, any other as it is."""
+    if A.dtype is None or (wide := compute_dtype(A.xp, A.dtype)) == A.dtype:
+        return A
+    return A.to(dtype=wide)
 
 
 def _rounded(A: LinearOperator, result: Any) -> Any:

@@ -5,10 +5,10 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from structmat._backend import METHODS, Array, Namespace, astype, compute_dtype, krylov, lsmr, real_dtype, rows
+from structmat._backend import METHODS, Array, DType, Namespace, astype, krylov, lsmr, real_dtype, rows
 from structmat.core.fields import checked_size
 from structmat.core.operator import LinearOperator
-from structmat.linalg._door import admits, right_hand_side
+from structmat.linalg._door import admits, in_single, right_hand_side
 from structmat.operators import Circulant, SymmetricToeplitz, Toeplitz
 
 ROUNDS = 3  # restarts from the true residual, from which that of the recursion drifts away
@@ -130,6 +130,11 @@ def _safe_inverse(C: Circulant) -> LinearOperator:
     return C._function(xp, lambda values: 1 / xp.where(xp.abs(values) > cutoff, values, largest + 0 * values))
 
 
+def tolerance(xp: Namespace, dtype: DType) -> float:
+    """The residual, relative to ‖b‖, that counts as solved unless the user says otherwise."""
+    return float(xp.finfo(dtype).eps ** (2 / 3))
+
+
 def planned(A: LinearOperator, how: Iteration) -> Iteration:
     """Choose what the user has left open: T. Chan's preconditioner, and CG where it says that A may be definite."""
     method, preconditioner = how.method, how.preconditioner
@@ -147,7 +152,7 @@ def iterate(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> Solve
     """Solve for each of the vectors (..., n), from zero."""
     how = planned(A, how)
     dtype = A._product_dtype(xp, B.dtype)
-    rtol = float(xp.finfo(dtype).eps) ** (2 / 3) if how.rtol is None else how.rtol
+    rtol = how.rtol or tolerance(xp, dtype)
     found = [_one(xp, A, astype(xp, b, dtype), rtol, how) for b in _each(xp, B)]
     residual = max([one.residual for one in found], default=0.0)
     x = xp.reshape(xp.stack([one.x for one in found]), B.shape) if found else astype(xp, B, dtype)
@@ -198,7 +203,7 @@ def _one(xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration
 def least_squares(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> Array:
     """Solve in the least-squares sense for each of the vectors (..., m)."""
     dtype = A._product_dtype(xp, B.dtype)
-    rtol = float(xp.finfo(dtype).eps) ** (2 / 3) if how.rtol is None else how.rtol
+    rtol = how.rtol or tolerance(xp, dtype)
     found = []
     for b in _each(xp, B):
         x, converged, steps = lsmr(
@@ -214,7 +219,7 @@ def least_squares(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) ->
             residual = float(xp.linalg.vector_norm(b - A._apply(xp, x)) / xp.linalg.vector_norm(b))
             warn(A, SolveResult(x, False, residual, steps, "lsmr"))
         found.append(x)
-    return xp.reshape(xp.stack(found), (*B.shape[:-1], A.n))
+    return xp.reshape(xp.stack(found), (*B.shape[:-1], A.n)) if found else xp.zeros((*B.shape[:-1], A.n), dtype=dtype)
 
 
 def warn(A: LinearOperator, result: SolveResult) -> SolveResult:
@@ -313,6 +318,5 @@ def solve_iterative(
     how = Iteration(method, rtol, maxiter, callback, preconditioner)
     checked_iteration("solve_iterative", A, how)
     xp, vectors, finish = right_hand_side("solve_iterative", A, b)
-    precise = A if A.dtype is None else A.to(dtype=compute_dtype(xp, A.dtype))
-    result = iterate(xp, precise, vectors, how)
+    result = iterate(xp, in_single(A), vectors, how)
     return warn(A, result._replace(x=finish(result.x)))

@@ -10,7 +10,6 @@ from structmat._backend import (
     LinAlgError,
     Namespace,
     astype,
-    compute_dtype,
     dft,
     idft,
     is_complex,
@@ -20,8 +19,8 @@ from structmat._backend import (
 from structmat.core.blocks import BlockDiag, Kron, Repeat
 from structmat.core.compose import Power, Product, Scaled, Sum, added
 from structmat.core.operator import LinearOperator, NoExactInverseError
-from structmat.linalg._door import admits, known, namespace_of, right_hand_side, singular_values_of
-from structmat.linalg.iterative import PRODUCTS, Iteration, checked_iteration, iterate, least_squares, warn
+from structmat.linalg._door import admits, in_single, known, namespace_of, right_hand_side, singular_values_of
+from structmat.linalg.iterative import PRODUCTS, Iteration, checked_iteration, iterate, least_squares, tolerance, warn
 from structmat.operators import Dense, Hankel, LowRank, SymmetricToeplitz, Toeplitz
 from structmat.rewrite import simplify
 
@@ -297,7 +296,7 @@ def lstsq(
     """
     how = checked_iteration("lstsq", A, Iteration(rtol=rtol, maxiter=maxiter))
     xp, vectors, finish = right_hand_side("lstsq", A, b)
-    precise = _precise(xp, A)
+    precise = in_single(A)
     try:
         inverse = pinv(precise, rtol)
     except TypeError:
@@ -307,15 +306,9 @@ def lstsq(
     return finish(inverse._apply(xp, vectors))
 
 
-def _precise(xp: Namespace, A: LinearOperator) -> LinearOperator:
-    """Half-precision operators solve in single."""
-    return A if A.dtype is None else A.to(dtype=compute_dtype(xp, A.dtype))
-
-
 def solved(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> Array:
     """A^{-1} of vectors (..., n), by the first way that fits."""
-    A = _precise(xp, A)
-    form = A
+    A = in_single(A)
     for form in (A, simplify(A)):
         try:
             return (form**-1)._apply(xp, B)
@@ -432,7 +425,7 @@ def _solves(xp: Namespace, A: LinearOperator, x: Array, B: Array) -> bool:
     """Tell whether x solves A x = b for all vectors as well as an iteration would."""
     x = astype(xp, x, A._product_dtype(xp, B.dtype))
     off, size = (xp.linalg.vector_norm(v, axis=-1) for v in (A._apply(xp, x) - B, B))
-    return bool(xp.all(off <= float(xp.finfo(x.dtype).eps) ** (2 / 3) * size))
+    return bool(xp.all(off <= tolerance(xp, x.dtype) * size))
 
 
 #: What `solved` does with operators that have no exact inverse.
