@@ -4,8 +4,9 @@ import importlib
 from typing import Any
 
 from structmat import custom, learn, linalg, projections, testing
+from structmat._backend import set_fft_provider, set_threads
 from structmat.compounds import block_circulant, select
-from structmat.core import LinearOperator, block_array, block_diag, hstack, kron, repeat, vstack
+from structmat.core import LinearOperator, block_array, block_diag, hstack, kron, repeat, set_dense_crossover, vstack
 from structmat.interop import aslinearoperator
 from structmat.io import load, save
 from structmat.operators import (
@@ -88,6 +89,9 @@ __all__ = [
     "repeat",
     "save",
     "select",
+    "set_dense_crossover",
+    "set_fft_provider",
+    "set_threads",
     "simplify",
     "testing",
     "vstack",

@@ -9,7 +9,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Regress
 from sklearn.utils import check_array, check_random_state, check_scalar, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from structmat._backend import Array, astype, device, in_blocks, is_array, move, namespace, namespace_name
+from structmat._backend import Array, astype, device, is_array, move, namespace, namespace_name
+from structmat.core.batches import chunk, piecewise
 from structmat.core.operator import LinearOperator
 from structmat.learn import FourierFeatures, circulant_ridge, cyclic_scores, optimize_embedding
 from structmat.linalg import lstsq
@@ -94,7 +95,7 @@ class _Projection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Estimator)
         """
         check_is_fitted(self)
         X = self._same_place("transform", self._checked(X, reset=False), self.projection_)
-        return in_blocks(self._mapped, X, max(self.projection_.shape))
+        return piecewise(namespace(X), self._mapped, X, chunk(self.projection_, "transform", X, None))
 
     def _mapped(self, X: Array) -> Array:
         return self.projection_.matvec(X)

@@ -2,6 +2,8 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import hypothesis
@@ -9,6 +11,8 @@ import numpy as np
 import pytest
 import scipy.fft
 from backends import ALL, WITHOUT, library
+
+import structmat
 
 if "jax" not in WITHOUT:
     library("jax").config.update("jax_enable_x64", True)
@@ -40,7 +44,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture
-def counted(monkeypatch: pytest.MonkeyPatch) -> Counter:
+def counted() -> Iterator[Counter]:
     """How many vectors each transform was given, by name."""
     calls: Counter = Counter()
 
@@ -53,6 +57,6 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> Counter:
 
         return run
 
-    for name in ("fft", "ifft", "rfft", "irfft"):
-        monkeypatch.setattr(scipy.fft, name, counting(name))
-    return calls
+    names = ("fft", "ifft", "rfft", "irfft")
+    with structmat.set_fft_provider(SimpleNamespace(__name__="counting", **{name: counting(name) for name in names})):
+        yield calls

@@ -1,4 +1,4 @@
-"""Five seeded mistakes, each of which the contract tests must notice: else they would pass on wrong mathematics."""
+"""Six seeded mistakes, each of which the contract tests must notice: else they would pass on wrong mathematics."""
 
 import os
 import shutil
@@ -14,13 +14,18 @@ ROOT = Path(__file__).parents[1]
 MUTANTS = {
     "FFT sign": (
         "_backend/fft.py",
-        "return (provider(xp).rfft if real else provider(xp).fft)(x, n=n, axis=-1)",
-        "return xp.conj((provider(xp).rfft if real else provider(xp).fft)(x, n=n, axis=-1))",
+        "return provider.forward(x, n, real)",
+        "return xp.conj(provider.forward(x, n, real))",
     ),
     "missing conjugate in the adjoint": (
         "operators/circulant.py",
         "return self._back(xp, xp.conj(self.spectrum) * G)",
         "return self._back(xp, self.spectrum * G)",
+    ),
+    "missing conjugate in the adjoint's spectrum": (
+        "operators/circulant.py",
+        "return xp.conj(xp.roll(xp.flip(self.column), 1)), xp.conj(self.spectrum)",
+        "return xp.conj(xp.roll(xp.flip(self.column), 1)), self.spectrum",
     ),
     "missing conjugate in the gradient": (
         "operators/circulant.py",

@@ -4,10 +4,12 @@ from numpy.linalg import LinAlgError
 
 from structmat._backend import banded
 from structmat._backend.arrays import (
+    BLOCK,
     STORED,
     Array,
     Device,
     DType,
+    HostArray,
     Namespace,
     add_at,
     as_dtype,
@@ -22,11 +24,12 @@ from structmat._backend.arrays import (
     dtype_name,
     from_host,
     from_stored,
-    in_blocks,
     is_array,
     is_complex,
     is_integer,
+    is_large,
     is_traced,
+    is_writable,
     join,
     kind,
     may_keep,
@@ -35,7 +38,9 @@ from structmat._backend.arrays import (
     namespace_name,
     nbytes,
     outer_sum,
+    overlap,
     pad,
+    plain_dtype,
     pseudoinverse,
     real_dtype,
     real_if_close,
@@ -43,19 +48,22 @@ from structmat._backend.arrays import (
     result_dtype,
     rows,
     split,
+    takes_writes,
     to_host,
     to_stored,
 )
 from structmat._backend.assignment import assignment
 from structmat._backend.bits import least, pack_bits, popcount
-from structmat._backend.fft import dft, dftn, idft, idftn, next_fast_len, provider_name, root_powers
+from structmat._backend.fft import convolve, dft, dftn, fast_length, idft, idftn, provider_name, root_powers
 from structmat._backend.optional import optional
+from structmat._backend.providers import Restore, set_fft_provider, set_threads
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
 from structmat._backend.solvers import METHODS, krylov, levinson, lsmr
 from structmat._backend.trigonometric import TRANSPOSED, cosine_sums, sine_sums, unit_root
 from structmat._backend.walsh import signed_sums, walsh
 
 __all__ = [
+    "BLOCK",
     "METHODS",
     "RNG",
     "STORED",
@@ -63,8 +71,10 @@ __all__ = [
     "Array",
     "DType",
     "Device",
+    "HostArray",
     "LinAlgError",
     "Namespace",
+    "Restore",
     "add_at",
     "as_dtype",
     "as_namespace",
@@ -74,6 +84,7 @@ __all__ = [
     "batch_sum",
     "complex_dtype",
     "compute_dtype",
+    "convolve",
     "copied",
     "cosine_sums",
     "descending",
@@ -81,16 +92,18 @@ __all__ = [
     "dft",
     "dftn",
     "dtype_name",
+    "fast_length",
     "from_host",
     "from_stored",
     "generator",
     "idft",
     "idftn",
-    "in_blocks",
     "is_array",
     "is_complex",
     "is_integer",
+    "is_large",
     "is_traced",
+    "is_writable",
     "join",
     "kind",
     "krylov",
@@ -102,11 +115,12 @@ __all__ = [
     "namespace",
     "namespace_name",
     "nbytes",
-    "next_fast_len",
     "optional",
     "outer_sum",
+    "overlap",
     "pack_bits",
     "pad",
+    "plain_dtype",
     "popcount",
     "provider_name",
     "pseudoinverse",
@@ -119,9 +133,12 @@ __all__ = [
     "result_dtype",
     "root_powers",
     "rows",
+    "set_fft_provider",
+    "set_threads",
     "signed_sums",
     "sine_sums",
     "split",
+    "takes_writes",
     "to_host",
     "to_stored",
     "unit_root",

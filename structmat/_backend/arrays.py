@@ -14,6 +14,7 @@ Array: TypeAlias = Any  #: an array of any supported library; there is no publis
 Namespace: TypeAlias = Any  #: an array-API namespace, as `array_api_compat.array_namespace` answers
 DType: TypeAlias = Any
 Device: TypeAlias = Any
+HostArray = np.ndarray
 
 #: dtypes that files hold, and what safetensors calls their storage: complex numbers as pairs, bfloat16 as its bits
 STORED = {
@@ -30,6 +31,12 @@ BLOCK = 2**20  #: bytes of an array that a block of rows makes: some of them fit
 
 _PROMOTED = {"float32", "float64", "complex64", "complex128"}
 _REAL = {"complex32": "float16", "complex64": "float32", "complex128": "float64", "complex256": "longdouble"}
+
+
+def plain_dtype(xp: Namespace, dtype: DType) -> DType:
+    """Return the dtype if NumPy's arrays of it need no conversion of any kind, else one that no array has."""
+    plain = xp is numpy_namespace and dtype is not None and dtype.isnative and dtype.char in "fdgFDG"
+    return np.dtype(dtype.char) if plain else np.dtype(object)
 
 
 def is_array(x: object) -> bool:
@@ -212,6 +219,47 @@ def in_blocks(function: Callable[[Array], Array], x: Array, width: int) -> Array
     for start in range(step, len(x), step):
         whole[start : start + step] = function(x[start : start + step])
     return whole
+
+
+def is_large(x: Array) -> bool:
+    """Tell whether a batch is worth taking in pieces unasked: on the host, of more than some blocks, and not traced."""
+    if type(x) is np.ndarray:
+        return x.ndim > 1 and x.nbytes > 2 * BLOCK
+    return bool(
+        compat.is_torch_array(x)
+        and x.ndim > 1
+        and x.device.type == "cpu"
+        and x.nbytes > 2 * BLOCK
+        and not sys.modules["torch"].is_grad_enabled()
+        and takes_writes(x)
+    )
+
+
+def takes_writes(x: Array) -> bool:
+    """Tell whether entries of an array like x, fresh from a product, can be set without harm to a graph or a trace."""
+    if type(x) is np.ndarray:
+        return True
+    if compat.is_torch_array(x):
+        torch = sys.modules["torch"]
+        wrapped = torch._C._functorch.is_functorch_wrapped_tensor(x)
+        return not (torch.compiler.is_compiling() or wrapped or (x.requires_grad and torch.is_grad_enabled()))
+    return not (compat.is_jax_array(x) or compat.is_dask_array(x))
+
+
+def is_writable(x: Array) -> bool:
+    """Tell whether an array is not read-only, where its library knows that."""
+    return bool(x.flags.writeable) if type(x) is np.ndarray else True
+
+
+def overlap(x: Array, y: Array) -> bool:
+    """Tell whether writing to y might change x."""
+    if type(x) is type(y) is np.ndarray:
+        return np.may_share_memory(x, y)
+    if compat.is_torch_array(x) and compat.is_torch_array(y):
+        return bool(x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr())
+    if compat.is_cupy_array(x) and compat.is_cupy_array(y):
+        return bool(sys.modules["cupy"].may_share_memory(x, y))
+    return x is y
 
 
 def descending(xp: Namespace, values: Array) -> Array:

@@ -3,12 +3,10 @@
 import importlib
 import math
 from functools import lru_cache
-from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
 import array_api_compat as compat
 import numpy as np
-import scipy.fft
 
 from structmat._backend.arrays import (
     Array,
@@ -23,26 +21,20 @@ from structmat._backend.arrays import (
     namespace_name,
     real_dtype,
 )
+from structmat._backend.providers import Module, Provider, choice, provider_for
 
 
 @lru_cache(maxsize=16)
-def provider(xp: Namespace) -> ModuleType:
-    """Return the module whose fft, ifft, rfft and irfft transform arrays of a namespace.
-
-    NumPy arrays go through `scipy.fft` and CuPy arrays through `cupyx.scipy.fft`, which keep single precision and may
-    overwrite a temporary; all others have their own.
-    """
-    if compat.is_numpy_namespace(xp):
-        return cast("ModuleType", scipy.fft)
+def _of_library(xp: Namespace) -> Provider:
+    """Return who transforms arrays of a library other than NumPy."""
     if compat.is_cupy_namespace(xp):
-        return importlib.import_module("cupyx.scipy.fft")
-    return cast("ModuleType", xp.fft)
+        return Module("cupyx.scipy.fft", importlib.import_module("cupyx.scipy.fft"), overwrite_x=True)
+    return Module(f"{namespace_name(xp)}.fft", xp.fft)
 
 
 def provider_name(xp: Namespace) -> str:
-    """Return the provider's name for people."""
-    module = provider(xp)
-    return module.__name__ if module.__name__.endswith("scipy.fft") else f"{namespace_name(xp)}.fft"
+    """Return the name of who transforms arrays of a library, for people."""
+    return choice() if compat.is_numpy_namespace(xp) else _of_library(xp).name
 
 
 def dft(xp: Namespace, x: Array, n: int | None = None) -> Array:
@@ -55,7 +47,8 @@ def dft(xp: Namespace, x: Array, n: int | None = None) -> Array:
     if 0 in x.shape:
         width = n // 2 + 1 if real else n
         return xp.zeros((*x.shape[:-1], width), dtype=complex_dtype(xp, x.dtype), device=device(x))
-    return (provider(xp).rfft if real else provider(xp).fft)(x, n=n, axis=-1)
+    provider = provider_for(x, n) if type(x) is np.ndarray else _of_library(xp)
+    return provider.forward(x, n, real)
 
 
 def idft(xp: Namespace, X: Array, n: int, *, real: bool) -> Array:
@@ -66,11 +59,22 @@ def idft(xp: Namespace, X: Array, n: int, *, real: bool) -> Array:
     if 0 in X.shape:
         dtype = real_dtype(xp, X.dtype) if real else X.dtype
         return xp.zeros((*X.shape[:-1], n), dtype=dtype, device=device(X))
-    module = provider(xp)
-    inverse = module.irfft if real else module.ifft
-    if module.__name__.endswith("scipy.fft"):
-        return inverse(X, n=n, axis=-1, overwrite_x=True)
-    return inverse(X, n=n, axis=-1)
+    provider = provider_for(X, n) if type(X) is np.ndarray else _of_library(xp)
+    return provider.inverse(X, n, real)
+
+
+def convolve(xp: Namespace, x: Array, column: Array, spectrum: Array) -> Array:
+    """Convolve vectors (..., n) circularly with a column (n,) of the same dtype, whose `dft` is the spectrum."""
+    n = x.shape[-1]
+    real = not is_complex(xp, x.dtype)
+    if type(x) is not np.ndarray or x.size == 0:
+        return idft(xp, spectrum * dft(xp, x), n, real=real)
+    provider = provider_for(x, n)
+    if provider.convolve is not None:
+        return provider.convolve(x, column)
+    X = provider.forward(x, n, real)
+    X *= spectrum
+    return provider.inverse(X, n, real)
 
 
 def _rotated(xp: Namespace, x: Array, axes: int, by: int) -> Array:
@@ -95,20 +99,29 @@ def idftn(xp: Namespace, X: Array, shape: tuple[int, ...], *, real: bool) -> Arr
 
 
 @lru_cache(maxsize=256)
-def next_fast_len(n: int) -> int:
-    """Return the least length of n or more without prime factors over 5, which every provider is fast at.
+def fast_length(n: int) -> int:
+    """Return the length of n or more, without prime factors over 5, at which transforms should take the least time.
 
-    This is `scipy.fft.next_fast_len(n, real=True)` in Python, which PyTorch can trace and SciPy's extension it can't.
+    That is N (a + 2b + 3c) for N = 2^a 3^b 5^c, which fits what `python -m benchmarks.providers` measures; the least
+    such N alone, `scipy.fft.next_fast_len`, takes up to a half longer. Computed in Python, PyTorch can trace it.
     """
-    best = 1 << (n - 1).bit_length()
-    fives = 1
-    while fives < best:
-        odd = fives
-        while odd < best:
-            best = min(best, odd << (-(-n // odd) - 1).bit_length())
-            odd *= 3
-        fives *= 5
+    best, least = 1 << (n - 1).bit_length(), math.inf
+    for fives, five in _powers(5, n):
+        for threes, three in _powers(3, -(-n // five)):
+            odd = five * three
+            twos = (-(-n // odd) - 1).bit_length()
+            time = (odd << twos) * (twos + 2 * threes + 3 * fives)
+            if time < least:
+                best, least = odd << twos, time
     return best
+
+
+def _powers(base: int, least: int) -> list[tuple[int, int]]:
+    """Pairs of an exponent and its power, up to the first power that is not under the least."""
+    pairs = [(0, 1)]
+    while pairs[-1][1] < least:
+        pairs.append((pairs[-1][0] + 1, pairs[-1][1] * base))
+    return pairs
 
 
 def root_powers(xp: Namespace, f: Any, n: int, *, dtype: DType, device: Device) -> Array:

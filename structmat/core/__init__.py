@@ -1,6 +1,7 @@
 """The operator contract: what an operator is, how operators compose, and how new ones are made; no mathematics."""
 
 from structmat.core.blocks import block_array, block_diag, hstack, kron, repeat, vstack
+from structmat.core.crossover import set_dense_crossover
 from structmat.core.fields import cached, constant, param, size
 from structmat.core.leaf import Leaf
 from structmat.core.operator import LinearOperator, Saved
@@ -20,6 +21,7 @@ __all__ = [
     "operator",
     "param",
     "repeat",
+    "set_dense_crossover",
     "size",
     "vstack",
 ]

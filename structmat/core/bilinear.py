@@ -53,6 +53,14 @@ class Bilinear(LinearOperator):
         """The gradient of Re⟨g, A(θ) x⟩ with respect to each parameter, summed over the batch."""
         return ()
 
+    def _product(self, xp: Namespace, x: Array, /) -> Array:
+        """A x where nothing is kept, for a leaf that knows a shorter way."""
+        return self._matvec(xp, self._right(xp, x))
+
+    def _coproduct(self, xp: Namespace, g: Array, /) -> Array:
+        """A^H g where nothing is kept."""
+        return self._rmatvec(xp, self._left(xp, g))
+
     def _solve(self, xp: Namespace, X: Any, /) -> Array:
         """A^{-1} x of a square A from an x that `_right` prepared; exists where the structure gives it exactly."""
         raise NotImplementedError
@@ -67,6 +75,8 @@ class Bilinear(LinearOperator):
 
     def _meet(self, xp: Namespace, x: Array) -> tuple["Bilinear", Array, bool]:
         """Bring operator and vectors to one precision and kind; tell whether complex vectors were split."""
+        if x.dtype is self._plain:
+            return self, x, False
         leaf = self._at(xp, x.dtype)
         if leaf.dtype is not None and leaf.dtype != x.dtype:
             wide = real_dtype(xp, leaf.dtype)
@@ -79,12 +89,12 @@ class Bilinear(LinearOperator):
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
         leaf, x, halves = self._meet(xp, x)
-        y = leaf._matvec(xp, leaf._right(xp, x))
+        y = leaf._product(xp, x)
         return join(xp, y) if halves else y
 
     def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
         leaf, g, halves = self._meet(xp, g)
-        x = leaf._rmatvec(xp, leaf._left(xp, g))
+        x = leaf._coproduct(xp, g)
         return join(xp, x) if halves else x
 
     def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
@@ -197,6 +207,12 @@ class Adjoint(Wrapper):
 
     def _rmatvec(self, xp: Namespace, G: Any) -> Array:
         return self.of._matvec(xp, G)
+
+    def _product(self, xp: Namespace, x: Array) -> Array:
+        return self.of._coproduct(xp, x)
+
+    def _coproduct(self, xp: Namespace, g: Array) -> Array:
+        return self.of._product(xp, g)
 
     def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
         return self.of._grad(xp, G, X)

@@ -3,17 +3,19 @@
 import dataclasses
 import functools
 import math
+import operator
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from numbers import Complex
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, overload
 
 from structmat._backend import (
     Array,
     Device,
     DType,
+    HostArray,
     Namespace,
     as_namespace,
     astype,
@@ -23,18 +25,27 @@ from structmat._backend import (
     dtype_name,
     is_array,
     is_complex,
+    is_writable,
     kind,
     namespace,
     namespace_name,
     optional,
+    overlap,
+    plain_dtype,
     result_dtype,
+    takes_writes,
 )
 from structmat._backend import nbytes as array_bytes
+from structmat.core.batches import chunk, pieces, piecewise
+from structmat.core.crossover import dense_product, is_small
 
 DENSE_LIMIT = 2**30  # bytes that `to_dense` makes without being asked
 
 
-_SETTLED = ("m", "n", "shape", "dtype", "xp", "device", "_is_complex", "_cache", "_origin", "_mirror")
+_SETTLED = ("m", "n", "shape", "dtype", "xp", "device", "_is_complex", "_plain", "_cache", "_origin", "_mirror")
+_SAVE = "spectrum", "input", "nothing"  # what `forward` may keep
+
+Product: TypeAlias = Callable[[Namespace, Array], Array]
 
 
 class NoExactInverseError(TypeError):
@@ -48,6 +59,8 @@ class Saved(NamedTuple):
     tape: Any
     batch: tuple[int, ...]
     dtype: DType
+    save: str
+    step: int | None  # how many vectors were taken at a time
 
 
 class LinearOperator:
@@ -87,6 +100,7 @@ class LinearOperator:
     xp: Namespace
     device: Device
     _is_complex: bool
+    _plain: DType  # that of NumPy's arrays whose products need no conversion; no array's if there are none
     _cache: dict[object, Any]
     _origin: "LinearOperator | None"  # the operator that this one is the adjoint of
     _mirror: "weakref.ref[LinearOperator] | None"  # its adjoint, while someone holds it
@@ -170,7 +184,7 @@ class LinearOperator:
         self._setup()
 
     def _settle(self, shape: tuple[int, int], dtype: DType, xp: Namespace, where: Device, is_complex: bool) -> None:
-        facts: tuple[Any, ...] = (*shape, shape, dtype, xp, where, is_complex, {}, None, None)
+        facts: tuple[Any, ...] = (*shape, shape, dtype, xp, where, is_complex, plain_dtype(xp, dtype), {}, None, None)
         self.__dict__.update(zip(_SETTLED, facts, strict=True))
 
     @property
@@ -232,8 +246,8 @@ class LinearOperator:
     def _size_note(self, side: int) -> str:
         return f"{'mn'[side]} = {self.shape[side]}"
 
-    def _admit(self, call: str, name: str, x: Any, side: int, axis: int = -1) -> tuple[Namespace, Array]:
-        """Check one argument, whose given axis must have the size of a side; bring half precision to single."""
+    def _inspect(self, call: str, name: str, x: Any, side: int, axis: int = -1) -> Namespace:
+        """Check one argument, whose given axis must have the size of a side."""
         if not is_array(x):
             raise TypeError(
                 f"{self._head}.{call}: {name} is a {type(x).__name__}; expected an array of NumPy, CuPy, PyTorch, "
@@ -266,7 +280,49 @@ class LinearOperator:
                 f"{self._head}.{call}: {name} has shape {tuple(x.shape)}; its {place} axis must be "
                 f"{self._size_note(side)}.{hint}"
             )
-        return xp, astype(xp, x, compute_dtype(xp, x.dtype))
+        return xp
+
+    def _admit(self, call: str, name: str, x: Any, side: int, axis: int = -1) -> tuple[Namespace, Array]:
+        """Check one argument, and bring half precision to single."""
+        xp = self._inspect(call, name, x, side, axis)
+        return xp, _computing(xp, x)
+
+    def _admit_out(self, call: str, out: Any, x: Array, *, side: int) -> None:
+        """Check where the product of x, with as many entries as one side, shall be written to."""
+        head, name, xp = f"{self._head}.{call}: out", "gx"[side], namespace(x)
+        if not is_array(out) or namespace(out) is not xp or not takes_writes(out):
+            what = f"an array of {namespace_name(namespace(out))}" if is_array(out) else f"a {type(out).__name__}"
+            raise TypeError(f"{head} is {what}; expected an array of {name}'s library, to write to.")
+        if device(out) != device(x):
+            raise TypeError(f"{head} is on {device(out)}, {name} on {device(x)}; expected one device.")
+        shape, dtype = (*x.shape[:-1], self.shape[1 - side]), self._product_dtype(xp, x.dtype)
+        if tuple(out.shape) != tuple(shape):
+            raise ValueError(f"{head} has shape {tuple(out.shape)}; expected that of the product, {tuple(shape)}.")
+        if out.dtype != dtype:
+            expected = f"that of the product, {dtype_name(dtype)}"
+            raise TypeError(f"{head} has dtype {dtype_name(out.dtype)}; expected {expected}.")
+        if not is_writable(out):
+            raise ValueError(f"{head} is read-only; expected an array to write to.")
+        if any(overlap(array, out) for array in (x, *self._arrays)):
+            raise ValueError(f"{head} shares memory with {name} or the operator; expected an array of its own.")
+
+    def _is_swift(self, x: Any, side: int) -> bool:
+        """Tell whether x is what most solvers ask for: one vector of NumPy, nothing to refuse, convert or divide."""
+        return type(x) is HostArray and x.dtype is self._plain and x.shape == (self.shape[side],) and not is_small(self)
+
+    def _run(self, call: str, x: Any, product: Product, *, side: int, out: Any = None, chunk_size: Any = None) -> Array:
+        """Multiply vectors with as many entries as one side, some at a time where there are many."""
+        xp = self._inspect(call, "gx"[side], x, side)
+        step = chunk(self, call, x, chunk_size)
+        if out is not None:
+            self._admit_out(call, out, x, side=side)
+
+        def multiplied(vectors: Array) -> Array:
+            inner = _computing(xp, vectors)
+            y = dense_product(self, xp, inner, side=side) if is_small(self) else None
+            return self._finish(xp, x, product(xp, inner) if y is None else y)
+
+        return piecewise(xp, multiplied, x, step, out)
 
     def _product_dtype(self, xp: Namespace, dtype: DType) -> DType:
         found = result_dtype(xp, self.dtype, dtype)
@@ -274,54 +330,69 @@ class LinearOperator:
 
     # ------------------------------------------------------------------ products
 
-    def matvec(self, x: Array) -> Array:
+    def matvec(self, x: Array, *, out: Array | None = None, chunk_size: int | None = None) -> Array:
         """Multiply vectors by the operator, y = A x.
 
         Parameters
         ----------
         x : array, shape (..., n)
             Vectors along the last axis; leading axes are a batch, which may be empty.
+        out : array, shape (..., m), optional
+            Where to write the product: an array of its dtype, in memory of its own. Arrays of JAX can't be written to.
+        chunk_size : int, optional
+            How many vectors to take at a time: it bounds the memory of what lies between x and the product. Unless it
+            is given, large batches on the host are taken in pieces that fit into a cache, all others at once.
 
         Returns
         -------
         array, shape (..., m)
-            Of dtype `result_type(A.dtype, x.dtype)`.
+            Of dtype `result_type(A.dtype, x.dtype)`; `out` if it is given.
 
         Raises
         ------
         ValueError
-            The last axis of x is not n.
+            The last axis of x is not n; `out` has another shape than the product, is read-only, or shares memory with x
+            or the operator; `chunk_size` is not positive.
         TypeError
-            x is no array, has no floating dtype, or belongs to another library or device than the operator.
+            x is no array, has no floating dtype, or belongs to another library or device than the operator; so does
+            `out`, or it has another dtype than the product.
         """
-        xp, inner = self._admit("matvec", "x", x, 1)
-        return self._finish(xp, x, self._apply(xp, inner))
+        if out is None is chunk_size and self._is_swift(x, 1):
+            return self._apply(self.xp, x)
+        return self._run("matvec", x, self._apply, side=1, out=out, chunk_size=chunk_size)
 
-    def rmatvec(self, g: Array) -> Array:
+    def rmatvec(self, g: Array, *, out: Array | None = None, chunk_size: int | None = None) -> Array:
         """Multiply vectors by the conjugate transpose, A^H g.
 
         Parameters
         ----------
         g : array, shape (..., m)
             Vectors along the last axis; leading axes are a batch.
+        out : array, shape (..., n), optional
+            Where to write the product, as for `matvec`.
+        chunk_size : int, optional
+            How many vectors to take at a time, as for `matvec`.
 
         Returns
         -------
         array, shape (..., n)
-            Of dtype `result_type(A.dtype, g.dtype)`.
+            Of dtype `result_type(A.dtype, g.dtype)`; `out` if it is given.
 
         Raises
         ------
         ValueError
-            The last axis of g is not m.
+            The last axis of g is not m, or `out` or `chunk_size` are not as for `matvec`.
         TypeError
-            g is no array, has no floating dtype, or belongs to another library or device than the operator.
+            g or `out` are not as for `matvec`.
         """
-        xp, inner = self._admit("rmatvec", "g", g, 0)
-        return self._finish(xp, g, self._apply_adjoint(xp, inner))
+        if out is None is chunk_size and self._is_swift(g, 0):
+            return self._apply_adjoint(self.xp, g)
+        return self._run("rmatvec", g, self._apply_adjoint, side=0, out=out, chunk_size=chunk_size)
 
     def _finish(self, xp: Namespace, x: Array, y: Array) -> Array:
         """Give a product its dtype."""
+        if y.dtype is x.dtype is self._plain:
+            return y
         return astype(xp, y, self._product_dtype(xp, x.dtype))
 
     __call__ = matvec
@@ -346,8 +417,8 @@ class LinearOperator:
         TypeError
             As for `matvec`.
         """
-        xp, inner = self._admit("matmat", "X", X, 1, axis=-2)
-        return self._finish(xp, X, xp.matrix_transpose(self._apply(xp, xp.matrix_transpose(inner))))
+        xp = self._inspect("matmat", "X", X, 1, axis=-2)
+        return xp.matrix_transpose(self.matvec(xp.matrix_transpose(X)))
 
     def rmatmat(self, Y: Array) -> Array:
         """Multiply matrices by the conjugate transpose, A^H Y.
@@ -369,8 +440,8 @@ class LinearOperator:
         TypeError
             As for `rmatvec`.
         """
-        xp, inner = self._admit("rmatmat", "Y", Y, 0, axis=-2)
-        return self._finish(xp, Y, xp.matrix_transpose(self._apply_adjoint(xp, xp.matrix_transpose(inner))))
+        xp = self._inspect("rmatmat", "Y", Y, 0, axis=-2)
+        return xp.matrix_transpose(self.rmatvec(xp.matrix_transpose(Y)))
 
     def to_dense(self, max_bytes: int = DENSE_LIMIT) -> Array:
         """Write the matrix out.
@@ -464,29 +535,52 @@ class LinearOperator:
 
     # ------------------------------------------------------------------ gradients
 
-    def forward(self, x: Array) -> tuple[Array, Saved]:
+    def forward(self, x: Array, *, save: str = "spectrum", chunk_size: int | None = None) -> tuple[Array, Saved]:
         """Multiply vectors and keep what `backward` needs.
 
         Parameters
         ----------
         x : array, shape (..., n)
             Vectors along the last axis; leading axes are a batch.
+        save : {"spectrum", "input", "nothing"}, optional
+            What to keep. "spectrum" are the prepared vectors, such as transforms of x, in about as much memory as x
+            takes for each factor of a product. "input" is x itself, which costs no memory while others hold it;
+            `backward` prepares it anew, and x must not change until then. "nothing" is for gradients with respect to x
+            alone.
+        chunk_size : int, optional
+            How many vectors to take at a time, as for `matvec`, here and in `backward`.
 
         Returns
         -------
         y : array, shape (..., m)
-            The product, equal to `matvec(x)`.
+            The product, `matvec(x)` up to rounding.
         saved : Saved
-            For `backward`. It holds prepared vectors, such as spectra of x, so it takes about as much memory as x.
+            For `backward`.
 
         Raises
         ------
-        ValueError, TypeError
+        ValueError
+            `save` is none of the three, or as for `matvec`.
+        TypeError
             As for `matvec`.
         """
-        xp, inner = self._admit("forward", "x", x, 1)
-        y, tape = self._forward(xp, inner)
-        return self._finish(xp, x, y), Saved(self, tape, tuple(x.shape[:-1]), x.dtype)
+        if save not in _SAVE:
+            raise ValueError(f"{self._head}.forward: save is {save!r}; expected one of {', '.join(map(repr, _SAVE))}.")
+        if save != "spectrum":
+            y = self.matvec(x, chunk_size=chunk_size)
+            step = chunk(self, "forward", x, chunk_size)
+            return y, Saved(self, x if save == "input" else None, tuple(x.shape[:-1]), x.dtype, save, step)
+        xp = self._inspect("forward", "x", x, 1)
+        step = chunk(self, "forward", x, chunk_size)
+        tapes = []
+
+        def multiplied(vectors: Array) -> Array:
+            y, tape = self._forward(xp, _computing(xp, vectors))
+            tapes.append(tape)
+            return self._finish(xp, x, y)
+
+        y = piecewise(xp, multiplied, x, step)
+        return y, Saved(self, tuple(tapes), tuple(x.shape[:-1]), x.dtype, save, step)
 
     def backward(self, saved: Saved, g: Array) -> tuple[Array, tuple[Array, ...]]:
         """Turn the gradient with respect to y into those with respect to x and to the parameters.
@@ -504,7 +598,8 @@ class LinearOperator:
         dx : array, shape (..., n)
             A^H g, real if x is.
         grads : tuple of array
-            One gradient for each of `params`, of its shape and dtype, summed over the batch.
+            One gradient for each of `params`, of its shape and dtype, summed over the batch; none where "nothing" was
+            saved.
 
         Raises
         ------
@@ -522,15 +617,30 @@ class LinearOperator:
                 f"{self._head}.backward: saved comes from another operator ({saved.operator._label}); expected what "
                 f"forward of this one returned."
             )
-        xp, inner = self._admit("backward", "g", g, 0)
+        xp = self._inspect("backward", "g", g, 0)
         if tuple(g.shape[:-1]) != saved.batch:
             raise ValueError(
                 f"{self._head}.backward: g has shape {tuple(g.shape)}; expected that of y, {(*saved.batch, self.m)}."
             )
-        dx, grads = self._backward(xp, saved.tape, inner)
-        return astype(xp, dx, saved.dtype), grads
+        if saved.save == "nothing":
+            dx = self._run("backward", g, self._apply_adjoint, side=0, chunk_size=saved.step)
+            return astype(xp, dx, saved.dtype), ()
+        if saved.save == "input":
+            tapes = (self._record(xp, _computing(xp, vectors)) for vectors in pieces(xp, saved.tape, saved.step))
+        else:
+            tapes = iter(saved.tape)
+        total: tuple[Array, ...] = ()
 
-    def vjp(self, x: Array, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        def pulled(vectors: Array) -> Array:
+            nonlocal total
+            dx, grads = self._backward(xp, next(tapes), _computing(xp, vectors))
+            total = tuple(map(operator.add, total, grads)) if total else grads
+            return astype(xp, dx, saved.dtype)
+
+        dx = piecewise(xp, pulled, g, saved.step)
+        return dx, total
+
+    def vjp(self, x: Array, g: Array, *, chunk_size: int | None = None) -> tuple[Array, tuple[Array, ...]]:
         """Return both gradients at once: `forward` and `backward` without the product.
 
         Parameters
@@ -539,6 +649,8 @@ class LinearOperator:
             Vectors along the last axis; leading axes are a batch.
         g : array, shape (..., m)
             Gradient of a real loss with respect to A x.
+        chunk_size : int, optional
+            How many vectors to take at a time, as for `matvec`.
 
         Returns
         -------
@@ -552,8 +664,9 @@ class LinearOperator:
         ValueError, TypeError
             As for `forward` and `backward`.
         """
-        xp, inner = self._admit("vjp", "x", x, 1)
-        return self.backward(Saved(self, self._record(xp, inner), tuple(x.shape[:-1]), x.dtype), g)
+        self._inspect("vjp", "x", x, 1)
+        step = chunk(self, "vjp", x, chunk_size)
+        return self.backward(Saved(self, x, tuple(x.shape[:-1]), x.dtype, "input", step), g)
 
     # ------------------------------------------------------------------ parameters and arrays
 
@@ -973,6 +1086,11 @@ class LinearOperator:
             lines.append(("└─ " if last else "├─ ") + first)
             lines += [("   " if last else "│  ") + line for line in rest]
         return "\n".join(lines)
+
+
+def _computing(xp: Namespace, x: Array) -> Array:
+    """Bring half precision to single."""
+    return astype(xp, x, compute_dtype(xp, x.dtype))
 
 
 def _named(x: Any) -> str:

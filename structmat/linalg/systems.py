@@ -11,10 +11,10 @@ from structmat._backend import (
     Namespace,
     astype,
     dft,
+    fast_length,
     idft,
     is_complex,
     levinson,
-    next_fast_len,
 )
 from structmat.core.blocks import BlockDiag, Kron, Repeat
 from structmat.core.compose import Power, Product, Scaled, Sum, added
@@ -413,7 +413,7 @@ def _triangular_inverse(xp: Namespace, column: Array) -> tuple[Array, Array]:
     z = 1 / column[:1]
     while z.shape[0] < n:
         k = min(2 * z.shape[0], n)
-        length = next_fast_len(2 * k)
+        length = fast_length(2 * k)
         Z = dft(xp, z, length)
         rest = idft(xp, Z * dft(xp, column[:k], length), length, real=real)[:k]
         rest = xp.concat((2 - rest[:1], -rest[1:]))

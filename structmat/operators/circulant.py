@@ -9,6 +9,7 @@ from structmat._backend import (
     astype,
     batch_sum,
     complex_dtype,
+    convolve,
     copied,
     descending,
     dft,
@@ -167,6 +168,18 @@ class Circulant(Leaf):
         flipped = cls(row)
         xp = flipped.xp
         return cls(xp.roll(xp.flip(row), 1))
+
+    def _product(self, xp: Namespace, x: Array) -> Array:
+        return convolve(xp, x, self.column, self.spectrum)
+
+    def _coproduct(self, xp: Namespace, g: Array) -> Array:
+        return convolve(xp, g, *self._mirrored)
+
+    @cached
+    def _mirrored(self) -> tuple[Array, Array]:
+        """Column and spectrum of the adjoint."""
+        xp = self.xp
+        return xp.conj(xp.roll(xp.flip(self.column), 1)), xp.conj(self.spectrum)
 
     def _right(self, xp: Namespace, x: Array) -> Array:
         return dft(xp, x)

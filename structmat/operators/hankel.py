@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, astype, batch_sum, copied, dft, idft, next_fast_len, pad
+from structmat._backend import Array, Namespace, astype, batch_sum, copied, dft, fast_length, idft, pad
 from structmat.core import Leaf, cached, operator, param
 
 
@@ -63,7 +63,7 @@ class Hankel(Leaf):
 
     @property
     def _length(self) -> int:
-        return next_fast_len(self.m + self.n - 1)
+        return fast_length(self.m + self.n - 1)
 
     @cached
     def _spectrum(self) -> Array:

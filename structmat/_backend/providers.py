@@ -1,0 +1,325 @@
+"""Who transforms NumPy arrays: SciPy, Intel's MKL, ducc0, or a module of the user's; and on how many threads."""
+
+import ctypes
+import importlib
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from importlib.util import find_spec
+from types import ModuleType, TracebackType
+from typing import Any, Self
+
+import numpy as np
+import scipy.fft
+
+Array = Any
+VARIABLE = "STRUCTMAT_FFT_PROVIDER"  #: environment variable that names the provider
+
+
+class Provider:
+    """Transforms along the last axis of arrays that are not empty; real vectors have half spectra."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def forward(self, x: Array, n: int, real: bool) -> Array:
+        """Transform vectors, cropped or zero-padded to length n."""
+        raise NotImplementedError
+
+    def inverse(self, X: Array, n: int, real: bool) -> Array:
+        """Undo `forward`; X may be overwritten."""
+        raise NotImplementedError
+
+    convolve: Callable[[Array, Array], Array] | None = None  # vectors (..., n) and a column (n,), in one go
+
+
+class Module(Provider):
+    """Any module with the functions of `numpy.fft`."""
+
+    def __init__(self, name: str, module: Any, **options: Any) -> None:
+        super().__init__(name)
+        self.module, self.options = module, options
+
+    def forward(self, x: Array, n: int, real: bool) -> Array:
+        """Transform by `rfft` or `fft`."""
+        return (self.module.rfft if real else self.module.fft)(x, n=n, axis=-1)
+
+    def inverse(self, X: Array, n: int, real: bool) -> Array:
+        """Transform by `irfft` or `ifft`."""
+        return (self.module.irfft if real else self.module.ifft)(X, n=n, axis=-1, **self.options)
+
+
+class Pocket(Provider):
+    """A compiled module whose functions have the arguments of pocketfft: the one inside SciPy, or ducc0, its heir.
+
+    SciPy's own functions take three to five times as long as this for a short vector: they look for other backends and
+    check what is known here.
+    """
+
+    def __init__(self, name: str, module: Any) -> None:
+        super().__init__(name)
+        self.c2c, self.r2c, self.c2r = module.c2c, module.r2c, module.c2r
+
+    def forward(self, x: Array, n: int, real: bool) -> Array:
+        """Transform, with no scale."""
+        x = _plain(_fitted(x, n))
+        return (self.r2c if real else self.c2c)(x, (x.ndim - 1,), True, 0, None, threads())
+
+    def inverse(self, X: Array, n: int, real: bool) -> Array:
+        """Transform, with the scale 1/n; complex vectors in place."""
+        axes = (X.ndim - 1,)
+        if real:
+            return self.c2r(X, axes, n, False, 2, None, threads())
+        return self.c2c(X, axes, False, 2, X, threads())
+
+
+class Ducc(Pocket):
+    """ducc0, which can convolve each vector while it is in the cache."""
+
+    def __init__(self) -> None:
+        module = importlib.import_module("ducc0").fft
+        super().__init__("ducc0", module)
+        self.convolve_axis = module.convolve_axis
+
+    def convolve(self, x: Array, column: Array) -> Array:
+        """Convolve without keeping the spectrum."""
+        x = _plain(x)
+        return self.convolve_axis(x, np.empty(x.shape, x.dtype), x.ndim - 1, _plain(column), threads())
+
+
+class MKL(Module):
+    """Intel's Math Kernel Library, through `mkl_fft`."""
+
+    FFT = 2  # MKL_DOMAIN_FFT of its C interface: the number of threads of transforms, not of matrix products
+
+    def __init__(self) -> None:
+        module = importlib.import_module("mkl_fft")
+        super().__init__("mkl_fft", module)
+        library = ctypes.CDLL(importlib.import_module("mkl_fft._pydfti").__file__)
+        self._limit = library.MKL_Domain_Set_Num_Threads
+        self.set_threads(_settings.threads)
+
+    def inverse(self, X: Array, n: int, real: bool) -> Array:
+        """Transform; complex vectors in place."""
+        return self.module.irfft(X, n=n) if real else self.module.ifft(X, out=X)
+
+    def set_threads(self, count: int | None) -> None:
+        """Limit its threads; None is what MKL_NUM_THREADS says, or all cores."""
+        self._limit(ctypes.c_int(count or 0), ctypes.c_int(self.FFT))
+
+
+_COMPILED = "_pocketfft.pypocketfft", "_duccfft.pyduccfft"  # to SciPy 1.17, and from 1.18 on
+
+
+def _scipy() -> Provider:
+    """Return SciPy's transforms, without its dispatcher where this release has them in a known place."""
+    for place in _COMPILED:
+        try:
+            found = Pocket("scipy", importlib.import_module(f"scipy.fft.{place}"))
+            trial = found.inverse(found.forward(np.asarray([1.0, 2.0]), 3, True), 3, True)
+        except (ImportError, AttributeError, TypeError):
+            continue
+        if np.allclose(trial, [1, 2, 0]):
+            return found
+    return Module("scipy", scipy.fft, overwrite_x=True)
+
+
+_MAKERS: dict[str, Callable[[], Provider]] = {"mkl_fft": MKL, "ducc0": Ducc, "scipy": _scipy}
+
+# The fastest first, by whether there are many vectors and whether n is a power of two: `python -m benchmarks.providers`
+# measures it. Extended precision is SciPy's alone.
+_FASTEST = {
+    (False, True): ("mkl_fft", "ducc0", "scipy"),
+    (False, False): ("ducc0", "mkl_fft", "scipy"),
+    (True, True): ("mkl_fft", "ducc0", "scipy"),
+    (True, False): ("ducc0", "scipy", "mkl_fft"),
+}
+_MANY = 4  # vectors
+
+
+class _Settings:
+    """What `set_fft_provider` and `set_threads` set."""
+
+    forced: Provider | None = None
+    threads: int | None = None
+    from_outside: str | None = os.environ.get(VARIABLE)  # until the first transform
+
+
+_settings = _Settings()
+
+
+_loaded: dict[str, Provider] = {}
+
+
+def _made(name: str) -> Provider:
+    if name not in _loaded:
+        _loaded[name] = _MAKERS[name]()
+    return _loaded[name]
+
+
+def installed() -> list[str]:
+    """Return the names of the providers that are there."""
+    return [name for name in _MAKERS if find_spec(name) is not None]
+
+
+def _named(name: str, source: str) -> Provider | None:
+    """Return the provider with a name that someone gave, None for "auto"."""
+    if name == "auto":
+        return None
+    if name in installed():
+        return _made(name)
+    there = ", ".join(map(repr, ["auto", *installed()]))
+    what = f"is not installed: pip install {name}" if name in _MAKERS else "is unknown"
+    raise ValueError(f"{source}: the provider {name!r} {what}; there are {there}.")
+
+
+@lru_cache(maxsize=1024)
+def _fastest(n: int, many: bool, extended: bool) -> Provider:
+    there = installed()
+    order = ("scipy",) if extended else _FASTEST[many, n & (n - 1) == 0]
+    return _made(next(name for name in order if name in there))
+
+
+def provider_for(x: Array, n: int) -> Provider:
+    """Return who transforms NumPy vectors (..., k) of length n."""
+    if _settings.from_outside is not None:
+        _settings.forced = _named(_settings.from_outside, f"the environment variable {VARIABLE}")
+        _settings.from_outside = None
+    return _settings.forced or _fastest(n, x.size >= _MANY * x.shape[-1], x.itemsize > 8 * (1 + (x.dtype.kind == "c")))
+
+
+def choice() -> str:
+    """Return the name of the provider that is set, or all that are chosen from."""
+    return _settings.forced.name if _settings.forced else ", ".join(installed())
+
+
+def threads() -> int:
+    """Return how many threads a transform may take: SciPy's setting unless `set_threads` was called."""
+    return _settings.threads or scipy.fft.get_workers()
+
+
+def _plain(x: Array) -> Array:
+    """Return x in the machine's byte order and alignment."""
+    if x.dtype.isnative and x.flags.aligned:
+        return x
+    return np.require(x, x.dtype.newbyteorder("="), "A")
+
+
+def _fitted(x: Array, n: int) -> Array:
+    """Crop or zero-pad vectors to length n."""
+    width = x.shape[-1]
+    if width == n:
+        return x
+    if width > n:
+        return x[..., :n]
+    padded = np.zeros((*x.shape[:-1], n), x.dtype)
+    padded[..., :width] = x
+    return padded
+
+
+class Restore:
+    """Undoes a setting at the end of a `with` block; to be thrown away where the setting shall stay."""
+
+    def __init__(self, undo: Callable[[], object]) -> None:
+        self._undo = undo
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._undo()
+
+
+def set_fft_provider(provider: str | ModuleType) -> Restore:
+    """Choose who computes the Fourier transforms of NumPy arrays.
+
+    Parameters
+    ----------
+    provider : str or module
+        "auto": for each length, batch and dtype the fastest of those installed, by measurement; this is the default.
+        "scipy", "mkl_fft" or "ducc0": always this one. A module with `fft`, `ifft`, `rfft` and `irfft` like those of
+        `numpy.fft`: always its functions; `scipy.fft` itself, for example, to reach the backends of
+        `scipy.fft.set_backend`, which "scipy" passes by.
+
+    Returns
+    -------
+    context manager
+        Restores the earlier choice at the end of a `with` block. Outside of one the choice stays.
+
+    Raises
+    ------
+    ValueError
+        The name is unknown, or names a package that is not installed.
+    TypeError
+        `provider` is neither a name nor such a module.
+
+    Notes
+    -----
+    The choice holds for the whole process, all threads. The environment variable STRUCTMAT_FFT_PROVIDER sets it from
+    outside. Results differ between providers by rounding. Arrays of other libraries are always transformed by their
+    own.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import structmat as sm
+    >>> A = sm.Circulant(np.asarray([1.0, 2.0, 3.0]))
+    >>> with sm.set_fft_provider("scipy"):
+    ...     A @ np.asarray([1.0, 0.0, 0.0])
+    array([1., 2., 3.])
+    """
+    if isinstance(provider, str):
+        found = _named(provider, "set_fft_provider")
+    elif all(callable(getattr(provider, name, None)) for name in ("fft", "ifft", "rfft", "irfft")):
+        found = Module(provider.__name__, provider)
+    else:
+        raise TypeError(
+            f"set_fft_provider: provider is {provider!r}; expected a name, or a module with fft, ifft, rfft and irfft."
+        )
+    before = _settings.forced
+    _settings.forced, _settings.from_outside = found, None
+    return Restore(lambda: setattr(_settings, "forced", before))
+
+
+def set_threads(count: int | None) -> Restore:
+    """Set how many threads a Fourier transform of NumPy arrays may take.
+
+    Parameters
+    ----------
+    count : int or None
+        At least 1. None, the default, leaves it to `scipy.fft.set_workers`, which is 1 unless set, and to MKL.
+
+    Returns
+    -------
+    context manager
+        Restores the earlier number at the end of a `with` block. Outside of one it stays.
+
+    Raises
+    ------
+    ValueError
+        The count is no positive integer.
+
+    Notes
+    -----
+    The number holds for the whole process, and for all providers but modules of the user's. Matrix products are
+    NumPy's: `threadpoolctl` limits their threads.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> with sm.set_threads(2):
+    ...     pass
+    """
+    if not (count is None or (type(count) is int and count > 0)):
+        raise ValueError(f"set_threads: count is {count!r}; expected a positive int or None.")
+    before = _settings.threads
+    _limit_threads(count)
+    return Restore(lambda: _limit_threads(before))
+
+
+def _limit_threads(count: int | None) -> None:
+    _settings.threads = count
+    if isinstance(loaded := _loaded.get("mkl_fft"), MKL):
+        loaded.set_threads(count)

@@ -1,0 +1,269 @@
+"""Large batches in pieces, results in given memory, what `forward` keeps, and small operators as dense matrices."""
+
+import ast
+import tracemalloc
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from backends import ALL, Backend, library
+
+import structmat as sm
+from structmat.core.registry import OPERATORS
+
+MANY = [backend for backend in ALL if backend.name in {"numpy", "strict", "torch", "jax"}]
+
+
+def draw(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def tree(n: int) -> sm.LinearOperator:
+    """An operator with parameters in several places."""
+    c, d, t = draw(3, n, seed=1)
+    return sm.Circulant(c) @ sm.Diagonal(d) + sm.Toeplitz(t, t[::-1].copy()).H
+
+
+@pytest.mark.parametrize("chunk_size", [1, 2, 4, 6, 100])
+@pytest.mark.parametrize("backend", MANY, ids=repr)
+def test_pieces_give_what_the_whole_gives(backend: Backend, chunk_size: int) -> None:
+    A = backend.bring(tree(8))
+    x, g = (backend.asarray(draw(2, 3, 8, seed=seed)) for seed in (2, 3))
+
+    def close(got: Any, wanted: Any) -> None:
+        assert got.shape == wanted.shape
+        assert np.allclose(np.asarray(got), np.asarray(wanted), atol=1e-12)
+
+    close(A.matvec(x, chunk_size=chunk_size), A.matvec(x))
+    close(A.rmatvec(g, chunk_size=chunk_size), A.rmatvec(g))
+    dx, grads = A.vjp(x, g)
+    for save in ("spectrum", "input"):
+        y, saved = A.forward(x, save=save, chunk_size=chunk_size)
+        close(y, A.matvec(x))
+        for _ in range(2):
+            got_dx, got_grads = A.backward(saved, g)
+            close(got_dx, dx)
+            for got, wanted in zip(got_grads, grads, strict=True):
+                close(got, wanted)
+    got_dx, got_grads = A.vjp(x, g, chunk_size=chunk_size)
+    close(got_dx, dx)
+    for got, wanted in zip(got_grads, grads, strict=True):
+        close(got, wanted)
+
+
+@pytest.mark.parametrize("shape", [(8,), (0, 8), (5, 8), (2, 3, 8)])
+def test_empty_and_single_vectors_in_pieces(shape: tuple[int, ...]) -> None:
+    A, x = tree(8), draw(*shape, seed=2)
+    for size in (1, 3):
+        assert A.matvec(x, chunk_size=size).shape == shape
+        dx, grads = A.vjp(x, x, chunk_size=size)
+        assert dx.shape == shape
+        assert len(grads) == 4
+
+
+def test_pieces_carry_pytorch_s_graph() -> None:
+    torch = library("torch")
+    A = tree(8).to(xp=torch)
+    x = torch.asarray(draw(6, 8, seed=2)).requires_grad_()
+    A.matvec(x, chunk_size=4).sum().backward()
+    whole, x.grad = x.grad, None
+    A.matvec(x).sum().backward()
+    assert torch.allclose(whole, x.grad)
+    mapped = torch.func.vmap(lambda v: A.matvec(v, chunk_size=2))(x.detach().reshape(2, 3, 8))
+    assert torch.allclose(mapped.reshape(6, 8), A.matvec(x.detach()))
+
+
+@pytest.mark.parametrize("save", ["spectrum", "input", "nothing"])
+@pytest.mark.parametrize("complex_", [False, True])
+def test_what_forward_keeps(save: str, complex_: bool) -> None:
+    A = tree(6) @ (sm.DFT(6) if complex_ else sm.identity(6))
+    x, g = draw(3, 6, seed=2), draw(3, 6, seed=3) * (1 + 1j)
+    dx, grads = A.vjp(x, g)
+    y, saved = A.forward(x, save=save)
+    assert np.allclose(y, A.matvec(x))
+    got, got_grads = A.backward(saved, g)
+    assert got.dtype == x.dtype
+    assert np.allclose(got, dx)
+    assert len(got_grads) == (0 if save == "nothing" else len(grads))
+    for one, two in zip(got_grads, grads, strict=False):
+        assert np.allclose(one, two)
+
+
+def test_transforms_of_each_policy(counted: Counter) -> None:
+    c, x = draw(16), draw(5, 16, seed=1)
+    seen = {}
+    for save in ("spectrum", "input", "nothing"):
+        A = sm.Circulant(c)
+        A.spectrum  # noqa: B018
+        counted.clear()
+        A.backward(A.forward(x, save=save)[1], x)
+        seen[save] = counted["rfft", 5], counted["irfft", 5], counted["irfft", 1]
+    assert seen == {"spectrum": (2, 2, 1), "input": (3, 2, 1), "nothing": (2, 2, 0)}
+
+
+@pytest.mark.parametrize("backend", [backend for backend in MANY if backend.name != "jax"], ids=repr)
+@pytest.mark.parametrize("shape", [(8,), (5, 8), (2, 3, 8)])
+def test_results_in_given_memory(backend: Backend, shape: tuple[int, ...]) -> None:
+    A = backend.bring(tree(8))
+    x = backend.asarray(draw(*shape, seed=2))
+    for product in (A.matvec, A.rmatvec):
+        for size in (None, 2):
+            out = backend.asarray(np.full(shape, np.nan))
+            assert product(x, out=out, chunk_size=size) is out
+            assert np.allclose(np.asarray(out), np.asarray(product(x)), atol=1e-12)
+    strided = backend.asarray(np.zeros((*shape, 2)))[..., 0]
+    A.matvec(x, out=strided, chunk_size=2)
+    assert np.allclose(np.asarray(strided), np.asarray(A.matvec(x)), atol=1e-12)
+
+
+def test_wrong_memory() -> None:
+    A, x = sm.Circulant(draw(4)), draw(3, 4)
+    read_only = np.zeros((3, 4))
+    read_only.flags.writeable = False
+    jax_out = library("jax.numpy").zeros((3, 4))
+    for error, out, message in (
+        (ValueError, np.zeros((2, 4)), r"out has shape \(2, 4\); expected that of the product, \(3, 4\)\."),
+        (TypeError, np.zeros((3, 4), np.float32), "out has dtype float32; expected that of the product, float64"),
+        (TypeError, [0.0] * 4, "out is a list; expected an array of x's library, to write to"),
+        (TypeError, jax_out, "out is an array of jax; expected an array of x's library, to write to"),
+        (ValueError, read_only, "out is read-only; expected an array to write to"),
+        (ValueError, x, "out shares memory with x or the operator; expected an array of its own"),
+        (ValueError, x[::-1], "out shares memory with x or the operator"),
+    ):
+        with pytest.raises(error, match=rf"Circulant\(4×4\)\.matvec: {message}"):
+            A.matvec(x, out=out)
+    with pytest.raises(ValueError, match="out shares memory with g or the operator"):
+        A.rmatvec(draw(4, seed=3), out=A.column)
+    y = library("jax.numpy").ones(4)
+    with pytest.raises(TypeError, match="out is an array of jax; expected an array of x's library, to write to"):
+        A.to(xp=library("jax.numpy")).matvec(y, out=y)
+
+
+@pytest.mark.parametrize("size", [0, -2, 1.5, True, "3"])
+def test_wrong_sizes_of_pieces(size: Any) -> None:
+    A, x = sm.Circulant(draw(4)), draw(3, 4)
+    calls = {
+        "matvec": lambda: A.matvec(x, chunk_size=size),
+        "rmatvec": lambda: A.rmatvec(x, chunk_size=size),
+        "forward": lambda: A.forward(x, chunk_size=size),
+        "vjp": lambda: A.vjp(x, x, chunk_size=size),
+    }
+    for name, call in calls.items():
+        with pytest.raises(ValueError, match=rf"Circulant\(4×4\)\.{name}: chunk_size is {size!r}; expected a positive"):
+            call()
+
+
+def test_wrong_policy() -> None:
+    with pytest.raises(ValueError, match=r"forward: save is 'all'; expected one of 'spectrum', 'input', 'nothing'\."):
+        sm.Circulant(draw(4)).forward(draw(4), save="all")
+
+
+def peak(call: Any) -> int:
+    tracemalloc.start()
+    result = call()  # noqa: F841  (held until the peak is read)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return most
+
+
+@pytest.mark.parametrize(
+    "A", [sm.Circulant(draw(1024)), sm.projections.fastfood(1024, 1024, rng=0)], ids=["circulant", "fastfood"]
+)
+def test_memory_is_bounded(A: sm.LinearOperator) -> None:
+    """32 MiB of vectors: unasked, a product takes its result and some blocks of 1 MiB."""
+    x = draw(4096, 1024)
+    A.vjp(x[:1], x[:1])  # what the operator keeps
+    assert peak(lambda: A.matvec(x)) <= x.nbytes + 2**23
+    assert peak(lambda: A.vjp(x, x)) <= x.nbytes + 2**24
+    assert peak(lambda: A.matvec(x, out=np.empty_like(x))) <= x.nbytes + 2**23
+
+
+def test_pieces_are_large_enough_for_large_operators() -> None:
+    """A dense matrix must not be read anew for a few vectors at a time."""
+    A = sm.Dense(draw(512, 512))
+    calls = []
+    original = type(A)._matvec
+
+    class Counting(type(A)):  # type: ignore[misc]
+        def _matvec(self, xp: Any, X: Any) -> Any:
+            calls.append(len(X))
+            return original(self, xp, X)
+
+    Counting(A.matrix).matvec(np.ones((4096, 512)))
+    assert min(calls[:-1]) >= 4 * 512
+
+
+@pytest.mark.parametrize("name", sorted(OPERATORS))
+def test_small_operators_as_dense_matrices(name: str) -> None:
+    A = OPERATORS[name].example(9, np.random.default_rng(0))
+    x, g = draw(3, A.n), draw(3, A.m)
+    with sm.set_dense_crossover(64):
+        for v, w in ((x, g), (x[0], g[0])):
+            y, dx = A.matvec(v), A.rmatvec(w)
+            assert y.dtype == dx.dtype == A._product_dtype(np, v.dtype)
+        assert ("dense", x.dtype) in A._cache
+    assert np.allclose(y, A.matvec(x[0]), atol=1e-12)
+    assert np.allclose(dx, A.rmatvec(g[0]), atol=1e-12)
+
+
+def test_the_crossover() -> None:
+    A, x = sm.Circulant(draw(9)), draw(9)
+    A.matvec(x)
+    assert ("dense", x.dtype) not in A._cache  # nothing is dense unasked
+    with sm.set_dense_crossover(8):
+        A.matvec(x)
+        assert ("dense", x.dtype) not in A._cache
+        with sm.set_dense_crossover(9):
+            A.matvec(x)
+            assert ("dense", x.dtype) in A._cache
+    for n in (-1, 1.5, "9"):
+        with pytest.raises(ValueError, match=f"set_dense_crossover: n is {n!r}; expected a positive int"):
+            sm.set_dense_crossover(n)  # type: ignore[arg-type]
+
+
+def test_a_graph_is_never_dense() -> None:
+    torch = library("torch")
+    c = torch.asarray(draw(8)).requires_grad_()
+    with sm.set_dense_crossover(64):
+        A = sm.Circulant(c)
+        A.matvec(torch.ones(8, dtype=torch.float64)).sum().backward()
+    assert not any(isinstance(key, tuple) for key in A._cache)
+    assert torch.allclose(c.grad, torch.full((8,), 8.0, dtype=torch.float64))
+
+
+# ---------------------------------------------------------------------- no product waits for values
+
+KERNELS = {
+    *("_right", "_left", "_matvec", "_rmatvec", "_grad", "_product", "_coproduct"),
+    *("_apply", "_apply_adjoint", "_forward", "_record", "_backward", "_meet"),
+}
+
+
+def test_no_kernel_asks_for_a_value() -> None:
+    """On a GPU that would wait for all work before it: no float(), bool(), int() or .item() in what products run."""
+    package = Path(sm.__file__).parent
+    seen = 0
+    for path in (*package.glob("operators/*.py"), *package.glob("core/*.py")):
+        for function in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(function, ast.FunctionDef) or function.name not in KERNELS:
+                continue
+            seen += 1
+            called = [node.func for node in ast.walk(function) if isinstance(node, ast.Call)]
+            names = {f.id if isinstance(f, ast.Name) else getattr(f, "attr", "") for f in called}
+            forbidden = {"float", "bool", "int", "complex", "item", "tolist", "to_host", "asnumpy", "get"}
+            assert not names & forbidden, f"{path.name}: {function.name} calls {names & forbidden}"
+    assert seen > 100
+
+
+@pytest.mark.parametrize("name", sorted(set(OPERATORS) - {"FunctionOperator"}))
+def test_products_need_no_values(name: str) -> None:
+    """PyTorch's device "meta" has shapes and dtypes only: whatever looks at a value there raises."""
+    torch = library("torch")
+    A = OPERATORS[name].example(9, np.random.default_rng(0)).to(xp=torch, device="meta")
+    x, g = torch.empty(3, A.n, device="meta"), torch.empty(3, A.m, device="meta")
+    assert A.matvec(x).shape == (3, A.m)
+    dx, grads = A.vjp(x, g)
+    assert dx.shape == (3, A.n)
+    assert [grad.shape for grad in grads] == [value.shape for value in A.params]

@@ -1,0 +1,151 @@
+"""Who transforms NumPy's arrays: every provider gives the same, and settings are checked, nest and end."""
+
+import os
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import scipy.fft
+import scipy.linalg
+from backends import WITHOUT
+
+import structmat as sm
+from structmat._backend import providers
+
+NAMES = [name for name in ("scipy", "mkl_fft", "ducc0") if name not in WITHOUT]
+PROVIDERS = (*NAMES, np.fft, scipy.fft)
+SIZES = (1, 2, 3, 8, 15, 64, 67)
+
+
+def draw(shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    x = rng.standard_normal(shape)
+    return (x + 1j * rng.standard_normal(shape) if dtype.startswith("complex") else x).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("provider", PROVIDERS, ids=str)
+def test_providers_agree_with_dense_matrices(provider: object, dtype: str) -> None:
+    with sm.set_fft_provider(provider):  # type: ignore[arg-type]
+        for n in SIZES:
+            c, r = draw((n,), dtype, 0), draw((n,), dtype, 1)
+            for A, dense in (
+                (sm.Circulant(c), scipy.linalg.circulant(c)),
+                (sm.Toeplitz(c, r), scipy.linalg.toeplitz(c, r)),
+            ):
+                scale = 30 * np.finfo(dtype).eps * np.linalg.norm(dense)
+                for batch in ((), (1,), (9,), (2, 3)):
+                    x = draw((*batch, n), dtype, 2)
+                    y, dx = A.matvec(x), A.rmatvec(x)
+                    assert y.dtype == dx.dtype == np.dtype(dtype)
+                    assert np.linalg.norm(y - x @ dense.T) <= scale * np.linalg.norm(x)
+                    assert np.linalg.norm(dx - x @ dense.conj()) <= scale * np.linalg.norm(x)
+                    assert np.allclose(A.forward(x)[0], y, atol=scale * np.linalg.norm(x))
+
+
+@pytest.mark.parametrize("provider", NAMES)
+def test_awkward_arrays(provider: str) -> None:
+    c, x = draw((16,), "float64", 0), draw((40, 16), "float64", 1)
+    unaligned = np.empty(x.nbytes + 1, np.uint8)[1:].view(np.float64).reshape(x.shape)
+    unaligned[...] = x
+    wanted = x @ scipy.linalg.circulant(c).T
+    with sm.set_fft_provider(provider):
+        for given in (x, np.asfortranarray(x), x[:, ::-1].copy()[:, ::-1], unaligned, x.astype(">f8")):
+            before = given.copy()
+            assert np.allclose(sm.Circulant(c).matvec(given), wanted, atol=1e-12)
+            assert np.allclose(sm.Circulant(c.astype(">f8")).matvec(given), wanted, atol=1e-12)
+            assert np.array_equal(given, before)
+
+
+def test_extended_precision_is_scipy_s() -> None:
+    c = draw((8,), "float64", 0).astype(np.longdouble)
+    assert sm.Circulant(c).matvec(c).dtype == np.longdouble
+
+
+@pytest.mark.skipif({"mkl_fft", "ducc0"} & WITHOUT, reason="STRUCTMAT_TEST_WITHOUT leaves a provider out")
+def test_the_choice_depends_on_length_and_batch() -> None:
+    one, many, odd = np.empty(64), np.empty((99, 64)), np.empty((99, 63))
+    assert [providers.provider_for(x, x.shape[-1]).name for x in (one, many, odd)] == ["mkl_fft", "mkl_fft", "ducc0"]
+    assert providers.provider_for(np.empty(64, np.longdouble), 64).name == "scipy"
+
+
+def test_without_other_providers_it_is_scipy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "installed", lambda: ["scipy"])
+    providers._fastest.cache_clear()
+    try:
+        assert {providers.provider_for(np.empty((2, n)), n).name for n in (63, 64)} == {"scipy"}
+    finally:
+        providers._fastest.cache_clear()
+
+
+def test_unknown_places_of_scipy_s_transforms(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "_COMPILED", ("_nowhere.module",))
+    found = providers._scipy()
+    assert isinstance(found, providers.Module)
+    x = draw((3, 6), "complex128", 0)
+    assert np.allclose(found.inverse(found.forward(x, 6, False), 6, False), x)
+
+
+def test_settings_nest_and_end() -> None:
+    def seen() -> tuple[str, int]:
+        return providers.choice(), providers.threads()
+
+    before = seen()
+    with sm.set_fft_provider(np.fft), sm.set_threads(2):
+        assert seen() == ("numpy.fft", 2)
+        with sm.set_fft_provider("auto"), sm.set_threads(None):
+            assert seen() == before
+        assert seen() == ("numpy.fft", 2)
+        with pytest.raises(ZeroDivisionError), sm.set_fft_provider("scipy"):
+            1 / 0  # noqa: B018
+        assert seen() == ("numpy.fft", 2)
+    assert seen() == before
+    with scipy.fft.set_workers(2):
+        assert providers.threads() == 2
+
+
+@pytest.mark.parametrize("provider", NAMES)
+def test_threads_change_no_result(provider: str) -> None:
+    A, x = sm.Circulant(draw((512,), "float32", 0)), draw((64, 512), "float32", 1)
+    with sm.set_fft_provider(provider):
+        y = A.matvec(x)
+        with sm.set_threads(2):
+            assert np.allclose(A.matvec(x), y, atol=1e-4)
+
+
+def test_wrong_settings() -> None:
+    with pytest.raises(ValueError, match=r"set_fft_provider: the provider 'fftw' is unknown; there are 'auto'"):
+        sm.set_fft_provider("fftw")
+    with pytest.raises(TypeError, match=r"set_fft_provider: provider is 3; expected a name, or a module"):
+        sm.set_fft_provider(3)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="expected a name, or a module"):
+        sm.set_fft_provider(SimpleNamespace(fft=np.fft.fft))  # type: ignore[arg-type]
+    for count in (0, -1, 1.5, True, "2"):
+        with pytest.raises(ValueError, match=f"set_threads: count is {count!r}; expected a positive int or None"):
+            sm.set_threads(count)  # type: ignore[arg-type]
+
+
+def test_a_provider_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(providers, "installed", lambda: ["scipy"])
+    with pytest.raises(ValueError, match=r"'ducc0' is not installed: pip install ducc0; there are 'auto', 'scipy'\."):
+        sm.set_fft_provider("ducc0")
+
+
+def test_the_environment_variable() -> None:
+    code = (
+        "import numpy as np, structmat as sm\n"
+        "from structmat._backend import providers\n"
+        "sm.Circulant(np.ones(3)).matvec(np.ones(3)); print(providers.choice())"
+    )
+
+    def run(value: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, "STRUCTMAT_FFT_PROVIDER": value}
+        return subprocess.run(
+            [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment
+        )
+
+    assert run("scipy").stdout == "scipy\n"
+    message = "the environment variable STRUCTMAT_FFT_PROVIDER: the provider 'fftw' is unknown; there are 'auto'"
+    assert message in run("fftw").stderr
