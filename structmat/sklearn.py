@@ -10,7 +10,7 @@ from sklearn.utils import check_array, check_random_state, check_scalar, column_
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from structmat._backend import Array, astype, device, is_array, move, namespace, namespace_name
-from structmat.core.batches import chunk, piecewise
+from structmat.core.batches import chunk, gathered, pieces
 from structmat.core.operator import LinearOperator
 from structmat.learn import FourierFeatures, circulant_ridge, cyclic_scores, optimize_embedding
 from structmat.linalg import lstsq
@@ -95,7 +95,8 @@ class _Projection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Estimator)
         """
         check_is_fitted(self)
         X = self._same_place("transform", self._checked(X, reset=False), self.projection_)
-        return piecewise(namespace(X), self._mapped, X, chunk(self.projection_, "transform", X, None))
+        xp, step = namespace(X), chunk(self.projection_, "transform", X, None)
+        return gathered(xp, map(self._mapped, pieces(xp, X, step)), X, step)
 
     def _mapped(self, X: Array) -> Array:
         return self.projection_.matvec(X)

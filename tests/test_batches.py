@@ -180,6 +180,34 @@ def test_memory_is_bounded(A: sm.LinearOperator) -> None:
     assert peak(lambda: A.matvec(x, out=np.empty_like(x))) <= x.nbytes + 2**23
 
 
+@pytest.mark.parametrize("provider", sorted({"auto", "scipy"}))
+def test_pieces_side_by_side(provider: str) -> None:
+    """The same pieces in the same order: the same digits."""
+    A, x = tree(512), draw(3000, 512).astype("float32")
+    A = A.to(dtype="float32")
+    with sm.set_fft_provider(provider), sm.set_threads(1):
+        y, dx, grads = A.matvec(x), *A.vjp(x, x)
+        with sm.set_threads(2):
+            assert np.array_equal(A.matvec(x), y)
+            for got_dx, got_grads in (A.vjp(x, x), A.backward(A.forward(x)[1], x)):
+                assert np.array_equal(got_dx, dx)
+                assert all(map(np.array_equal, got_grads, grads))
+
+
+def test_an_error_in_a_piece_is_raised() -> None:
+    calls = []
+
+    def product(x: np.ndarray) -> np.ndarray:
+        calls.append(x)
+        if len(calls) == 3:
+            raise ZeroDivisionError
+        return x
+
+    A = sm.FunctionOperator((4, 4), product, product)
+    with sm.set_threads(2), pytest.raises(ZeroDivisionError):
+        A.matvec(np.ones((9, 4)), chunk_size=1)
+
+
 def test_pieces_are_large_enough_for_large_operators() -> None:
     """A dense matrix must not be read anew for a few vectors at a time."""
     A = sm.Dense(draw(512, 512))

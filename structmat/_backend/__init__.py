@@ -56,7 +56,7 @@ from structmat._backend.assignment import assignment
 from structmat._backend.bits import least, pack_bits, popcount
 from structmat._backend.fft import convolve, dft, dftn, fast_length, idft, idftn, provider_name, root_powers
 from structmat._backend.optional import optional
-from structmat._backend.providers import Restore, set_fft_provider, set_threads
+from structmat._backend.providers import Restore, set_fft_provider, set_threads, side_by_side
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
 from structmat._backend.solvers import METHODS, krylov, levinson, lsmr
 from structmat._backend.trigonometric import TRANSPOSED, cosine_sums, sine_sums, unit_root
@@ -135,6 +135,7 @@ __all__ = [
     "rows",
     "set_fft_provider",
     "set_threads",
+    "side_by_side",
     "signed_sums",
     "sine_sums",
     "split",

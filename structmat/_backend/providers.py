@@ -1,9 +1,13 @@
 """Who transforms NumPy arrays: SciPy, Intel's MKL, ducc0, or a module of the user's; and on how many threads."""
 
+import collections
 import ctypes
 import importlib
+import itertools
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from importlib.util import find_spec
 from types import ModuleType, TracebackType
@@ -96,12 +100,16 @@ class MKL(Module):
         module = importlib.import_module("mkl_fft")
         super().__init__("mkl_fft", module)
         library = ctypes.CDLL(importlib.import_module("mkl_fft._pydfti").__file__)
-        self._limit = library.MKL_Domain_Set_Num_Threads
+        self._limit, self._limit_here = library.MKL_Domain_Set_Num_Threads, library.MKL_Set_Num_Threads_Local
         self.set_threads(_settings.threads)
 
     def inverse(self, X: Array, n: int, real: bool) -> Array:
         """Transform; complex vectors in place."""
         return self.module.irfft(X, n=n) if real else self.module.ifft(X, out=X)
+
+    def work_alone(self) -> None:
+        """Keep it from starting threads out of this one."""
+        self._limit_here(ctypes.c_int(1))
 
     def set_threads(self, count: int | None) -> None:
         """Limit its threads; None is what MKL_NUM_THREADS says, or all cores."""
@@ -195,7 +203,42 @@ def choice() -> str:
 
 def threads() -> int:
     """Return how many threads a transform may take: SciPy's setting unless `set_threads` was called."""
-    return _settings.threads or scipy.fft.get_workers()
+    return _here.threads or _settings.threads or scipy.fft.get_workers()
+
+
+class _Here(threading.local):
+    """What holds in one thread."""
+
+    threads: int | None = None
+
+
+_here = _Here()
+
+
+def _work_alone() -> None:
+    """Keep the transforms of a thread that works beside others in that thread."""
+    _here.threads = 1
+    if isinstance(loaded := _loaded.get("mkl_fft"), MKL):
+        loaded.work_alone()
+
+
+def side_by_side(function: Callable[..., Any], *pieces: Iterator[Any]) -> Iterator[Any]:
+    """Apply a function to pieces, as `map` does; to as many at once as `set_threads` allows, if they are of NumPy."""
+    count = _settings.threads or 1
+    items = zip(*pieces, strict=True)
+    first = next(items)
+    yield function(*first)  # alone: what the operator keeps is computed once
+    if count == 1 or type(first[0]) is not np.ndarray:
+        yield from itertools.starmap(function, items)
+        return
+    with ThreadPoolExecutor(count, initializer=_work_alone) as pool:
+        waiting: collections.deque[Future[Any]] = collections.deque()
+        for item in items:
+            waiting.append(pool.submit(function, *item))
+            if len(waiting) > count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _plain(x: Array) -> Array:
@@ -284,7 +327,7 @@ def set_fft_provider(provider: str | ModuleType) -> Restore:
 
 
 def set_threads(count: int | None) -> Restore:
-    """Set how many threads a Fourier transform of NumPy arrays may take.
+    """Set how many threads work on NumPy arrays: on a Fourier transform, or side by side on pieces of a large batch.
 
     Parameters
     ----------
@@ -303,8 +346,9 @@ def set_threads(count: int | None) -> Restore:
 
     Notes
     -----
-    The number holds for the whole process, and for all providers but modules of the user's. Matrix products are
-    NumPy's: `threadpoolctl` limits their threads.
+    The number holds for the whole process, and for all providers but modules of the user's. The functions of a
+    `FunctionOperator` are called from several threads at once then. Matrix products are NumPy's: `threadpoolctl` limits
+    their threads.
 
     Examples
     --------

@@ -1,7 +1,7 @@
 """Large batches, some vectors at a time: the arrays between stay in the cache, and their memory is bounded."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from structmat._backend import BLOCK, Array, Namespace, device, is_large, rows, takes_writes
@@ -36,18 +36,16 @@ def pieces(xp: Namespace, x: Array, step: int | None) -> Iterator[Array]:
         yield vectors[start : min(start + step, count), :]
 
 
-def piecewise(
-    xp: Namespace, function: Callable[[Array], Array], x: Array, step: int | None, out: Array | None = None
-) -> Array:
-    """Apply a function to vectors (..., n), `step` at a time; put the results (..., m) together, in `out` if given."""
+def gathered(xp: Namespace, parts: Iterator[Array], x: Array, step: int | None, out: Array | None = None) -> Array:
+    """Put the results (..., m) for the pieces of x together again, in `out` if it is given."""
     if step is None and out is None:
-        return function(x)
+        return next(parts)
     batch = tuple(x.shape[:-1])
     whole = rows(xp, out) if out is not None and out.ndim <= 2 else None  # of more axes that might be a copy
     held: list[Array] = []
     start = 0
-    for part in pieces(xp, x, step):
-        vectors = rows(xp, function(part))
+    for part in parts:
+        vectors = rows(xp, part)
         if whole is None and not held and takes_writes(vectors):
             whole = xp.empty((math.prod(batch), vectors.shape[-1]), dtype=vectors.dtype, device=device(vectors))
         if whole is None:

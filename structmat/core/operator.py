@@ -33,10 +33,11 @@ from structmat._backend import (
     overlap,
     plain_dtype,
     result_dtype,
+    side_by_side,
     takes_writes,
 )
 from structmat._backend import nbytes as array_bytes
-from structmat.core.batches import chunk, pieces, piecewise
+from structmat.core.batches import chunk, gathered, pieces
 from structmat.core.crossover import dense_product, is_small
 
 DENSE_LIMIT = 2**30  # bytes that `to_dense` makes without being asked
@@ -322,7 +323,7 @@ class LinearOperator:
             y = dense_product(self, xp, inner, side=side) if is_small(self) else None
             return self._finish(xp, x, product(xp, inner) if y is None else y)
 
-        return piecewise(xp, multiplied, x, step, out)
+        return gathered(xp, side_by_side(multiplied, pieces(xp, x, step)), x, step, out)
 
     def _product_dtype(self, xp: Namespace, dtype: DType) -> DType:
         found = result_dtype(xp, self.dtype, dtype)
@@ -574,12 +575,16 @@ class LinearOperator:
         step = chunk(self, "forward", x, chunk_size)
         tapes = []
 
-        def multiplied(vectors: Array) -> Array:
+        def multiplied(vectors: Array) -> tuple[Array, Any]:
             y, tape = self._forward(xp, _computing(xp, vectors))
-            tapes.append(tape)
-            return self._finish(xp, x, y)
+            return self._finish(xp, x, y), tape
 
-        y = piecewise(xp, multiplied, x, step)
+        def products() -> Iterator[Array]:
+            for y, tape in side_by_side(multiplied, pieces(xp, x, step)):
+                tapes.append(tape)
+                yield y
+
+        y = gathered(xp, products(), x, step)
         return y, Saved(self, tuple(tapes), tuple(x.shape[:-1]), x.dtype, save, step)
 
     def backward(self, saved: Saved, g: Array) -> tuple[Array, tuple[Array, ...]]:
@@ -625,19 +630,21 @@ class LinearOperator:
         if saved.save == "nothing":
             dx = self._run("backward", g, self._apply_adjoint, side=0, chunk_size=saved.step)
             return astype(xp, dx, saved.dtype), ()
-        if saved.save == "input":
-            tapes = (self._record(xp, _computing(xp, vectors)) for vectors in pieces(xp, saved.tape, saved.step))
-        else:
-            tapes = iter(saved.tape)
         total: tuple[Array, ...] = ()
 
-        def pulled(vectors: Array) -> Array:
-            nonlocal total
-            dx, grads = self._backward(xp, next(tapes), _computing(xp, vectors))
-            total = tuple(map(operator.add, total, grads)) if total else grads
-            return astype(xp, dx, saved.dtype)
+        def pulled(vectors: Array, kept: Any) -> tuple[Array, tuple[Array, ...]]:
+            tape = self._record(xp, _computing(xp, kept)) if saved.save == "input" else kept
+            dx, grads = self._backward(xp, tape, _computing(xp, vectors))
+            return astype(xp, dx, saved.dtype), grads
 
-        dx = piecewise(xp, pulled, g, saved.step)
+        def gradients() -> Iterator[Array]:
+            nonlocal total
+            kept = pieces(xp, saved.tape, saved.step) if saved.save == "input" else iter(saved.tape)
+            for dx, grads in side_by_side(pulled, pieces(xp, g, saved.step), kept):
+                total = tuple(map(operator.add, total, grads)) if total else grads
+                yield dx
+
+        dx = gathered(xp, gradients(), g, saved.step)
         return dx, total
 
     def vjp(self, x: Array, g: Array, *, chunk_size: int | None = None) -> tuple[Array, tuple[Array, ...]]:
