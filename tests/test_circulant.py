@@ -61,3 +61,20 @@ def test_the_paper_s_gradients(n: int) -> None:
     dx, (dr,) = sm.Circulant(r).vjp(x, a)
     assert np.allclose(dr, scipy.linalg.circulant(np.roll(x[::-1], 1)) @ a)
     assert np.allclose(dx, scipy.linalg.circulant(np.roll(r[::-1], 1)) @ a)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("n", [83, 97, 166])
+def test_lengths_with_large_prime_factors(n: int, dtype: str) -> None:
+    """Their vectors are zero-padded to faster lengths; the contract holds there too, and solutions are exact."""
+    rng = np.random.default_rng(n)
+    c = rng.standard_normal(n) + (1j * rng.standard_normal(n) if dtype.startswith("complex") else 0)
+    c[0] += 3 * n**0.5
+    A = sm.Circulant(c.astype(dtype))
+    assert A._length > 2 * n - 2
+    sm.testing.check_operator(A)
+    x = rng.standard_normal((3, n)).astype(dtype)
+    eps = np.finfo(dtype).eps
+    dense = scipy.linalg.circulant(A.column)
+    assert np.allclose((A**-1).matvec(x), np.linalg.solve(dense, x.T).T, atol=300 * eps)
+    assert np.allclose((A**-1).rmatvec(x), np.linalg.solve(dense.conj().T, x.T).T, atol=300 * eps)

@@ -19,13 +19,13 @@ MUTANTS = {
     ),
     "missing conjugate in the adjoint": (
         "operators/circulant.py",
-        "return self._back(xp, xp.conj(self.spectrum) * G)",
-        "return self._back(xp, self.spectrum * G)",
+        "return self._convolved(xp, xp.conj(self._kernel) * G)",
+        "return self._convolved(xp, self._kernel * G)",
     ),
-    "missing conjugate in the adjoint's spectrum": (
+    "missing conjugate in the adjoint's kernel": (
         "operators/circulant.py",
-        "return xp.conj(xp.roll(xp.flip(self.column), 1)), xp.conj(self.spectrum)",
-        "return xp.conj(xp.roll(xp.flip(self.column), 1)), self.spectrum",
+        "return xp.conj(xp.roll(xp.flip(self.column), 1)), xp.conj(self._kernel)",
+        "return xp.conj(xp.roll(xp.flip(self.column), 1)), self._kernel",
     ),
     "missing conjugate in the gradient": (
         "operators/circulant.py",
@@ -34,8 +34,8 @@ MUTANTS = {
     ),
     "wrong 1/n": (
         "operators/circulant.py",
-        "return idft(xp, Y, self.n, real=not self._is_complex)",
-        "return idft(xp, Y, self.n, real=not self._is_complex) * (1 + 1 / self.n)",
+        "return idft(xp, Y, self._length, real=not self._is_complex)",
+        "return idft(xp, Y, self._length, real=not self._is_complex) * (1 + 1 / self.n)",
     ),
     "batch not summed": (
         "operators/circulant.py",

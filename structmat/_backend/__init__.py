@@ -54,7 +54,17 @@ from structmat._backend.arrays import (
 )
 from structmat._backend.assignment import assignment
 from structmat._backend.bits import least, pack_bits, popcount
-from structmat._backend.fft import convolve, dft, dftn, fast_length, idft, idftn, provider_name, root_powers
+from structmat._backend.fft import (
+    convolution_length,
+    convolve,
+    dft,
+    dftn,
+    fast_length,
+    idft,
+    idftn,
+    provider_name,
+    root_powers,
+)
 from structmat._backend.optional import optional
 from structmat._backend.providers import Restore, set_fft_provider, set_threads, side_by_side
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
@@ -84,6 +94,7 @@ __all__ = [
     "batch_sum",
     "complex_dtype",
     "compute_dtype",
+    "convolution_length",
     "convolve",
     "copied",
     "cosine_sums",

@@ -9,6 +9,7 @@ from structmat._backend import (
     astype,
     batch_sum,
     complex_dtype,
+    convolution_length,
     convolve,
     copied,
     descending,
@@ -17,6 +18,7 @@ from structmat._backend import (
     is_array,
     kind,
     namespace,
+    pad,
     real_if_close,
 )
 from structmat.core import Leaf, LinearOperator, cached, operator, param
@@ -33,7 +35,8 @@ class Circulant(Leaf):
     .. math:: A_{ij} = c_{(i - j) \bmod n}, \qquad A x = c \circledast x,
 
     the circular convolution of the column with x, as `scipy.linalg.circulant`. Products go through fast Fourier
-    transforms of length n, half spectra where column and vectors are real; every n is fast, odd and prime ones too.
+    transforms of length n, half spectra where column and vectors are real. If n has a prime factor over 80, they have a
+    length of 2n or a little more that is faster, and vectors are padded with zeros; so every n is fast.
 
     Parameters
     ----------
@@ -169,31 +172,50 @@ class Circulant(Leaf):
         xp = flipped.xp
         return cls(xp.roll(xp.flip(row), 1))
 
+    @property
+    def _length(self) -> int:
+        """Length of the transforms: n, or one that fits the entries of x and of their shifts without wrapping."""
+        return convolution_length(self.n)
+
+    @cached
+    def _kernel(self) -> Array:
+        """Spectrum of that length of the column, with its entries once more where x would wrap."""
+        gap = self._length - (2 * self.n - 1)
+        if gap < 0:
+            return self.spectrum
+        return dft(self.xp, self.xp.concat((pad(self.xp, self.column, 0, gap), self.column[1:])))
+
+    @cached
+    def _mirrored(self) -> tuple[Array, Array]:
+        """Column and kernel of the adjoint."""
+        xp = self.xp
+        return xp.conj(xp.roll(xp.flip(self.column), 1)), xp.conj(self._kernel)
+
     def _product(self, xp: Namespace, x: Array) -> Array:
-        return convolve(xp, x, self.column, self.spectrum)
+        return convolve(xp, x, self.column, self._kernel)
 
     def _coproduct(self, xp: Namespace, g: Array) -> Array:
         return convolve(xp, g, *self._mirrored)
 
-    @cached
-    def _mirrored(self) -> tuple[Array, Array]:
-        """Column and spectrum of the adjoint."""
-        xp = self.xp
-        return xp.conj(xp.roll(xp.flip(self.column), 1)), xp.conj(self.spectrum)
-
     def _right(self, xp: Namespace, x: Array) -> Array:
-        return dft(xp, x)
+        return dft(xp, x, self._length)
 
     _left = _right
 
     def _matvec(self, xp: Namespace, X: Array) -> Array:
-        return self._back(xp, self.spectrum * X)
+        return self._convolved(xp, self._kernel * X)[..., : self.n]
 
     def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        return self._back(xp, xp.conj(self.spectrum) * G)
+        return self._convolved(xp, xp.conj(self._kernel) * G)[..., : self.n]
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
-        return (self._back(xp, batch_sum(xp, xp.conj(X) * G)),)
+        sums = self._convolved(xp, batch_sum(xp, xp.conj(X) * G))
+        if self._length == self.n:
+            return (sums,)
+        return (sums[: self.n] + pad(xp, sums[self._length - self.n + 1 :], 1, 0),)
+
+    def _convolved(self, xp: Namespace, Y: Array) -> Array:
+        return idft(xp, Y, self._length, real=not self._is_complex)
 
     def _back(self, xp: Namespace, Y: Array) -> Array:
         return idft(xp, Y, self.n, real=not self._is_complex)
@@ -202,10 +224,15 @@ class Circulant(Leaf):
         return self.column[(i - j) % self.n]
 
     def _solve(self, xp: Namespace, Y: Array) -> Array:
-        return self._back(xp, Y / self.spectrum)
+        return self._divided(xp, Y, self.spectrum)
 
     def _rsolve(self, xp: Namespace, X: Array) -> Array:
-        return self._back(xp, X / xp.conj(self.spectrum))
+        return self._divided(xp, X, xp.conj(self.spectrum))
+
+    def _divided(self, xp: Namespace, Y: Array, spectrum: Array) -> Array:
+        if self._length != self.n:  # zero-padded vectors have no spectrum of length n
+            Y = dft(xp, self._convolved(xp, copied(xp, Y))[..., : self.n])
+        return self._back(xp, Y / spectrum)
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         half = self.spectrum
