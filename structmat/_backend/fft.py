@@ -36,6 +36,8 @@ def provider(xp: Namespace) -> ModuleType:
         return cast("ModuleType", scipy.fft)
     if compat.is_cupy_namespace(xp):
         return importlib.import_module("cupyx.scipy.fft")
+    if compat.is_torch_namespace(xp):
+        return importlib.import_module("structmat._backend.torch_fft")
     return cast("ModuleType", xp.fft)
 
 
@@ -126,4 +128,4 @@ def root_powers(xp: Namespace, f: Any, n: int, *, dtype: DType, device: Device) 
     else:
         signs = 1 if f > 0 else 1 - 2 * (np.arange(n) % 2)
         powers, target = modulus * signs, xp.float32 if single else xp.float64
-    return from_host(powers, xp, device=device, dtype=target)
+    return from_host(powers.astype(dtype_name(target)), xp, device=device)
