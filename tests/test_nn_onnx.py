@@ -1,6 +1,6 @@
 """Models on the way to ONNX: `torch.onnx.export` as it is, ONNX Runtime as the judge, in single precision."""
 
-import logging
+import copy
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,81 +10,105 @@ import pytest
 from backends import library
 
 import structmat as sm
-from structmat._backend import dft, idft
-from structmat._backend import namespace as namespace_of
 from structmat.core import OPERATORS
 
 torch = library("torch")
 Module = torch.nn.Module  # where PyTorch is left out, the file ends here
 nn = library("structmat.nn.torch")
+torch_fft = library("structmat._backend.torch_fft")
 onnxruntime = library("onnxruntime")
 
 
-def exported(model: Any, x: Any, path: Path) -> Any:
-    """A session of ONNX Runtime that runs the model on any number of vectors."""
+def tensor(host: np.ndarray, single: bool) -> Any:
+    kinds = {"f": (torch.float64, torch.float32), "c": (torch.complex128, torch.complex64)}
+    return torch.asarray(host, dtype=kinds[host.dtype.kind][single])
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize("n", [*range(1, 20), 37, 96, 784, 1021])
+def test_transforms_by_those_of_powers_of_two(n: int, single: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against NumPy's, normwise: two transforms of up to four times the length, each with an error of ε log n."""
+    lengths = set()
+
+    def noting(transform: Any) -> Any:
+        def run(x: Any, n: int | None = None, axis: int = -1) -> Any:
+            lengths.add(x.shape[axis] if n is None else n)
+            return transform(x, n, axis)
+
+        return run
+
+    for name in ("fft", "ifft", "rfft", "irfft"):
+        monkeypatch.setattr(torch.fft, name, noting(getattr(torch.fft, name)))
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    rng = np.random.default_rng(n)
+    eps = np.finfo("float32" if single else "float64").eps
+    for given in (n, n + 3, max(1, n - 1)):  # as it is, cropped and padded
+        x, y = rng.standard_normal((2, 2, given))
+        z = x + 1j * y
+        for name, vectors in {"fft": z, "rfft": x, "ifft": np.fft.fft(z, n), "irfft": np.fft.rfft(x, n)}.items():
+            transform, wanted = getattr(torch_fft, name), getattr(np.fft, name)(vectors, n)
+            found = transform(tensor(vectors, single), n=n)
+            assert found.dtype == tensor(wanted, single).dtype
+            assert np.linalg.norm(found.numpy() - wanted) < 4 * eps * np.log2(4 * n) * np.linalg.norm(wanted)
+    assert all(length & (length - 1) == 0 for length in lengths)
+
+
+def exported(model: Any, x: Any, file: Path, **options: Any) -> Any:
+    """What maps any number of vectors by ONNX Runtime."""
     batch = torch.export.Dim("batch", min=2)
-    with warnings.catch_warnings(action="ignore"):  # of the exporter's own use of PyTorch
-        program = torch.onnx.export(model, (x,), dynamo=True, dynamic_shapes=({0: batch},), verbose=False)
-    program.save(path)
-    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-
-
-def run(session: Any, x: Any) -> list[np.ndarray]:
-    return session.run(None, {session.get_inputs()[0].name: x.numpy()})
+    with warnings.catch_warnings(action="ignore"):  # of the exporter, for its own use of PyTorch
+        program = torch.onnx.export(
+            model, (x,), dynamo=True, dynamic_shapes=({0: batch},), verbose=False, external_data=False, **options
+        )
+    program.save(file)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    return lambda x: session.run(None, {session.get_inputs()[0].name: x.numpy()})
 
 
 def vectors(*shape: int) -> Any:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
 
 
-@pytest.fixture(autouse=True)
-def quiet(caplog: pytest.LogCaptureFixture) -> None:
-    """The exporter tells that torchvision is not there."""
-    caplog.set_level(logging.ERROR, logger="torch.onnx")
-
-
-def test_a_model_of_all_layers(tmp_path: Path) -> None:
+def test_a_model(tmp_path: Path) -> None:
+    """Of a prime size, which ONNX Runtime's own transform is inaccurate at; the file stays small."""
     torch.manual_seed(0)
-    model = torch.nn.Sequential(
-        nn.CirculantLinear(12, 30),
-        torch.nn.ReLU(),
-        nn.BlockCirculantLinear(30, 21, 7),
-        torch.nn.ReLU(),
-        nn.ToeplitzLinear(21, 20),
-        nn.FastfoodLinear(20, 40),
-        torch.nn.ReLU(),
-        nn.LowRankLinear(40, 16, 3),
-        nn.CirculantLinear(16, 5, learn=False),
-    ).eval()
-    session = exported(model, vectors(3, 12), tmp_path / "model.onnx")
+    n = 1021
+    layers = nn.CirculantLinear(n, n), torch.nn.ReLU(), nn.BlockCirculantLinear(n, 30, 256), nn.LowRankLinear(30, 5, 3)
+    model = torch.nn.Sequential(*layers).eval()
+    run = exported(model, vectors(3, n), tmp_path / "model.onnx")
+    assert (tmp_path / "model.onnx").stat().st_size < 4 * n * n / 10
+    double = copy.deepcopy(model).double()
     for batch in (1, 2, 9):
-        x = vectors(batch, 12)
-        (y,) = run(session, x)
-        torch.testing.assert_close(torch.asarray(y), model(x).detach(), rtol=1e-4, atol=1e-5)
+        x = vectors(batch, n)
+        (y,), wanted = run(x), double(x.double()).detach().numpy()
+        assert np.linalg.norm(y - wanted) < 3e-6 * np.linalg.norm(wanted)
 
 
 class Side(Module):
-    """Layers of operators side by side, each of as many entries as it has columns."""
+    """Layers side by side, each of as many entries as it takes."""
 
-    def __init__(self, operators: dict[str, sm.LinearOperator]) -> None:
+    def __init__(self, layers: dict[str, Any]) -> None:
         super().__init__()
-        self.layers = torch.nn.ModuleDict({name: nn.StructuredLinear(A) for name, A in operators.items()})
+        self.layers = torch.nn.ModuleDict(layers)
 
     def forward(self, x: Any) -> list[Any]:
-        return [torch.view_as_real(y) if y.is_complex() else y for y in self.each(x)]
-
-    def each(self, x: Any) -> list[Any]:
-        return [layer(x[:, : layer.in_features]) for layer in self.layers.values()]
+        products = [layer(x[:, : layer.in_features]) for layer in self.layers.values()]
+        return [torch.view_as_real(y) if y.is_complex() else y for y in products]
 
 
-def test_every_operator(tmp_path: Path) -> None:
+# Of the kernels of Tridiagonal, Toeplitz, FCirculant, DCT: left out for the seconds that they take.
+ALIKE = {"Banded", "Hankel", "SymmetricToeplitz", "SkewCirculant", "DST"}
+
+
+def test_every_operator_and_layer(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    operators = {name: entry.example(12, rng).to(xp=torch, dtype="float32") for name, entry in OPERATORS.items()}
+    examples = {name: entry.example(12, rng) for name, entry in OPERATORS.items() if name not in ALIKE}
+    operators = {name: A.to(xp=torch, dtype="float32") for name, A in examples.items()}
     operators["tree"] = sm.DCT(12) @ operators["Circulant"] + 2 * operators["Dense"].H @ operators["Dense"]
-    model = Side(operators)
-    session = exported(model, vectors(3, 16), tmp_path / "operators.onnx")
+    layers = {name: nn.StructuredLinear(A) for name, A in operators.items()}
+    layers |= {"toeplitz": nn.ToeplitzLinear(12, 9), "fastfood": nn.FastfoodLinear(12, 9, learn=False)}
+    model = Side(layers)
+    run = exported(model, vectors(3, 16), tmp_path / "operators.onnx", optimize=False)  # in half the time
     x = vectors(5, 16)
-    for name, y, wanted in zip(model.layers, run(session, x), model(x), strict=True):
-        torch.testing.assert_close(
-            torch.asarray(y), wanted.detach(), rtol=1e-4, atol=1e-5, msg=lambda text, name=name: f"{name}: {text}"
-        )
+    for name, y, wanted in zip(layers, run(x), model(x), strict=True):
+        np.testing.assert_allclose(y, wanted.detach(), rtol=1e-4, atol=1e-5, err_msg=name)
