@@ -37,7 +37,9 @@ def provider(xp: Namespace) -> ModuleType:
     if compat.is_cupy_namespace(xp):
         return importlib.import_module("cupyx.scipy.fft")
     if compat.is_torch_namespace(xp):
-        return importlib.import_module("structmat._backend.torch_fft")
+        from structmat._backend import torch_fft
+
+        return torch_fft
     return cast("ModuleType", xp.fft)
 
 
