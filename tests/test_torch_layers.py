@@ -107,8 +107,8 @@ def test_matrix_is_the_papers() -> None:
 
 @pytest.mark.parametrize("name", RANDOM)
 def test_random_layer_has_the_variance_of_a_dense_one(name: str) -> None:
-    """The mean square of an entry is 1/(3 d); over 400 layers the mean squares' own spread bounds the error."""
-    d, k, draws = 12, 20, 400
+    """The mean square of an entry is 1/(3 d); over 100 layers the mean squares' own spread bounds the error."""
+    d, k, draws = 48, 80, 100
     generator = torch.Generator().manual_seed(0)
     squares, biases = [], []
     for _ in range(draws):
@@ -470,8 +470,10 @@ def test_compile_of_products_that_mix_real_and_complex() -> None:
     torch.testing.assert_close(y, A.matvec(x))
 
 
-@pytest.mark.parametrize("strict", [False, True])
-@pytest.mark.parametrize("name", ["circulant", "blocks", "fastfood", "low rank", "toeplitz"])
+@pytest.mark.parametrize(
+    ("name", "strict"),
+    [*((name, False) for name in ("circulant", "blocks", "fastfood", "low rank", "toeplitz")), ("circulant", True)],
+)
 def test_export(name: str, strict: bool) -> None:
     """What is exported runs without structmat: PyTorch's own operations are all that is left."""
     torch._dynamo.reset()
