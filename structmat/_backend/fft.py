@@ -30,7 +30,7 @@ def provider(xp: Namespace) -> ModuleType:
     """Return the module whose fft, ifft, rfft and irfft transform arrays of a namespace.
 
     NumPy arrays go through `scipy.fft` and CuPy arrays through `cupyx.scipy.fft`, which keep single precision and may
-    overwrite a temporary; all others have their own.
+    overwrite a temporary; all others have their own, which for PyTorch `torch_fft` wraps.
     """
     if compat.is_numpy_namespace(xp):
         return cast("ModuleType", scipy.fft)
