@@ -130,4 +130,4 @@ def root_powers(xp: Namespace, f: Any, n: int, *, dtype: DType, device: Device) 
     else:
         signs = 1 if f > 0 else 1 - 2 * (np.arange(n) % 2)
         powers, target = modulus * signs, xp.float32 if single else xp.float64
-    return from_host(powers.astype(dtype_name(target)), xp, device=device)
+    return from_host(powers.astype(dtype_name(target)), xp, device=device, dtype=target)  # ONNX casts nothing complex
