@@ -119,7 +119,7 @@ def demo(arguments: argparse.Namespace) -> None:
     from structmat.demo import report, run
 
     console = report.console()
-    figures = {"about": about(), **run(console, arguments.seeds, arguments.epochs)}
+    figures = {"about": about(), **run(console, arguments.seeds, arguments.epochs, arguments.backend)}
     for table in report.tables(figures):
         console.print(table)
     with replacing(arguments.png) as file:
@@ -156,6 +156,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     show.add_argument("--seeds", type=count, default=3, metavar="N", help="networks of each kind (%(default)s)")
     show.add_argument("--epochs", type=count, default=20, metavar="N", help="passes over the images (%(default)s)")
     show.add_argument(
+        "--backend",
+        choices=("numpy", "torch"),
+        default="numpy",
+        help="operators in NumPy or layers in PyTorch (%(default)s)",
+    )
+    show.add_argument(
         "--png", type=writable, default="structmat-demo.png", metavar="FILE", help="the picture (%(default)s)"
     )
     show.add_argument("--json", type=writable, metavar="FILE", help="write all figures there as well")
@@ -169,6 +175,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 0
         if any(find_spec(package) is None for package in DEMO_PACKAGES):
             show.error("the demo needs more packages: pip install 'structmat[demo]'")
+        if arguments.backend == "torch" and find_spec("torch") is None:
+            show.error("--backend torch needs PyTorch: pip install 'structmat[torch]'")
         if arguments.json and arguments.json.resolve() == arguments.png.resolve():
             show.error("--png and --json name the same file")
         demo(arguments)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import library
 
 import structmat
 import structmat.__main__ as cli
@@ -65,6 +66,7 @@ def test_help() -> None:
         (["demo", "--seeds", "0"], "'0' is not a positive integer"),
         (["demo", "--epochs", "-1"], "'-1' is not a positive integer"),
         (["demo", "--epochs", "1.5"], "'1.5' is not a positive integer"),
+        (["demo", "--backend", "jax"], "invalid choice: 'jax'"),
         (["demo", "--json"], "expected one argument"),
         (["demo", "--json", "none/figures.json"], "cannot write 'none/figures.json': No such file or directory"),
         (["demo", "--json", "."], "'.' is not a regular file"),
@@ -87,6 +89,13 @@ def test_missing_packages(capsys: pytest.CaptureFixture[str], monkeypatch: pytes
     assert "pip install 'structmat[demo]'" in refused(capsys, "demo")
 
 
+@pytest.mark.usefixtures("untrained")
+def test_missing_pytorch(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    message = "--backend torch needs PyTorch: pip install 'structmat[torch]'"
+    assert message in refused(capsys, "demo", "--backend", "torch")
+
+
 @pytest.mark.usefixtures("small")
 def test_demo_writes_figures_and_picture(capsys: pytest.CaptureFixture[str]) -> None:
     Path("real.json").write_text("old", encoding="utf-8")
@@ -100,10 +109,30 @@ def test_demo_writes_figures_and_picture(capsys: pytest.CaptureFixture[str]) -> 
     figures = json.loads(Path("real.json").read_text(encoding="utf-8"))
     assert list(figures) == ["about", "settings", "layers", "growth", "seconds"]
     assert figures["about"]["structmat"] == structmat.__version__
-    assert figures["settings"] == {"seeds": 1, "epochs": 1, "batch": 100, "threads": 1}
+    assert figures["settings"] == {"backend": "numpy", "seeds": 1, "epochs": 1, "batch": 100, "threads": 1}
     assert Path("structmat-demo.png").read_bytes().startswith(b"\x89PNG")
     assert Path("link.json").is_symlink()
     assert len(list(Path().iterdir())) == 3, "a temporary file was left"
+
+
+@pytest.mark.usefixtures("small")
+def test_demo_in_pytorch(capsys: pytest.CaptureFixture[str]) -> None:
+    threads = library("torch").get_num_threads()
+    arguments = ["demo", "--seeds", "1", "--epochs", "1", "--json", "figures.json"]
+    layers = []
+    for backend in ("numpy", "torch"):
+        assert cli.main([*arguments, "--backend", backend]) == 0
+        figures = json.loads(Path("figures.json").read_text(encoding="utf-8"))
+        assert figures["settings"]["backend"] == backend
+        layers.append(figures["layers"])
+        assert ("one thread, PyTorch" in capsys.readouterr().out) == (backend == "torch")
+    measured = {"losses", "seconds_per_epoch", "microseconds_per_vector"}
+    for ours, theirs in zip(*layers, strict=True):
+        assert theirs["losses"][0] == pytest.approx(ours["losses"][0], rel=1e-5)
+        assert {key: ours[key] for key in ours.keys() - measured} == {
+            key: theirs[key] for key in ours.keys() - measured
+        }
+    assert library("torch").get_num_threads() == threads
 
 
 @pytest.mark.usefixtures("untrained")

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from backends import library
 from matplotlib.image import imread
 from rich.console import Console
 
@@ -86,6 +87,26 @@ def test_training_learns_and_leaves_a_frozen_layer(name: str, data: tuple[Images
     kept = [(a == b).all() for a, b in zip(before, end.hidden._arrays, strict=True)]
     assert all(kept) == (name == "circulant, random")
     assert end.error(data[1]) < 0.5
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_layers_of_pytorch_train_alike(name: str, data: tuple[Images, Images]) -> None:
+    """Of the same values, through autograd; Adam makes steps of gradients that are noise, so only losses stay alike."""
+    torch, layers = library("torch"), library("structmat.demo.layers")
+    rng = np.random.default_rng(0)
+    start = Network.around(LAYERS[name].make(rng), rng)
+    part = Images(*(array[::16] for array in data[0]))
+    pairs = (start, part), (layers.Layers(start), Images(*map(torch.asarray, part)))
+    gradients, losses, errors = [], [], []
+    for network, images in pairs:
+        gradients.append(network.loss_and_gradients(*images)[1])
+        trained, last = zip(*train(network, *images, epochs=2, batch=BATCH, rate=LAYERS[name].rate, rng=1), strict=True)
+        losses.append(last)
+        errors.append(trained[-1].error(images))
+    for ours, theirs in zip(*gradients, strict=True):
+        assert np.linalg.norm(theirs.numpy() - ours) < 1e-5 * np.linalg.norm(ours)
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
+    assert errors[1] == pytest.approx(errors[0], abs=0.01)
 
 
 def test_narrow_network_is_no_smaller_than_the_circulant_one(figures: dict[str, Any]) -> None:

@@ -107,8 +107,8 @@ def test_matrix_is_the_papers() -> None:
 
 @pytest.mark.parametrize("name", RANDOM)
 def test_random_layer_has_the_variance_of_a_dense_one(name: str) -> None:
-    """The mean square of an entry is 1/(3 d); over 400 layers the mean squares' own spread bounds the error."""
-    d, k, draws = 12, 20, 400
+    """The mean square of an entry is 1/(3 d); over 100 layers the mean squares' own spread bounds the error."""
+    d, k, draws = 48, 80, 100
     generator = torch.Generator().manual_seed(0)
     squares, biases = [], []
     for _ in range(draws):
@@ -470,8 +470,10 @@ def test_compile_of_products_that_mix_real_and_complex() -> None:
     torch.testing.assert_close(y, A.matvec(x))
 
 
-@pytest.mark.parametrize("strict", [False, True])
-@pytest.mark.parametrize("name", ["circulant", "blocks", "fastfood", "low rank", "toeplitz"])
+@pytest.mark.parametrize(
+    ("name", "strict"),
+    [*((name, False) for name in ("circulant", "blocks", "fastfood", "low rank", "toeplitz")), ("circulant", True)],
+)
 def test_export(name: str, strict: bool) -> None:
     """What is exported runs without structmat: PyTorch's own operations are all that is left."""
     torch._dynamo.reset()
@@ -505,8 +507,19 @@ def test_opcheck(name: str) -> None:
         (ValueError, "out_features is -1; expected a positive int", lambda: nn.FastfoodLinear(3, -1)),
         (ValueError, "in_features is 3.0; expected", lambda: nn.ToeplitzLinear(3.0, 4)),
         (ValueError, "block_size is 0; expected a positive int", lambda: nn.CirculantLinear(3, 4, block_size=0)),
-        (ValueError, r"block_size is 5; .* = 4", lambda: nn.BlockCirculantLinear(3, 4, 5)),
+        (
+            ValueError,
+            "block_size is 5; expected at most the larger of the sizes, 4",
+            lambda: nn.BlockCirculantLinear(3, 4, 5),
+        ),
         (ValueError, r"rank is 4; expected at most .* = 3", lambda: nn.LowRankLinear(3, 4, 4)),
+        (ValueError, "rank is 0; expected a positive int", lambda: nn.LowRankLinear(3, 4, 0)),
+        (ValueError, "block_size is 2.0; expected a positive int", lambda: nn.BlockCirculantLinear(3, 4, 2.0)),
+        (
+            TypeError,
+            "dtype is float32; expected a real floating dtype of torch",
+            lambda: nn.LowRankLinear(3, 4, 1, dtype="float32"),
+        ),
         (TypeError, "dtype is torch.int8", lambda: nn.CirculantLinear(3, 4, dtype=torch.int8)),
         (TypeError, "dtype is torch.complex64", lambda: nn.CirculantLinear(3, 4, dtype=torch.complex64)),
         (TypeError, "operator is a Tensor; expected a LinearOperator", lambda: nn.StructuredLinear(torch.ones(2, 2))),
@@ -517,239 +530,16 @@ def test_opcheck(name: str) -> None:
             "x is on meta, the operator on cpu",
             lambda: nn.CirculantLinear(3, 4)(torch.ones(3, device="meta")),
         ),
+        (TypeError, "x has dtype bool", lambda: nn.CirculantLinear(3, 4)(torch.ones(3, dtype=torch.bool))),
+        (TypeError, "x is a list; expected an array", lambda: nn.CirculantLinear(3, 4)([1.0, 2.0, 3.0])),
+        (TypeError, "x is an array of numpy", lambda: nn.CirculantLinear(3, 4)(np.ones(3))),
+        (ValueError, r"x has shape \(\)", lambda: nn.CirculantLinear(1, 4)(torch.tensor(1.0))),
         (ValueError, r"x has shape \(2, 4\); its last axis", lambda: nn.CirculantLinear(3, 4)(torch.ones(2, 4))),
     ],
 )
 def test_refusals(error: type[Exception], message: str, make: Any) -> None:
     with pytest.raises(error, match=message):
         make()
-
-
-# ---------------------------------------------------------------------- whole models
-
-
-class Net(Module):
-    """A small AlexNet: convolutions, and a classifier of dense layers that holds nearly all parameters."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.features = torch.nn.Sequential(
-            torch.nn.Conv2d(1, 4, 3, padding=1), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(6)
-        )
-        self.classifier = torch.nn.Sequential(
-            torch.nn.Dropout(),
-            torch.nn.Linear(144, 96),
-            torch.nn.ReLU(),
-            torch.nn.Linear(96, 96, bias=False),
-            torch.nn.ReLU(),
-            torch.nn.Linear(96, 10),
-        )
-
-    def forward(self, x: Any) -> Any:
-        return self.classifier(self.features(x).flatten(1))
-
-
-IMAGES = (8, 1, 12, 12)
-
-
-def count(model: Any) -> int:
-    return sum(p.numel() for p in model.parameters())
-
-
-def test_random_compression() -> None:
-    model = Net()
-    before, conv = count(model), model.features[0].weight
-    old = list(model.classifier)
-    report = nn.compress(model, "circulant", "random", exclude="*.5", generator=torch.Generator().manual_seed(0))
-    assert [type(part) for part in model.classifier[1:4:2]] == [nn.CirculantLinear] * 2
-    assert model.classifier[5] is old[5]
-    assert model.features[0].weight is conv
-    assert model.classifier[3].bias is None
-    assert [row.name for row in report.layers] == ["classifier.1", "classifier.3"]
-    assert report.parameters == (before, count(model)) == (before, before - 144 * 96 - 96 * 96 + 144 + 96)
-    assert report.bytes[1] == 4 * count(model) + 144 + 96  # a byte a sign
-    assert all(row.energy is None for row in report.layers)
-    assert str(report).splitlines()[-1].split() == [
-        "model",
-        *f"{before:,} → {count(model):,}".split(),
-        *f"{report.bytes[0]:,} → {report.bytes[1]:,}".split(),
-    ]
-    optimiser = torch.optim.Adam(model.parameters(), lr=1e-2)
-    x, y = inputs(*IMAGES, dtype=torch.float32), torch.arange(8) % 10
-    losses = []
-    for _ in range(40):
-        optimiser.zero_grad()
-        loss = torch.nn.functional.cross_entropy(model(x), y)
-        loss.backward()
-        optimiser.step()
-        losses.append(loss.item())
-    assert losses[-1] < losses[0] / 2
-
-
-@pytest.mark.parametrize(
-    ("rule", "options"),
-    [("circulant", {}), ("toeplitz", {}), ("block_circulant", {"block_size": 5}), ("low_rank", {"rank": 3})],
-)
-def test_nearest_compression(rule: str, options: dict[str, int]) -> None:
-    model = Net().eval()
-    dense = {name: part for name, part in model.named_modules() if type(part) is torch.nn.Linear}
-    report = nn.compress(model, rule, **options)
-    for row in report.layers:
-        W, A = dense[row.name].weight.detach(), row.layer.to_dense().detach()
-        wanted, energy = sm.projections.nearest(W, rule, **options)
-        torch.testing.assert_close(A, wanted.to_dense())
-        assert row.energy == pytest.approx(float(1 - (W - A).square().sum() / W.square().sum()), rel=1e-3)
-        assert row.energy == pytest.approx(float(energy))
-        assert row.layer.bias is dense[row.name].bias
-        assert not row.layer.training
-    assert len(report.layers) == 3
-
-
-def test_nearest_of_a_structured_weight_is_the_weight() -> None:
-    model = torch.nn.Sequential(nn.BlockCirculantLinear(12, 8, 4), torch.nn.ReLU(), nn.BlockCirculantLinear(8, 4, 4))
-    x = inputs(5, 12, dtype=torch.float32)
-    wanted = model(x)
-    assert nn.decompress(model) is model
-    assert [type(part) for part in model[::2]] == [torch.nn.Linear] * 2
-    torch.testing.assert_close(model(x), wanted)
-    report = nn.compress(model, "block_circulant", block_size=4)
-    assert [row.energy for row in report.layers] == pytest.approx([1, 1])
-    assert report.parameters == (12 * 8 + 8 + 8 * 4 + 4, 12 * 8 // 4 + 8 + 8 * 4 // 4 + 4)
-    torch.testing.assert_close(model(x), wanted)
-
-
-def test_data_aware_compression_is_the_better_one_on_the_data() -> None:
-    x = inputs(64, *IMAGES[1:], dtype=torch.float32)
-    wanted = Net().eval()(x).detach()
-    errors = {}
-    for method in ("nearest", "data-aware"):
-        model = Net()
-        sample = {"sample": x, "ridge": 1e-6} if method == "data-aware" else {}
-        report = nn.compress(model, "low_rank", method, include="classifier.5", rank=3, **sample)
-        assert model.training
-        with torch.no_grad():
-            error = (model.eval()(x) - wanted).square().sum() / (wanted - model.classifier[5].bias).square().sum()
-        errors[method] = error.item()
-    assert errors["data-aware"] < errors["nearest"] / 2
-    assert report.layers[0].energy == pytest.approx(1 - errors["data-aware"], rel=1e-4)
-
-
-def test_rules_by_layer_and_dry_run() -> None:
-    model = Net()
-    before = {name: id(part) for name, part in model.named_modules()}
-
-    def rule(name: str, layer: Any) -> dict[str, Any] | None:
-        return {"rule": "low_rank", "rank": layer.out_features // 10} if layer.out_features > 10 else None
-
-    report = nn.compress(model, rule, "random", dry_run=True)
-    assert {name: id(part) for name, part in model.named_modules()} == before
-    assert [(row.name, row.layer.extra_repr().split(", ")[3]) for row in report.layers] == [
-        ("classifier.1", "rank=9"),
-        ("classifier.3", "rank=9"),
-    ]
-    assert report.parameters[1] < report.parameters[0] == count(model)
-
-
-def test_shared_layers_and_shared_weights() -> None:
-    shared = torch.nn.Linear(8, 8)
-    model = torch.nn.ModuleDict(
-        {"a": shared, "b": shared, "embed": torch.nn.Embedding(5, 8), "head": torch.nn.Linear(8, 5)}
-    )
-    model["head"].weight = model["embed"].weight
-    report = nn.compress(model, "circulant", "random")
-    assert model["a"] is model["b"]
-    assert isinstance(model["a"], nn.CirculantLinear)
-    assert type(model["head"]) is torch.nn.Linear
-    assert [row.name for row in report.layers] == ["a"]
-
-
-def test_attention_keeps_its_own_layers() -> None:
-    """PyTorch's attention reads the weight of its projection; the two other layers of a block are replaced."""
-    torch.manual_seed(0)
-    block = torch.nn.TransformerEncoderLayer(16, 2, 32, batch_first=True, dropout=0.0)
-    report = nn.compress(block, "block_circulant", "random", block_size=4)
-    assert [row.name for row in report.layers] == ["linear1", "linear2"]
-    x = inputs(2, 5, 16, dtype=torch.float32)
-    wanted = block.train()(x)
-    torch.testing.assert_close(block.eval()(x), wanted)  # by autograd, and by PyTorch's own path from the weights
-    with torch.no_grad():
-        torch.testing.assert_close(block(x), wanted, rtol=1e-4, atol=1e-5)
-
-
-def test_layers_of_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its Conv1D, y = x W + b with W of shape (in, out), from a stand-in of the same interface."""
-    stand_in = type(np)("transformers.pytorch_utils")
-
-    class Conv1D(torch.nn.Module):
-        def __init__(self, nf: int, nx: int) -> None:
-            super().__init__()
-            self.nf, self.nx = nf, nx
-            self.weight, self.bias = torch.nn.Parameter(inputs(nx, nf)), torch.nn.Parameter(inputs(nf))
-
-        def forward(self, x: Any) -> Any:
-            return x @ self.weight + self.bias
-
-    stand_in.Conv1D = Conv1D
-    monkeypatch.setitem(__import__("sys").modules, "transformers.pytorch_utils", stand_in)
-    model = torch.nn.Sequential(Conv1D(12, 8))
-    x = inputs(3, 8)
-    wanted = model(x)
-    report = nn.compress(model, "low_rank", rank=8)
-    assert report.layers[0].energy == pytest.approx(1)
-    torch.testing.assert_close(model(x), wanted)
-
-
-def test_half_precision_and_frozen_weights_are_kept() -> None:
-    model = torch.nn.Sequential(torch.nn.Linear(8, 8)).to(torch.bfloat16).requires_grad_(False)
-    W = model[0].weight
-    nn.compress(model, "toeplitz")
-    wanted, _ = sm.projections.nearest(W.float(), "toeplitz")
-    assert {value.dtype for value in model.parameters()} == {torch.bfloat16}
-    assert not any(value.requires_grad for value in model.parameters())
-    torch.testing.assert_close(model[0].to_dense(), wanted.to_dense().bfloat16(), rtol=1e-2, atol=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("error", "message", "arguments", "keywords"),
-    [
-        (ValueError, "rule is 'circular'; the method 'random' has block_circulant", ("circular", "random"), {}),
-        (ValueError, "classifier.1 .* unknown|like is 'circular'", ("circular",), {}),
-        (ValueError, "method is 'best'; expected", ("circulant", "best"), {}),
-        (ValueError, "sample is missing for the method 'data-aware'", ("circulant", "data-aware"), {}),
-        (ValueError, "sample is given for the method 'nearest'", ("circulant",), {"sample": 1}),
-        (ValueError, "include has 'fc', which matches none", ("circulant",), {"include": "fc"}),
-        (ValueError, "include has 'features.0', which matches none", ("circulant",), {"include": ["features.0"]}),
-        (ValueError, "no dense layer that include and exclude leave", ("circulant",), {"exclude": "*"}),
-        (ValueError, "the rule matches none of the layers", (lambda name, layer: None,), {}),
-        (ValueError, r"classifier.1 \(Linear.*rank", ("low_rank",), {"rank": 500}),
-        (ValueError, r"classifier.5 \(Linear.*square", ("skew_circulant",), {"include": "*.5"}),
-        (ValueError, r"classifier.1 \(Linear.*block_size is 300", ("circulant", "random"), {"block_size": 300}),
-    ],
-)
-def test_refusals_of_compression(error: type[Exception], message: str, arguments: Any, keywords: Any) -> None:
-    model = Net()
-    before = {name: id(part) for name, part in model.named_modules()}
-    with pytest.raises(error, match=message):
-        nn.compress(model, *arguments, **keywords)
-    assert {name: id(part) for name, part in model.named_modules()} == before
-
-
-def test_refusals_of_other_things() -> None:
-    with pytest.raises(TypeError, match=r"model is a dict; expected a torch\.nn\.Module"):
-        nn.compress({}, "circulant")
-    with pytest.raises(TypeError, match="model is a layer itself"):
-        nn.compress(torch.nn.Linear(3, 3), "circulant")
-
-    class First(torch.nn.Sequential):
-        def forward(self, x: Any) -> Any:
-            return self[0](x)
-
-    unreached = First(torch.nn.Linear(3, 3), torch.nn.Linear(3, 3))
-    with pytest.raises(ValueError, match="the sample does not reach 1"):
-        nn.compress(unreached, "circulant", "data-aware", sample=torch.ones(4, 3))
-    with pytest.raises(TypeError, match=r"StructuredLinear.* is complex"):
-        nn.decompress(nn.StructuredLinear(operator("complex")))
 
 
 def test_benchmark_compares_equal_layers() -> None:

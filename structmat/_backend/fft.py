@@ -26,9 +26,13 @@ from structmat._backend.providers import Module, Provider, choice, provider_for
 
 @lru_cache(maxsize=16)
 def _of_library(xp: Namespace) -> Provider:
-    """Return who transforms arrays of a library other than NumPy."""
+    """Return who transforms arrays of a library other than NumPy: its own functions, which ours wrap for PyTorch."""
     if compat.is_cupy_namespace(xp):
         return Module("cupyx.scipy.fft", importlib.import_module("cupyx.scipy.fft"), overwrite_x=True)
+    if compat.is_torch_namespace(xp):
+        from structmat._backend import torch_fft
+
+        return Module("torch.fft", torch_fft)
     return Module(f"{namespace_name(xp)}.fft", xp.fft)
 
 
@@ -158,4 +162,4 @@ def root_powers(xp: Namespace, f: Any, n: int, *, dtype: DType, device: Device) 
     else:
         signs = 1 if f > 0 else 1 - 2 * (np.arange(n) % 2)
         powers, target = modulus * signs, xp.float32 if single else xp.float64
-    return from_host(powers, xp, device=device, dtype=target)
+    return from_host(powers.astype(dtype_name(target)), xp, device=device, dtype=target)  # ONNX casts nothing complex

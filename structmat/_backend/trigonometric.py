@@ -33,7 +33,7 @@ def _roots(xp: Namespace, like: Array, count: int, start: float, step: float) ->
     """Return exp(iπ (start + step j)) for j = 0, ..., count - 1, in the precision of an array and where it is."""
     dtype = real_dtype(xp, like.dtype)
     angles = (start + step * xp.arange(count, dtype=dtype, device=device(like))) * np.pi
-    return xp.exp(astype(xp, angles, complex_dtype(xp, dtype)) * 1j)
+    return xp.cos(angles) + astype(xp, xp.sin(angles), complex_dtype(xp, dtype)) * 1j  # ONNX has no complex exp
 
 
 def _alternated(xp: Namespace, x: Array) -> Array:

@@ -7,7 +7,7 @@ at O(d) parameters and O(d log d) time, with little loss. `run` measures; `repor
 import statistics
 from collections.abc import Callable, Sequence
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from rich.console import Console
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from threadpoolctl import threadpool_limits
 
 from structmat.core import LinearOperator
-from structmat.demo.network import BATCH, Floats, Network, digits, gaussian
+from structmat.demo.network import BATCH, Images, Network, digits, gaussian
 from structmat.learn.training import train
 from structmat.operators import Dense
 from structmat.projections import circulant_projection
@@ -48,7 +48,26 @@ LAYERS = {
 }
 
 
-def microseconds(product: Callable[[Floats], Floats], x: Floats) -> float:
+class Backend(NamedTuple):
+    """What trains a network and what multiplies, made of operators and arrays of NumPy."""
+
+    asarray: Callable[[Any], Any]
+    network: Callable[[Network], Any]
+    product: Callable[[LinearOperator], Callable[[Any], Any]]
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """Return "numpy", operators with gradients of their own, or "torch", layers with PyTorch's autograd."""
+        if name == "numpy":
+            return cls(np.asarray, lambda network: network, lambda A: A.matvec)
+        import torch
+
+        from structmat.demo import layers
+
+        return cls(torch.asarray, layers.Layers, layers.product)
+
+
+def microseconds(product: Callable[[Any], Any], x: Any) -> float:
     """Time a product, in microseconds a vector: the best of many, since other load only ever adds time."""
     product(x)
     times: list[float] = []
@@ -59,11 +78,13 @@ def microseconds(product: Callable[[Floats], Floats], x: Floats) -> float:
     return 1e6 * min(times) / len(x)
 
 
-def measure_layers(seeds: int, epochs: int, progress: Progress) -> list[Figures]:
+def measure_layers(backend: Backend, seeds: int, epochs: int, progress: Progress) -> list[Figures]:
     """Train networks around each kind of layer.
 
     Parameters
     ----------
+    backend : Backend
+        Trains them.
     seeds : int
         Networks of each kind.
     epochs : int
@@ -76,7 +97,7 @@ def measure_layers(seeds: int, epochs: int, progress: Progress) -> list[Figures]
     list of dict
         What the table shows, for each of `LAYERS`, with the error and the losses of every seed.
     """
-    training, test = digits()
+    training, test = (Images(*map(backend.asarray, part)) for part in digits())
     tasks = [progress.add_task(f"train: {name}", start=False, total=seeds * epochs) for name in LAYERS]
     results = []
     for task, (name, kind) in zip(tasks, LAYERS.items(), strict=True):
@@ -86,18 +107,19 @@ def measure_layers(seeds: int, epochs: int, progress: Progress) -> list[Figures]
         seconds: list[float] = []
         for seed in range(seeds):
             rng = np.random.default_rng(seed)
-            network = Network.around(kind.make(rng), rng)
+            start = Network.around(kind.make(rng), rng)
+            network = backend.network(start)
             losses.append([])
             steps = train(network, *training, epochs=epochs, batch=BATCH, rate=kind.rate, rng=rng)
-            start = perf_counter()
+            begun = perf_counter()
             for trained, loss in steps:
                 network = trained
                 losses[-1].append(loss)
-                seconds.append(perf_counter() - start)
+                seconds.append(perf_counter() - begun)
                 progress.advance(task)
-                start = perf_counter()
+                begun = perf_counter()
             errors.append(100 * network.error(test))
-        layer = network.hidden
+        layer = start.hidden
         results.append(
             {
                 "layer": name,
@@ -109,19 +131,21 @@ def measure_layers(seeds: int, epochs: int, progress: Progress) -> list[Figures]
                 "losses": losses,
                 "layer_parameters": sum(p.size for p in layer.params),
                 "layer_bytes": layer.nbytes,
-                "network_parameters": sum(p.size for p in network.params),
+                "network_parameters": sum(p.size for p in start.params),
                 "seconds_per_epoch": min(seconds),
-                "microseconds_per_vector": microseconds(layer.matvec, training.pixels[:BATCH]),
+                "microseconds_per_vector": microseconds(backend.product(layer), training.pixels[:BATCH]),
             }
         )
     return results
 
 
-def measure_growth(sizes: Sequence[int], progress: Progress) -> Figures:
+def measure_growth(backend: Backend, sizes: Sequence[int], progress: Progress) -> Figures:
     """Time products of a circulant projection and of a dense matrix as the dimension grows.
 
     Parameters
     ----------
+    backend : Backend
+        Multiplies.
     sizes : sequence of int
         At least two dimensions d; a dense matrix is made up to d = `DENSE_LIMIT`.
     progress : rich.progress.Progress
@@ -136,10 +160,11 @@ def measure_growth(sizes: Sequence[int], progress: Progress) -> Figures:
     rng = np.random.default_rng(0)
     times: dict[str, dict[int, float]] = {"circulant": {}, "dense": {}}
     for d in sizes:
-        x = rng.standard_normal((VECTORS, d), np.float32)
-        times["circulant"][d] = microseconds(circulant_projection(d, rng=rng, dtype="float32").matvec, x)
+        x = backend.asarray(rng.standard_normal((VECTORS, d), np.float32))
+        circulant = circulant_projection(d, rng=rng, dtype="float32")
+        times["circulant"][d] = microseconds(backend.product(circulant), x)
         if d <= DENSE_LIMIT:
-            times["dense"][d] = microseconds(Dense(np.full((d, d), d**-0.5, np.float32)).matvec, x)
+            times["dense"][d] = microseconds(backend.product(Dense(np.full((d, d), d**-0.5, np.float32))), x)
         progress.advance(task)
     return {
         "vectors_per_call": VECTORS,
@@ -151,7 +176,7 @@ def measure_growth(sizes: Sequence[int], progress: Progress) -> Figures:
     }
 
 
-def run(console: Console, seeds: int, epochs: int, sizes: Sequence[int] = SIZES) -> Figures:
+def run(console: Console, seeds: int, epochs: int, backend: str = "numpy", sizes: Sequence[int] = SIZES) -> Figures:
     """Make all measurements of the demonstration, on one thread: SciPy's transforms use no more unless told to.
 
     Parameters
@@ -162,6 +187,8 @@ def run(console: Console, seeds: int, epochs: int, sizes: Sequence[int] = SIZES)
         Networks of each kind.
     epochs : int
         Passes over the training images.
+    backend : {"numpy", "torch"}, optional
+        What trains and multiplies: operators in NumPy, or the layers of `structmat.nn.torch`.
     sizes : sequence of int, optional
         Dimensions whose products are timed.
 
@@ -172,8 +199,9 @@ def run(console: Console, seeds: int, epochs: int, sizes: Sequence[int] = SIZES)
     """
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     start = perf_counter()
+    chosen = Backend.of(backend)  # which loads PyTorch, before its threads are limited
     with threadpool_limits(1), Progress(*columns, console=console) as progress:
-        layers = measure_layers(seeds, epochs, progress)
-        growth = measure_growth(sizes, progress)
-    settings = {"seeds": seeds, "epochs": epochs, "batch": BATCH, "threads": 1}
+        layers = measure_layers(chosen, seeds, epochs, progress)
+        growth = measure_growth(chosen, sizes, progress)
+    settings = {"backend": backend, "seeds": seeds, "epochs": epochs, "batch": BATCH, "threads": 1}
     return {"settings": settings, "layers": layers, "growth": growth, "seconds": perf_counter() - start}

@@ -56,10 +56,9 @@ def tables(figures: Figures) -> tuple[Table, Table]:
     """
     settings, growth = figures["settings"], figures["growth"]
     seeds = f"{settings['seeds']} seed{'s' * (settings['seeds'] > 1)}"
-    layers = Table(
-        title=f"5,000 MNIST digits, {settings['epochs']} epoch{'s' * (settings['epochs'] > 1)}, {seeds}, one thread",
-        **STYLE,
-    )
+    epochs = f"{settings['epochs']} epoch{'s' * (settings['epochs'] > 1)}"
+    library = ", PyTorch" * (settings.get("backend") == "torch")
+    layers = Table(title=f"5,000 MNIST digits, {epochs}, {seeds}, one thread{library}", **STYLE)
     layers.add_column("hidden layer\n", no_wrap=True)
     for heading in ("\nunits", "test\nerror %", "layer's\nparameters", "layer's\nbytes", "s an\nepoch", "µs a\nvector"):
         layers.add_column(heading, justify="right", no_wrap=True)

@@ -35,7 +35,9 @@ def _unflatten(tape: Any, tensors: tuple[torch.Tensor, ...]) -> Any:
 
 
 def autocast_dtype(x: torch.Tensor) -> torch.dtype | None:
-    """Return the dtype that autocast wants on x's device, None where it is off."""
+    """Return the dtype that autocast wants on x's device, None where it is off; what is no tensor is refused later."""
+    if not isinstance(x, torch.Tensor):
+        return None
     kind = x.device.type
     wants = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
     return torch.get_autocast_dtype(kind) if wants else None

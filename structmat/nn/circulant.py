@@ -10,13 +10,19 @@ from structmat.operators import Circulant, SignFlip
 from structmat.projections.parts import keep
 
 
+def checked_block_size(title: str, d: int, k: int, block_size: int) -> int:
+    """Return the size of blocks, from 1 to the larger size of a layer from d features to k."""
+    if checked_size(title, "block_size", block_size) > max(d, k):
+        raise ValueError(f"{title}: block_size is {block_size}; expected at most the larger of the sizes, {max(d, k)}.")
+    return block_size
+
+
 def weight_shape(title: str, d: int, k: int, block_size: int | None) -> tuple[int, ...]:
     """Return the shape of the weights of a layer from d features to k: one circulant, a stack of them, or blocks."""
     if block_size is None:
         return (d,) if k <= d else (math.ceil(k / d), 1, d)
-    if checked_size(title, "block_size", block_size) > max(d, k):
-        raise ValueError(f"{title}: block_size is {block_size}; expected at most the larger of the sizes, {max(d, k)}.")
-    return math.ceil(k / block_size), math.ceil(d / block_size), block_size
+    b = checked_block_size(title, d, k, block_size)
+    return math.ceil(k / b), math.ceil(d / b), b
 
 
 def circulant(d: int, k: int, weights: Array, signs: Array | None) -> LinearOperator:

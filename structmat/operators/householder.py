@@ -62,7 +62,7 @@ class Householder(Leaf):
 
     @cached
     def _largest(self) -> Array:
-        return self.xp.max(self.xp.abs(self.vector))
+        return self.xp.max(self.xp.abs(self.vector), axis=-1)
 
     @cached
     def _unit(self) -> Array:

@@ -16,6 +16,7 @@ from structmat.core.fields import checked_size
 from structmat.core.leaf import Leaf
 from structmat.core.operator import LinearOperator
 from structmat.interop.torch import Form, autocast_dtype
+from structmat.nn.circulant import checked_block_size
 from structmat.projections import (
     block_circulant_projection,
     circulant_projection,
@@ -341,11 +342,7 @@ class CirculantLinear(RandomLinear):
         block_size = self.options["block_size"]
         if block_size is None:
             return circulant_projection(d, k, **common)
-        if checked_size(type(self).__name__, "block_size", block_size) > max(d, k):
-            raise ValueError(
-                f"{type(self).__name__}: block_size is {block_size}; expected at most max(in_features, out_features) = "
-                f"{max(d, k)}."
-            )
+        block_size = checked_block_size(type(self).__name__, d, k, block_size)
         return block_circulant_projection(d, k, block_size=block_size, **common)
 
 

@@ -1,0 +1,112 @@
+"""Models on the way to ONNX: `torch.onnx.export` as it is, ONNX Runtime as the judge, in single precision."""
+
+import copy
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from backends import library
+
+import structmat as sm
+from structmat.core import OPERATORS
+
+torch = library("torch")
+Module = torch.nn.Module  # where PyTorch is left out, the file ends here
+nn = library("structmat.nn.torch")
+torch_fft = library("structmat._backend.torch_fft")
+onnxruntime = library("onnxruntime")
+
+
+def tensor(host: np.ndarray, single: bool) -> Any:
+    kinds = {"f": (torch.float64, torch.float32), "c": (torch.complex128, torch.complex64)}
+    return torch.asarray(host, dtype=kinds[host.dtype.kind][single])
+
+
+@pytest.mark.parametrize("single", [True, False])
+@pytest.mark.parametrize("n", [*range(1, 20), 37, 96, 784, 1021])
+def test_transforms_by_those_of_powers_of_two(n: int, single: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against NumPy's, normwise: two transforms of up to four times the length, each with an error of ε log n."""
+    lengths = set()
+
+    def noting(transform: Any) -> Any:
+        def run(x: Any, n: int | None = None, axis: int = -1) -> Any:
+            lengths.add(x.shape[axis] if n is None else n)
+            return transform(x, n, axis)
+
+        return run
+
+    for name in ("fft", "ifft", "rfft", "irfft"):
+        monkeypatch.setattr(torch.fft, name, noting(getattr(torch.fft, name)))
+    monkeypatch.setattr(torch.onnx, "is_in_onnx_export", lambda: True)
+    rng = np.random.default_rng(n)
+    eps = np.finfo("float32" if single else "float64").eps
+    for given in (n, n + 3, max(1, n - 1)):  # as it is, cropped and padded
+        x, y = rng.standard_normal((2, 2, given))
+        z = x + 1j * y
+        for name, vectors in {"fft": z, "rfft": x, "ifft": np.fft.fft(z, n), "irfft": np.fft.rfft(x, n)}.items():
+            transform, wanted = getattr(torch_fft, name), getattr(np.fft, name)(vectors, n)
+            found = transform(tensor(vectors, single), n=n)
+            assert found.dtype == tensor(wanted, single).dtype
+            assert np.linalg.norm(found.numpy() - wanted) < 4 * eps * np.log2(4 * n) * np.linalg.norm(wanted)
+    assert all(length & (length - 1) == 0 for length in lengths)
+
+
+def exported(model: Any, x: Any, file: Path, **options: Any) -> Any:
+    """What maps vectors by ONNX Runtime."""
+    with warnings.catch_warnings(action="ignore"):  # of the exporter, for its own use of PyTorch
+        program = torch.onnx.export(model, (x,), dynamo=True, verbose=False, external_data=False, **options)
+    program.save(file)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    return lambda x: session.run(None, {session.get_inputs()[0].name: x.numpy()})
+
+
+def vectors(*shape: int) -> Any:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+
+
+def test_a_model(tmp_path: Path) -> None:
+    """Of a prime size, which ONNX Runtime's own transform is inaccurate at; the file stays small."""
+    torch.manual_seed(0)
+    n = 1021
+    layers = nn.CirculantLinear(n, n), torch.nn.ReLU(), nn.BlockCirculantLinear(n, 30, 256), nn.LowRankLinear(30, 5, 3)
+    model = torch.nn.Sequential(*layers).eval()
+    batch = torch.export.Dim("batch", min=2)
+    run = exported(model, vectors(3, n), tmp_path / "model.onnx", dynamic_shapes=({0: batch},))
+    assert (tmp_path / "model.onnx").stat().st_size < 4 * n * n / 10
+    double = copy.deepcopy(model).double()
+    for batch in (1, 2, 9):
+        x = vectors(batch, n)
+        (y,), wanted = run(x), double(x.double()).detach().numpy()
+        assert np.linalg.norm(y - wanted) < 3e-6 * np.linalg.norm(wanted)
+
+
+class Side(Module):
+    """Layers side by side, each of as many entries as it takes."""
+
+    def __init__(self, layers: dict[str, Any]) -> None:
+        super().__init__()
+        self.layers = torch.nn.ModuleDict(layers)
+
+    def forward(self, x: Any) -> list[Any]:
+        products = [layer(x[:, : layer.in_features]) for layer in self.layers.values()]
+        return [torch.view_as_real(y) if y.is_complex() else y for y in products]
+
+
+# Of the kernels of Tridiagonal, Toeplitz, FCirculant, DCT: left out for the seconds that they take.
+ALIKE = {"Banded", "Hankel", "SymmetricToeplitz", "SkewCirculant", "DST"}
+
+
+def test_every_operator_and_layer(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    examples = {name: entry.example(12, rng) for name, entry in OPERATORS.items() if name not in ALIKE}
+    operators = {name: A.to(xp=torch, dtype="float32") for name, A in examples.items()}
+    operators["tree"] = sm.DCT(12) @ operators["Circulant"] + 2 * operators["Dense"].H @ operators["Dense"]
+    layers = {name: nn.StructuredLinear(A) for name, A in operators.items()}
+    layers |= {"toeplitz": nn.ToeplitzLinear(12, 9), "fastfood": nn.FastfoodLinear(12, 9, learn=False)}
+    model = Side(layers)
+    x = vectors(3, 16)
+    run = exported(model, x, tmp_path / "operators.onnx", optimize=False)  # in half the time
+    for name, y, wanted in zip(layers, run(x), model(x), strict=True):
+        np.testing.assert_allclose(y, wanted.detach(), rtol=1e-4, atol=1e-5, err_msg=name)
