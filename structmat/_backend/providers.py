@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
 from types import ModuleType, TracebackType
@@ -94,26 +95,34 @@ class Ducc(Pocket):
 class MKL(Module):
     """Intel's Math Kernel Library, through `mkl_fft`."""
 
-    FFT = 2  # MKL_DOMAIN_FFT of its C interface: the number of threads of transforms, not of matrix products
+    SMALL = 4096  # numbers that it transforms in one thread anyway
 
     def __init__(self) -> None:
-        module = importlib.import_module("mkl_fft")
-        super().__init__("mkl_fft", module)
+        super().__init__("mkl_fft", importlib.import_module("mkl_fft"))
         library = ctypes.CDLL(importlib.import_module("mkl_fft._pydfti").__file__)
-        self._limit, self._limit_here = library.MKL_Domain_Set_Num_Threads, library.MKL_Set_Num_Threads_Local
-        self.set_threads(_settings.threads)
+        self._limit = library.MKL_Set_Num_Threads_Local  # for calls out of this thread; returns what was set before
+
+    def forward(self, x: Array, n: int, real: bool) -> Array:
+        """Transform by `rfft` or `fft`."""
+        if x.size < self.SMALL:
+            return super().forward(x, n, real)
+        with self._limited():
+            return super().forward(x, n, real)
 
     def inverse(self, X: Array, n: int, real: bool) -> Array:
-        """Transform; complex vectors in place."""
-        return self.module.irfft(X, n=n) if real else self.module.ifft(X, out=X)
+        """Transform by `irfft`, or in place by `ifft`."""
+        if X.size < self.SMALL:
+            return self.module.irfft(X, n=n) if real else self.module.ifft(X, out=X)
+        with self._limited():
+            return self.module.irfft(X, n=n) if real else self.module.ifft(X, out=X)
 
-    def work_alone(self) -> None:
-        """Keep it from starting threads out of this one."""
-        self._limit_here(ctypes.c_int(1))
-
-    def set_threads(self, count: int | None) -> None:
-        """Limit its threads; None is what MKL_NUM_THREADS says, or all cores."""
-        self._limit(ctypes.c_int(count or 0), ctypes.c_int(self.FFT))
+    @contextmanager
+    def _limited(self) -> Iterator[None]:
+        before = self._limit(threads())
+        try:
+            yield
+        finally:
+            self._limit(before)
 
 
 _COMPILED = "_pocketfft.pypocketfft", "_duccfft.pyduccfft"  # to SciPy 1.17, and from 1.18 on
@@ -218,8 +227,6 @@ _here = _Here()
 def _work_alone() -> None:
     """Keep the transforms of a thread that works beside others in that thread."""
     _here.threads = 1
-    if isinstance(loaded := _loaded.get("mkl_fft"), MKL):
-        loaded.work_alone()
 
 
 def side_by_side(function: Callable[..., Any], *pieces: Iterator[Any]) -> Iterator[Any]:
@@ -304,6 +311,9 @@ def set_fft_provider(provider: str | ModuleType) -> Restore:
     outside. Results differ between providers by rounding. Arrays of other libraries are always transformed by their
     own.
 
+    Beside PyTorch, do not install mkl-service: it lets PyTorch see MKL, where PyTorch has another MKL inside, and
+    transforms in several threads may then be wrong in both.
+
     Examples
     --------
     >>> import numpy as np
@@ -332,7 +342,7 @@ def set_threads(count: int | None) -> Restore:
     Parameters
     ----------
     count : int or None
-        At least 1. None, the default, leaves it to `scipy.fft.set_workers`, which is 1 unless set, and to MKL.
+        At least 1. None, the default, leaves it to `scipy.fft.set_workers`, which is 1 unless set.
 
     Returns
     -------
@@ -358,12 +368,5 @@ def set_threads(count: int | None) -> Restore:
     """
     if not (count is None or (type(count) is int and count > 0)):
         raise ValueError(f"set_threads: count is {count!r}; expected a positive int or None.")
-    before = _settings.threads
-    _limit_threads(count)
-    return Restore(lambda: _limit_threads(before))
-
-
-def _limit_threads(count: int | None) -> None:
-    _settings.threads = count
-    if isinstance(loaded := _loaded.get("mkl_fft"), MKL):
-        loaded.set_threads(count)
+    before, _settings.threads = _settings.threads, count
+    return Restore(lambda: setattr(_settings, "threads", before))
