@@ -102,7 +102,7 @@ class BlockCirculantConfig(PeftConfig):  # type: ignore[misc]
     """
 
     block_size: int = 256
-    target_modules: list[str] | str | None = None
+    target_modules: list[str] | set[str] | str | None = None
     init_weights: bool | Literal["xavier_uniform", "kaiming_uniform", "gaussian"] = True
     block_size_pattern: dict[str, int] = dataclasses.field(default_factory=dict)
     exclude_modules: list[str] | str | None = None
@@ -156,9 +156,7 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
 
     adapter_layer_names = ("structmat_kernel",)
 
-    def __init__(
-        self, base_layer: nn.Module, adapter_name: str, block_size: int, config: BlockCirculantConfig
-    ) -> None:
+    def __init__(self, base_layer: nn.Module, adapter_name: str, block_size: int, config: BlockCirculantConfig) -> None:
         super().__init__()
         self.base_layer = base_layer
         dense = self.get_base_layer()
@@ -168,8 +166,8 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
             self.in_features, self.out_features = dense.in_features, dense.out_features
         else:
             raise TypeError(
-                f"{type(self).__name__}: base_layer is {dense}; expected a torch.nn.Linear that is called as such, or a "
-                f"Conv1D of transformers."
+                f"{type(self).__name__}: base_layer is {dense}; expected a torch.nn.Linear that is called as one, "
+                f"or a Conv1D of transformers."
             )
         self.structmat_kernel = nn.ParameterDict()
         self.register_buffer("structmat_unmerged", None, persistent=False)  # so that it moves with the weight
@@ -222,8 +220,8 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         """The sum of adapters in the layout of the weight, read from the definition of the entries."""
         i = torch.arange(self.out_features, device=self.get_base_layer().weight.device)[:, None]
         j = torch.arange(self.in_features, device=i.device)[None, :]
-        terms = [BlockCirculant(blocks).H for blocks in self._blocks(names)]
-        matrix = functools.reduce(operators.add, [A._entries(A.xp, i, j) for A in terms])
+        terms = [BlockCirculant(blocks) for blocks in self._blocks(names)]
+        matrix = functools.reduce(operators.add, [A._entry(A.xp, j, i) for A in terms])
         return matrix.T if is_transposed(self.get_base_layer()) else matrix
 
     def get_delta_weight(self, adapter_name: str) -> torch.Tensor:
@@ -232,7 +230,7 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
             raise ValueError(f"{type(self).__name__}: there is no adapter {adapter_name!r}.")
         return self._matrix([adapter_name]).to(self.get_base_layer().weight.dtype)
 
-    @torch.no_grad()
+    @torch.no_grad()  # type: ignore[untyped-decorator]
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Add adapters, the active ones unless named, to the base layer's weight; `safe_merge` refuses NaN."""
         names = self._present(check_adapters_to_merge(self, adapter_names))
@@ -268,7 +266,7 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         return f"structmat.{super().__repr__()}"
 
 
-@torch.no_grad()
+@torch.no_grad()  # type: ignore[untyped-decorator]
 def _initialise(kernel: nn.Parameter, how: bool | str, n: int, m: int) -> None:
     if how is True:
         kernel.zero_()
@@ -286,7 +284,7 @@ class BlockCirculantModel(BaseTuner):  # type: ignore[misc]
     tuner_layer_cls = BlockCirculantLayer
     target_module_mapping = TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
 
-    def _create_and_replace(
+    def _create_and_replace(  # noqa: PLR0917 (PEFT passes them so)
         self,
         config: BlockCirculantConfig,
         adapter_name: str,
