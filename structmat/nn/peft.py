@@ -230,14 +230,13 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
             raise ValueError(f"{type(self).__name__}: there is no adapter {adapter_name!r}.")
         return self._matrix([adapter_name]).to(self.get_base_layer().weight.dtype)
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Add adapters, the active ones unless named, to the base layer's weight; `safe_merge` refuses NaN."""
         names = self._present(check_adapters_to_merge(self, adapter_names))
         if not names:
             return
         dense = self.get_base_layer()
-        weight, matrix = dense.weight.data, self._matrix(names)
+        weight, matrix = dense.weight.data, self._matrix(names).detach()
         if not weight.is_floating_point() or weight.shape != matrix.shape:
             raise TypeError(
                 f"{type(self).__name__}.merge: the weight has dtype {weight.dtype} and shape {tuple(weight.shape)}; "
@@ -266,15 +265,14 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         return f"structmat.{super().__repr__()}"
 
 
-@torch.no_grad()  # type: ignore[untyped-decorator]
 def _initialise(kernel: nn.Parameter, how: bool | str, n: int, m: int) -> None:
     if how is True:
-        kernel.zero_()
+        nn.init.zeros_(kernel)
     elif how == "gaussian":
-        kernel.normal_()
+        nn.init.normal_(kernel)
     else:
         bound = math.sqrt(1 / n) if how == "kaiming_uniform" else math.sqrt(6 / (n + m))
-        kernel.uniform_(-bound, bound)
+        nn.init.uniform_(kernel, -bound, bound)
 
 
 class BlockCirculantModel(BaseTuner):  # type: ignore[misc]
@@ -310,4 +308,4 @@ for table, entry in (
     (PEFT_TYPE_TO_TUNER_MAPPING, BlockCirculantModel),
     (PEFT_TYPE_TO_PREFIX_MAPPING, BlockCirculantModel.prefix),
 ):
-    table[Method.STRUCTMAT_BLOCK_CIRCULANT] = entry
+    table.update({Method.STRUCTMAT_BLOCK_CIRCULANT: entry})
