@@ -162,6 +162,22 @@ def copied(xp: Namespace, x: Array) -> Array:
     return x.clone() if compat.is_torch_array(x) else xp.asarray(x, copy=True)
 
 
+def packed(xp: Namespace, x: Array) -> Array:
+    """Return x with its entries in the order of its axes; products of many strided matrices are slow."""
+    if compat.is_torch_array(x):
+        return x.contiguous()
+    return xp.ascontiguousarray(x) if hasattr(xp, "ascontiguousarray") else x
+
+
+def matmul(xp: Namespace, A: Array, B: Array) -> Array:
+    """Multiply stacks of matrices; outer and inner products by entries, which libraries are slow at in stacks."""
+    if A.shape[-1] == 1:
+        return A * B
+    if A.shape[-2] == B.shape[-1] == 1:
+        return xp.sum(xp.matrix_transpose(A) * B, axis=-2, keepdims=True)
+    return xp.matmul(A, B)
+
+
 def split(xp: Namespace, x: Array) -> Array:
     """Return complex vectors (..., n) as a batch of twice as many real ones, (2, ..., n)."""
     return xp.stack((xp.real(x), xp.imag(x)), axis=0)
