@@ -440,3 +440,47 @@ def test_refusals_of_layers() -> None:
     layer.base_layer.weight = torch.nn.Parameter(weight.to(torch.int8), requires_grad=False)  # as quantised layers have
     with pytest.raises(TypeError, match=r"merge: the weight has dtype torch\.int8"):
         layer.merge()
+
+
+# ---------------------------------------------------------------------- the benchmark
+
+
+def benchmark() -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return library("benchmarks.layers")
+
+
+@pytest.mark.parametrize("block_size", [None, 3])
+def test_benchmark_compares_equal_layers(block_size: int | None) -> None:
+    compared = benchmark().layers(9, block_size)
+    x = inputs(4, 9).requires_grad_()
+    for name in ("rfft", "c3a"):
+        torch.testing.assert_close(compared[name](x), compared["structmat"](x))
+    for layer in compared.values():
+        benchmark().step(layer, x, torch.ones(4, 9))
+        assert all(p.grad is not None for p in layer.parameters())
+    ours, theirs = benchmark().adapters(8, 4).values()
+    x = inputs(4, 8)
+    torch.testing.assert_close(ours(x), theirs(x))
+
+
+def test_benchmark_measures() -> None:
+    layers = benchmark()
+    threads = torch.get_num_threads()
+    rows = list(layers.measure(1, 1, ((16, None, 8), (16, 4, 8))))
+    torch.set_num_threads(threads)
+    steps = ["training step", "training step", "step with an adapter"]
+    assert [row["what"] for row in rows] == [*steps, "forward", "forward with graph"]
+    assert all(min(row["microseconds"].values()) > 0 for row in rows)
+    assert rows[0]["bytes_kept"] == {**rows[0]["bytes_kept"], "structmat": 8 * 9 * 8, "dense": 0}
+    assert rows[1]["peak_bytes"].keys() == {"structmat", "rfft", "c3a", "dense"}
+    table = layers.table("", rows, "microseconds", 1)
+    assert table.row_count == 5
+
+
+def test_peak_memory_is_exact() -> None:
+    x = torch.zeros(1000)
+    peak = benchmark().peak(lambda: (x.clone().neg().neg()[:1] + 0).clone())  # two of the large ones at a time
+    assert 8000 <= peak <= 8000 + 64
+    assert benchmark().peak(list) == 0
