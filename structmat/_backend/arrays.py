@@ -173,7 +173,7 @@ def matmul(xp: Namespace, A: Array, B: Array) -> Array:
     """Multiply stacks of matrices; outer and inner products by entries, which libraries are slow at in stacks."""
     if A.shape[-1] == 1:
         return A * B
-    if A.shape[-2] == B.shape[-1] == 1:
+    if B.shape[-1] == 1 and A.shape[-2] == 1:
         return xp.sum(xp.matrix_transpose(A) * B, axis=-2, keepdims=True)
     return xp.matmul(A, B)
 
