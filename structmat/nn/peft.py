@@ -214,7 +214,8 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         if self._form is None or self.disable_adapters or self.merged:
             return y
         with torch.autocast(x.device.type, enabled=False):
-            return y + self._form.matvec(x, self._blocks(self._present(self.active_adapters))).to(y.dtype)
+            delta = self._form.matvec(x, self._blocks(self._present(self.active_adapters)), keep=False)
+        return y + delta.to(y.dtype)
 
     def _matrix(self, names: list[str]) -> torch.Tensor:
         """The sum of adapters in the layout of the weight, read from the definition of the entries."""
