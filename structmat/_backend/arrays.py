@@ -330,15 +330,16 @@ def may_keep(value: Array, sources: tuple[Array, ...]) -> bool:
         return all(may_keep(each, sources) for each in value)
     if type(value) is np.ndarray:
         return True
-    if compat.is_jax_array(value):
-        return not isinstance(value, sys.modules["jax"].core.Tracer)
     if compat.is_torch_array(value):
         torch = sys.modules["torch"]
         if torch.compiler.is_compiling() or value.is_inference():
             return False
-        return all(type(x) is torch.Tensor and not x.requires_grad for x in (value, *sources)) and not any(
-            torch._C._functorch.is_functorch_wrapped_tensor(x) for x in (value, *sources)
-        )
+        for x in (*sources, value):
+            if type(x) is not torch.Tensor or x.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(x):
+                return False
+        return True
+    if compat.is_jax_array(value):
+        return not isinstance(value, sys.modules["jax"].core.Tracer)
     return True
 
 
