@@ -398,6 +398,7 @@ def test_block_sizes_by_layer_and_bias() -> None:
         "2.structmat_kernel.default": (1, 2, 4),
         "2.base_layer.bias": (4,),
     }  # fmt: skip
+    assert adapted.get_model_status().peft_types == {"default": "STRUCTMAT_BLOCK_CIRCULANT"}
     assert repr(adapted.base_model.model[0]).startswith("structmat.BlockCirculantLayer(")
 
 

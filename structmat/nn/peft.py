@@ -30,7 +30,7 @@ __all__ = ["BlockCirculantConfig", "BlockCirculantLayer", "BlockCirculantModel"]
 INITIAL = (True, False, "xavier_uniform", "kaiming_uniform", "gaussian")
 
 
-class Method(enum.StrEnum):
+class Method(str, enum.Enum):  # noqa: UP042 (PEFT takes "Method." off its str)
     """A method's name in PEFT's tables. PEFT's own enumeration, which `register_peft_method` insists on, is closed."""
 
     STRUCTMAT_BLOCK_CIRCULANT = "STRUCTMAT_BLOCK_CIRCULANT"
