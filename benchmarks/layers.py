@@ -152,7 +152,7 @@ def measure(
         row = {"what": "training step", "threads": threads, "n": n, "block_size": b, "batch": batch}
         yield {**row, **measured(layers(n, b), n, batch, rounds)}
     n, b, batch = ADAPTER
-    row = {"what": "step with an adapter", "threads": threads, "n": n, "block_size": b, "batch": batch}
+    row = {"what": "adapter step", "threads": threads, "n": n, "block_size": b, "batch": batch}
     yield {**row, **measured(adapters(n, b), n, batch, rounds)}
     n, b, batch = SMALL
     small = torch.randn(batch, n)
@@ -170,7 +170,7 @@ OTHERS = "rfft", "c3a", "dense"
 
 def table(title: str, rows: list[dict[str, Any]], figures: str, unit: float) -> Table:
     """A table of one kind of figures: ours, and those of the others as multiples of it."""
-    made = Table(title=title, box=box.SIMPLE)
+    made = Table(title=title, box=box.SIMPLE, pad_edge=False, collapse_padding=True)
     for heading in ("what", "threads", "n", "block", "batch", "structmat", *OTHERS):
         made.add_column(heading, justify="left" if heading == "what" else "right", no_wrap=True)
     for row in rows:

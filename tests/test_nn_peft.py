@@ -471,7 +471,7 @@ def test_benchmark_measures() -> None:
     threads = torch.get_num_threads()
     rows = list(layers.measure(1, 1, ((16, None, 8), (16, 4, 8))))
     torch.set_num_threads(threads)
-    steps = ["training step", "training step", "step with an adapter"]
+    steps = ["training step", "training step", "adapter step"]
     assert [row["what"] for row in rows] == [*steps, "forward", "forward with graph"]
     assert all(min(row["microseconds"].values()) > 0 for row in rows)
     assert rows[0]["bytes_kept"] == {**rows[0]["bytes_kept"], "structmat": 8 * 9 * 8, "dense": 0}
