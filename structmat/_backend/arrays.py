@@ -245,9 +245,10 @@ def is_large(x: Array) -> bool:
         compat.is_torch_array(x)
         and x.ndim > 1
         and x.device.type == "cpu"
-        and x.nbytes > 2 * BLOCK
         and not sys.modules["torch"].is_grad_enabled()
         and takes_writes(x)
+        and not is_traced(x)  # in a trace the size may be a symbol
+        and x.nbytes > 2 * BLOCK
     )
 
 
