@@ -247,7 +247,7 @@ def is_large(x: Array) -> bool:
         and x.device.type == "cpu"
         and not sys.modules["torch"].is_grad_enabled()
         and takes_writes(x)
-        and not is_traced(x)  # in a trace the size may be a symbol
+        and type(x) is sys.modules["torch"].Tensor  # in a trace, where it is another type, the size may be a symbol
         and x.nbytes > 2 * BLOCK
     )
 
