@@ -1,7 +1,9 @@
-"""Time layers of PyTorch: `python -m benchmarks.layers --help`."""
+"""Time layers of PyTorch and measure their memory: `python -m benchmarks.layers --help`."""
 
 import argparse
+import copy
 import functools
+import itertools
 import json
 import statistics
 import sys
@@ -9,36 +11,72 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import peft
 import torch
+from peft.tuners.c3a.layer import C3ALinear
+from peft.tuners.c3a.utils import BlockCircularConvolution
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from torch.profiler import ProfilerActivity, profile
 
 from structmat.__main__ import about, replacing, writable
-from structmat.nn.torch import CirculantLinear
+from structmat.nn.peft import BlockCirculantConfig, BlockCirculantLayer
+from structmat.nn.torch import BlockCirculantLinear, CirculantLinear, StructuredLinear
 
-STEPS = ((1024, 1024), (4096, 128))  # features, batch
-SMALL = (64, 8)
+STEPS = ((1024, None, 1024), (4096, None, 128), (4096, 512, 128))  # features, block size, batch
+ADAPTER = (1024, 256, 512)
+SMALL = (64, None, 8)
 Calls = dict[str, Callable[[], object]]
+Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
-class Transforms(torch.nn.Module):
-    """The same layer as a user would write it: PyTorch's own transforms and derivatives."""
+class Written(torch.nn.Module):
+    """A circulant layer with signs and bias, or one of circulant blocks, by another product."""
 
-    def __init__(self, layer: CirculantLinear) -> None:
+    def __init__(self, layer: StructuredLinear, weights: torch.Tensor, product: Product) -> None:
         super().__init__()
-        self.column, self.bias = (torch.nn.Parameter(p.detach().clone()) for p in (layer.column, layer.bias))
-        self.signs = layer.signs.to(layer.column.dtype)
+        self.weights, self.bias = (torch.nn.Parameter(value.detach().clone()) for value in (weights, layer.bias))
+        self.signs = layer.signs.to(weights.dtype) if hasattr(layer, "signs") else None
+        self.product = product
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        spectrum = torch.fft.rfft(x * self.signs)
-        return torch.fft.irfft(spectrum * torch.fft.rfft(self.column), n=x.shape[-1]) + self.bias
+        return self.product(x if self.signs is None else x * self.signs, self.weights) + self.bias
 
 
-def layers(n: int) -> dict[str, torch.nn.Module]:
-    """What is compared."""
-    layer = CirculantLinear(n, n)
-    return {"structmat": layer, "rfft": Transforms(layer), "dense": torch.nn.Linear(n, n)}
+def by_transforms(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    """As a user would write it: PyTorch's own transforms and derivatives."""
+    if w.ndim == 1:
+        return torch.fft.irfft(torch.fft.rfft(x) * torch.fft.rfft(w), n=len(w))
+    p, q, b = w.shape
+    products = torch.einsum("nqf,pqf->npf", torch.fft.rfft(x.reshape(-1, q, b)), torch.fft.rfft(w))
+    return torch.fft.irfft(products, n=b).reshape(-1, p * b)
+
+
+def layers(n: int, block_size: int | None = None) -> dict[str, torch.nn.Module]:
+    """What is compared: layers of n features that compute the same, and a dense one."""
+    if block_size is None:
+        layer: StructuredLinear = CirculantLinear(n, n)
+        columns = layer.column
+    else:
+        layer = BlockCirculantLinear(n, n, block_size)
+        columns = layer.blocks
+    rows = torch.roll(torch.flip(columns, (-1,)), 1, -1).reshape(-1, n // (block_size or n), columns.shape[-1])
+    return {
+        "structmat": layer,
+        "rfft": Written(layer, columns, by_transforms),
+        "c3a": Written(layer, rows, BlockCircularConvolution.apply),
+        "dense": torch.nn.Linear(n, n),
+    }
+
+
+def adapters(n: int, block_size: int) -> dict[str, torch.nn.Module]:
+    """Adapters of one frozen layer: ours and PEFT's C3A, with one kernel."""
+    dense = torch.nn.Linear(n, n).requires_grad_(False)
+    ours = BlockCirculantLayer(dense, "a", block_size, BlockCirculantConfig(init_weights="gaussian"))
+    theirs = C3ALinear(copy.deepcopy(dense), "a", peft.C3AConfig(), block_size)
+    theirs.c3a_kernel["a"].data = ours.structmat_kernel["a"].detach().clone()
+    return {"structmat": ours, "c3a": theirs}
 
 
 def step(layer: torch.nn.Module, x: torch.Tensor, g: torch.Tensor) -> None:
@@ -65,6 +103,19 @@ def kept(layer: torch.nn.Module, x: torch.Tensor) -> int:
     return sum(found.values())
 
 
+def peak(call: Callable[[], object]) -> int:
+    """The most bytes that a call holds at one time, its results among them, beside those that were held before.
+
+    PyTorch's profiler records each block that its allocator gives or takes back, so the figure is exact and the same in
+    every run; what the processor's FFT library takes for itself it does not see.
+    """
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
+        call()
+    blocks = [event for event in watched.profiler.kineto_results.events() if event.name() == "[memory]"]
+    blocks.sort(key=lambda event: event.start_ns())
+    return max(itertools.accumulate(event.nbytes() for event in blocks), default=0)
+
+
 def medians(calls: Calls, rounds: int, repeats: int) -> dict[str, float]:
     """Microseconds of each call: the medians of rounds in which all take turns, so that they share the noise."""
     for call in calls.values():
@@ -79,32 +130,63 @@ def medians(calls: Calls, rounds: int, repeats: int) -> dict[str, float]:
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def measure(threads: int, rounds: int, steps: tuple[tuple[int, int], ...] = STEPS) -> Iterator[dict[str, Any]]:
-    """One row for each training step, and two for a small forward."""
+def measured(compared: dict[str, torch.nn.Module], n: int, batch: int, rounds: int) -> dict[str, Any]:
+    """Time and memory of a training step of each layer."""
+    x, g = torch.randn(batch, n, requires_grad=True), torch.randn(batch, n)
+    memory: dict[str, dict[str, int]] = {"bytes_kept": {}, "peak_bytes": {}}
+    for name, layer in compared.items():
+        memory["bytes_kept"][name] = kept(layer, x)
+        x.grad = None
+        memory["peak_bytes"][name] = peak(functools.partial(step, layer, x, g))
+    calls: Calls = {name: functools.partial(step, layer, x, g) for name, layer in compared.items()}
+    return {"microseconds": medians(calls, rounds, 1), **memory}
+
+
+def measure(
+    threads: int, rounds: int, steps: tuple[tuple[int, int | None, int], ...] = STEPS
+) -> Iterator[dict[str, Any]]:
+    """One row for each training step, one for adapters, and two for a small forward."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    for n, batch in steps:
-        x, g = torch.randn(batch, n, requires_grad=True), torch.randn(batch, n)
-        compared = layers(n)
-        memory = {name: kept(layer, x) for name, layer in compared.items()}
-        calls: Calls = {name: functools.partial(step, layer, x, g) for name, layer in compared.items()}
-        row = {"what": "training step", "threads": threads, "n": n, "batch": batch}
-        yield {**row, "microseconds": medians(calls, rounds, 1), "bytes_kept": memory}
-    n, batch = SMALL
+    for n, b, batch in steps:
+        row = {"what": "training step", "threads": threads, "n": n, "block_size": b, "batch": batch}
+        yield {**row, **measured(layers(n, b), n, batch, rounds)}
+    n, b, batch = ADAPTER
+    row = {"what": "adapter step", "threads": threads, "n": n, "block_size": b, "batch": batch}
+    yield {**row, **measured(adapters(n, b), n, batch, rounds)}
+    n, b, batch = SMALL
     small = torch.randn(batch, n)
     for graph in (False, True):
         calls = {name: functools.partial(layer, small) for name, layer in layers(n).items()}
         with torch.set_grad_enabled(graph):
             times = medians(calls, 10 * rounds, 20)
         what = "forward with graph" if graph else "forward"
-        yield {"what": what, "threads": threads, "n": n, "batch": batch, "microseconds": times}
+        row = {"what": what, "threads": threads, "n": n, "block_size": b, "batch": batch}
+        yield {**row, "microseconds": times}
+
+
+OTHERS = "rfft", "c3a", "dense"
+
+
+def table(title: str, rows: list[dict[str, Any]], figures: str, unit: float) -> Table:
+    """A table of one kind of figures: ours, and those of the others as multiples of it."""
+    made = Table(title=title, box=box.SIMPLE, pad_edge=False, collapse_padding=True)
+    for heading in ("what", "threads", "n", "block", "batch", "structmat", *OTHERS):
+        made.add_column(heading, justify="left" if heading == "what" else "right", no_wrap=True)
+    for row in rows:
+        values = row[figures]
+        facts = (str(row[key] or "") for key in ("what", "threads", "n", "block_size", "batch"))
+        ratios = (f"{values[name] / values['structmat']:.2f}" if name in values else "" for name in OTHERS)
+        made.add_row(*facts, f"{values['structmat'] / unit:,.0f}", *ratios)
+    return made
 
 
 def main() -> int:
-    """Measure, print a table, and write the figures if asked to."""
+    """Measure, print tables, and write the figures if asked to."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.layers",
-        description="A circulant layer against PyTorch's autograd over rfft and against a dense layer, float32.",
+        description="Circulant and block-circulant layers, float32: against PyTorch's autograd over rfft, the function "
+        "of PEFT's C3A and a dense layer; and an adapter against C3A's.",
     )
     parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], metavar="N", help="threads (%(default)s)")
     parser.add_argument("--rounds", type=int, default=25, metavar="N", help="times each is measured (%(default)s)")
@@ -115,17 +197,13 @@ def main() -> int:
 
     with Console(stderr=True).status("measuring"):
         rows = [row for threads in arguments.threads for row in measure(threads, arguments.rounds)]
-    table = Table(title="Microseconds, medians", box=box.SIMPLE)
-    for heading in ("what", "threads", "n", "batch", "structmat", "rfft", "dense", "rfft / ours", "dense / ours"):
-        table.add_column(heading, justify="left" if heading == "what" else "right", no_wrap=True)
-    for row in rows:
-        times = row["microseconds"]
-        ratios = (f"{times[name] / times['structmat']:.2f}" for name in ("rfft", "dense"))
-        facts = (str(row[key]) for key in ("what", "threads", "n", "batch"))
-        table.add_row(*facts, *(f"{value:,.0f}" for value in times.values()), *ratios)
-    Console().print(table)
+    steps = [row for row in rows if "peak_bytes" in row and row["threads"] == arguments.threads[0]]
+    console = Console()
+    console.print(table("Microseconds, medians; the others as multiples", rows, "microseconds", 1))
+    console.print(table("Peak memory of a step, KiB; the others as multiples", steps, "peak_bytes", 1024))
     if arguments.json:
-        figures = {"about": {**about(), "torch": torch.__version__}, "rounds": arguments.rounds, "rows": rows}
+        versions = {**about(), "torch": torch.__version__, "peft": peft.__version__}
+        figures = {"about": versions, "rounds": arguments.rounds, "rows": rows}
         with replacing(arguments.json) as file:
             file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
     return 0

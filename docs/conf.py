@@ -41,7 +41,7 @@ autosummary_generate = (
     False  # the pages of the API reference are written by hand; tests/test_docs.py keeps them complete
 )
 # Frameworks are large, so that layers are documented without those that aren't there.
-FRAMEWORKS = ("equinox", "flax", "jax", "keras", "torch")
+FRAMEWORKS = ("equinox", "flax", "jax", "keras", "peft", "torch")
 autodoc_mock_imports = [name for name in FRAMEWORKS if importlib.util.find_spec(name) is None]
 autodoc_typehints = "none"  # the docstrings say more: shapes
 autodoc_member_order = "bysource"

@@ -45,6 +45,15 @@ def test_permutation_of_a_traced_index() -> None:
     assert np.array_equal(apply(jnp.asarray([2, 0, 1]), jnp.asarray([1.0, 2.0, 3.0])), [2.0, 3.0, 1.0])
 
 
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@pytest.mark.parametrize("counts", [(1, 1), (1, 3), (3, 1)])
+def test_few_blocks(counts: tuple[int, int], dtype: str) -> None:
+    """A single row or column of blocks is multiplied by entries, not by matrices at each frequency."""
+    blocks = rng.standard_normal((*counts, 5)) + (1j * rng.standard_normal((*counts, 5)) if dtype[0] == "c" else 0)
+    for xp in (np, array_api_strict, torch):
+        sm.testing.check_operator(sm.BlockCirculant(blocks).to(xp=xp))
+
+
 @pytest.mark.parametrize("k", [0, 1, 6, 7, 8, -1, -20])
 def test_shifts_roll(k: int) -> None:
     S = sm.Shift(7, k)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import numpy as np
 import pytest
 from backends import library
 
@@ -242,29 +241,6 @@ def test_attention_keeps_its_own_layers() -> None:
     torch.testing.assert_close(block.eval()(x), wanted)  # by autograd, and by PyTorch's own path from the weights
     with torch.no_grad():
         torch.testing.assert_close(block(x), wanted, rtol=1e-4, atol=1e-5)
-
-
-def test_layers_of_transformers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its Conv1D, y = x W + b with W of shape (in, out), from a stand-in of the same interface."""
-    stand_in = type(np)("transformers.pytorch_utils")
-
-    class Conv1D(torch.nn.Module):
-        def __init__(self, nf: int, nx: int) -> None:
-            super().__init__()
-            self.nf, self.nx = nf, nx
-            self.weight, self.bias = torch.nn.Parameter(inputs(nx, nf)), torch.nn.Parameter(inputs(nf))
-
-        def forward(self, x: Any) -> Any:
-            return x @ self.weight + self.bias
-
-    stand_in.Conv1D = Conv1D
-    monkeypatch.setitem(__import__("sys").modules, "transformers.pytorch_utils", stand_in)
-    model = torch.nn.Sequential(Conv1D(12, 8))
-    x = inputs(3, 8)
-    wanted = model(x)
-    report = nn.compress(model, "low_rank", rank=8)
-    assert report.layers[0].energy == pytest.approx(1)
-    torch.testing.assert_close(model(x), wanted)
 
 
 def test_half_precision_and_frozen_weights_are_kept() -> None:

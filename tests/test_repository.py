@@ -28,12 +28,14 @@ FRAMEWORKS = {
     "keras",
     "linear_operator",
     "lineax",
+    "peft",
     "pylops",
     "sklearn",
     "matplotlib",
     "rich",
     "mlxtend",
     "safetensors",
+    "transformers",
 }
 ARRAY_LIBRARIES = {"numpy", "scipy", "cupy", "cupyx", "array_api_compat", "torch", "jax", "dask"}
 

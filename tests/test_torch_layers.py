@@ -540,20 +540,3 @@ def test_opcheck(name: str) -> None:
 def test_refusals(error: type[Exception], message: str, make: Any) -> None:
     with pytest.raises(error, match=message):
         make()
-
-
-def test_benchmark_compares_equal_layers() -> None:
-    from benchmarks import layers
-
-    threads = torch.get_num_threads()
-    compared = layers.layers(9)
-    x = inputs(4, 9, dtype=torch.float32)
-    torch.testing.assert_close(compared["structmat"](x), compared["rfft"](x))
-    for layer in compared.values():
-        layers.step(layer, x.requires_grad_(), torch.ones(4, 9))
-        assert all(p.grad is not None for p in layer.parameters())
-    rows = list(layers.measure(1, 1, ((16, 8),)))
-    torch.set_num_threads(threads)
-    assert [row["what"] for row in rows] == ["training step", "forward", "forward with graph"]
-    assert all(min(row["microseconds"].values()) > 0 for row in rows)
-    assert rows[0]["bytes_kept"] == {"structmat": 8 * 9 * 8, "rfft": rows[0]["bytes_kept"]["rfft"], "dense": 0}

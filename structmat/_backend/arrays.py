@@ -162,6 +162,22 @@ def copied(xp: Namespace, x: Array) -> Array:
     return x.clone() if compat.is_torch_array(x) else xp.asarray(x, copy=True)
 
 
+def packed(xp: Namespace, x: Array) -> Array:
+    """Return x with its entries in the order of its axes; products of many strided matrices are slow."""
+    if compat.is_torch_array(x):
+        return x.contiguous()
+    return xp.ascontiguousarray(x) if hasattr(xp, "ascontiguousarray") else x
+
+
+def matmul(xp: Namespace, A: Array, B: Array) -> Array:
+    """Multiply stacks of matrices; outer and inner products by entries, which libraries are slow at in stacks."""
+    if A.shape[-1] == 1:
+        return A * B
+    if B.shape[-1] == 1 and A.shape[-2] == 1:
+        return xp.sum(xp.matrix_transpose(A) * B, axis=-2, keepdims=True)
+    return xp.matmul(A, B)
+
+
 def split(xp: Namespace, x: Array) -> Array:
     """Return complex vectors (..., n) as a batch of twice as many real ones, (2, ..., n)."""
     return xp.stack((xp.real(x), xp.imag(x)), axis=0)
@@ -229,9 +245,10 @@ def is_large(x: Array) -> bool:
         compat.is_torch_array(x)
         and x.ndim > 1
         and x.device.type == "cpu"
-        and x.nbytes > 2 * BLOCK
         and not sys.modules["torch"].is_grad_enabled()
         and takes_writes(x)
+        and type(x) is sys.modules["torch"].Tensor  # in a trace, where it is another type, the size may be a symbol
+        and x.nbytes > 2 * BLOCK
     )
 
 
@@ -314,15 +331,16 @@ def may_keep(value: Array, sources: tuple[Array, ...]) -> bool:
         return all(may_keep(each, sources) for each in value)
     if type(value) is np.ndarray:
         return True
-    if compat.is_jax_array(value):
-        return not isinstance(value, sys.modules["jax"].core.Tracer)
     if compat.is_torch_array(value):
         torch = sys.modules["torch"]
         if torch.compiler.is_compiling() or value.is_inference():
             return False
-        return all(type(x) is torch.Tensor and not x.requires_grad for x in (value, *sources)) and not any(
-            torch._C._functorch.is_functorch_wrapped_tensor(x) for x in (value, *sources)
-        )
+        for x in (*sources, value):
+            if type(x) is not torch.Tensor or x.requires_grad or torch._C._functorch.is_functorch_wrapped_tensor(x):
+                return False
+        return True
+    if compat.is_jax_array(value):
+        return not isinstance(value, sys.modules["jax"].core.Tracer)
     return True
 
 

@@ -19,6 +19,7 @@ from structmat._backend.arrays import (
     from_host,
     is_complex,
     namespace_name,
+    packed,
     real_dtype,
 )
 from structmat._backend.providers import Module, Provider, choice, provider_for
@@ -63,8 +64,9 @@ def idft(xp: Namespace, X: Array, n: int, *, real: bool) -> Array:
     if 0 in X.shape:
         dtype = real_dtype(xp, X.dtype) if real else X.dtype
         return xp.zeros((*X.shape[:-1], n), dtype=dtype, device=device(X))
-    provider = provider_for(X, n) if type(X) is np.ndarray else _of_library(xp)
-    return provider.inverse(X, n, real)
+    if type(X) is np.ndarray:
+        return provider_for(X, n).inverse(X, n, real)
+    return _of_library(xp).inverse(packed(xp, X), n, real)  # PyTorch would copy a strided X itself, more slowly
 
 
 def convolve(xp: Namespace, x: Array, column: Array, kernel: Array) -> Array:

@@ -112,12 +112,17 @@ class Form:
             self._last = key, operator
         return operator  # type: ignore[no-any-return]
 
-    def matvec(self, x: torch.Tensor, arrays: Sequence[torch.Tensor]) -> torch.Tensor:
-        """Multiply vectors by the operator that has these arrays; `torch.compile` sees one operation."""
+    def matvec(self, x: torch.Tensor, arrays: Sequence[torch.Tensor], *, keep: bool = True) -> torch.Tensor:
+        """Multiply vectors by the operator that has these arrays; `torch.compile` sees one operation.
+
+        The operator is kept for the next product unless told otherwise, as arrays that are made for one product ask.
+        """
         if torch.compiler.is_dynamo_compiling():
             return torch.ops.structmat.matvec(x, arrays, self._key)
-        passing = torch.compiler.is_compiling() or _is_transformed()  # arrays of a trace must not outlive it
-        return matvec(self.operator._with_arrays(arrays) if passing else self.filled(arrays), x)
+        keep = keep and not (
+            torch.compiler.is_compiling() or _is_transformed()
+        )  # arrays of a trace must not outlive it
+        return matvec(self.filled(arrays) if keep else self.operator._with_arrays(arrays), x)
 
 
 _FORMS: weakref.WeakValueDictionary[str, Form] = weakref.WeakValueDictionary()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, descending, dft, idft, pseudoinverse
+from structmat._backend import Array, Namespace, descending, dft, idft, matmul, packed, pseudoinverse
 from structmat.core import Leaf, cached, operator, param
 from structmat.core.operator import LinearOperator
 
@@ -73,7 +73,7 @@ class BlockCirculant(Leaf):
     @cached
     def spectra(self) -> Array:
         """The p×q matrix of Fourier coefficients at each frequency."""
-        return self.xp.permute_dims(dft(self.xp, self.blocks), (2, 0, 1))
+        return packed(self.xp, self.xp.permute_dims(dft(self.xp, self.blocks), (2, 0, 1)))
 
     def _prepare(self, xp: Namespace, x: Array) -> tuple[Array, tuple[int, ...]]:
         """Transform the pieces of each vector: (..., c b) -> (f, B, c), and the batch shape."""
@@ -82,29 +82,33 @@ class BlockCirculant(Leaf):
         count = 1
         for width in batch:
             count *= width
-        spectra = dft(xp, xp.reshape(x, (count, x.shape[-1] // b, b)))
-        return xp.permute_dims(spectra, (2, 0, 1)), batch
+        c = x.shape[-1] // b
+        spectra = packed(xp, xp.matrix_transpose(dft(xp, xp.reshape(x, (count * c, b)))))
+        return xp.reshape(spectra, (spectra.shape[0], count, c)), batch
 
     _right = _left = _prepare
 
     def _finish_blocks(self, xp: Namespace, Y: Array, batch: tuple[int, ...]) -> Array:
-        y = self._back(xp, xp.permute_dims(Y, (1, 2, 0)))
-        return xp.reshape(y, (*batch, y.shape[-2] * y.shape[-1]))
+        return xp.reshape(self._back(xp, Y), (*batch, Y.shape[-1] * self.blocks.shape[-1]))
 
     def _back(self, xp: Namespace, Y: Array) -> Array:
-        return idft(xp, Y, self.blocks.shape[-1], real=not self._is_complex)
+        """Transform matrices of spectra back: (f, r, c) -> (r, c, b)."""
+        f, r, c = Y.shape
+        b = self.blocks.shape[-1]
+        pieces = idft(xp, xp.matrix_transpose(xp.reshape(Y, (f, r * c))), b, real=not self._is_complex)
+        return xp.reshape(pieces, (r, c, b))
 
     def _matvec(self, xp: Namespace, X: tuple[Array, tuple[int, ...]]) -> Array:
         spectra, batch = X
-        return self._finish_blocks(xp, xp.matmul(spectra, xp.matrix_transpose(self.spectra)), batch)
+        return self._finish_blocks(xp, matmul(xp, spectra, xp.matrix_transpose(self.spectra)), batch)
 
     def _rmatvec(self, xp: Namespace, G: tuple[Array, tuple[int, ...]]) -> Array:
         spectra, batch = G
-        return self._finish_blocks(xp, xp.matmul(spectra, xp.conj(self.spectra)), batch)
+        return self._finish_blocks(xp, matmul(xp, spectra, xp.conj(self.spectra)), batch)
 
     def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
-        spectra = xp.matmul(xp.matrix_transpose(G[0]), xp.conj(X[0]))
-        return (self._back(xp, xp.permute_dims(spectra, (1, 2, 0))),)
+        spectra = matmul(xp, xp.matrix_transpose(G[0]), xp.conj(X[0]))
+        return (self._back(xp, spectra),)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         b = self.blocks.shape[-1]
@@ -116,15 +120,15 @@ class BlockCirculant(Leaf):
 
     def _solve(self, xp: Namespace, Y: tuple[Array, tuple[int, ...]]) -> Array:
         spectra, batch = Y
-        return self._finish_blocks(xp, xp.matmul(spectra, xp.matrix_transpose(self._inverted)), batch)
+        return self._finish_blocks(xp, matmul(xp, spectra, xp.matrix_transpose(self._inverted)), batch)
 
     def _rsolve(self, xp: Namespace, X: tuple[Array, tuple[int, ...]]) -> Array:
         spectra, batch = X
-        return self._finish_blocks(xp, xp.matmul(spectra, xp.conj(self._inverted)), batch)
+        return self._finish_blocks(xp, matmul(xp, spectra, xp.conj(self._inverted)), batch)
 
     def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator:
         spectra = pseudoinverse(xp, self.spectra, cutoff)
-        return self._replace(blocks=self._back(xp, xp.permute_dims(spectra, (1, 2, 0))))
+        return self._replace(blocks=self._back(xp, spectra))
 
     def _singular_values(self, xp: Namespace) -> Array:
         b = self.blocks.shape[-1]

@@ -139,7 +139,7 @@ def _blocks(data: _Data, b: int) -> BlockCirculant:
     X = pad(xp, data.X, 0, -n % b)
     A = BlockCirculant(xp.ones((m // b, X.shape[1] // b, b), dtype=X.dtype, device=device(X)))
     spectra = ridge_solution(xp, A._right(xp, X)[0], A._left(xp, data.Y)[0], data.ridge)
-    return A._replace(blocks=A._back(xp, xp.permute_dims(spectra, (2, 1, 0))))
+    return A._replace(blocks=A._back(xp, xp.matrix_transpose(spectra)))
 
 
 def _diagonal(data: _Data) -> LinearOperator:

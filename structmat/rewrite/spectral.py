@@ -36,9 +36,7 @@ class Family(NamedTuple):
 
 
 FAMILIES: dict[type, Family] = {
-    BlockCirculant: Family(
-        "blocks", "spectra", lambda A, spectra: A._back(A.xp, A.xp.permute_dims(spectra, (1, 2, 0))), matrices=True
-    ),
+    BlockCirculant: Family("blocks", "spectra", lambda A, spectra: A._back(A.xp, spectra), matrices=True),
     Circulant: Family("column", "spectrum", lambda A, spectrum: A._back(A.xp, spectrum)),
     Diagonal: Family("entries", "entries", lambda _, spectrum: spectrum),
     FCirculant: Family("column", "spectrum", lambda A, spectrum: A._from(A.xp, spectrum, A._untwist)),

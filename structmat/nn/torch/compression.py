@@ -243,21 +243,21 @@ def _dense(layer: StructuredLinear) -> nn.Linear:
     return dense.train(layer.training)
 
 
-def _is_transposed(layer: nn.Module) -> bool:
+def is_transposed(layer: nn.Module) -> bool:
     """Tell whether a layer is the Conv1D of transformers, whose weight is (in, out)."""
     library = sys.modules.get("transformers.pytorch_utils")
     return library is not None and type(layer) is library.Conv1D
 
 
 def _weight(dense: nn.Module) -> torch.Tensor:
-    return (dense.weight.T if _is_transposed(dense) else dense.weight).detach()
+    return (dense.weight.T if is_transposed(dense) else dense.weight).detach()
 
 
 def _chosen(model: nn.Module, include: str | Sequence[str], exclude: str | Sequence[str]) -> dict[str, nn.Module]:
     """The dense layers that the patterns name, each under the first of its names."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"compress: model is a {type(model).__name__}; expected a torch.nn.Module.")
-    if type(model) is nn.Linear or _is_transposed(model):
+    if type(model) is nn.Linear or is_transposed(model):
         raise TypeError("compress: model is a layer itself; take StructuredLinear of structmat.projections.nearest.")
     owners: dict[int, int] = {}
     for part in model.modules():
@@ -266,7 +266,7 @@ def _chosen(model: nn.Module, include: str | Sequence[str], exclude: str | Seque
     dense = {
         name: part
         for name, part in model.named_modules()
-        if (type(part) is nn.Linear or _is_transposed(part)) and owners[id(part.weight)] == 1
+        if (type(part) is nn.Linear or is_transposed(part)) and owners[id(part.weight)] == 1
     }
     matched = [_matching(dense, side, patterns) for side, patterns in (("include", include), ("exclude", exclude))]
     chosen = {name: part for name, part in dense.items() if name in matched[0] - matched[1]}
