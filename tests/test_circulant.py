@@ -71,7 +71,7 @@ def test_lengths_with_large_prime_factors(n: int, dtype: str) -> None:
     c = rng.standard_normal(n) + (1j * rng.standard_normal(n) if dtype.startswith("complex") else 0)
     c[0] += 3 * n**0.5
     A = sm.Circulant(c.astype(dtype))
-    assert A._length > 2 * n - 2
+    assert A._kernel.shape[0] > n - 1
     sm.testing.check_operator(A)
     x = rng.standard_normal((3, n)).astype(dtype)
     eps = np.finfo(dtype).eps

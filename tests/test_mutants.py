@@ -34,8 +34,8 @@ MUTANTS = {
     ),
     "wrong 1/n": (
         "operators/circulant.py",
-        "return idft(xp, Y, self._length, real=not self._is_complex)",
-        "return idft(xp, Y, self._length, real=not self._is_complex) * (1 + 1 / self.n)",
+        "return idft(xp, Y, convolution_length(self.n), real=not self._is_complex)",
+        "return idft(xp, Y, convolution_length(self.n), real=not self._is_complex) * (1 + 1 / self.n)",
     ),
     "batch not summed": (
         "operators/circulant.py",

@@ -64,8 +64,10 @@ from structmat._backend.fft import (
     fast_length,
     idft,
     idftn,
+    kernel,
     provider_name,
     root_powers,
+    wrapped,
 )
 from structmat._backend.optional import optional
 from structmat._backend.providers import Restore, set_fft_provider, set_threads, side_by_side
@@ -118,6 +120,7 @@ __all__ = [
     "is_traced",
     "is_writable",
     "join",
+    "kernel",
     "kind",
     "krylov",
     "least",
@@ -159,4 +162,5 @@ __all__ = [
     "to_stored",
     "unit_root",
     "walsh",
+    "wrapped",
 ]

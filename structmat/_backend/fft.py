@@ -20,6 +20,7 @@ from structmat._backend.arrays import (
     is_complex,
     namespace_name,
     packed,
+    pad,
     real_dtype,
 )
 from structmat._backend.providers import Module, Provider, choice, provider_for
@@ -108,13 +109,17 @@ def idftn(xp: Namespace, X: Array, shape: tuple[int, ...], *, real: bool) -> Arr
     return idft(xp, _rotated(xp, X, len(shape), -1), shape[-1], real=real)
 
 
-@lru_cache(maxsize=256)
 def fast_length(n: int) -> int:
     """Return the length of n or more, without prime factors over 5, at which transforms should take the least time.
 
     That is N (a + 2b + 3c) for N = 2^a 3^b 5^c, which fits what `python -m benchmarks.providers` measures; the least
     such N alone, `scipy.fft.next_fast_len`, takes up to a half longer. Computed in Python, PyTorch can trace it.
     """
+    return _fast_length(int(n))  # a symbol of PyTorch's is taken for the value it stands for
+
+
+@lru_cache(maxsize=256)
+def _fast_length(n: int) -> int:
     best, least = 1 << (n - 1).bit_length(), math.inf
     for fives, five in _powers(5, n):
         for threes, three in _powers(3, -(-n // five)):
@@ -126,19 +131,37 @@ def fast_length(n: int) -> int:
     return best
 
 
-@lru_cache(maxsize=256)
 def convolution_length(n: int) -> int:
     """Return the length of the transforms that convolve vectors of n entries circularly in the least time.
 
     It is n, unless n has a prime factor over 80: then the transforms of zero-padded vectors of twice the length or a
     little more are the faster ones, up to ten times (`python -m benchmarks.providers`).
     """
+    return _convolution_length(int(n))
+
+
+@lru_cache(maxsize=256)
+def _convolution_length(n: int) -> int:
     rest, factor = n, 2
     while factor <= 80 and rest > 1:
         while rest % factor == 0:
             rest //= factor
         factor += 1
-    return n if rest == 1 else fast_length(2 * n - 1)
+    return n if rest == 1 else _fast_length(2 * n - 1)
+
+
+def kernel(xp: Namespace, column: Array, spectrum: Array) -> Array:
+    """Return the transform, of the `convolution_length`, that convolves with a column; the spectrum where it is that.
+
+    A longer one is that of c_0, ..., c_(n - 1), 0, ..., 0, c_1, ..., c_(n - 1), where padded vectors don't wrap.
+    """
+    gap = convolution_length(column.shape[0]) - 2 * column.shape[0] + 1
+    return spectrum if gap < 0 else dft(xp, xp.concat((pad(xp, column, 0, gap), column[1:])))
+
+
+def wrapped(xp: Namespace, sums: Array, n: int) -> Array:
+    """Add what belongs to entries that stand twice in a column that was extended for its `kernel`."""
+    return sums if sums.shape[0] == n else sums[:n] + pad(xp, sums[sums.shape[0] - n + 1 :], 1, 0)
 
 
 def _powers(base: int, least: int) -> list[tuple[int, int]]:

@@ -16,10 +16,11 @@ from structmat._backend import (
     dft,
     idft,
     is_array,
+    kernel,
     kind,
     namespace,
-    pad,
     real_if_close,
+    wrapped,
 )
 from structmat.core import Leaf, LinearOperator, cached, operator, param
 
@@ -172,18 +173,10 @@ class Circulant(Leaf):
         xp = flipped.xp
         return cls(xp.roll(xp.flip(row), 1))
 
-    @property
-    def _length(self) -> int:
-        """Length of the transforms: n, or one that fits the entries of x and of their shifts without wrapping."""
-        return convolution_length(self.n)
-
     @cached
     def _kernel(self) -> Array:
-        """Spectrum of that length of the column, with its entries once more where x would wrap."""
-        gap = self._length - (2 * self.n - 1)
-        if gap < 0:
-            return self.spectrum
-        return dft(self.xp, self.xp.concat((pad(self.xp, self.column, 0, gap), self.column[1:])))
+        """Spectrum that products take, of a length that is fast."""
+        return kernel(self.xp, self.column, self.spectrum)
 
     @cached
     def _mirrored(self) -> tuple[Array, Array]:
@@ -198,7 +191,7 @@ class Circulant(Leaf):
         return convolve(xp, g, *self._mirrored)
 
     def _right(self, xp: Namespace, x: Array) -> Array:
-        return dft(xp, x, self._length)
+        return dft(xp, x, convolution_length(self.n))
 
     _left = _right
 
@@ -209,13 +202,10 @@ class Circulant(Leaf):
         return self._convolved(xp, xp.conj(self._kernel) * G)[..., : self.n]
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
-        sums = self._convolved(xp, batch_sum(xp, xp.conj(X) * G))
-        if self._length == self.n:
-            return (sums,)
-        return (sums[: self.n] + pad(xp, sums[self._length - self.n + 1 :], 1, 0),)
+        return (wrapped(xp, self._convolved(xp, batch_sum(xp, xp.conj(X) * G)), self.n),)
 
     def _convolved(self, xp: Namespace, Y: Array) -> Array:
-        return idft(xp, Y, self._length, real=not self._is_complex)
+        return idft(xp, Y, convolution_length(self.n), real=not self._is_complex)
 
     def _back(self, xp: Namespace, Y: Array) -> Array:
         return idft(xp, Y, self.n, real=not self._is_complex)
@@ -230,7 +220,7 @@ class Circulant(Leaf):
         return self._divided(xp, X, xp.conj(self.spectrum))
 
     def _divided(self, xp: Namespace, Y: Array, spectrum: Array) -> Array:
-        if self._length != self.n:  # zero-padded vectors have no spectrum of length n
+        if convolution_length(self.n) != self.n:  # Y is the spectrum of zero-padded vectors
             Y = dft(xp, self._convolved(xp, copied(xp, Y))[..., : self.n])
         return self._back(xp, Y / spectrum)
 
