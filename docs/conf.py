@@ -28,8 +28,9 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "backticks",  # this and the next two: docs/_ext
+    "backticks",  # this and the next three: docs/_ext
     "catalogue",
+    "experiments",
     "mathml",
 ]
 exclude_patterns = ["_build", "examples"]
@@ -85,7 +86,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "quickstart": [], "conventions": [], "extending": [], "references": []}
+html_sidebars = {"index": [], "quickstart": [], "conventions": [], "extending": [], "paper": [], "references": []}
 
 
 # Docutils would take the P of ".. [1] P. J. Davis, ..." for the letter of a list item.

