@@ -2,10 +2,7 @@
 
 import argparse
 import functools
-import json
-import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,7 +11,8 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from structmat.__main__ import about, replacing, writable
+from benchmarks.measuring import interleaved, save
+from structmat.__main__ import about, writable
 from structmat.nn.torch import CirculantLinear
 
 STEPS = ((1024, 1024), (4096, 128))  # features, batch
@@ -65,18 +63,9 @@ def kept(layer: torch.nn.Module, x: torch.Tensor) -> int:
     return sum(found.values())
 
 
-def medians(calls: Calls, rounds: int, repeats: int) -> dict[str, float]:
-    """Microseconds of each call: the medians of rounds in which all take turns, so that they share the noise."""
-    for call in calls.values():
-        call()
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            begin = time.perf_counter()
-            for _ in range(repeats):
-                call()
-            times[name].append(1e6 * (time.perf_counter() - begin) / repeats)
-    return {name: statistics.median(values) for name, values in times.items()}
+def medians(calls: Calls, rounds: int) -> dict[str, float]:
+    """Microseconds of each call."""
+    return {name: 1e6 * seconds for name, seconds in interleaved(calls, rounds=rounds).items()}
 
 
 def measure(threads: int, rounds: int, steps: tuple[tuple[int, int], ...] = STEPS) -> Iterator[dict[str, Any]]:
@@ -89,13 +78,13 @@ def measure(threads: int, rounds: int, steps: tuple[tuple[int, int], ...] = STEP
         memory = {name: kept(layer, x) for name, layer in compared.items()}
         calls: Calls = {name: functools.partial(step, layer, x, g) for name, layer in compared.items()}
         row = {"what": "training step", "threads": threads, "n": n, "batch": batch}
-        yield {**row, "microseconds": medians(calls, rounds, 1), "bytes_kept": memory}
+        yield {**row, "microseconds": medians(calls, rounds), "bytes_kept": memory}
     n, batch = SMALL
     small = torch.randn(batch, n)
     for graph in (False, True):
         calls = {name: functools.partial(layer, small) for name, layer in layers(n).items()}
         with torch.set_grad_enabled(graph):
-            times = medians(calls, 10 * rounds, 20)
+            times = medians(calls, 10 * rounds)
         what = "forward with graph" if graph else "forward"
         yield {"what": what, "threads": threads, "n": n, "batch": batch, "microseconds": times}
 
@@ -126,8 +115,7 @@ def main() -> int:
     Console().print(table)
     if arguments.json:
         figures = {"about": {**about(), "torch": torch.__version__}, "rounds": arguments.rounds, "rows": rows}
-        with replacing(arguments.json) as file:
-            file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        save(arguments.json, figures)
     return 0
 
 

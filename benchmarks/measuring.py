@@ -14,10 +14,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from rich.console import Console
+
 from structmat.__main__ import about, replacing
 
 ROOT = Path(__file__).parents[1]
 BLOCK = 1e-3  # seconds that a block of calls takes, at least
+LONG = 20e-3  # seconds of a call that needs none before it
 PAUSE = 3e-3  # seconds before a block, in which the threads of the way before fall asleep
 
 Call = Callable[[], object]
@@ -38,13 +41,10 @@ class Within(NamedTuple):
 def interleaved(calls: Mapping[str, Call], *, rounds: int, budget: float = math.inf) -> dict[str, float]:
     """Time calls that take turns, so that they share the machine's moods: the median of each, in seconds.
 
-    A turn is a pause, a call that is not timed, and a block of calls that are. There are as many rounds as the budget
-    of seconds allows, but 3 at least.
+    A turn is a pause, a call that is not timed unless calls are long, and a block of calls that are. There are as many
+    rounds as the budget of seconds allows, but 3 at least.
     """
-    blocks = {}
-    for name, call in calls.items():
-        call()
-        blocks[name] = max(1, math.ceil(BLOCK / max(_seconds(call, 1), 1e-9)))
+    estimates = {name: (call(), _seconds(call, 1, warm=False))[1] for name, call in calls.items()}
     times: dict[str, list[float]] = {name: [] for name in calls}
     end = time.perf_counter() + budget
     for turn in range(rounds):
@@ -52,15 +52,17 @@ def interleaved(calls: Mapping[str, Call], *, rounds: int, budget: float = math.
             break
         for name, call in calls.items():
             time.sleep(PAUSE)
-            times[name].append(_seconds(call, blocks[name]))
+            number = max(1, math.ceil(BLOCK / max(estimates[name], 1e-9)))
+            times[name].append(_seconds(call, number, warm=estimates[name] < LONG))
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
-def _seconds(call: Call, number: int) -> float:
-    """Mean time of a block of calls, after one that is not timed."""
+def _seconds(call: Call, number: int, *, warm: bool) -> float:
+    """Mean time of a block of calls, after one that is not timed if asked for."""
     setting, call = (call.setting, call.call) if isinstance(call, Within) else (nullcontext, call)
     with setting():
-        call()
+        if warm:
+            call()
         begin = time.perf_counter()
         for _ in range(number):
             call()
@@ -118,14 +120,29 @@ def answering(rows: Callable[[Figures], Iterator[Figures]]) -> None:
             print(json.dumps(row), file=out, flush=True)
 
 
+QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
 def threads_environment(threads: int) -> dict[str, str]:
     """Variables that give every pool of threads one size, and let none of them spin while another is timed."""
     sizes = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
-    return {**dict.fromkeys(sizes, str(threads)), "KMP_BLOCKTIME": "1", "OPENBLAS_THREAD_TIMEOUT": "20"}
+    return {**QUIET, **dict.fromkeys(sizes, str(threads)), "KMP_BLOCKTIME": "1", "OPENBLAS_THREAD_TIMEOUT": "20"}
 
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="ascii").strip()
+
+
+def time_text(value: float) -> str:
+    """A time with the unit that fits."""
+    unit, scale = next((u, s) for u, s in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)) if value >= s or u == "µs")
+    return f"{value / scale:.3g} {unit}"
+
+
+def console() -> Console:
+    """A console as wide as the terminal; a log has no width of its own and gets what the tables take."""
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=180)
 
 
 def machine(packages: tuple[str, ...] = ()) -> Figures:

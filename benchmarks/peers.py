@@ -1,6 +1,7 @@
 """Against peers on the same work, in one run: `python -m benchmarks.peers --help`."""
 
 import argparse
+import itertools
 import os
 import sys
 
@@ -9,25 +10,24 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import report
-from benchmarks.measuring import HONEST_MEMORY, Figures, child, machine, save, threads_environment
+from benchmarks.measuring import HONEST_MEMORY, Figures, child, console, machine, save, threads_environment
 from benchmarks.ways import WAYS
 from structmat.__main__ import writable
 
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 PACKAGES = ("mkl_fft", "ducc0", "torch", "peft", "linear_operator", "tensorflow_cpu", "jax", "fastmat", "pylops")
 Names = list[str] | None
 
 
-def run(*, quick: bool, ways: Names = None, console: Console | None = None) -> Figures:
+def run(*, quick: bool, ways: Names = None) -> Figures:
     """Measure everything, each number of threads in a process of its own."""
     cores = os.cpu_count() or 1
     counts = [1] if quick else sorted({1, min(2, cores)})
     tasks = [{"what": "times", "threads": threads} for threads in counts]
-    tasks += [{"what": "memory", "threads": 1}, {"what": "large", "threads": counts[-1]}]
+    tasks += [{"what": what, "threads": 1} for what in ("memory", "large", "profile")]
     rows: list[Figures] = []
-    with (console or Console(stderr=True)).status("") as status:
+    with Console(stderr=True).status("") as status:
         for task in tasks:
-            environment = {**QUIET, **threads_environment(task["threads"])}
+            environment = threads_environment(task["threads"])
             environment |= HONEST_MEMORY if task["what"] == "memory" else {}
             status.update(f"{task['what']}, {task['threads']} threads")
             for row in child("benchmarks.rows", {**task, "quick": quick, "ways": ways}, environment):
@@ -37,18 +37,18 @@ def run(*, quick: bool, ways: Names = None, console: Console | None = None) -> F
     return {"about": machine(PACKAGES), "quick": quick, "rows": rows}
 
 
-def show(figures: Figures, console: Console) -> None:
+def show(figures: Figures, to: Console) -> None:
     """Print the tables."""
-    for table in report.tables(figures):
+    for table in itertools.chain(*report.tables(figures).values()):
         shown = Table(box=box.SIMPLE)
         for place, heading in enumerate(table.headings):
             shown.add_column(heading, justify="right" if place else "left", no_wrap=True)
         for row in table.rows:
             shown.add_row(*row)
-        console.print(table.title, style="bold", highlight=False)
-        console.print(shown)
+        to.print(table.title, style="bold", highlight=False)
+        to.print(shown)
     for line in report.machine_lines(figures):
-        console.print(line, highlight=False, markup=False)
+        to.print(line, highlight=False, markup=False)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -64,8 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--png", type=writable, metavar="FILE", help="draw the picture there")
     arguments = parser.parse_args(argv)
     figures = run(quick=arguments.quick, ways=arguments.ways)
-    console = Console()
-    show(figures, console if console.is_terminal else Console(width=160))
+    show(figures, console())
     if arguments.json:
         save(arguments.json, figures)
     if arguments.png:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from benchmarks.goals import MIB, by_threads, counted, crossover, shown, steps, verdicts
-from benchmarks.measuring import Figures
+from benchmarks.measuring import Figures, time_text
 
 OURS = "structmat"
 # Colours that stay apart for colour-blind eyes (Okabe and Ito), and a mark for each way that is drawn.
@@ -31,12 +31,6 @@ def size(row: Figures) -> str:
     return " × ".join(f"2^{n.bit_length() - 1}" if n >= 2**16 and n & (n - 1) == 0 else f"{n}" for n in row["shape"])
 
 
-def time(value: float) -> str:
-    """A time with the unit that fits."""
-    unit, scale = next((u, s) for u, s in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)) if value >= s or u == "µs")
-    return f"{value / scale:.3g} {unit}"
-
-
 def goals_table(figures: Figures) -> Table:
     """Figure, goal, the worst that was measured and where, and the verdict."""
     said = {True: "reached", False: "falls short", None: ""}
@@ -60,7 +54,7 @@ def ratio_tables(figures: Figures, kind: str = "circulant") -> Iterator[Table]:
             rows = [row for row in mine if row["threads"] == threads and verb in row]
             columns = list(dict.fromkeys(size(row) for row in rows))
             times = {(row["way"], size(row)): row[verb] for row in rows}
-            first = [OURS, *(time(times[OURS, column]) if (OURS, column) in times else "" for column in columns)]
+            first = [OURS, *(time_text(times[OURS, column]) if (OURS, column) in times else "" for column in columns)]
             others = [
                 [
                     way,
@@ -113,7 +107,7 @@ def contests_table(figures: Figures) -> Table:
             same = ("kind", "shape", "dtype", "threads")
             (ours,) = [r for r in rows if r["way"] == OURS and all(r[key] == row[key] for key in same)]
             facts = [f"{row['kind']}, {size(row)}", row["dtype"], str(row["threads"]), row["way"]]
-            times = [time(ours["forward"]), time(row["forward"]), f"{row['forward'] / ours['forward']:.2f} ×"]
+            times = [time_text(ours["forward"]), time_text(row["forward"]), f"{row['forward'] / ours['forward']:.2f} ×"]
             cells.append([*facts, *times, *(f"{r['errors']['forward']:.2g}" for r in (ours, row))])
     headings = ["work", "dtype", "threads", "peer", "ours", "peer's", "ratio", "error", "peer's"]
     return Table("Other works", headings, cells)
@@ -127,7 +121,7 @@ def growth_table(figures: Figures) -> Table:
         for n, value in times.items():
             touched = 4 * (2 * n + 4 * (n // 2 + 1)) / MIB  # x, y, the spectrum and that of the column
             exponent = f"{exponents[n]:.2f}" if n in exponents else ""
-            cells.append([f"2^{n.bit_length() - 1}", str(threads), time(value), exponent, f"{touched:.3g} MiB"])
+            cells.append([f"2^{n.bit_length() - 1}", str(threads), time_text(value), exponent, f"{touched:.3g} MiB"])
     return Table("Growth with n, one vector", ["n", "threads", "time", "exponent", "touched"], cells)
 
 
@@ -152,10 +146,34 @@ def machine_lines(figures: Figures) -> list[str]:
     return lines + [f"Left out: {way} ({reason})." for way, reason in gone.items()]
 
 
-def tables(figures: Figures) -> list[Table]:
-    """All of them, the goals last."""
-    found = [*ratio_tables(figures), *ratio_tables(figures, "blocks"), errors_table(figures), *memory_tables(figures)]
-    return [*found, contests_table(figures), growth_table(figures), goals_table(figures)]
+def profiles_table(figures: Figures) -> Table:
+    """Where the time goes, by work."""
+    rows = [row for row in figures["rows"] if row["part"] == "profile"]
+    cells = [
+        [
+            f"{row['kind']}, {size(row)}",
+            row["verb"],
+            row["way"],
+            time_text(row["seconds"]),
+            *(f"{row[part]:.0%}" for part in ("transforms", "passes", "python")),
+        ]
+        for row in rows
+    ]
+    return Table("Shares of the time, 1 thread", ["work", "", "way", "time", "transforms", "passes", "Python"], cells)
+
+
+def tables(figures: Figures) -> dict[str, list[Table]]:
+    """All of them by the part of the page that they belong to, the goals last."""
+    return {
+        "ratios": list(ratio_tables(figures)),
+        "blocks": list(ratio_tables(figures, "blocks")),
+        "errors": [errors_table(figures)],
+        "memory": list(memory_tables(figures)),
+        "contests": [contests_table(figures)],
+        "growth": [growth_table(figures)],
+        "profiles": [profiles_table(figures)],
+        "goals": [goals_table(figures)],
+    }
 
 
 def draw(figures: Figures, file: Path) -> None:

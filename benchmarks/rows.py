@@ -15,10 +15,11 @@ import numpy as np
 
 import structmat as sm
 from benchmarks.measuring import Figures, answering, interleaved, peak, resident
+from benchmarks.profile import shares
 from benchmarks.ways import WAYS, Way, errors
 from benchmarks.works import Work
 
-ROUNDS, BUDGET = 15, 4.0  # rounds of each comparison, and the seconds that they may take if they are 3 or more
+ROUNDS, BUDGET = 15, 3.0  # rounds of each comparison, and the seconds that they may take if they are 3 or more
 SHAPES = (
     (1, 256),
     (1, 1024),
@@ -32,7 +33,7 @@ SHAPES = (
     (256, 4093),  # prime
     (256, 4095),
 )
-OURS = ("structmat", "structmat, mkl_fft")
+OURS = ("structmat", "structmat, scipy", "structmat, mkl_fft")
 SEEN = 2**18  # entries of x whose peak of memory stands out from the noise of pages
 LARGE = (65536, 4096)  # 1 GiB in single precision
 
@@ -86,9 +87,8 @@ def timed(work: Work, verbs: Collection[str], ways: list[Way], *, quick: bool) -
     """Time a work by each way in turns, after its results are held against the reference."""
     calls, rows = {}, {}
     for one in ways:
-        p = one.problem(work)
-        calls[one.name] = one.make(p)
-        rows[one.name] = {"way": one.name, "errors": errors(one, work, p, calls[one.name])}
+        calls[one.name] = one.calls(work)
+        rows[one.name] = {"way": one.name, "errors": errors(one, work, calls[one.name])}
     for verb in verbs:
         these = {name: call for name, made in calls.items() if (call := getattr(made, verb)) is not None}
         medians = interleaved(these, rounds=3 if quick else ROUNDS, budget=0.0 if quick else BUDGET)
@@ -108,17 +108,17 @@ def bandwidth(threads: int, size: int) -> float:
 
 def memory(*, quick: bool, ways: Collection[str] | None) -> Iterator[Figures]:
     """The peak of memory of each way, for works large enough to see it, and of one very large work."""
-    works = [work for work in parts(quick=quick)["shapes"].works if quick or problem_size(work) >= SEEN]
+    works = [work for work in parts(quick=quick)["shapes"].works if quick or entries(work) >= SEEN]
     for work in works:
         for one in available(work, OURS if quick else None, ways):
-            p = one.problem(work)
-            peaks = {verb: None if call is None else peak(call) for verb, call in one.make(p)._asdict().items()}
+            calls = one.calls(work)._asdict()
+            peaks = {verb: None if call is None else peak(call) for verb, call in calls.items()}
             fields = {"part": "memory", "kind": work.kind, "shape": work.shape, "way": one.name}
-            yield {**fields, "x_bytes": p.x.nbytes, **peaks}
+            yield {**fields, "x_bytes": 4 * entries(work), **peaks}
     yield large_vectors((64, 64) if quick else LARGE)
 
 
-def problem_size(work: Work) -> int:
+def entries(work: Work) -> int:
     """Entries of x."""
     batch, *sizes = work.shape
     return batch * (sizes[0] if len(sizes) == 1 else sizes[1] * sizes[2])
@@ -171,6 +171,16 @@ def large_embedding(d: int, vectors: int = 16) -> Figures:
     return {"part": "binary codes", "d": d, "vectors": vectors, "seconds": seconds, "bytes": P.nbytes}
 
 
+def profiles(*, quick: bool, ways: Collection[str] | None) -> Iterator[Figures]:
+    """Where our time goes, by work and verb."""
+    part = parts(quick=quick)["shapes"]
+    for work in part.works:
+        for one in available(work, OURS, ways):
+            for verb in part.verbs:
+                fields = {"part": "profile", "kind": work.kind, "shape": work.shape, "verb": verb, "way": one.name}
+                yield {**fields, **shares(one, work, verb)}
+
+
 def rows(task: Figures) -> Iterator[Figures]:
     """Do a task."""
     threads, options = task["threads"], {"quick": task["quick"], "ways": task["ways"]}
@@ -178,7 +188,9 @@ def rows(task: Figures) -> Iterator[Figures]:
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     if hasattr(sm, "set_threads"):
         sm.set_threads(threads)
-    if task["what"] == "memory":
+    if task["what"] == "profile":
+        yield from profiles(**options)
+    elif task["what"] == "memory":
         yield from memory(**options)
     elif task["what"] == "large":
         yield large_toeplitz(2**10 if task["quick"] else 10**6)

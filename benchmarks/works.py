@@ -1,6 +1,7 @@
 """The works that peers are compared on: their arguments, and what they should give, in double precision."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -40,16 +41,27 @@ def vectors(batch: int, n: int, rng: np.random.Generator) -> Array:
     return rng.standard_normal(n if batch == 1 else (batch, n))
 
 
-def problem(work: Work) -> SimpleNamespace:
-    """Draw the arrays of a work, the same each time, in its precision."""
-    rng = np.random.default_rng(0)
-    arrays = KINDS[work.kind].draw(work.shape, rng)
-    return SimpleNamespace(**{name: value.astype(work.dtype) for name, value in arrays.items()})
+def problem(work: Work, layout: str = "column") -> SimpleNamespace:
+    """Draw the arrays of a work, the same each time, in its precision; a layout "toeplitz" has a symmetric matrix."""
+    p = SimpleNamespace(**KINDS[work.kind].draw(work.shape, np.random.default_rng(0)))
+    if layout == "toeplitz":
+        p.column = (p.column + reversed_blocks(p.column)) / 2
+    return converted(p, work.dtype)
 
 
-def doubled(p: SimpleNamespace) -> SimpleNamespace:
-    """The same problem in double precision: what is exact for the arrays as they were rounded."""
-    return SimpleNamespace(**{name: value.astype("float64") for name, value in vars(p).items()})
+def converted(p: SimpleNamespace, dtype: str) -> SimpleNamespace:
+    """The same problem in another precision."""
+    return SimpleNamespace(**{name: value.astype(dtype) for name, value in vars(p).items()})
+
+
+@lru_cache(maxsize=4)
+def exact(work: Work, layout: str) -> dict[str, Array]:
+    """What is exact for the arrays as they were rounded: a product, and the three results of a step."""
+    kind, p = KINDS[work.kind], converted(problem(work, layout), "float64")
+    y = kind.forward(p)
+    if kind.backward is None or kind.gradient is None:
+        return {"forward": y}
+    return {"forward": y, "y": y, "dx": kind.backward(p), "gradient": kind.gradient(p, layout)}
 
 
 def reversed_blocks(columns: Array) -> Array:
