@@ -49,7 +49,7 @@ def seconds(rows: Rows, part: str, way: str, verb: str, kind: str = "circulant")
     return {
         place(row): row[verb]
         for row in rows
-        if (row["part"], row.get("way"), row.get("kind")) == (part, way, kind) and row.get("dtype") == "float32"
+        if (row["part"], row.get("way"), row.get("kind"), row.get("dtype")) == (part, way, kind, "float32") and verb in row
     }
 
 

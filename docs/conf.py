@@ -28,9 +28,10 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "backticks",  # this and the next two: docs/_ext
+    "backticks",  # this and the next three: docs/_ext
     "catalogue",
     "mathml",
+    "performance",
 ]
 exclude_patterns = ["_build", "examples"]
 
