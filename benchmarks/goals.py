@@ -46,11 +46,9 @@ def place(row: Figures) -> str:
 
 def seconds(rows: Rows, part: str, way: str, verb: str, kind: str = "circulant") -> dict[str, float]:
     """Times of a way, by place."""
-    return {
-        place(row): row[verb]
-        for row in rows
-        if (row["part"], row.get("way"), row.get("kind"), row.get("dtype")) == (part, way, kind, "float32") and verb in row
-    }
+    wanted = part, way, kind, "float32"
+    keys = "part", "way", "kind", "dtype"
+    return {place(row): row[verb] for row in rows if verb in row and tuple(map(row.get, keys)) == wanted}
 
 
 def ratios(

@@ -12,11 +12,12 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from rich.console import Console
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from structmat.__main__ import about, replacing
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 ROOT = Path(__file__).parents[1]
 BLOCK = 1e-3  # seconds that a block of calls takes, at least
@@ -139,8 +140,10 @@ def time_text(value: float) -> str:
     return f"{value / scale:.3g} {unit}"
 
 
-def console() -> Console:
+def console() -> "Console":
     """A console as wide as the terminal; a log has no width of its own and gets what the tables take."""
+    from rich.console import Console  # the documentation is built without it
+
     terminal = Console()
     return terminal if terminal.is_terminal else Console(width=180)
 
