@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -29,7 +29,7 @@ Figures = dict[str, Any]
 
 
 class Within(NamedTuple):
-    """A call that is made inside a setting, which is entered once a block and not timed."""
+    """A call that is made inside a setting, which is entered once for many calls and not measured."""
 
     setting: Callable[[], AbstractContextManager[object]]
     call: Call
@@ -37,6 +37,16 @@ class Within(NamedTuple):
     def __call__(self) -> object:
         with self.setting():
             return self.call()
+
+
+@contextmanager
+def entered(call: Call) -> Iterator[Call]:
+    """Enter the setting of a call, if it has one, and give the bare call."""
+    if isinstance(call, Within):
+        with call.setting():
+            yield call.call
+    else:
+        yield call
 
 
 def interleaved(calls: Mapping[str, Call], *, rounds: int, budget: float = math.inf) -> dict[str, float]:
@@ -60,13 +70,12 @@ def interleaved(calls: Mapping[str, Call], *, rounds: int, budget: float = math.
 
 def _seconds(call: Call, number: int, *, warm: bool) -> float:
     """Mean time of a block of calls, after one that is not timed if asked for."""
-    setting, call = (call.setting, call.call) if isinstance(call, Within) else (nullcontext, call)
-    with setting():
+    with entered(call) as bare:
         if warm:
-            call()
+            bare()
         begin = time.perf_counter()
         for _ in range(number):
-            call()
+            bare()
         return (time.perf_counter() - begin) / number
 
 
