@@ -7,6 +7,7 @@ takes: the product, the gradient to x and the gradient to the parameter, which i
 import importlib
 import os
 from collections.abc import Callable
+from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -44,12 +45,17 @@ class Way(NamedTuple):
 
     def missing(self) -> str | None:
         """Why it can't run here, if it can't."""
-        for module in self.needs:
-            try:
-                importlib.import_module(module)
-            except Exception as error:  # noqa: BLE001  (whatever a broken installation raises)
-                return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
-        return None
+        return next(filter(None, map(import_error, self.needs)), None)
+
+
+@cache
+def import_error(module: str) -> str | None:
+    """Why a module can't be imported, if it can't."""
+    try:
+        importlib.import_module(module)
+    except Exception as error:  # noqa: BLE001  (whatever a broken installation raises)
+        return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    return None
 
 
 WAYS: dict[str, dict[str, Way]] = {kind: {} for kind in KINDS}
@@ -81,9 +87,11 @@ def errors(one: Way, work: Work, calls: Calls) -> dict[str, float]:
 # ---------------------------------------------------------------------- circulant products: structmat
 
 
-def operator_calls(A: sm.LinearOperator, make: Callable[[Array], sm.LinearOperator], p: SimpleNamespace) -> Calls:
+def operator_calls(A: sm.LinearOperator, p: SimpleNamespace) -> Calls:
+    """A product by an operator that keeps its spectrum, and a step by one that is made of its parameters."""
+
     def step() -> tuple[Array, ...]:
-        fresh = make(A.params[0])
+        fresh = type(A)(*A.params)
         y, saved = fresh.forward(p.x)
         dx, grads = fresh.backward(saved, p.g)
         return (y, dx, *grads)
@@ -93,12 +101,12 @@ def operator_calls(A: sm.LinearOperator, make: Callable[[Array], sm.LinearOperat
 
 @way("circulant", "structmat")
 def _(p: SimpleNamespace) -> Calls:
-    return operator_calls(sm.Circulant(p.column), sm.Circulant, p)
+    return operator_calls(sm.Circulant(p.column), p)
 
 
 @way("blocks", "structmat")
 def _(p: SimpleNamespace) -> Calls:
-    return operator_calls(sm.BlockCirculant(p.blocks), sm.BlockCirculant, p)
+    return operator_calls(sm.BlockCirculant(p.blocks), p)
 
 
 def with_provider(kind: str, name: str) -> None:
