@@ -10,6 +10,7 @@ from benchmarks.measuring import Figures
 from benchmarks.rows import LARGE
 
 MIB = 2**20
+WRONG = 1000.0  # units of rounding
 Found = Mapping[str, float]  # what was measured, by where
 Rows = list[Figures]
 
@@ -48,7 +49,13 @@ def seconds(rows: Rows, part: str, way: str, verb: str, kind: str = "circulant")
     """Times of a way, by place."""
     wanted = part, way, kind, "float32"
     keys = "part", "way", "kind", "dtype"
-    return {place(row): row[verb] for row in rows if verb in row and tuple(map(row.get, keys)) == wanted}
+    return {place(row): row[verb] for row in rows if verb in row and tuple(map(row.get, keys)) == wanted and right(row)}
+
+
+def right(row: Figures) -> bool:
+    """Whether the products that were timed are right."""
+    errors = row.get("errors", {})
+    return max(errors.get("forward", 0.0), errors.get("y", 0.0)) < WRONG
 
 
 def ratios(

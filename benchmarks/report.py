@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks.goals import MIB, by_threads, counted, crossover, shown, steps, verdicts
+from benchmarks.goals import MIB, by_threads, counted, crossover, right, shown, steps, verdicts
 from benchmarks.measuring import Figures, time_text
 
 OURS = "structmat"
@@ -54,12 +54,17 @@ def ratio_tables(figures: Figures, kind: str = "circulant") -> Iterator[Table]:
             rows = [row for row in mine if row["threads"] == threads and verb in row]
             columns = list(dict.fromkeys(size(row) for row in rows))
             times = {(row["way"], size(row)): row[verb] for row in rows}
+            wrong = {(row["way"], size(row)) for row in rows if not right(row)}
             first = [OURS, *(time_text(times[OURS, column]) if (OURS, column) in times else "" for column in columns)]
             others = [
                 [
                     way,
                     *(
-                        f"{times[way, column] / times[OURS, column]:.2f} ×" if (way, column) in times else ""
+                        "wrong"
+                        if (way, column) in wrong
+                        else f"{times[way, column] / times[OURS, column]:.2f} ×"
+                        if (way, column) in times
+                        else ""
                         for column in columns
                     ),
                 ]

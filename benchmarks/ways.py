@@ -6,7 +6,9 @@ takes: the product, the gradient to x and the gradient to the parameter, which i
 
 import importlib
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from functools import cache
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -52,10 +54,27 @@ class Way(NamedTuple):
 def import_error(module: str) -> str | None:
     """Why a module can't be imported, if it can't."""
     try:
-        importlib.import_module(module)
+        with without_mkl_fft() if module == "pylops" else nullcontext():
+            importlib.import_module(module)
     except Exception as error:  # noqa: BLE001  (whatever a broken installation raises)
         return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
     return None
+
+
+@contextmanager
+def without_mkl_fft() -> Iterator[None]:
+    """Hide mkl_fft from PyLops, which asks it for interfaces that need the package mkl-service.
+
+    That loads MKL for all to see, also for PyTorch, which has another MKL inside: transforms by several threads are
+    then wrong in both.
+    """
+    known = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "mkl_fft"}
+    sys.modules["mkl_fft"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["mkl_fft"]
+        sys.modules.update(known)
 
 
 WAYS: dict[str, dict[str, Way]] = {kind: {} for kind in KINDS}

@@ -174,6 +174,8 @@ def test_verdict_is_that_of_the_worst_place() -> None:
     assert (row["measured"], row["where"], row["places"]) == ("1.2×", "1 × 256, 1 thread", "1 of 2")
     assert row["reached"] is False
     assert judged(name, peer)["reached"] is None, "nothing is measured without us"
+    wrong = [row | {"errors": {"forward": 1e4}} for row in peer]
+    assert judged(name, wrong + ours)["reached"] is None, "a wrong product is no measure"
     quick = judged(name, peer + ours, quick=True)
     assert quick["reached"] is None
     assert quick["measured"] == "1.2×"
