@@ -50,16 +50,17 @@ lint: $(STAMP)-lint  ## check style, types, layers, spelling and the repository 
 	$(VENV)/bin/lint-imports --no-logo
 	$(VENV)/bin/codespell
 	$(VENV)/bin/sp-repo-review .
+	$(VENV)/bin/asv check --python=same
 
 docs: $(STAMP)-docs  ## build the documentation into docs/_build/html
 	$(VENV)/bin/sphinx-build -W -n --keep-going -q docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
-bench: $(STAMP)-bench  ## time every operator
-	$(VENV)/bin/python -m benchmarks $(ARGS)
+bench: $(STAMP)-bench  ## time products and training steps beside peers', and judge the figures to reach
+	$(VENV)/bin/python -m benchmarks.peers $(or $(ARGS),--json benchmarks/results/peers.json)
 
 clean:  ## remove the environment and everything built
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist docs/_build docs/_generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist docs/_build docs/_generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .asv
 
 # What each target installs beside the package itself.
 $(STAMP)-demo: EXTRAS := [demo]

@@ -1,7 +1,6 @@
 """Measure how well random projections keep lengths: `python -m benchmarks.distances --help`."""
 
 import argparse
-import json
 import math
 import sys
 import time
@@ -13,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 import structmat as sm
-from structmat.__main__ import about, replacing, writable
+from benchmarks.measuring import save
+from structmat.__main__ import about, writable
 
 P = sm.projections
 Draw = Callable[[int, int, np.random.Generator], sm.LinearOperator]
@@ -105,8 +105,7 @@ def main() -> int:
     Console().print(table)
     if arguments.json:
         figures = {"about": about(), "draws": arguments.draws, "seconds": time.perf_counter() - begin, "rows": rows}
-        with replacing(arguments.json) as file:
-            file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        save(arguments.json, figures)
     return 0
 
 

@@ -5,10 +5,7 @@ Fourier transforms, bytes that its operations read and write, and bytes kept bes
 """
 
 import argparse
-import json
-import statistics
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 import structmat as sm
-from structmat.__main__ import about, replacing, writable
+from benchmarks.measuring import interleaved, save
+from structmat.__main__ import about, writable
 from structmat.nn.jax import matvec
 
 COUNTS = ("transforms", "MB moved", "MB kept")
@@ -55,17 +53,6 @@ def compiled(product: Callable[..., Any], A: sm.LinearOperator, x: Any) -> Any:
     return jax.jit(jax.grad(loss, (0, 1))).lower(A.params, x).compile()
 
 
-def seconds(steps: list[Any], arguments: tuple[Any, ...], repeats: int) -> list[float]:
-    """The median time of each step; they take turns, so that the machine's moods are shared."""
-    times: list[list[float]] = [[] for _ in steps]
-    for _ in range(repeats + 1):
-        for step, taken in zip(steps, times, strict=True):
-            begin = time.perf_counter()
-            jax.block_until_ready(step(*arguments))
-            taken.append(time.perf_counter() - begin)
-    return [statistics.median(taken[1:]) for taken in times]
-
-
 def row(name: str, A: sm.LinearOperator, batch: int, repeats: int) -> dict[str, Any]:
     x = jnp.asarray(np.random.default_rng(1).standard_normal((batch, A.n)), jnp.float32)
     steps = [compiled(product, A, x) for product in (sm.LinearOperator.matvec, matvec)]
@@ -74,8 +61,12 @@ def row(name: str, A: sm.LinearOperator, batch: int, repeats: int) -> dict[str, 
         moved, kept = step.cost_analysis()["bytes accessed"], step.memory_analysis().temp_size_in_bytes
         counts = step.as_text().count(" fft("), moved / 1e6, kept / 1e6
         figures[side] = dict(zip(COUNTS, counts, strict=True))
-    own, rule = seconds(steps, (A.params, x), repeats)
-    return {**figures, "time ratio": rule / own}
+
+    def waiting(step: Any) -> Callable[[], Any]:
+        return lambda: jax.block_until_ready(step(A.params, x))
+
+    times = interleaved(dict(zip(("jax", "rule"), map(waiting, steps), strict=True)), rounds=repeats)
+    return {**figures, "time ratio": times["rule"] / times["jax"]}
 
 
 def main() -> int:
@@ -95,10 +86,7 @@ def main() -> int:
     Console().print(table)
     if arguments.json:
         sizes = {"n": arguments.n, "batch": arguments.batch}
-        with replacing(arguments.json) as file:
-            file.write_text(
-                json.dumps({"about": about(), "jax": jax.__version__, **sizes, "rows": rows}, indent=1) + "\n"
-            )
+        save(arguments.json, {"about": about(), "jax": jax.__version__, **sizes, "rows": rows})
     return 0
 
 

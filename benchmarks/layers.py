@@ -4,10 +4,7 @@ import argparse
 import copy
 import functools
 import itertools
-import json
-import statistics
 import sys
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -20,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 
-from structmat.__main__ import about, replacing, writable
+from benchmarks.measuring import interleaved, save
+from structmat.__main__ import about, writable
 from structmat.nn.peft import BlockCirculantConfig, BlockCirculantLayer
 from structmat.nn.torch import BlockCirculantLinear, CirculantLinear, StructuredLinear
 
@@ -116,18 +114,9 @@ def peak(call: Callable[[], object]) -> int:
     return max(itertools.accumulate(event.nbytes() for event in blocks), default=0)
 
 
-def medians(calls: Calls, rounds: int, repeats: int) -> dict[str, float]:
-    """Microseconds of each call: the medians of rounds in which all take turns, so that they share the noise."""
-    for call in calls.values():
-        call()
-    times: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
-        for name, call in calls.items():
-            begin = time.perf_counter()
-            for _ in range(repeats):
-                call()
-            times[name].append(1e6 * (time.perf_counter() - begin) / repeats)
-    return {name: statistics.median(values) for name, values in times.items()}
+def medians(calls: Calls, rounds: int) -> dict[str, float]:
+    """Microseconds of each call."""
+    return {name: 1e6 * seconds for name, seconds in interleaved(calls, rounds=rounds).items()}
 
 
 def measured(compared: dict[str, torch.nn.Module], n: int, batch: int, rounds: int) -> dict[str, Any]:
@@ -139,7 +128,7 @@ def measured(compared: dict[str, torch.nn.Module], n: int, batch: int, rounds: i
         x.grad = None
         memory["peak_bytes"][name] = peak(functools.partial(step, layer, x, g))
     calls: Calls = {name: functools.partial(step, layer, x, g) for name, layer in compared.items()}
-    return {"microseconds": medians(calls, rounds, 1), **memory}
+    return {"microseconds": medians(calls, rounds), **memory}
 
 
 def measure(
@@ -159,7 +148,7 @@ def measure(
     for graph in (False, True):
         calls = {name: functools.partial(layer, small) for name, layer in layers(n).items()}
         with torch.set_grad_enabled(graph):
-            times = medians(calls, 10 * rounds, 20)
+            times = medians(calls, 10 * rounds)
         what = "forward with graph" if graph else "forward"
         row = {"what": what, "threads": threads, "n": n, "block_size": b, "batch": batch}
         yield {**row, "microseconds": times}
@@ -203,9 +192,7 @@ def main() -> int:
     console.print(table("Peak memory of a step, KiB; the others as multiples", steps, "peak_bytes", 1024))
     if arguments.json:
         versions = {**about(), "torch": torch.__version__, "peft": peft.__version__}
-        figures = {"about": versions, "rounds": arguments.rounds, "rows": rows}
-        with replacing(arguments.json) as file:
-            file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+        save(arguments.json, {"about": versions, "rounds": arguments.rounds, "rows": rows})
     return 0
 
 

@@ -1,9 +1,7 @@
 """Estimators against scikit-learn's own, in one run: `python -m benchmarks.sklearn_peers --help`."""
 
 import argparse
-import json
 import pickle
-import statistics
 import sys
 from typing import Any, NamedTuple
 
@@ -17,8 +15,8 @@ from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.random_projection import GaussianRandomProjection
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from benchmarks.peers import timed
-from structmat.__main__ import about, count, replacing, writable
+from benchmarks.measuring import interleaved, save
+from structmat.__main__ import about, count, writable
 from structmat.sklearn import CirculantProjection, StructuredProjection, StructuredRFF
 
 SPEED, MEMORY = 5.0, 50.0  # how many times faster and smaller ours should be
@@ -62,8 +60,8 @@ def error(estimator: Any, x: np.ndarray) -> float:
 def measure(contest: Contest, x: np.ndarray, repeats: int) -> dict[str, Any]:
     """Time both in turn, so that what disturbs the machine disturbs both; the ratio is of the medians."""
     ours, theirs = contest.ours.fit(x), contest.theirs.fit(x)
-    pairs = [(timed(lambda: ours.transform(x)), timed(lambda: theirs.transform(x))) for _ in range(repeats + 1)][1:]
-    times = [statistics.median(column) for column in zip(*pairs, strict=True)]
+    calls = {"ours": lambda: ours.transform(x), "theirs": lambda: theirs.transform(x)}
+    times = list(interleaved(calls, rounds=repeats).values())
     sizes = [len(pickle.dumps(estimator)) for estimator in (ours, theirs)]
     kind = getattr(ours, "kind", "circulant")
     return {
@@ -131,8 +129,7 @@ def main() -> int:
     if arguments.json:
         facts = {"about": about() | {"scikit-learn": sklearn.__version__}, "goals": {"speed": SPEED, "memory": MEMORY}}
         sizes = {"dim": arguments.dim, "vectors": arguments.rows, "repeats": arguments.repeats}
-        with replacing(arguments.json) as file:
-            file.write_text(json.dumps({**facts, **sizes, "rows": rows}, indent=1) + "\n", encoding="utf-8")
+        save(arguments.json, {**facts, **sizes, "rows": rows})
     return 0
 
 

@@ -32,6 +32,7 @@ extensions = [
     "catalogue",
     "experiments",
     "mathml",
+    "performance",
 ]
 exclude_patterns = ["_build", "examples"]
 

@@ -13,9 +13,14 @@ import scipy.fft
 from backends import ALL, WITHOUT, library
 
 import structmat
+from benchmarks.ways import without_mkl_fft
 
 if "jax" not in WITHOUT:
     library("jax").config.update("jax_enable_x64", True)
+
+if "pylops" not in WITHOUT:
+    with without_mkl_fft():
+        library("pylops")
 
 # The same examples in every run: a failure that nobody's change caused helps nobody.
 hypothesis.settings.register_profile(

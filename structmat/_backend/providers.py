@@ -193,6 +193,8 @@ def _named(name: str, source: str) -> Provider | None:
 @lru_cache(maxsize=1024)
 def _fastest(n: int, many: bool, extended: bool) -> Provider:
     there = installed()
+    if find_spec("mkl") and find_spec("torch"):  # see `set_fft_provider`
+        there.remove("mkl_fft")
     order = ("scipy",) if extended else _FASTEST[many, n & (n - 1) == 0]
     return _made(next(name for name in order if name in there))
 
@@ -311,8 +313,8 @@ def set_fft_provider(provider: str | ModuleType) -> Restore:
     outside. Results differ between providers by rounding. Arrays of other libraries are always transformed by their
     own.
 
-    Beside PyTorch, do not install mkl-service: it lets PyTorch see MKL, where PyTorch has another MKL inside, and
-    transforms in several threads may then be wrong in both.
+    Beside PyTorch, do not install mkl-service, which mkl_fft loads if it is there: it lets PyTorch see MKL, where PyTorch
+    has another MKL inside, and transforms in several threads may then be wrong in both. "auto" passes mkl_fft by then.
 
     Examples
     --------

@@ -1,0 +1,218 @@
+"""The figures of `benchmarks.peers` as tables of text and as a picture."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks.goals import MIB, by_threads, counted, crossover, right, shown, steps, verdicts
+from benchmarks.measuring import Figures, time_text
+
+OURS = "structmat"
+# Colours that stay apart for colour-blind eyes (Okabe and Ito), and a mark for each way that is drawn.
+LOOKS = {
+    "structmat": ("#D55E00", "o"),
+    "structmat, scipy": ("#E69F00", "D"),
+    "scipy.fft": ("#56B4E9", "v"),
+    "torch.fft": ("#0072B2", "s"),
+}
+VERBS = {"forward": "product, spectrum kept", "step": "training step: product and both gradients"}
+
+
+class Table(NamedTuple):
+    """Rows of text under headings; the first column is on the left."""
+
+    title: str
+    headings: list[str]
+    rows: list[list[str]]
+
+
+def size(row: Figures) -> str:
+    """The shape of a row, short enough for the head of a column: 4 × 2^20."""
+    return " × ".join(f"2^{n.bit_length() - 1}" if n >= 2**16 and n & (n - 1) == 0 else f"{n}" for n in row["shape"])
+
+
+def goals_table(figures: Figures) -> Table:
+    """Figure, goal, the worst that was measured and where, and the verdict."""
+    said = {True: "reached", False: "falls short", None: ""}
+    rows = [
+        [row["figure"], row["goal"], row["measured"] or "not measured", row["where"] or "", said[row["reached"]]]
+        for row in verdicts(figures["rows"], quick=figures["quick"])
+    ]
+    return Table("Figures to reach", ["figure", "goal", "measured, at worst", "where", "verdict"], rows)
+
+
+def ways(rows: list[Figures]) -> list[str]:
+    """The ways in the order they were measured."""
+    return list(dict.fromkeys(row["way"] for row in rows))
+
+
+def ratio_tables(figures: Figures, kind: str = "circulant") -> Iterator[Table]:
+    """Times of all ways over ours, a table for each verb and number of threads; the first line has our times."""
+    mine = [row for row in figures["rows"] if (row["part"], row.get("kind")) == ("shapes", kind)]
+    for verb, said in VERBS.items():
+        for threads in sorted({row["threads"] for row in mine}):
+            rows = [row for row in mine if row["threads"] == threads and verb in row]
+            columns = list(dict.fromkeys(size(row) for row in rows))
+            times = {(row["way"], size(row)): row[verb] for row in rows}
+            wrong = {(row["way"], size(row)) for row in rows if not right(row)}
+            first = [OURS, *(time_text(times[OURS, column]) if (OURS, column) in times else "" for column in columns)]
+            others = [
+                [
+                    way,
+                    *(
+                        "wrong"
+                        if (way, column) in wrong
+                        else f"{times[way, column] / times[OURS, column]:.2f} ×"
+                        if (way, column) in times
+                        else ""
+                        for column in columns
+                    ),
+                ]
+                for way in ways(rows)
+                if way != OURS and OURS in ways(rows)
+            ]
+            yield Table(
+                f"{said.capitalize()}, {counted(threads)}: time over structmat's", ["", *columns], [first, *others]
+            )
+
+
+def errors_table(figures: Figures) -> Table:
+    """The largest error of each result of each way, in units of rounding."""
+    rows = [row for row in figures["rows"] if row["part"] == "shapes"]
+    results = ("forward", "y", "dx", "gradient")
+    cells = []
+    for way in ways(rows):
+        found = [row["errors"] for row in rows if row["way"] == way]
+        worst = [max((errors[name] for errors in found if name in errors), default=None) for name in results]
+        cells.append([way, *("" if value is None else f"{value:.2g}" for value in worst)])
+    headings = ["", "product", "step: product", "gradient to x", "to the parameter"]
+    return Table("Error in units of rounding, at worst", headings, cells)
+
+
+def memory_tables(figures: Figures) -> Iterator[Table]:
+    """Peaks of memory over the bytes of x, a table for each verb."""
+    rows = [row for row in figures["rows"] if row["part"] == "memory"]
+    for verb, said in VERBS.items():
+        columns = list(dict.fromkeys(size(row) for row in rows))
+        peaks = {(row["way"], size(row)): row[verb] / row["x_bytes"] for row in rows if row[verb] is not None}
+        cells = [
+            [way, *(f"{peaks[way, column]:.1f}" if (way, column) in peaks else "" for column in columns)]
+            for way in ways(rows)
+            if any((way, column) in peaks for column in columns)
+        ]
+        yield Table(f"{said.capitalize()}: peak of memory over the bytes of x", ["", *columns], cells)
+
+
+def contests_table(figures: Figures) -> Table:
+    """Each other work by us and by its peer."""
+    rows = [row for row in figures["rows"] if row["part"] == "contests"]
+    cells = []
+    for row in rows:
+        if row["way"] != OURS:
+            same = ("kind", "shape", "dtype", "threads")
+            (ours,) = [r for r in rows if r["way"] == OURS and all(r[key] == row[key] for key in same)]
+            facts = [f"{row['kind']}, {size(row)}", row["dtype"], str(row["threads"]), row["way"]]
+            times = [time_text(ours["forward"]), time_text(row["forward"]), f"{row['forward'] / ours['forward']:.2f} ×"]
+            cells.append([*facts, *times, *(f"{r['errors']['forward']:.2g}" for r in (ours, row))])
+    headings = ["work", "dtype", "threads", "peer", "ours", "peer's", "ratio", "error", "peer's"]
+    return Table("Other works", headings, cells)
+
+
+def growth_table(figures: Figures) -> Table:
+    """Time of one vector by n, the exponent from the size before, and the bytes that a product touches."""
+    cells = []
+    for threads, times in sorted(by_threads(figures["rows"], "growth", OURS).items()):
+        exponents = steps(figures["rows"], OURS, threads)
+        for n, value in times.items():
+            touched = 4 * (2 * n + 4 * (n // 2 + 1)) / MIB  # x, y, the spectrum and that of the column
+            exponent = f"{exponents[n]:.2f}" if n in exponents else ""
+            cells.append([f"2^{n.bit_length() - 1}", str(threads), time_text(value), exponent, f"{touched:.3g} MiB"])
+    return Table("Growth with n, one vector", ["n", "threads", "time", "exponent", "touched"], cells)
+
+
+def machine_lines(figures: Figures) -> list[str]:
+    """What the figures were measured on, and what was left out."""
+    about = figures["about"]
+    caches = ", ".join(f"{name} {amount}" for name, amount in about.get("caches", {}).items())
+    hardware = f"{about['processor']}, {about['cores']} cores" + (f"; caches {caches}" if caches else "")
+    versions = ", ".join(
+        f"{name} {value}"
+        for name, value in about.items()
+        if name not in ("processor", "cores", "caches", "system", "python")
+    )
+    speeds = [
+        f"{shown(row['bytes_per_second'] / 1e9, 'GB/s')} with {counted(row['threads'])}"
+        for row in figures["rows"]
+        if row["part"] == "bandwidth"
+    ]
+    gone = {row["way"]: row["reason"] for row in figures["rows"] if row["part"] == "left out"}
+    lines = [f"{hardware}; {about['system']}, Python {about['python']}.", f"Versions: {versions}."]
+    lines += [f"Copying memory: {', '.join(speeds)}."] * bool(speeds)
+    return lines + [f"Left out: {way} ({reason})." for way, reason in gone.items()]
+
+
+def profiles_table(figures: Figures) -> Table:
+    """Where the time goes, by work."""
+    rows = [row for row in figures["rows"] if row["part"] == "profile"]
+    cells = [
+        [
+            f"{row['kind']}, {size(row)}",
+            row["verb"],
+            row["way"],
+            time_text(row["seconds"]),
+            *(f"{row[part]:.0%}" for part in ("transforms", "passes", "python")),
+        ]
+        for row in rows
+    ]
+    return Table("Shares of the time, 1 thread", ["work", "", "way", "time", "transforms", "passes", "Python"], cells)
+
+
+def tables(figures: Figures) -> dict[str, list[Table]]:
+    """All of them by the part of the page that they belong to, the goals last."""
+    return {
+        "ratios": list(ratio_tables(figures)),
+        "blocks": list(ratio_tables(figures, "blocks")),
+        "errors": [errors_table(figures)],
+        "memory": list(memory_tables(figures)),
+        "contests": [contests_table(figures)],
+        "growth": [growth_table(figures)],
+        "profiles": [profiles_table(figures)],
+        "goals": [goals_table(figures)],
+    }
+
+
+def draw(figures: Figures, file: Path) -> None:
+    """Draw time over that of a dense product against n, the crossover, and the roofline: x read and y written once."""
+    from matplotlib.figure import Figure
+
+    rows = figures["rows"]
+    dense = by_threads(rows, "crossover", "dense BLAS")
+    bandwidth = {row["threads"]: row["bytes_per_second"] for row in rows if row["part"] == "bandwidth"}
+    batch = next(row["shape"][0] for row in rows if row["part"] == "crossover")
+    picture = Figure(figsize=(5.5 * max(2, len(dense)), 4.6), layout="constrained")
+    panels = picture.subplots(1, len(dense), sharey=True, squeeze=False)[0]
+    for axes, (threads, whole) in zip(panels, sorted(dense.items()), strict=True):
+        sizes = list(whole)
+        axes.axhline(1, color="0.25", linewidth=1.5, label="dense BLAS")
+        for way, (colour, mark) in LOOKS.items():
+            times = by_threads(rows, "crossover", way).get(threads)
+            if times:
+                ratios = [times[n] / whole[n] for n in sizes]
+                axes.loglog(sizes, ratios, color=colour, marker=mark, markersize=6, linewidth=1.8, label=way)
+        floor = [8 * batch * n / bandwidth[threads] / whole[n] for n in sizes]
+        axes.loglog(sizes, floor, color="0.45", linestyle="--", label="roofline")
+        meeting = crossover(by_threads(rows, "crossover", OURS)[threads], whole)
+        if meeting in whole:
+            axes.axvline(meeting, color=LOOKS[OURS][0], linestyle=":", linewidth=1.5)
+            axes.annotate(
+                f"faster from\nn = {meeting:,}", (meeting, 1), (6, 6), textcoords="offset points", fontsize=9.5
+            )
+        axes.set_xscale("log", base=2)
+        axes.set_xlabel("n")
+        axes.set_title(f"{batch} vectors, {counted(threads)}", loc="left", fontweight="bold")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(color="0.92")
+        axes.set_axisbelow(True)
+    panels[0].set_ylabel("time / time of the dense product")
+    picture.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+    picture.savefig(file, format="png", dpi=130)

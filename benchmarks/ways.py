@@ -1,0 +1,431 @@
+"""The ways to do a work: structmat's, and each peer's as its users write it.
+
+`forward` is a product with whatever depends on the parameter alone kept from before. `step` is what a training step
+takes: the product, the gradient to x and the gradient to the parameter, which is new in each step.
+"""
+
+import importlib
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import cache
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import numpy as np
+import scipy.fft
+import scipy.linalg
+
+import structmat as sm
+from benchmarks.measuring import Call, Within
+from benchmarks.works import KINDS, Array, Shape, Work, exact, off, problem, reversed_blocks
+
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
+LARGEST_DENSE = 4096
+
+
+class Calls(NamedTuple):
+    """What a way does for a problem: y, and (y, dx, gradient to the parameter), in arrays of its own library."""
+
+    forward: Call
+    step: Call | None = None
+
+
+class Way(NamedTuple):
+    """One way to do one kind of work."""
+
+    name: str
+    needs: tuple[str, ...]  # modules
+    make: Callable[[SimpleNamespace], Calls]
+    layout: str  # of its parameter: columns, rows, a whole matrix, or a symmetric Toeplitz matrix
+    fits: Callable[[Shape], bool]
+
+    def calls(self, work: Work) -> Calls:
+        """Make its calls for a work."""
+        return self.make(problem(work, self.layout))
+
+    def missing(self) -> str | None:
+        """Why it can't run here, if it can't."""
+        return next(filter(None, map(import_error, self.needs)), None)
+
+
+@cache
+def import_error(module: str) -> str | None:
+    """Why a module can't be imported, if it can't."""
+    try:
+        with without_mkl_fft() if module == "pylops" else nullcontext():
+            importlib.import_module(module)
+    except Exception as error:  # noqa: BLE001  (whatever a broken installation raises)
+        return f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    return None
+
+
+@contextmanager
+def without_mkl_fft() -> Iterator[None]:
+    """Hide mkl_fft from PyLops, which asks it for interfaces that need mkl-service (see `sm.set_fft_provider`)."""
+    known = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "mkl_fft"}
+    sys.modules["mkl_fft"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["mkl_fft"]
+        sys.modules.update(known)
+
+
+WAYS: dict[str, dict[str, Way]] = {kind: {} for kind in KINDS}
+
+
+def way(
+    kind: str,
+    name: str,
+    *needs: str,
+    layout: str = "column",
+    fits: Callable[[Shape], bool] = lambda shape: True,
+) -> Callable[[Callable[[SimpleNamespace], Calls]], Callable[[SimpleNamespace], Calls]]:
+    """Enter a function that makes the calls for a problem into `WAYS`."""
+
+    def enter(make: Callable[[SimpleNamespace], Calls]) -> Callable[[SimpleNamespace], Calls]:
+        WAYS[kind][name] = Way(name, needs, make, layout, fits)
+        return make
+
+    return enter
+
+
+def errors(one: Way, work: Work, calls: Calls) -> dict[str, float]:
+    """The error of each result in units of rounding."""
+    results = (calls.forward(), *(calls.step() if calls.step else ()))
+    wanted = list(exact(work, one.layout).items())[: len(results)]
+    return {name: off(got, right, work.dtype) for got, (name, right) in zip(results, wanted, strict=True)}
+
+
+# ---------------------------------------------------------------------- circulant products: structmat
+
+
+def operator_calls(A: sm.LinearOperator, p: SimpleNamespace) -> Calls:
+    """A product by an operator that keeps its spectrum, and a step by one that is made of its parameters."""
+
+    def step() -> tuple[Array, ...]:
+        fresh = type(A)(*A.params)
+        y, saved = fresh.forward(p.x)
+        dx, grads = fresh.backward(saved, p.g)
+        return (y, dx, *grads)
+
+    return Calls(lambda: A.matvec(p.x), step)
+
+
+@way("circulant", "structmat")
+def _(p: SimpleNamespace) -> Calls:
+    return operator_calls(sm.Circulant(p.column), p)
+
+
+@way("blocks", "structmat")
+def _(p: SimpleNamespace) -> Calls:
+    return operator_calls(sm.BlockCirculant(p.blocks), p)
+
+
+def with_provider(kind: str, name: str) -> None:
+    """Enter structmat once more, with a provider of Fourier transforms that is asked for."""
+
+    @way(kind, f"structmat, {name}", name)
+    def _(p: SimpleNamespace) -> Calls:
+        calls = WAYS[kind]["structmat"].make(p)
+        return Calls(*(Within(lambda: sm.set_fft_provider(name), call) for call in calls))
+
+
+for kind in ("circulant", "blocks"):
+    for provider in ("scipy", "mkl_fft", "ducc0"):
+        with_provider(kind, provider)
+
+# ---------------------------------------------------------------------- circulant products: transforms by hand
+
+
+def by_hand(p: SimpleNamespace, rfft: Callable[[Array], Array], irfft: Callable[[Array, int], Array]) -> Calls:
+    """A product and its gradients as one writes them with a library of transforms; `irfft` may overwrite."""
+    n, spectrum = len(p.column), rfft(p.column)
+
+    def forward() -> Array:
+        X = rfft(p.x)
+        X *= spectrum
+        return irfft(X, n)
+
+    def step() -> tuple[Array, ...]:
+        C, X, G = rfft(p.column), rfft(p.x), rfft(p.g)
+        y, dx = irfft(C * X, n), irfft(C.conj() * G, n)
+        products = X.conj() * G
+        return y, dx, irfft(products if products.ndim == 1 else products.sum(axis=0), n)
+
+    return Calls(forward, step)
+
+
+@way("circulant", "scipy.fft")
+def _(p: SimpleNamespace) -> Calls:
+    return by_hand(
+        p,
+        lambda x: scipy.fft.rfft(x, workers=THREADS),
+        lambda X, n: scipy.fft.irfft(X, n, workers=THREADS, overwrite_x=True),
+    )
+
+
+@way("circulant", "numpy.fft")
+def _(p: SimpleNamespace) -> Calls:
+    return by_hand(p, np.fft.rfft, np.fft.irfft)
+
+
+@way("circulant", "mkl_fft", "mkl_fft")
+def _(p: SimpleNamespace) -> Calls:
+    import mkl_fft
+
+    return by_hand(p, mkl_fft.rfft, mkl_fft.irfft)
+
+
+@way("circulant", "ducc0", "ducc0")
+def _(p: SimpleNamespace) -> Calls:
+    from ducc0.fft import c2r, r2c
+
+    def irfft(X: Array, n: int) -> Array:
+        return c2r(X, axes=(-1,), lastsize=n, forward=False, inorm=2, nthreads=THREADS)
+
+    return by_hand(p, lambda x: r2c(x, axes=(-1,), nthreads=THREADS), irfft)
+
+
+# ---------------------------------------------------------------------- circulant products: frameworks
+
+
+def torch_calls(
+    p: SimpleNamespace, parameter: Array, forward: Callable[[Any], Any], product: Callable[[Any, Any], Any]
+) -> Calls:
+    """A product without a graph, and one with PyTorch's own derivatives."""
+    import torch
+
+    torch.set_num_threads(THREADS)
+    x, w = (torch.tensor(value, requires_grad=True) for value in (p.x, parameter))
+    g = torch.tensor(p.g)
+
+    def without_graph() -> Any:
+        with torch.no_grad():
+            return forward(x)
+
+    def step() -> tuple[Any, ...]:
+        y = product(x, w)
+        return (y.detach(), *torch.autograd.grad(y, (x, w), g))
+
+    return Calls(without_graph, step)
+
+
+@way("circulant", "torch.fft", "torch")
+def _(p: SimpleNamespace) -> Calls:
+    import torch
+    from torch.fft import irfft, rfft
+
+    n, spectrum = len(p.column), rfft(torch.tensor(p.column))
+    return torch_calls(
+        p, p.column, lambda x: irfft(rfft(x) * spectrum, n=n), lambda x, w: irfft(rfft(x) * rfft(w), n=n)
+    )
+
+
+@way("blocks", "torch.fft", "torch")
+def _(p: SimpleNamespace) -> Calls:
+    import torch
+    from torch.fft import irfft, rfft
+
+    b = p.blocks.shape[-1]
+    spectra = rfft(torch.tensor(p.blocks))
+
+    def product(x: Any, spectra: Any) -> Any:
+        pieces = rfft(x.reshape(*x.shape[:-1], -1, b))
+        return irfft(torch.einsum("...qf,pqf->...pf", pieces, spectra), n=b).flatten(-2)
+
+    return torch_calls(p, p.blocks, lambda x: product(x, spectra), lambda x, w: product(x, rfft(w)))
+
+
+def c3a(p: SimpleNamespace, columns: Array) -> Calls:
+    """PEFT's function for C3A adapters, which are given by their first rows; it keeps no spectrum."""
+    import torch
+    from peft.tuners.c3a.utils import BlockCircularConvolution
+
+    rows = reversed_blocks(columns)
+    kept = torch.tensor(rows)
+    product = BlockCircularConvolution.apply
+    return torch_calls(p, rows, lambda x: product(x, kept), product)
+
+
+@way("circulant", "PEFT C3A", "peft.tuners.c3a.utils", layout="row")
+def _(p: SimpleNamespace) -> Calls:
+    calls = c3a(p, p.column[None, None])
+
+    def step() -> tuple[Any, ...]:
+        y, dx, rows = calls.step()
+        return y, dx, rows[0, 0]
+
+    return Calls(calls.forward, step)
+
+
+@way("blocks", "PEFT C3A", "peft.tuners.c3a.utils", layout="row")
+def _(p: SimpleNamespace) -> Calls:
+    return c3a(p, p.blocks)
+
+
+# Of length 2 n - 1, which for n = 2^20 takes it 10 s a step.
+@way(
+    "circulant", "linear_operator Toeplitz", "linear_operator", layout="toeplitz", fits=lambda shape: shape[1] <= 2**16
+)
+def _(p: SimpleNamespace) -> Calls:
+    import torch
+    from linear_operator.operators import ToeplitzLinearOperator
+
+    def product(x: Any, column: Any) -> Any:
+        return (ToeplitzLinearOperator(column) @ x.mT).mT if x.ndim > 1 else ToeplitzLinearOperator(column) @ x
+
+    kept = torch.tensor(p.column)
+    return torch_calls(p, p.column, lambda x: product(x, kept), product)
+
+
+@way("circulant", "TF LinearOperatorCirculant", "tensorflow")
+def _(p: SimpleNamespace) -> Calls:
+    import tensorflow as tf
+
+    tf.get_logger().setLevel("ERROR")  # it warns of each cast to real
+    batched = p.x.ndim > 1
+    x, g = (tf.constant(value.T if batched else value) for value in (p.x, p.g))
+    column = tf.Variable(p.column)
+
+    def operator(column: Any) -> Any:
+        return tf.linalg.LinearOperatorCirculant(
+            tf.signal.fft(tf.cast(column, tf.complex64)), input_output_dtype=tf.float32
+        )
+
+    def product(A: Any, x: Any) -> Any:
+        return A.matmul(x) if batched else A.matvec(x)
+
+    kept = operator(tf.constant(p.column))
+    forward = tf.function(lambda x: product(kept, x))
+
+    @tf.function
+    def step(x: Any, g: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            y = product(operator(column), x)
+        return y, *tape.gradient(y, [x, column], g)
+
+    def stepped() -> tuple[Any, ...]:
+        y, dx, dcolumn = step(x, g)
+        return Transposed(y), Transposed(dx), dcolumn
+
+    return Calls(lambda: Transposed(forward(x)), stepped)
+
+
+class Transposed:
+    """A result whose vectors are columns; NumPy sees them as rows."""
+
+    def __init__(self, columns: Any) -> None:
+        self.columns = columns
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Array:
+        return np.asarray(self.columns).T
+
+
+@way("circulant", "jax.numpy.fft, jit", "jax")
+def _(p: SimpleNamespace) -> Calls:
+    import jax
+    import jax.numpy as jnp
+
+    n = len(p.column)
+    x, g, column = (jnp.asarray(value) for value in (p.x, p.g, p.column))
+    forward = jax.jit(lambda x, spectrum: jnp.fft.irfft(jnp.fft.rfft(x) * spectrum, n=n))
+
+    @jax.jit
+    def step(x: Any, column: Any, g: Any) -> Any:
+        y, pull = jax.vjp(lambda x, column: forward(x, jnp.fft.rfft(column)), x, column)
+        return y, *pull(g)
+
+    spectrum = jnp.fft.rfft(column)
+    return Calls(lambda: forward(x, spectrum).block_until_ready(), lambda: jax.block_until_ready(step(x, column, g)))
+
+
+# ---------------------------------------------------------------------- circulant products: other operators
+
+
+@way("circulant", "fastmat", "fastmat")
+def _(p: SimpleNamespace) -> Calls:
+    import fastmat
+
+    A, x = fastmat.Circulant(p.column), np.asfortranarray(np.atleast_2d(p.x).T)
+    return Calls(lambda: (A * x).T.reshape(p.x.shape))
+
+
+@way("circulant", "PyLops", "pylops")
+def _(p: SimpleNamespace) -> Calls:
+    from pylops import Diagonal
+    from pylops.signalprocessing import FFT
+
+    n = len(p.column)
+    options = {"real": True, "norm": "ortho", "engine": "scipy", "dtype": p.x.dtype, "workers": THREADS}
+    F = FFT(dims=p.x.shape, axis=-1, **options)
+    spectrum = np.broadcast_to(scipy.fft.rfft(p.column), (*p.x.shape[:-1], n // 2 + 1))
+    A, x = F.H @ Diagonal(spectrum.ravel(), dtype=spectrum.dtype) @ F, p.x.ravel()
+    return Calls(lambda: (A @ x).real.reshape(p.x.shape))
+
+
+@way("circulant", "scipy matmul_toeplitz", fits=lambda shape: shape[0] * shape[1] <= 2**21)
+def _(p: SimpleNamespace) -> Calls:
+    pair, x = (p.column, reversed_blocks(p.column)), p.x.T
+    return Calls(lambda: scipy.linalg.matmul_toeplitz(pair, x, workers=THREADS).T)
+
+
+def dense_calls(p: SimpleNamespace, matrix: Array) -> Calls:
+    """Products with the stored matrix, and the gradient to all its entries."""
+    transposed = np.ascontiguousarray(matrix.T.astype(p.x.dtype))
+    if not hasattr(p, "g"):
+        return Calls(lambda: p.x @ transposed)
+
+    def step() -> tuple[Array, ...]:
+        outer = p.g.T @ p.x if p.x.ndim > 1 else np.outer(p.g, p.x)
+        return p.x @ transposed, p.g @ transposed.T, outer
+
+    return Calls(lambda: p.x @ transposed, step)
+
+
+@way("circulant", "dense BLAS", layout="matrix", fits=lambda shape: shape[1] <= LARGEST_DENSE)
+def _(p: SimpleNamespace) -> Calls:
+    return dense_calls(p, scipy.linalg.circulant(p.column))
+
+
+@way("blocks", "dense BLAS", layout="matrix", fits=lambda shape: max(shape[1:3]) * shape[3] <= LARGEST_DENSE)
+def _(p: SimpleNamespace) -> Calls:
+    return dense_calls(p, np.block([[scipy.linalg.circulant(column) for column in row] for row in p.blocks]))
+
+
+# ---------------------------------------------------------------------- other works
+
+
+@way("solve", "structmat")
+def _(p: SimpleNamespace) -> Calls:
+    return Calls(lambda: sm.linalg.solve(sm.Circulant(p.column), p.x))
+
+
+@way("solve", "scipy solve_circulant")
+def _(p: SimpleNamespace) -> Calls:
+    return Calls(lambda: scipy.linalg.solve_circulant(p.column, p.x))
+
+
+@way("toeplitz", "structmat")
+def _(p: SimpleNamespace) -> Calls:
+    A = sm.Toeplitz(p.column, p.row)
+    return Calls(lambda: A.matvec(p.x))
+
+
+@way("toeplitz", "scipy matmul_toeplitz")
+def _(p: SimpleNamespace) -> Calls:
+    return Calls(lambda: scipy.linalg.matmul_toeplitz((p.column, p.row), p.x.T, workers=THREADS).T)
+
+
+@way("hadamard", "structmat")
+def _(p: SimpleNamespace) -> Calls:
+    A = sm.Hadamard(p.x.shape[-1])
+    return Calls(lambda: A.matvec(p.x))
+
+
+@way("hadamard", "dense BLAS")
+def _(p: SimpleNamespace) -> Calls:
+    return dense_calls(p, scipy.linalg.hadamard(p.x.shape[-1]))

@@ -1,0 +1,45 @@
+"""The tables and the picture of the page on performance, written from the figures of a run before each build."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from catalogue import table
+
+from benchmarks import report
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+RESULTS = Path(__file__).parents[2] / "benchmarks/results/peers.json"
+
+
+def listed(found: report.Table) -> str:
+    """A table of text in reStructuredText."""
+    rows = [found.headings, *found.rows]
+    widths = " ".join(str(2 + max(map(len, column))) for column in zip(*rows, strict=True))
+    return f".. rubric:: {found.title}\n\n" + table(rows, widths=widths, header=1)
+
+
+def parts() -> dict[str, str]:
+    """What the page includes, by file name."""
+    figures = json.loads(RESULTS.read_text(encoding="utf-8"))
+    return {
+        "machine.txt": "\n".join(f"* {line}" for line in report.machine_lines(figures)) + "\n",
+        **{f"{name}.txt": "\n".join(map(listed, found)) for name, found in report.tables(figures).items()},
+    }
+
+
+def generate(app: "Sphinx") -> None:
+    target = Path(app.srcdir, "_generated/performance")
+    target.mkdir(parents=True, exist_ok=True)
+    for name, text in parts().items():
+        path = target / name
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+    report.draw(json.loads(RESULTS.read_text(encoding="utf-8")), target / "crossover.png")
+
+
+def setup(app: "Sphinx") -> dict[str, bool]:
+    app.connect("builder-inited", generate)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
