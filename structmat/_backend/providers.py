@@ -313,8 +313,9 @@ def set_fft_provider(provider: str | ModuleType) -> Restore:
     outside. Results differ between providers by rounding. Arrays of other libraries are always transformed by their
     own.
 
-    Beside PyTorch, do not install mkl-service, which mkl_fft loads if it is there: it lets PyTorch see MKL, where PyTorch
-    has another MKL inside, and transforms in several threads may then be wrong in both. "auto" passes mkl_fft by then.
+    Beside PyTorch, do not install mkl-service, which mkl_fft loads if it is there: it lets PyTorch see MKL, where
+    PyTorch has another MKL inside, and transforms in several threads may then be wrong in both. "auto" passes mkl_fft
+    by then.
 
     Examples
     --------
