@@ -10,7 +10,7 @@ from sklearn.utils import check_array, check_random_state, check_scalar, column_
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from structmat._backend import Array, astype, device, is_array, move, namespace, namespace_name
-from structmat.core.batches import chunk, gathered, pieces
+from structmat.core.batches import Target, chunk, pieces, piecewise
 from structmat.core.operator import LinearOperator
 from structmat.learn import FourierFeatures, circulant_ridge, cyclic_scores, optimize_embedding
 from structmat.linalg import lstsq
@@ -96,7 +96,9 @@ class _Projection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Estimator)
         check_is_fitted(self)
         X = self._same_place("transform", self._checked(X, reset=False), self.projection_)
         xp, step = namespace(X), chunk(self.projection_, "transform", X, None)
-        return gathered(xp, map(self._mapped, pieces(xp, X, step)), X, step)
+        like = self._mapped(X[:0, :])
+        target = Target(xp, X.shape[:-1], like.shape[-1], like.dtype)
+        return piecewise(lambda x: (self._mapped(x), None), zip(pieces(xp, X, step), strict=True), step, target)
 
     def _mapped(self, X: Array) -> Array:
         return self.projection_.matvec(X)

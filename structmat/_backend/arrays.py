@@ -27,7 +27,7 @@ STORED = {
     "complex128": "F64",
 }
 
-BLOCK = 2**20  #: bytes of an array that a block of rows makes: some of them fit into a processor's cache
+BLOCK = 2**21  #: bytes of the pieces that large batches are divided into
 
 _PROMOTED = {"float32", "float64", "complex64", "complex128"}
 _REAL = {"complex32": "float16", "complex64": "float32", "complex128": "float64", "complex256": "longdouble"}

@@ -6,7 +6,7 @@ import importlib
 import itertools
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
@@ -107,12 +107,13 @@ class MKL(Module):
         if x.size < self.SMALL:
             return super().forward(x, n, real)
         with self._limited():
-            return super().forward(x, n, real)
+            return super().forward(np.ascontiguousarray(x), n, real)
 
     def inverse(self, X: Array, n: int, real: bool) -> Array:
         """Transform by `irfft`, or in place by `ifft`."""
         if X.size < self.SMALL:
             return self.module.irfft(X, n=n) if real else self.module.ifft(X, out=X)
+        X = np.ascontiguousarray(X)  # which takes MKL longer itself, several times over
         with self._limited():
             return self.module.irfft(X, n=n) if real else self.module.ifft(X, out=X)
 
@@ -231,13 +232,10 @@ def _work_alone() -> None:
     _here.threads = 1
 
 
-def side_by_side(function: Callable[..., Any], *pieces: Iterator[Any]) -> Iterator[Any]:
-    """Apply a function to pieces, as `map` does; to as many at once as `set_threads` allows, if they are of NumPy."""
+def side_by_side(function: Callable[..., Any], items: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+    """Apply a function, as `itertools.starmap` does, but to as many items at once as `set_threads` allows."""
     count = _settings.threads or 1
-    items = zip(*pieces, strict=True)
-    first = next(items)
-    yield function(*first)  # alone: what the operator keeps is computed once
-    if count == 1 or type(first[0]) is not np.ndarray:
+    if count == 1:
         yield from itertools.starmap(function, items)
         return
     with ThreadPoolExecutor(count, initializer=_work_alone) as pool:

@@ -1,10 +1,22 @@
 """Large batches, some vectors at a time: the arrays between stay in the cache, and their memory is bounded."""
 
+import itertools
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from structmat._backend import BLOCK, Array, Namespace, device, is_large, rows, takes_writes
+from structmat._backend import (
+    BLOCK,
+    Array,
+    DType,
+    HostArray,
+    Namespace,
+    device,
+    is_large,
+    rows,
+    side_by_side,
+    takes_writes,
+)
 from structmat.core.fields import checked_size
 
 if TYPE_CHECKING:
@@ -36,27 +48,80 @@ def pieces(xp: Namespace, x: Array, step: int | None) -> Iterator[Array]:
         yield vectors[start : min(start + step, count), :]
 
 
-def gathered(xp: Namespace, parts: Iterator[Array], x: Array, step: int | None, out: Array | None = None) -> Array:
-    """Put the results (..., m) for the pieces of x together again, in `out` if it is given."""
+class Target(NamedTuple):
+    """Where the results of a batch go: vectors of a width and dtype, in memory that may be given."""
+
+    xp: Namespace
+    batch: tuple[int, ...]
+    width: int
+    dtype: DType
+    out: Array | None = None
+
+
+def _forget(other: Any) -> None:
+    """Do nothing with what comes beside the vectors."""
+
+
+def piecewise(
+    function: Callable[..., tuple[Array, Any]],
+    parts: Iterator[tuple[Any, ...]],
+    step: int | None,
+    target: Target,
+    collect: Callable[[Any], object] = _forget,
+) -> Array:
+    """Apply a function to the pieces of a batch, the first of each a vector or vectors, and put its results together.
+
+    It returns vectors (k, m), and something else that `collect` is given, in the order of the pieces.
+    """
+    xp, batch, width, dtype, out = target
+    first = next(parts)
     if step is None and out is None:
-        return next(parts)
-    batch = tuple(x.shape[:-1])
+        y, other = function(*first)
+        collect(other)
+        return y
     whole = rows(xp, out) if out is not None and out.ndim <= 2 else None  # of more axes that might be a copy
-    held: list[Array] = []
-    start = 0
-    for part in parts:
-        vectors = rows(xp, part)
-        if whole is None and not held and takes_writes(vectors):
-            whole = xp.empty((math.prod(batch), vectors.shape[-1]), dtype=vectors.dtype, device=device(vectors))
-        if whole is None:
-            held.append(vectors)
-        else:
-            whole[start : start + vectors.shape[0], :] = vectors
-            start += vectors.shape[0]
-    whole = xp.concat(held) if whole is None else whole
-    shaped = xp.reshape(whole, (*batch, whole.shape[-1]))
+    shape = math.prod(batch), width
+    parts = itertools.chain((first,), parts)
+    if type(first[0]) is HostArray:
+        whole = _filled(function, parts, step or 1, xp.empty(shape, dtype=dtype) if whole is None else whole, collect)
+    else:
+        held: list[Array] = []
+        start = 0
+        for arguments in parts:
+            y, other = function(*arguments)
+            collect(other)
+            vectors = rows(xp, y)
+            if whole is None and not held and takes_writes(vectors):
+                whole = xp.empty(shape, dtype=vectors.dtype, device=device(vectors))
+            if whole is None:
+                held.append(vectors)
+            else:
+                whole[start : start + vectors.shape[0], :] = vectors
+                start += vectors.shape[0]
+        whole = xp.concat(held) if whole is None else whole
+    shaped = xp.reshape(whole, (*batch, width))
     if out is None:
         return shaped
     if out.ndim > 2:
         out[...] = shaped
     return out
+
+
+def _filled(
+    function: Callable[..., tuple[Array, Any]],
+    parts: Iterator[tuple[Any, ...]],
+    step: int,
+    whole: Array,
+    collect: Callable[[Any], object],
+) -> Array:
+    """Fill an array of NumPy with the results, some pieces side by side."""
+
+    def place(number: int, arguments: tuple[Any, ...]) -> Any:
+        y, other = function(*arguments)
+        vectors = y.reshape(-1, whole.shape[1])
+        whole[number * step : number * step + len(vectors)] = vectors
+        return other
+
+    for other in side_by_side(place, enumerate(parts)):
+        collect(other)
+    return whole

@@ -33,11 +33,10 @@ from structmat._backend import (
     overlap,
     plain_dtype,
     result_dtype,
-    side_by_side,
     takes_writes,
 )
 from structmat._backend import nbytes as array_bytes
-from structmat.core.batches import chunk, gathered, pieces
+from structmat.core.batches import Target, chunk, pieces, piecewise
 from structmat.core.crossover import dense_product, is_small
 
 DENSE_LIMIT = 2**30  # bytes that `to_dense` makes without being asked
@@ -318,12 +317,13 @@ class LinearOperator:
         if out is not None:
             self._admit_out(call, out, x, side=side)
 
-        def multiplied(vectors: Array) -> Array:
+        def multiplied(vectors: Array) -> tuple[Array, None]:
             inner = _computing(xp, vectors)
             y = dense_product(self, xp, inner, side=side) if is_small(self) else None
-            return self._finish(xp, x, product(xp, inner) if y is None else y)
+            return self._finish(xp, x, product(xp, inner) if y is None else y), None
 
-        return gathered(xp, side_by_side(multiplied, pieces(xp, x, step)), x, step, out)
+        target = Target(xp, tuple(x.shape[:-1]), self.shape[1 - side], self._product_dtype(xp, x.dtype), out)
+        return piecewise(multiplied, zip(pieces(xp, x, step), strict=True), step, target)
 
     def _product_dtype(self, xp: Namespace, dtype: DType) -> DType:
         found = result_dtype(xp, self.dtype, dtype)
@@ -573,19 +573,16 @@ class LinearOperator:
             return y, Saved(self, x if save == "input" else None, tuple(x.shape[:-1]), x.dtype, save, step)
         xp = self._inspect("forward", "x", x, 1)
         step = chunk(self, "forward", x, chunk_size)
-        tapes = []
+        tapes: list[Any] = []
 
         def multiplied(vectors: Array) -> tuple[Array, Any]:
             y, tape = self._forward(xp, _computing(xp, vectors))
             return self._finish(xp, x, y), tape
 
-        def products() -> Iterator[Array]:
-            for y, tape in side_by_side(multiplied, pieces(xp, x, step)):
-                tapes.append(tape)
-                yield y
-
-        y = gathered(xp, products(), x, step)
-        return y, Saved(self, tuple(tapes), tuple(x.shape[:-1]), x.dtype, save, step)
+        batch = tuple(x.shape[:-1])
+        target = Target(xp, batch, self.m, self._product_dtype(xp, x.dtype))
+        y = piecewise(multiplied, zip(pieces(xp, x, step), strict=True), step, target, tapes.append)
+        return y, Saved(self, tuple(tapes), batch, x.dtype, save, step)
 
     def backward(self, saved: Saved, g: Array) -> tuple[Array, tuple[Array, ...]]:
         """Turn the gradient with respect to y into those with respect to x and to the parameters.
@@ -637,14 +634,13 @@ class LinearOperator:
             dx, grads = self._backward(xp, tape, _computing(xp, vectors))
             return astype(xp, dx, saved.dtype), grads
 
-        def gradients() -> Iterator[Array]:
+        def add(grads: tuple[Array, ...]) -> None:
             nonlocal total
-            kept = pieces(xp, saved.tape, saved.step) if saved.save == "input" else iter(saved.tape)
-            for dx, grads in side_by_side(pulled, pieces(xp, g, saved.step), kept):
-                total = tuple(map(operator.add, total, grads)) if total else grads
-                yield dx
+            total = tuple(map(operator.add, total, grads)) if total else grads
 
-        dx = gathered(xp, gradients(), g, saved.step)
+        kept = pieces(xp, saved.tape, saved.step) if saved.save == "input" else iter(saved.tape)
+        parts = zip(pieces(xp, g, saved.step), kept, strict=True)
+        dx = piecewise(pulled, parts, saved.step, Target(xp, saved.batch, self.n, saved.dtype), add)
         return dx, total
 
     def vjp(self, x: Array, g: Array, *, chunk_size: int | None = None) -> tuple[Array, tuple[Array, ...]]:
