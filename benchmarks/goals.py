@@ -150,11 +150,11 @@ def taken(part: str) -> Callable[[Rows], Found]:
 OURS, SCIPY, MKL = "structmat", "structmat, scipy", "structmat, mkl_fft"
 GOALS = [
     Goal("product with SciPy's transforms, over scipy.fft", 1.0, "×", ratios("forward", SCIPY, "scipy.fft")),
-    Goal("product with mkl_fft, over torch.fft", 1.0, "×", ratios("forward", MKL, "torch.fft")),
-    Goal("one vector with mkl_fft, over scipy.fft", 3.0, "×", ratios("forward", MKL, "scipy.fft", shapes="1 ×")),
-    Goal("training step with mkl_fft, over autograd of torch.fft", 1.5, "×", ratios("step", MKL, "torch.fft")),
-    Goal("the same at 1,024 × 1,024", 1.8, "×", ratios("step", MKL, "torch.fft", shapes="1,024 × 1,024,")),
-    Goal("training step with mkl_fft, over PEFT C3A", 3.0, "×", ratios("step", MKL, "PEFT C3A")),
+    Goal("product with all providers, over torch.fft", 1.0, "×", ratios("forward", OURS, "torch.fft")),
+    Goal("one vector with all providers, over scipy.fft", 3.0, "×", ratios("forward", OURS, "scipy.fft", shapes="1 ×")),
+    Goal("training step with all providers, over autograd of torch.fft", 1.5, "×", ratios("step", OURS, "torch.fft")),
+    Goal("the same at 1,024 × 1,024", 1.8, "×", ratios("step", OURS, "torch.fft", shapes="1,024 × 1,024,")),
+    Goal("training step with all providers, over PEFT C3A", 3.0, "×", ratios("step", OURS, "PEFT C3A")),
     Goal("step of circulant blocks, over PEFT C3A", 2.0, "×", ratios("step", OURS, "PEFT C3A", kind="blocks")),
     Goal("exponent of n in the time, 2^12 to 2^22", 1.15, "", slopes(OURS), at_least=False),
     Goal("crossover with dense BLAS, batch 256, n", 256, "", crossovers(OURS), at_least=False),

@@ -5,9 +5,7 @@ import itertools
 import os
 import sys
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks import report
 from benchmarks.measuring import HONEST_MEMORY, Figures, child, console, machine, save, threads_environment
@@ -39,14 +37,7 @@ def run(*, quick: bool, ways: Names = None) -> Figures:
 
 def show(figures: Figures, to: Console) -> None:
     """Print the tables."""
-    for table in itertools.chain(*report.tables(figures).values()):
-        shown = Table(box=box.SIMPLE)
-        for place, heading in enumerate(table.headings):
-            shown.add_column(heading, justify="right" if place else "left", no_wrap=True)
-        for row in table.rows:
-            shown.add_row(*row)
-        to.print(table.title, style="bold", highlight=False)
-        to.print(shown)
+    report.show(itertools.chain(*report.tables(figures).values()), to)
     for line in report.machine_lines(figures):
         to.print(line, highlight=False, markup=False)
 

@@ -5,21 +5,20 @@ prime factor on circular convolutions are faster through zero-padded vectors.
 """
 
 import argparse
+import itertools
 import statistics
 import sys
 from collections.abc import Callable, Iterator
 
 import numpy as np
 import scipy.fft
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
-from benchmarks.measuring import Figures, interleaved, save
-from structmat.__main__ import about, writable
+from benchmarks.measuring import Figures, console, interleaved, machine, save
+from benchmarks.report import Table, show
+from structmat.__main__ import writable
 from structmat._backend import fast_length, providers
 
-BLOCK = 2**20  # bytes of a batch, as structmat divides large ones
+BATCH = 2**20  # bytes of many vectors
 LENGTHS = (64, 256, 1024, 4096, 16384, 65536, 100, 1000, 3000, 6000, 60000, 625, 2187, 4095, 15625, 1001, 17303)
 DTYPES = ("float32", "float64", "complex64", "complex128")
 EMBEDDED = range(1000, 8000, 500)  # least lengths
@@ -43,7 +42,7 @@ def transforms(rounds: int, lengths: tuple[int, ...]) -> Iterator[Figures]:
     there = {name: providers._made(name) for name in providers.installed()}
     for dtype in DTYPES:
         for n in lengths:
-            for batch in (1, max(4, BLOCK // (n * np.dtype(dtype).itemsize))):
+            for batch in (1, max(4, BATCH // (n * np.dtype(dtype).itemsize))):
                 calls = {name: round_trip(one, n, batch, dtype) for name, one in there.items()}
                 chosen = providers.provider_for(np.empty((batch, n), dtype), n).name
                 times = seconds(calls, rounds)
@@ -90,52 +89,48 @@ def paddings(rounds: int, lengths: tuple[int, ...]) -> Iterator[Figures]:
                 yield {"provider": name, "n": n, "prime": largest_prime(n), "batch": batch, "ratio": direct / padded}
 
 
-def summary(figures: Figures) -> Iterator[Table]:
-    """The answers as tables."""
+def tables(figures: Figures) -> Iterator[Table]:
+    """The answers, as tables of text."""
     rows = figures["transforms"]
     names = list(rows[0]["seconds"])
-    table = Table("vectors", "length", *names, "chosen", title="Time over the fastest, geometric mean", box=box.SIMPLE)
-    for many in (False, True):
-        for power in (True, False):
-            mine = [r for r in rows if (r["batch"] > 1, r["n"] & (r["n"] - 1) == 0) == (many, power)]
-            over = {name: [r["seconds"][name] / min(r["seconds"].values()) for r in mine] for name in names}
-            over["chosen"] = [r["seconds"][r["chosen"]] / min(r["seconds"].values()) for r in mine]
-            means = (f"{statistics.geometric_mean(over[name]):.2f}" for name in (*names, "chosen"))
-            table.add_row("many" if many else "one", "power of two" if power else "other", *means)
-    yield table
-    table = Table(
-        "provider", "least", "structmat", title="Embedding: time over that of the best length", box=box.SIMPLE
-    )
+    cells = []
+    for many, power in itertools.product((False, True), (True, False)):
+        mine = [r for r in rows if (r["batch"] > 1, r["n"] & (r["n"] - 1) == 0) == (many, power)]
+        over = {name: [r["seconds"][name] / min(r["seconds"].values()) for r in mine] for name in names}
+        over["chosen"] = [r["seconds"][r["chosen"]] / min(r["seconds"].values()) for r in mine]
+        means = (f"{statistics.geometric_mean(over[name]):.2f}" for name in (*names, "chosen"))
+        cells.append(["many" if many else "one", "power of two" if power else "other", *means])
+    yield Table("A transform and back: time over the fastest's", ["vectors", "length", *names, "chosen"], cells)
+    cells = []
     for name in names:
         mine = [r for r in figures["embeddings"] if r["provider"] == name]
-        table.add_row(name, *(f"{statistics.fmean(r[rule] for r in mine):.2f}" for rule in ("least", "structmat")))
-    yield table
+        cells.append([name, *(f"{statistics.fmean(r[rule] for r in mine):.2f}" for rule in ("least", "structmat"))])
+    headings = ["provider", "least length", "structmat's"]
+    yield Table("Lengths that n entries can be embedded in: time over the best one's", headings, cells)
     primes = sorted({r["prime"] for r in figures["paddings"]})
-    table = Table("provider", "vectors", *map(str, primes), title="Gain of padding, by largest prime", box=box.SIMPLE)
-    for name in names:
-        for batch in sorted({r["batch"] for r in figures["paddings"]}):
-            mine = {r["prime"]: r["ratio"] for r in figures["paddings"] if (r["provider"], r["batch"]) == (name, batch)}
-            table.add_row(name, str(batch), *(f"{mine[prime]:.2f}" for prime in primes))
-    yield table
+    cells = []
+    for name, batch in itertools.product(names, sorted({r["batch"] for r in figures["paddings"]})):
+        mine = {r["prime"]: r["ratio"] for r in figures["paddings"] if (r["provider"], r["batch"]) == (name, batch)}
+        cells.append([name, str(batch), *(f"{mine[prime]:.2f}" for prime in primes)])
+    headings = ["provider", "vectors", *map(str, primes)]
+    yield Table("Time over that of padded vectors, by the largest prime factor of n near 2,048", headings, cells)
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Measure, and print tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.providers", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="few lengths, to see that it runs")
     parser.add_argument("--json", type=writable, metavar="FILE", help="write the figures there")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(argv)
     few = 1 if arguments.quick else None
     rounds = 3 if arguments.quick else 9
-    with Console(stderr=True).status("measuring"):
-        figures: Figures = {
-            "about": about(),
-            "transforms": list(transforms(rounds, (64, 65) if few else LENGTHS)),
-            "embeddings": list(embeddings(rounds, EMBEDDED[:few])),
-            "paddings": list(paddings(rounds, WITH_PRIME[:few])),
-        }
-    for table in summary(figures):
-        Console().print(table)
+    figures: Figures = {
+        "about": machine(("mkl_fft", "ducc0")),
+        "transforms": list(transforms(rounds, (64, 65) if few else LENGTHS)),
+        "embeddings": list(embeddings(rounds, EMBEDDED[:few])),
+        "paddings": list(paddings(rounds, WITH_PRIME[:few])),
+    }
+    show(tables(figures), console())
     if arguments.json:
         save(arguments.json, figures)
     return 0

@@ -1,11 +1,14 @@
 """The figures of `benchmarks.peers` as tables of text and as a picture."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from benchmarks.goals import MIB, by_threads, counted, crossover, right, shown, steps, verdicts
 from benchmarks.measuring import Figures, time_text
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 OURS = "structmat"
 # Colours that stay apart for colour-blind eyes (Okabe and Ito), and a mark for each way that is drawn.
@@ -24,6 +27,21 @@ class Table(NamedTuple):
     title: str
     headings: list[str]
     rows: list[list[str]]
+
+
+def show(tables: Iterable[Table], to: "Console") -> None:
+    """Print tables."""
+    from rich import box  # the documentation is built without it
+    from rich.table import Table as Shown
+
+    for table in tables:
+        shown = Shown(box=box.SIMPLE)
+        for place, heading in enumerate(table.headings):
+            shown.add_column(heading, justify="right" if place else "left", no_wrap=True)
+        for row in table.rows:
+            shown.add_row(*row)
+        to.print(table.title, style="bold", highlight=False)
+        to.print(shown)
 
 
 def size(row: Figures) -> str:

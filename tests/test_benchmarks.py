@@ -17,7 +17,7 @@ from matplotlib.image import imread
 
 import structmat as sm
 from benchmarks import __main__ as operators
-from benchmarks import goals, measuring, peers, profile, report, rows, suite, works
+from benchmarks import goals, measuring, peers, profile, providers, report, rows, suite, works
 from benchmarks.ways import WAYS, errors
 from benchmarks.works import Work
 from structmat.core import OPERATORS
@@ -163,7 +163,7 @@ def judged(name: str, measured: list[dict[str, Any]], *, quick: bool = False) ->
 
 
 def test_verdict_is_that_of_the_worst_place() -> None:
-    name = "training step with mkl_fft, over autograd"
+    name = "training step with all providers, over autograd"
     peer = [timed("shapes", "torch.fft", (1, 256), threads, step=3.0) for threads in (1, 2)]
     ours = [timed("shapes", goals.MKL, (1, 256), threads, step=1.0 * threads) for threads in (1, 2)]
     row = judged(name, peer + ours)
@@ -292,9 +292,26 @@ def page(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def test_page_has_the_figures_of_the_run(page: ModuleType) -> None:
     parts = page.parts()
     included = (ROOT / "docs/performance.rst").read_text(encoding="utf-8")
-    assert {f"{name}.txt" for name in report.tables(json.loads(page.RESULTS.read_text(encoding="utf-8")))} < set(parts)
+    assert {
+        f"{name}.txt" for name in report.tables(json.loads((page.RESULTS / "peers.json").read_text(encoding="utf-8")))
+    } < set(parts)
     for name in parts:
         assert f".. include:: /_generated/performance/{name}\n" in included
     for goal in goals.GOALS:
         assert goal.name in parts["goals.txt"]
     assert "nan" not in "".join(parts.values())
+
+
+def test_what_the_choices_of_providers_rest_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "providers.json"
+    assert providers.main(["--quick", "--json", str(target)]) == 0
+    figures = json.loads(target.read_text(encoding="utf-8"))
+    assert {row["chosen"] for row in figures["transforms"]} <= set(figures["transforms"][0]["seconds"])
+    assert all(row["structmat"] >= 1 and row["least"] >= 1 for row in figures["embeddings"])
+    assert figures["paddings"][0]["prime"] == providers.largest_prime(2080) == 13
+    printed = capsys.readouterr().out
+    for table in providers.tables(figures):
+        assert table.title in printed
+        assert all(len(row) == len(table.headings) for row in table.rows)
+    assert providers.smooth(7) == [8]
+    assert providers.smooth(17) == [18, 20, 24, 25, 27, 30, 32]

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING
 
 from catalogue import table
 
-from benchmarks import report
+from benchmarks import providers, report
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-RESULTS = Path(__file__).parents[2] / "benchmarks/results/peers.json"
+RESULTS = Path(__file__).parents[2] / "benchmarks/results"
+FILES = "peers.json", "providers.json"
 
 
 def listed(found: report.Table) -> str:
@@ -23,10 +24,11 @@ def listed(found: report.Table) -> str:
 
 def parts() -> dict[str, str]:
     """What the page includes, by file name."""
-    figures = json.loads(RESULTS.read_text(encoding="utf-8"))
+    figures, choices = (json.loads((RESULTS / name).read_text(encoding="utf-8")) for name in FILES)
     return {
         "machine.txt": "\n".join(f"* {line}" for line in report.machine_lines(figures)) + "\n",
         **{f"{name}.txt": "\n".join(map(listed, found)) for name, found in report.tables(figures).items()},
+        "providers.txt": "\n".join(map(listed, providers.tables(choices))),
     }
 
 
@@ -37,7 +39,7 @@ def generate(app: "Sphinx") -> None:
         path = target / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
-    report.draw(json.loads(RESULTS.read_text(encoding="utf-8")), target / "crossover.png")
+    report.draw(json.loads((RESULTS / FILES[0]).read_text(encoding="utf-8")), target / "crossover.png")
 
 
 def setup(app: "Sphinx") -> dict[str, bool]:
