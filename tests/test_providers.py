@@ -66,7 +66,7 @@ def test_extended_precision_is_scipy_s() -> None:
 
 @pytest.mark.skipif({"mkl_fft", "ducc0"} & WITHOUT, reason="STRUCTMAT_TEST_WITHOUT leaves a provider out")
 def test_the_choice_depends_on_length_and_batch() -> None:
-    one, many, odd, long = (np.empty(shape, np.float32) for shape in (64, (99, 64), (99, 63), (4, 2**14)))
+    one, many, odd, long = (np.zeros(shape, np.float32) for shape in (64, (99, 64), (99, 63), (4, 2**14)))
     chosen = [providers.provider_for(x, x.shape[-1]).name for x in (one, many, odd, long, many.astype(float))]
     assert chosen == ["mkl_fft", "mkl_fft", "ducc0", "ducc0", "ducc0"]
     assert providers.provider_for(np.empty(64, np.longdouble), 64).name == "scipy"

@@ -76,16 +76,17 @@ def convolve(xp: Namespace, x: Array, column: Array, kernel: Array) -> Array:
     The kernel is the column's transform, or if n is not the `convolution_length`, that of the column extended to it.
     """
     n = x.shape[-1]
-    length = convolution_length(n)
-    real = not is_complex(xp, x.dtype)
     if type(x) is not np.ndarray or x.size == 0:
-        return idft(xp, kernel * dft(xp, x, length), length, real=real)[..., :n]
+        length = convolution_length(n)
+        return idft(xp, kernel * dft(xp, x, length), length, real=not is_complex(xp, x.dtype))[..., :n]
+    length, real = _convolution_length(n), x.dtype.kind != "c"
     provider = provider_for(x, length)
     if provider.convolve is not None and length == n:
         return provider.convolve(x, column)
     X = provider.forward(x, length, real)
     X *= kernel
-    return provider.inverse(X, length, real)[..., :n]
+    y = provider.inverse(X, length, real)
+    return y if length == n else y[..., :n]
 
 
 def _rotated(xp: Namespace, x: Array, axes: int, by: int) -> Array:
@@ -161,7 +162,8 @@ def kernel(xp: Namespace, column: Array, spectrum: Array) -> Array:
 
 def wrapped(xp: Namespace, sums: Array, n: int) -> Array:
     """Add what belongs to entries that stand twice in a column that was extended for its `kernel`."""
-    return sums if sums.shape[0] == n else sums[:n] + pad(xp, sums[sums.shape[0] - n + 1 :], 1, 0)
+    length = sums.shape[-1]
+    return sums if length == n else sums[..., :n] + pad(xp, sums[..., length - n + 1 :], 1, 0)
 
 
 def _powers(base: int, least: int) -> list[tuple[int, int]]:

@@ -104,15 +104,16 @@ class MKL(Module):
 
     def forward(self, x: Array, n: int, real: bool) -> Array:
         """Transform by `rfft` or `fft`."""
+        transform = self.module.rfft if real else self.module.fft
         if x.size < self.SMALL:
-            return super().forward(x, n, real)
+            return transform(x, n)
         with self._limited():
-            return super().forward(np.ascontiguousarray(x), n, real)
+            return transform(np.ascontiguousarray(x), n)
 
     def inverse(self, X: Array, n: int, real: bool) -> Array:
         """Transform by `irfft`, or in place by `ifft`."""
         if X.size < self.SMALL:
-            return self.module.irfft(X, n=n) if real else self.module.ifft(X, out=X)
+            return self.module.irfft(X, n) if real else self.module.ifft(X, out=X)
         X = np.ascontiguousarray(X)  # which takes MKL longer itself, several times over
         with self._limited():
             return self.module.irfft(X, n=n) if real else self.module.ifft(X, out=X)
@@ -215,7 +216,7 @@ def provider_for(x: Array, n: int) -> Provider:
 
 def choice() -> str:
     """Return the name of the provider that is set, or all that are chosen from."""
-    return _settings.forced.name if _settings.forced else ", ".join(installed())
+    return _settings.forced.name if _settings.forced else "/".join(installed())
 
 
 def threads() -> int:
