@@ -24,8 +24,8 @@ MUTANTS = {
     ),
     "missing conjugate in the adjoint's kernel": (
         "operators/circulant.py",
-        "return xp.conj(xp.roll(xp.flip(self.column), 1)), xp.conj(self._kernel)",
-        "return xp.conj(xp.roll(xp.flip(self.column), 1)), self._kernel",
+        "1)), self.xp.conj(self._kernel)",
+        "1)), self._kernel",
     ),
     "missing conjugate in the gradient": (
         "operators/circulant.py",

@@ -239,17 +239,14 @@ def in_blocks(function: Callable[[Array], Array], x: Array, width: int) -> Array
 
 def is_large(x: Array) -> bool:
     """Tell whether a batch is worth taking in pieces unasked: on the host, of more than some blocks, and not traced."""
+    if x.ndim < 2:
+        return False
     if type(x) is np.ndarray:
-        return x.ndim > 1 and x.nbytes > 2 * BLOCK
-    return bool(
-        compat.is_torch_array(x)
-        and x.ndim > 1
-        and x.device.type == "cpu"
-        and not sys.modules["torch"].is_grad_enabled()
-        and takes_writes(x)
-        and type(x) is sys.modules["torch"].Tensor  # in a trace, where it is another type, the size may be a symbol
-        and x.nbytes > 2 * BLOCK
-    )
+        return x.nbytes > 2 * BLOCK
+    torch = sys.modules.get("torch")
+    if torch is None or type(x) is not torch.Tensor or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return False  # in a trace, where it is of another type, its size may be a symbol
+    return bool(x.nbytes > 2 * BLOCK and x.device.type == "cpu" and takes_writes(x))
 
 
 def takes_writes(x: Array) -> bool:

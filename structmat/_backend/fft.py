@@ -151,17 +151,17 @@ def _convolution_length(n: int) -> int:
     return n if rest == 1 else _fast_length(2 * n - 1)
 
 
-def kernel(xp: Namespace, column: Array, spectrum: Array) -> Array:
-    """Return the transform, of the `convolution_length`, that convolves with a column; the spectrum where it is that.
+def extended_spectrum(xp: Namespace, column: Array) -> Array:
+    """Return the transform of c_0, ..., c_(n - 1), 0, ..., 0, c_1, ..., c_(n - 1), where padded vectors don't wrap.
 
-    A longer one is that of c_0, ..., c_(n - 1), 0, ..., 0, c_1, ..., c_(n - 1), where padded vectors don't wrap.
+    Its length is the `convolution_length`, which must not be n.
     """
     gap = convolution_length(column.shape[0]) - 2 * column.shape[0] + 1
-    return spectrum if gap < 0 else dft(xp, xp.concat((pad(xp, column, 0, gap), column[1:])))
+    return dft(xp, xp.concat((pad(xp, column, 0, gap), column[1:])))
 
 
 def wrapped(xp: Namespace, sums: Array, n: int) -> Array:
-    """Add what belongs to entries that stand twice in a column that was extended for its `kernel`."""
+    """Add what belongs to entries that stand twice in a column that was extended."""
     length = sums.shape[-1]
     return sums if length == n else sums[..., :n] + pad(xp, sums[..., length - n + 1 :], 1, 0)
 

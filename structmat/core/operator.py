@@ -322,6 +322,8 @@ class LinearOperator:
             y = dense_product(self, xp, inner, side=side) if is_small(self) else None
             return self._finish(xp, x, product(xp, inner) if y is None else y), None
 
+        if step is None and out is None:
+            return multiplied(x)[0]
         target = Target(xp, tuple(x.shape[:-1]), self.shape[1 - side], self._product_dtype(xp, x.dtype), out)
         return piecewise(multiplied, zip(pieces(xp, x, step), strict=True), step, target)
 

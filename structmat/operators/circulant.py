@@ -14,9 +14,9 @@ from structmat._backend import (
     copied,
     descending,
     dft,
+    extended_spectrum,
     idft,
     is_array,
-    kernel,
     kind,
     namespace,
     real_if_close,
@@ -169,20 +169,22 @@ class Circulant(Leaf):
                [3., 1., 2.],
                [2., 3., 1.]])
         """
-        flipped = cls(row)
-        xp = flipped.xp
+        xp = cls(row).xp
         return cls(xp.roll(xp.flip(row), 1))
 
-    @cached
+    @property
     def _kernel(self) -> Array:
         """Spectrum that products take, of a length that is fast."""
-        return kernel(self.xp, self.column, self.spectrum)
+        return self.spectrum if convolution_length(self.n) == self.n else self._extended
+
+    @cached
+    def _extended(self) -> Array:
+        return extended_spectrum(self.xp, self.column)
 
     @cached
     def _mirrored(self) -> tuple[Array, Array]:
         """Column and kernel of the adjoint."""
-        xp = self.xp
-        return xp.conj(xp.roll(xp.flip(self.column), 1)), xp.conj(self._kernel)
+        return self.xp.conj(self.xp.roll(self.xp.flip(self.column), 1)), self.xp.conj(self._kernel)
 
     def _product(self, xp: Namespace, x: Array) -> Array:
         return convolve(xp, x, self.column, self._kernel)
