@@ -59,9 +59,13 @@ def test_awkward_arrays(provider: str) -> None:
             assert np.array_equal(given, before)
 
 
-def test_extended_precision_is_scipy_s() -> None:
+@pytest.mark.parametrize("provider", ["auto", *PROVIDERS], ids=str)
+def test_extended_precision_stays(provider: object) -> None:
     c = draw((8,), "float64", 0).astype(np.longdouble)
-    assert sm.Circulant(c).matvec(c).dtype == np.longdouble
+    with sm.set_fft_provider(provider):  # type: ignore[arg-type]
+        y = sm.Circulant(c).matvec(c)
+    assert y.dtype == np.longdouble
+    assert np.allclose(y, scipy.linalg.circulant(c) @ c, rtol=0, atol=100 * np.finfo(np.longdouble).eps)
 
 
 @pytest.mark.skipif({"mkl_fft", "ducc0"} & WITHOUT, reason="STRUCTMAT_TEST_WITHOUT leaves a provider out")
@@ -77,6 +81,18 @@ def test_without_other_providers_it_is_scipy(monkeypatch: pytest.MonkeyPatch) ->
     providers._fastest.cache_clear()
     try:
         assert {providers.provider_for(np.empty((2, n)), n).name for n in (63, 64)} == {"scipy"}
+    finally:
+        providers._fastest.cache_clear()
+
+
+@pytest.mark.parametrize("there", [["mkl_fft", "scipy"], ["scipy"]])
+def test_mkl_service_beside_pytorch(monkeypatch: pytest.MonkeyPatch, there: list[str]) -> None:
+    """It makes transforms of both wrong, so mkl_fft is not chosen; nor is it missed where it is not installed."""
+    monkeypatch.setattr(providers, "find_spec", lambda name: object())
+    monkeypatch.setattr(providers, "installed", lambda: there)
+    providers._fastest.cache_clear()
+    try:
+        assert providers.provider_for(np.zeros(64), 64).name == "scipy"
     finally:
         providers._fastest.cache_clear()
 

@@ -36,6 +36,7 @@ class Provider:
         raise NotImplementedError
 
     convolve: Callable[[Array, Array], Array] | None = None  # vectors (..., n) and a column (n,), in one go
+    is_extended = True  # whether it knows extended precision
 
 
 class Module(Provider):
@@ -96,6 +97,7 @@ class MKL(Module):
     """Intel's Math Kernel Library, through `mkl_fft`."""
 
     SMALL = 4096  # numbers that it transforms in one thread anyway
+    is_extended = False
 
     def __init__(self) -> None:
         super().__init__("mkl_fft", importlib.import_module("mkl_fft"))
@@ -197,7 +199,7 @@ def _named(name: str, source: str) -> Provider | None:
 def _fastest(n: int, many: bool, char: str) -> Provider:
     there = installed()
     if find_spec("mkl") and find_spec("torch"):  # see `set_fft_provider`
-        there.remove("mkl_fft")
+        there = [name for name in there if name != "mkl_fft"]
     order: tuple[str, ...] = _FASTEST[many, n & (n - 1) == 0]
     if many and (char in "dD" or n in _LONG):
         order = "ducc0", *order
@@ -211,7 +213,10 @@ def provider_for(x: Array, n: int) -> Provider:
     if _settings.from_outside is not None:
         _settings.forced = _named(_settings.from_outside, f"the environment variable {VARIABLE}")
         _settings.from_outside = None
-    return _settings.forced or _fastest(n, x.size >= _MANY * x.shape[-1], x.dtype.char)
+    forced, char = _settings.forced, x.dtype.char
+    if forced is not None and (forced.is_extended or char not in "gG"):
+        return forced
+    return _fastest(n, x.size >= _MANY * x.shape[-1], char)
 
 
 def choice() -> str:
@@ -240,7 +245,7 @@ def _work_alone() -> None:
 
 def side_by_side(function: Callable[..., Any], items: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
     """Apply a function, as `itertools.starmap` does, but to as many items at once as `set_threads` allows."""
-    count = _settings.threads or 1
+    count = _here.threads or _settings.threads or 1
     if count == 1:
         yield from itertools.starmap(function, items)
         return
