@@ -158,6 +158,9 @@ def test_wrong_sizes_of_pieces(size: Any) -> None:
 def test_wrong_policy() -> None:
     with pytest.raises(ValueError, match=r"forward: save is 'all'; expected one of 'spectrum', 'input', 'nothing'\."):
         sm.Circulant(draw(4)).forward(draw(4), save="all")
+    for save in ("spectrum", "input", "nothing"):
+        with pytest.raises(ValueError, match=r"Circulant\(4×4\)\.forward: x has shape \(5,\)"):
+            sm.Circulant(draw(4)).forward(draw(5), save=save)
 
 
 def peak(call: Any) -> int:
@@ -258,6 +261,10 @@ def test_a_graph_is_never_dense() -> None:
         A = sm.Circulant(c)
         A.matvec(torch.ones(8, dtype=torch.float64)).sum().backward()
     assert not any(isinstance(key, tuple) for key in A._cache)
+    with sm.set_dense_crossover(64):
+        jax, B = library("jax"), A.to(xp=library("jax.numpy"))
+        assert np.allclose(jax.jit(B.matvec)(np.ones(8)), np.full(8, float(c.detach().sum())))
+    assert not any(isinstance(key, tuple) for key in B._cache)
     assert torch.allclose(c.grad, torch.full((8,), 8.0, dtype=torch.float64))
 
 

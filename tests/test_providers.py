@@ -154,6 +154,7 @@ def test_the_environment_variable() -> None:
     code = (
         "import numpy as np, structmat as sm\n"
         "from structmat._backend import providers\n"
+        "with sm.set_fft_provider(np.fft): pass\n"  # which must not make it forgotten
         "sm.Circulant(np.ones(3)).matvec(np.ones(3)); print(providers.choice())"
     )
 

@@ -211,8 +211,7 @@ def _fastest(n: int, many: bool, char: str) -> Provider:
 def provider_for(x: Array, n: int) -> Provider:
     """Return who transforms NumPy vectors (..., k) of length n."""
     if _settings.from_outside is not None:
-        _settings.forced = _named(_settings.from_outside, f"the environment variable {VARIABLE}")
-        _settings.from_outside = None
+        _use(_named(_settings.from_outside, f"the environment variable {VARIABLE}"))
     forced, char = _settings.forced, x.dtype.char
     if forced is not None and (forced.is_extended or char not in "gG"):
         return forced
@@ -343,9 +342,13 @@ def set_fft_provider(provider: str | ModuleType) -> Restore:
         raise TypeError(
             f"set_fft_provider: provider is {provider!r}; expected a name, or a module with fft, ifft, rfft and irfft."
         )
-    before = _settings.forced
-    _settings.forced, _settings.from_outside = found, None
-    return Restore(lambda: setattr(_settings, "forced", before))
+    before = _settings.forced, _settings.from_outside
+    _use(found)
+    return Restore(lambda: _use(*before))
+
+
+def _use(provider: Provider | None, from_outside: str | None = None) -> None:
+    _settings.forced, _settings.from_outside = provider, from_outside
 
 
 def set_threads(count: int | None) -> Restore:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from structmat._backend import Array, Namespace, Restore, may_keep
+from structmat._backend import Array, Namespace, Restore, device, may_keep
 from structmat.core.fields import checked_size
 
 if TYPE_CHECKING:
@@ -58,9 +58,8 @@ def dense_product(A: "LinearOperator", xp: Namespace, x: Array, *, side: int) ->
     """Multiply vectors with as many entries as one side by the dense matrix; None where that can't be kept."""
     key = "dense", x.dtype
     if key not in A._cache:
-        rows = A._apply(xp, xp.eye(A.n, dtype=x.dtype, device=A.device))
-        if not may_keep(rows, A._arrays):
+        if not may_keep(x, A._arrays):
             return None
-        A._cache[key] = rows
+        A._cache[key] = A._apply(xp, xp.eye(A.n, dtype=x.dtype, device=device(x)))
     rows = A._cache[key]
     return xp.matmul(x, rows if side else xp.conj(xp.matrix_transpose(rows)))

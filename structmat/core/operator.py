@@ -569,19 +569,18 @@ class LinearOperator:
         """
         if save not in _SAVE:
             raise ValueError(f"{self._head}.forward: save is {save!r}; expected one of {', '.join(map(repr, _SAVE))}.")
-        if save != "spectrum":
-            y = self.matvec(x, chunk_size=chunk_size)
-            step = chunk(self, "forward", x, chunk_size)
-            return y, Saved(self, x if save == "input" else None, tuple(x.shape[:-1]), x.dtype, save, step)
         xp = self._inspect("forward", "x", x, 1)
         step = chunk(self, "forward", x, chunk_size)
+        batch = tuple(x.shape[:-1])
+        if save != "spectrum":
+            y = self._run("forward", x, self._apply, side=1, chunk_size=step)
+            return y, Saved(self, x if save == "input" else None, batch, x.dtype, save, step)
         tapes: list[Any] = []
 
         def multiplied(vectors: Array) -> tuple[Array, Any]:
             y, tape = self._forward(xp, _computing(xp, vectors))
             return self._finish(xp, x, y), tape
 
-        batch = tuple(x.shape[:-1])
         target = Target(xp, batch, self.m, self._product_dtype(xp, x.dtype))
         y = piecewise(multiplied, zip(pieces(xp, x, step), strict=True), step, target, tapes.append)
         return y, Saved(self, tuple(tapes), batch, x.dtype, save, step)
