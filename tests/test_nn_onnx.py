@@ -31,9 +31,9 @@ def test_transforms_by_those_of_powers_of_two(n: int, single: bool, monkeypatch:
     lengths = set()
 
     def noting(transform: Any) -> Any:
-        def run(x: Any, n: int | None = None, axis: int = -1) -> Any:
+        def run(x: Any, n: int | None = None, axis: int = -1, norm: str = "backward") -> Any:
             lengths.add(x.shape[axis] if n is None else n)
-            return transform(x, n, axis)
+            return transform(x, n, axis, norm)
 
         return run
 
@@ -49,7 +49,11 @@ def test_transforms_by_those_of_powers_of_two(n: int, single: bool, monkeypatch:
             transform, wanted = getattr(torch_fft, name), getattr(np.fft, name)(vectors, n)
             found = transform(tensor(vectors, single), n=n)
             assert found.dtype == tensor(wanted, single).dtype
-            assert np.linalg.norm(found.numpy() - wanted) < 4 * eps * np.log2(4 * n) * np.linalg.norm(wanted)
+            bound = 4 * eps * np.log2(4 * n) * np.linalg.norm(wanted)
+            assert np.linalg.norm(found.numpy() - wanted) < bound
+            if name.startswith("i"):
+                unscaled = transform(tensor(vectors, single), n=n, norm="forward")
+                assert np.linalg.norm(unscaled.numpy() / n - wanted) < bound
     assert all(length & (length - 1) == 0 for length in lengths)
 
 

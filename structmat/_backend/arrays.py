@@ -255,8 +255,9 @@ def takes_writes(x: Array) -> bool:
         return True
     if compat.is_torch_array(x):
         torch = sys.modules["torch"]
-        wrapped = torch._C._functorch.is_functorch_wrapped_tensor(x)
-        return not (torch.compiler.is_compiling() or wrapped or (x.requires_grad and torch.is_grad_enabled()))
+        if torch.compiler.is_compiling() or (x.requires_grad and torch.is_grad_enabled()):
+            return False
+        return not torch._C._functorch.is_functorch_wrapped_tensor(x)
     return not (compat.is_jax_array(x) or compat.is_dask_array(x))
 
 

@@ -22,12 +22,13 @@ from structmat._backend.arrays import (
     packed,
     pad,
     real_dtype,
+    takes_writes,
 )
-from structmat._backend.providers import Module, Provider, choice, provider_for
+from structmat._backend.providers import Module, choice, provider_for
 
 
 @lru_cache(maxsize=16)
-def _of_library(xp: Namespace) -> Provider:
+def _of_library(xp: Namespace) -> Module:
     """Return who transforms arrays of a library other than NumPy: its own functions, which ours wrap for PyTorch."""
     if compat.is_cupy_namespace(xp):
         return Module("cupyx.scipy.fft", importlib.import_module("cupyx.scipy.fft"), overwrite_x=True)
@@ -70,6 +71,26 @@ def idft(xp: Namespace, X: Array, n: int, *, real: bool) -> Array:
     return _of_library(xp).inverse(packed(xp, X), n, real)  # PyTorch would copy a strided X itself, more slowly
 
 
+def filtered(xp: Namespace, X: Array, kernel: Array, n: int, *, real: bool, temporary: bool = False) -> Array:
+    """Multiply spectra by a kernel, and undo their transform: the `idft` of the product.
+
+    X is only overwritten if it is a temporary of the caller's.
+    """
+    apart = 0 not in X.shape and _scales_apart(xp, X)
+    if apart:
+        kernel = kernel / n
+    if temporary and takes_writes(X) and takes_writes(kernel):
+        X *= kernel
+    else:
+        X = kernel * X
+    return _of_library(xp).unscaled_inverse(X, n, real) if apart else idft(xp, X, n, real=real)
+
+
+def _scales_apart(xp: Namespace, X: Array) -> bool:
+    """Tell whether the inverse transform takes a pass over its result to divide it by n, which a kernel can save."""
+    return compat.is_cupy_namespace(xp) or (compat.is_torch_namespace(xp) and X.device.type != "cpu")
+
+
 def convolve(xp: Namespace, x: Array, column: Array, kernel: Array) -> Array:
     """Convolve vectors (..., n) circularly with a column (n,) of the same dtype.
 
@@ -77,8 +98,8 @@ def convolve(xp: Namespace, x: Array, column: Array, kernel: Array) -> Array:
     """
     n = x.shape[-1]
     if type(x) is not np.ndarray or x.size == 0:
-        length = convolution_length(n)
-        return idft(xp, kernel * dft(xp, x, length), length, real=not is_complex(xp, x.dtype))[..., :n]
+        length, real = convolution_length(n), not is_complex(xp, x.dtype)
+        return filtered(xp, dft(xp, x, length), kernel, length, real=real, temporary=True)[..., :n]
     length, real = _convolution_length(n), x.dtype.kind != "c"
     provider = provider_for(x, length)
     if provider.convolve is not None and length == n:

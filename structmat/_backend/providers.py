@@ -54,6 +54,10 @@ class Module(Provider):
         """Transform by `irfft` or `ifft`."""
         return (self.module.irfft if real else self.module.ifft)(X, n=n, axis=-1, **self.options)
 
+    def unscaled_inverse(self, X: Array, n: int, real: bool) -> Array:
+        """Return n times the inverse."""
+        return (self.module.irfft if real else self.module.ifft)(X, n=n, axis=-1, norm="forward", **self.options)
+
 
 class Pocket(Provider):
     """A compiled module whose functions have the arguments of pocketfft: the one inside SciPy, or ducc0, its heir.

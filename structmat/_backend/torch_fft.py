@@ -14,6 +14,10 @@ def _is_native(n: int) -> bool:
     return n & (n - 1) == 0 or not torch.onnx.is_in_onnx_export()
 
 
+def _scale(n: int, norm: str) -> float:
+    return 1.0 if norm == "forward" else 1 / n
+
+
 def _constant(values: np.ndarray[Any, Any], like: torch.Tensor) -> torch.Tensor:
     """Bring double precision to that of a tensor, and where it is."""
     single = like.dtype in (torch.float32, torch.complex64)
@@ -46,15 +50,15 @@ def rfft(x: torch.Tensor, n: int, axis: int = -1) -> torch.Tensor:
     return torch.fft.rfft(x, n, axis) if _is_native(n) else _sums(x, n, n // 2 + 1, -1)
 
 
-def ifft(X: torch.Tensor, n: int, axis: int = -1) -> torch.Tensor:
-    """Undo `fft`."""
-    return torch.fft.ifft(X, n, axis) if _is_native(n) else _sums(X, n, n, 1) * (1 / n)
+def ifft(X: torch.Tensor, n: int, axis: int = -1, norm: str = "backward") -> torch.Tensor:
+    """Undo `fft`, or with the norm "forward" all of it but the scale 1/n."""
+    return torch.fft.ifft(X, n, axis, norm) if _is_native(n) else _sums(X, n, n, 1) * _scale(n, norm)
 
 
-def irfft(X: torch.Tensor, n: int, axis: int = -1) -> torch.Tensor:
-    """Undo `rfft`."""
+def irfft(X: torch.Tensor, n: int, axis: int = -1, norm: str = "backward") -> torch.Tensor:
+    """Undo `rfft`, or with the norm "forward" all of it but the scale 1/n."""
     if _is_native(n):
-        return torch.fft.irfft(X, n, axis)
-    weights = np.full(n // 2 + 1, 2 / n)  # a frequency stands for its conjugate as well, 0 and n/2 do not
+        return torch.fft.irfft(X, n, axis, norm)
+    weights = np.full(n // 2 + 1, 2 * _scale(n, norm))  # a frequency stands for its conjugate as well, 0, n/2 do not
     weights[:: n // 2 if n % 2 == 0 else n] /= 2
     return _sums(X * _constant(weights, X), n, n, 1).real

@@ -15,6 +15,7 @@ from structmat._backend import (
     descending,
     dft,
     extended_spectrum,
+    filtered,
     idft,
     is_array,
     kind,
@@ -198,13 +199,16 @@ class Circulant(Leaf):
     _left = _right
 
     def _matvec(self, xp: Namespace, X: Array) -> Array:
-        return self._convolved(xp, self._kernel * X)[..., : self.n]
+        return self._filtered(xp, X, self._kernel)
 
     def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        return self._convolved(xp, xp.conj(self._kernel) * G)[..., : self.n]
+        return self._filtered(xp, G, xp.conj(self._kernel))
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         return (wrapped(xp, self._convolved(xp, batch_sum(xp, xp.conj(X) * G)), self.n),)
+
+    def _filtered(self, xp: Namespace, X: Array, kernel: Array) -> Array:
+        return filtered(xp, X, kernel, convolution_length(self.n), real=not self._is_complex)[..., : self.n]
 
     def _convolved(self, xp: Namespace, Y: Array) -> Array:
         return idft(xp, Y, convolution_length(self.n), real=not self._is_complex)

@@ -2,8 +2,9 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, astype, batch_sum, copied, dft, fast_length, idft, pad
-from structmat.core import Leaf, cached, operator, param
+from structmat._backend import Array, Namespace, astype, batch_sum, copied, dft, pad
+from structmat.core import cached, operator, param
+from structmat.operators.toeplitz import Embedded
 
 
 def _example(n: int, rng: Any) -> "Hankel":
@@ -11,7 +12,7 @@ def _example(n: int, rng: Any) -> "Hankel":
 
 
 @operator(cost="O((m + n) log(m + n))", references=("Pan2001",), example=_example)
-class Hankel(Leaf):
+class Hankel(Embedded):
     r"""Hankel matrix: constant along each antidiagonal, given by its first column and last row.
 
     .. math:: A_{ij} = h_{i + j}, \qquad h = (c_0, \dots, c_{m-1}, r_1, \dots, r_{n-1}),
@@ -61,10 +62,6 @@ class Hankel(Leaf):
     column: Array = param("m")
     row: Array = param("n")
 
-    @property
-    def _length(self) -> int:
-        return fast_length(self.m + self.n - 1)
-
     @cached
     def _spectrum(self) -> Array:
         """Of h, rolled so that its entry n - 1, which the reversed x meets first, comes first."""
@@ -77,23 +74,14 @@ class Hankel(Leaf):
     def _right(self, xp: Namespace, x: Array) -> Array:
         return dft(xp, xp.flip(x, axis=-1), self._length)
 
-    def _left(self, xp: Namespace, g: Array) -> Array:
-        return dft(xp, g, self._length)
-
-    def _matvec(self, xp: Namespace, X: Array) -> Array:
-        return self._back(xp, self._spectrum * X)[..., : self.m]
-
-    def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        x = xp.flip(self._back(xp, xp.conj(self._spectrum) * G)[..., : self.n], axis=-1)
+    def _rmatvec(self, xp: Namespace, G: Array, *, temporary: bool = False) -> Array:
+        x = xp.flip(super()._rmatvec(xp, G, temporary=temporary), axis=-1)
         return copied(xp, x)  # not every library takes a view of negative strides
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         sums = self._back(xp, batch_sum(xp, xp.conj(X) * G))
         diagonals = xp.concat((sums[self._length - self.n + 1 :], sums[: self.m]))
         return diagonals[: self.m], pad(xp, diagonals[self.m :], 1, 0)
-
-    def _back(self, xp: Namespace, Y: Array) -> Array:
-        return idft(xp, Y, self._length, real=not self._is_complex)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         k, last = i + j, self.m - 1

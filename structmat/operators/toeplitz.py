@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, astype, batch_sum, dft, fast_length, idft, pad
+from structmat._backend import Array, Namespace, astype, batch_sum, dft, fast_length, filtered, idft, pad
 from structmat.core import Leaf, cached, operator, param
 from structmat.core.operator import LinearOperator
 
@@ -29,15 +29,24 @@ class Embedded(Leaf):
 
     _left = _right
 
-    def _matvec(self, xp: Namespace, X: Array) -> Array:
-        return self._back(xp, self._spectrum * X)[..., : self.m]
+    def _matvec(self, xp: Namespace, X: Array, *, temporary: bool = False) -> Array:
+        return self._filtered(xp, X, self._spectrum, temporary=temporary)[..., : self.m]
 
-    def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        return self._back(xp, xp.conj(self._spectrum) * G)[..., : self.n]
+    def _rmatvec(self, xp: Namespace, G: Array, *, temporary: bool = False) -> Array:
+        return self._filtered(xp, G, xp.conj(self._spectrum), temporary=temporary)[..., : self.n]
+
+    def _product(self, xp: Namespace, x: Array) -> Array:
+        return self._matvec(xp, self._right(xp, x), temporary=True)
+
+    def _coproduct(self, xp: Namespace, g: Array) -> Array:
+        return self._rmatvec(xp, self._left(xp, g), temporary=True)
 
     def _side_grads(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, Array]:
         sums = self._back(xp, batch_sum(xp, xp.conj(X) * G))
         return sums[: self.m], pad(xp, xp.flip(sums[self._length - self.n + 1 :]), 1, 0)
+
+    def _filtered(self, xp: Namespace, X: Array, kernel: Array, *, temporary: bool) -> Array:
+        return filtered(xp, X, kernel, self._length, real=not self._is_complex, temporary=temporary)
 
     def _back(self, xp: Namespace, Y: Array) -> Array:
         return idft(xp, Y, self._length, real=not self._is_complex)
