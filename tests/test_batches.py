@@ -73,6 +73,27 @@ def test_pieces_carry_pytorch_s_graph() -> None:
     assert torch.allclose(mapped.reshape(6, 8), A.matvec(x.detach()))
 
 
+@pytest.mark.parametrize(("with_graph", "pieces"), [(None, 3), ("x", 1), ("column", 1)])
+def test_large_batches_of_pytorch(with_graph: str | None, pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are taken in pieces unless a graph goes through them, whether graphs are enabled or not."""
+    torch = library("torch")
+    arrays = {"column": torch.asarray(draw(1024)), "x": torch.asarray(draw(3 * 256, 1024, seed=1))}
+    if with_graph:
+        arrays[with_graph].requires_grad_()
+    A, x = sm.Circulant(arrays["column"]), arrays["x"]
+    counts, product = [], sm.Circulant._product
+
+    def counted(A: Any, xp: Any, x: Any) -> Any:
+        counts.append(x.shape[0])
+        return product(A, xp, x)
+
+    monkeypatch.setattr(sm.Circulant, "_product", counted)
+    y = A.matvec(x)
+    assert counts == pieces * [768 // pieces]
+    assert y.requires_grad == (with_graph is not None)
+    assert torch.allclose(y[::767].detach(), x[::767].detach() @ A.to_dense().detach().T)
+
+
 @pytest.mark.parametrize("save", ["spectrum", "input", "nothing"])
 @pytest.mark.parametrize("complex_", [False, True])
 def test_what_forward_keeps(save: str, complex_: bool) -> None:

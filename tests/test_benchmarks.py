@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.linalg
-from backends import WITHOUT
+from backends import WITHOUT, library
 from matplotlib.image import imread
 
 import structmat as sm
 from benchmarks import __main__ as operators
-from benchmarks import goals, measuring, peers, profile, providers, report, rows, suite, works
+from benchmarks import device, goals, measuring, peers, profile, providers, report, rows, suite, works
 from benchmarks.ways import WAYS, errors
 from benchmarks.works import Work
 from structmat.core import OPERATORS
@@ -315,3 +315,18 @@ def test_what_the_choices_of_providers_rest_on(tmp_path: Path, capsys: pytest.Ca
         assert all(len(row) == len(table.headings) for row in table.rows)
     assert providers.smooth(7) == [8]
     assert providers.smooth(17) == [18, 20, 24, 25, 27, 30, 32]
+
+
+@pytest.mark.parametrize("name", ["numpy", "torch", "jax.numpy"])
+def test_devices_are_measured(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    library(name)
+    target = tmp_path / "device.json"
+    assert device.main(["--library", name, "--quick", "--json", str(target)]) == 0
+    bandwidth, *measured = json.loads(target.read_text(encoding="utf-8"))["rows"]
+    assert [row["way"] for row in measured] == 2 * ["structmat", "by hand"]
+    for row in measured:
+        entries = row["shape"][0] * row["shape"][1]
+        copied = row["forward"] * bandwidth["bytes_per_second"] / entries
+        assert row["bytes_an_entry"]["forward"] == pytest.approx(copied)
+        assert row["error"] < 30
+    assert "4 × 64" in capsys.readouterr().out

@@ -238,13 +238,16 @@ def in_blocks(function: Callable[[Array], Array], x: Array, width: int) -> Array
 
 
 def is_large(x: Array) -> bool:
-    """Tell whether a batch is worth taking in pieces unasked: on the host, of more than some blocks, and not traced."""
+    """Tell whether a batch is worth taking in pieces unasked: on the host, of more than some blocks, not in a trace.
+
+    Of PyTorch it must not be in a graph either.
+    """
     if x.ndim < 2:
         return False
     if type(x) is np.ndarray:
         return x.nbytes > 2 * BLOCK
     torch = sys.modules.get("torch")
-    if torch is None or type(x) is not torch.Tensor or torch.is_grad_enabled() or torch.compiler.is_compiling():
+    if torch is None or type(x) is not torch.Tensor or torch.compiler.is_compiling():
         return False  # in a trace, where it is of another type, its size may be a symbol
     return bool(x.nbytes > 2 * BLOCK and x.device.type == "cpu" and takes_writes(x))
 

@@ -82,7 +82,7 @@ def filtered(xp: Namespace, X: Array, kernel: Array, n: int, *, real: bool, temp
     if temporary and takes_writes(X) and takes_writes(kernel):
         X *= kernel
     else:
-        X = kernel * X
+        X = X * kernel  # in this order: then both round alike
     return _of_library(xp).unscaled_inverse(X, n, real) if apart else idft(xp, X, n, real=real)
 
 

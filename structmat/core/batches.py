@@ -28,7 +28,7 @@ AMORTISED = 4  # bytes of vectors for each byte of the operator's arrays, which 
 def chunk(A: "LinearOperator", call: str, x: Array, chunk_size: int | None) -> int | None:
     """Return how many of the vectors (..., k) to take at a time, None for all at once."""
     if chunk_size is None:
-        if not is_large(x):
+        if not (is_large(x) and all(map(takes_writes, A._arrays))):
             return None
         vector = max(A.shape) * x.itemsize
         chunk_size = max(1, BLOCK // vector, AMORTISED * A.nbytes // vector)
