@@ -205,16 +205,13 @@ class Circulant(Leaf):
         return self._filtered(xp, G, xp.conj(self._kernel))
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
-        return (wrapped(xp, self._convolved(xp, batch_sum(xp, xp.conj(X) * G)), self.n),)
+        return (wrapped(xp, self._back(xp, batch_sum(xp, xp.conj(X) * G), convolution_length(self.n)), self.n),)
 
     def _filtered(self, xp: Namespace, X: Array, kernel: Array) -> Array:
         return filtered(xp, X, kernel, convolution_length(self.n), real=not self._is_complex)[..., : self.n]
 
-    def _convolved(self, xp: Namespace, Y: Array) -> Array:
-        return idft(xp, Y, convolution_length(self.n), real=not self._is_complex)
-
-    def _back(self, xp: Namespace, Y: Array) -> Array:
-        return idft(xp, Y, self.n, real=not self._is_complex)
+    def _back(self, xp: Namespace, Y: Array, n: int | None = None) -> Array:
+        return idft(xp, Y, n or self.n, real=not self._is_complex)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return self.column[(i - j) % self.n]
@@ -226,15 +223,14 @@ class Circulant(Leaf):
         return self._divided(xp, X, xp.conj(self.spectrum))
 
     def _divided(self, xp: Namespace, Y: Array, spectrum: Array) -> Array:
-        if convolution_length(self.n) != self.n:  # Y is the spectrum of zero-padded vectors
-            Y = dft(xp, self._convolved(xp, copied(xp, Y))[..., : self.n])
+        if (length := convolution_length(self.n)) != self.n:  # Y is the spectrum of zero-padded vectors
+            Y = dft(xp, self._back(xp, copied(xp, Y), length)[..., : self.n])
         return self._back(xp, Y / spectrum)
 
     def _eigenvalues(self, xp: Namespace) -> Array:
-        half = self.spectrum
         if self._is_complex:
-            return half
-        return xp.concat((half, xp.flip(xp.conj(half[1 : (self.n + 1) // 2]))))
+            return self.spectrum
+        return xp.concat((self.spectrum, xp.flip(xp.conj(self.spectrum[1 : (self.n + 1) // 2]))))
 
     def _singular_values(self, xp: Namespace) -> Array:
         return descending(xp, self._eigenvalues(xp))
