@@ -74,7 +74,13 @@ from structmat._backend.optional import optional
 from structmat._backend.providers import Restore, set_fft_provider, set_threads, side_by_side
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
 from structmat._backend.solvers import METHODS, krylov, levinson, lsmr
-from structmat._backend.trigonometric import TRANSPOSED, cosine_sums, sine_sums, unit_root
+from structmat._backend.trigonometric import (
+    TRANSPOSED,
+    scipy_transform,
+    suits_scipy,
+    trigonometric_sums,
+    unit_root,
+)
 from structmat._backend.walsh import signed_sums, walsh
 
 __all__ = [
@@ -102,7 +108,6 @@ __all__ = [
     "convolution_length",
     "convolve",
     "copied",
-    "cosine_sums",
     "descending",
     "device",
     "dft",
@@ -153,15 +158,17 @@ __all__ = [
     "result_dtype",
     "root_powers",
     "rows",
+    "scipy_transform",
     "set_fft_provider",
     "set_threads",
     "side_by_side",
     "signed_sums",
-    "sine_sums",
     "split",
+    "suits_scipy",
     "takes_writes",
     "to_host",
     "to_stored",
+    "trigonometric_sums",
     "unit_root",
     "walsh",
     "wrapped",

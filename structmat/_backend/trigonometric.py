@@ -1,6 +1,7 @@
 """Cosine and sine sums along the last axis, through Fourier transforms of the vectors' own length."""
 
 import numpy as np
+import scipy.fft
 
 from structmat._backend.arrays import (
     Array,
@@ -14,6 +15,7 @@ from structmat._backend.arrays import (
     to_host,
 )
 from structmat._backend.fft import dft, idft
+from structmat._backend.providers import threads
 
 _PI = np.longdouble("3.14159265358979323846264338327950288")
 TRANSPOSED = {1: 1, 2: 3, 3: 2, 4: 4}  #: the type whose sums have the transposed matrix
@@ -27,6 +29,16 @@ def unit_root(xp: Namespace, p: Array, r: Array, q: int) -> Array:
     angle = _PI * ((to_host(p).astype(np.int64) * to_host(r)) % (2 * q)) / q
     root = np.cos(angle) + 1j * np.sin(angle)
     return root if type(p) is np.ndarray else from_host(root.astype(np.complex128), xp, device=device(p))
+
+
+def suits_scipy(x: Array, kind: int) -> bool:
+    """Tell whether vectors are best transformed by SciPy: NumPy's, but for type 1, of which Fourier transforms are."""
+    return type(x) is np.ndarray and kind != 1 and x.size > 0
+
+
+def scipy_transform(x: Array, kind: int, norm: str | None, *, sine: bool) -> Array:
+    """Return SciPy's cosine or sine transform of vectors of NumPy."""
+    return (scipy.fft.dst if sine else scipy.fft.dct)(x, kind, norm=norm, workers=threads())
 
 
 def _roots(xp: Namespace, like: Array, count: int, start: float, step: float) -> Array:
@@ -87,3 +99,8 @@ def sine_sums(xp: Namespace, x: Array, kind: int) -> Array:
     if kind == 2:
         return xp.flip(cosine_sums(xp, _alternated(xp, x), 2), axis=-1)
     return _alternated(xp, cosine_sums(xp, xp.flip(x, axis=-1), kind))
+
+
+def trigonometric_sums(xp: Namespace, x: Array, kind: int, *, sine: bool) -> Array:
+    """Return `sine_sums` or `cosine_sums`."""
+    return (sine_sums if sine else cosine_sums)(xp, x, kind)

@@ -1,9 +1,9 @@
 """Discrete cosine and sine transforms."""
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
-from structmat._backend import TRANSPOSED, Array, Namespace, cosine_sums, sine_sums, unit_root
+from structmat._backend import TRANSPOSED, Array, Namespace, scipy_transform, suits_scipy, trigonometric_sums, unit_root
 from structmat.core import Leaf, operator, size
 from structmat.core.operator import LinearOperator
 
@@ -18,6 +18,7 @@ class Trigonometric(Leaf):
     """2 s diag(e) T diag(d), where T has bare cosines or sines and d and e are 1 but at an end or two."""
 
     dims = "n", "n"
+    _is_sine: ClassVar[bool]
     n: int
     type: int
     norm: str | None
@@ -34,15 +35,12 @@ class Trigonometric(Leaf):
     @property
     def _period(self) -> int:
         """Length of the periodic vector that the transform is the Fourier transform of."""
-        raise NotImplementedError
+        return 2 * (self.n + (self.type == 1) * (1 if self._is_sine else -1))
 
     @property
     def _ends(self) -> tuple[int, int]:
         """Where the ends at the beginning stop, and those at the end start."""
-        raise NotImplementedError
-
-    def _sums(self, xp: Namespace, x: Array, kind: int) -> Array:
-        raise NotImplementedError
+        return (0, self.n - (self.type != 1)) if self._is_sine else (1, self.n - (self.type == 1))
 
     @property
     def _weights(self) -> tuple[float, float, float]:
@@ -52,25 +50,37 @@ class Trigonometric(Leaf):
             return 2 / math.sqrt(self._period), math.sqrt(before), (math.sqrt(0.5) if self.type in (1, 2) else 1.0)
         return 2 / (self._period if self.norm == "forward" else 1), before, 1.0
 
+    def _matvec(self, xp: Namespace, x: Array) -> Array:
+        return self._transformed(xp, x, self.type, self._weights)
+
+    def _rmatvec(self, xp: Namespace, g: Array) -> Array:
+        scale, before, after = self._weights
+        return self._transformed(xp, g, TRANSPOSED[self.type], (scale, after, before))
+
+    def _transformed(self, xp: Namespace, x: Array, kind: int, weights: tuple[float, float, float]) -> Array:
+        scale, before, after = weights
+        if not suits_scipy(x, kind):
+            sums = trigonometric_sums(xp, self._weighted(xp, x, before), kind, sine=self._is_sine)
+            return scale * self._weighted(xp, sums, after)
+        if not self._is_unitary:
+            x = self._weighted(xp, x, 2 * before if kind == 3 else before)  # SciPy halves that of type 3 itself
+        y = scipy_transform(x, kind, self.norm, sine=self._is_sine)
+        return y if self._is_unitary else self._weighted(xp, y, after)
+
     def _weighted(self, xp: Namespace, x: Array, weight: float) -> Array:
         if weight == 1:
             return x
         first, stop = self._ends
         return xp.concat((x[..., :first] * weight, x[..., first:stop], x[..., stop:] * weight), axis=-1)
 
-    def _matvec(self, xp: Namespace, x: Array) -> Array:
-        scale, before, after = self._weights
-        return scale * self._weighted(xp, self._sums(xp, self._weighted(xp, x, before), self.type), after)
-
-    def _rmatvec(self, xp: Namespace, g: Array) -> Array:
-        scale, before, after = self._weights
-        return scale * self._weighted(xp, self._sums(xp, self._weighted(xp, g, after), TRANSPOSED[self.type]), before)
-
-    def _weigh_entry(self, xp: Namespace, i: Array, j: Array, entry: Array) -> Array:
+    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
+        shifts = ((2 - half if self._is_sine else half) for half in (self.type in (2, 4), self.type in (3, 4)))
+        root = unit_root(xp, 2 * j + next(shifts), 2 * i + next(shifts), 2 * self._period)
+        entry = self._weights[0] * (xp.imag(root) if self._is_sine else xp.real(root))
         first, stop = self._ends
         for k, weight in zip((j, i), self._weights[1:], strict=True):
             entry = xp.where((k < first) | (k >= stop), weight * entry, entry)
-        return self._weights[0] * entry
+        return entry
 
     def _inverse(self) -> LinearOperator:
         return self._replace(type=TRANSPOSED[self.type], norm=_OPPOSITE[self.norm])
@@ -118,7 +128,8 @@ class DCT(Trigonometric):
 
     Notes
     -----
-    Cost: O(n log n), one Fourier transform of length n a product (2n for type 1); no memory.
+    Cost: O(n log n), one Fourier transform of length n a product (2n for type 1); no memory. Types 2 to 4 are SciPy's
+    own on NumPy arrays.
 
     Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
 
@@ -138,24 +149,10 @@ class DCT(Trigonometric):
            [ 1., -2.,  1.]])
     """
 
+    _is_sine = False
     n: int = size()
     type: int = 2
     norm: str | None = None
-
-    @property
-    def _period(self) -> int:
-        return 2 * (self.n - (self.type == 1))
-
-    @property
-    def _ends(self) -> tuple[int, int]:
-        return 1, self.n - (self.type == 1)
-
-    def _sums(self, xp: Namespace, x: Array, kind: int) -> Array:
-        return cosine_sums(xp, x, kind)
-
-    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
-        root = unit_root(xp, 2 * j + (self.type in (2, 4)), 2 * i + (self.type in (3, 4)), 2 * self._period)
-        return self._weigh_entry(xp, i, j, xp.real(root))
 
 
 @operator(
@@ -192,7 +189,8 @@ class DST(Trigonometric):
 
     Notes
     -----
-    Cost: O(n log n), one Fourier transform of length n a product (2n for type 1); no memory.
+    Cost: O(n log n), one Fourier transform of length n a product (2n for type 1); no memory. Types 2 to 4 are SciPy's
+    own on NumPy arrays.
 
     Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
 
@@ -212,21 +210,7 @@ class DST(Trigonometric):
            [ 1.414, -2.   ,  1.414]])
     """
 
+    _is_sine = True
     n: int = size()
     type: int = 2
     norm: str | None = None
-
-    @property
-    def _period(self) -> int:
-        return 2 * (self.n + (self.type == 1))
-
-    @property
-    def _ends(self) -> tuple[int, int]:
-        return 0, self.n - (self.type != 1)
-
-    def _sums(self, xp: Namespace, x: Array, kind: int) -> Array:
-        return sine_sums(xp, x, kind)
-
-    def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
-        root = unit_root(xp, 2 * j + 2 - (self.type in (2, 4)), 2 * i + 2 - (self.type in (3, 4)), 2 * self._period)
-        return self._weigh_entry(xp, i, j, xp.imag(root))
