@@ -74,6 +74,7 @@ from structmat._backend.optional import optional
 from structmat._backend.providers import Restore, set_fft_provider, set_threads, side_by_side
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
 from structmat._backend.solvers import METHODS, krylov, levinson, lsmr
+from structmat._backend.sparse import compressed, sparse_product
 from structmat._backend.trigonometric import (
     TRANSPOSED,
     scipy_transform,
@@ -104,6 +105,7 @@ __all__ = [
     "banded",
     "batch_sum",
     "complex_dtype",
+    "compressed",
     "compute_dtype",
     "convolution_length",
     "convolve",
@@ -163,6 +165,7 @@ __all__ = [
     "set_threads",
     "side_by_side",
     "signed_sums",
+    "sparse_product",
     "split",
     "suits_scipy",
     "takes_writes",

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, add_at, batch_sum, device
-from structmat.core import Leaf, constant, operator, param, size
+from structmat._backend import Array, Namespace, add_at, batch_sum, compressed, device, sparse_product
+from structmat.core import Leaf, cached, constant, operator, param, size
 from structmat.core.fields import checked_index
 
 
@@ -43,8 +43,8 @@ class Sparse(Leaf):
 
     Notes
     -----
-    Cost: O(k + m + n) time and O(k) memory; a product gathers, and adds up entry by entry. A matrix that is to be
-    sparse and nothing else is better kept in `scipy.sparse`.
+    Cost: O(k + m + n) time and O(k) memory. On NumPy arrays a product is that of `scipy.sparse`; on others it gathers,
+    and adds up entry by entry.
 
     Gradient: dL/dv_e = Σ conj(x_{c_e}) g_{r_e} over the batch, at the given places only.
 
@@ -77,10 +77,22 @@ class Sparse(Leaf):
             index, width = getattr(self, name), getattr(self, symbol)
             self.__dict__[name] = checked_index("Sparse", index, width, name=name, size=symbol, distinct=False)
 
+    @cached
+    def _compressed(self) -> Any:
+        return compressed(self.values, self.rows, self.columns, self.shape)
+
+    @cached
+    def _compressed_adjoint(self) -> Any:
+        return compressed(self.xp.conj(self.values), self.columns, self.rows, (self.n, self.m))
+
     def _matvec(self, xp: Namespace, x: Array) -> Array:
+        if self._compressed is not None:
+            return sparse_product(self._compressed, x)
         return add_at(xp, self.values * xp.take(x, self.columns, axis=-1), self.rows, self.m)
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
+        if self._compressed_adjoint is not None:
+            return sparse_product(self._compressed_adjoint, g)
         return add_at(xp, xp.conj(self.values) * xp.take(g, self.rows, axis=-1), self.columns, self.n)
 
     def _grad(self, xp: Namespace, x: Array, g: Array) -> tuple[Array, ...]:

@@ -1,0 +1,23 @@
+"""Sparse matrices of SciPy, which multiply vectors of NumPy faster than sums of gathered entries do."""
+
+from typing import Any
+
+import numpy as np
+import scipy.sparse
+
+from structmat._backend.arrays import Array
+
+
+def compressed(values: Array, rows: Array, columns: Array, shape: tuple[int, int]) -> Any:
+    """Return SciPy's matrix with entries of NumPy at some places, where several add up; None for entries of others."""
+    if type(values) is not np.ndarray:
+        return None
+    return scipy.sparse.coo_array((values, (rows, columns)), shape=shape).tocsr()
+
+
+def sparse_product(matrix: Any, x: Array) -> Array:
+    """Multiply vectors (..., n) of NumPy by a matrix (m, n) of SciPy."""
+    if x.ndim == 1:
+        return matrix @ x
+    y = (matrix @ x.reshape(-1, x.shape[-1]).T).T
+    return np.ascontiguousarray(y).reshape(*x.shape[:-1], matrix.shape[0])
