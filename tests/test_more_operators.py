@@ -223,6 +223,22 @@ def test_sparse_entries_at_one_place_add_up() -> None:
     assert np.array_equal(A.vjp(x, g)[1][0], np.outer(g, x)[rows, columns])
 
 
+@pytest.mark.parametrize("dtype", [">f8", "f2", "g", "c8", ">c16", "G"])
+def test_sparse_matrices_of_awkward_dtypes(dtype: str) -> None:
+    """SciPy's sparse matrices know neither half precision nor the other byte order."""
+    entries = np.asarray([1, 2, 4, 4])
+    wanted = np.asarray([[0, 5, 0], [2, 0, 4]])  # two entries at one place
+    for index in ("u1", ">i8"):
+        rows, columns = np.asarray([[0, 1, 0, 1], [1, 0, 1, 2]]).astype(index)
+        A = sm.Sparse(entries.astype(dtype), rows, columns, 2, 3)
+        for shape in ((3,), (2, 3), (0, 3), (4, 2, 3)):
+            x = np.asfortranarray(np.arange(np.prod(shape)).reshape(shape).astype(dtype))
+            assert np.array_equal(A.matvec(x), x @ wanted.T)
+            assert A.matvec(x).flags.c_contiguous
+            g = A.matvec(x)
+            assert np.array_equal(A.rmatvec(g), g @ wanted)
+
+
 PLACES = np.asarray([0, 2]), np.asarray([1, 0])
 
 

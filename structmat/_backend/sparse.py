@@ -12,12 +12,15 @@ def compressed(values: Array, rows: Array, columns: Array, shape: tuple[int, int
     """Return SciPy's matrix with entries of NumPy at some places, where several add up; None for entries of others."""
     if type(values) is not np.ndarray:
         return None
-    return scipy.sparse.coo_array((values, (rows, columns)), shape=shape).tocsr()
+    return scipy.sparse.coo_array((_native(values), (_native(rows), _native(columns))), shape=shape).tocsr()
 
 
 def sparse_product(matrix: Any, x: Array) -> Array:
     """Multiply vectors (..., n) of NumPy by a matrix (m, n) of SciPy."""
-    if x.ndim == 1:
-        return matrix @ x
-    y = (matrix @ x.reshape(-1, x.shape[-1]).T).T
+    y = (matrix @ _native(x).reshape(-1, x.shape[-1]).T).T
     return np.ascontiguousarray(y).reshape(*x.shape[:-1], matrix.shape[0])
+
+
+def _native(x: Array) -> Array:
+    """Return x in the machine's byte order, the only one that SciPy's matrices know."""
+    return x.astype(x.dtype.newbyteorder("="), copy=False)
