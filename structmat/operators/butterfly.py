@@ -1,5 +1,7 @@
 """Butterfly matrices."""
 
+from collections import deque
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from structmat._backend import Array, Namespace, batch_sum
@@ -39,7 +41,7 @@ class Butterfly(Leaf):
 
     Notes
     -----
-    Cost: O(n log n) time and parameters. Products hold what goes into each factor, log n vectors for each one.
+    Cost: O(n log n) time and parameters. Training steps hold what goes into each factor, log n vectors for each one.
 
     Gradient: A is multilinear in the factors. With x_l what goes into factor l and g_l what comes back to its output,
     dL/dF_lp = Σ g_l x_l^H of the pair p over the batch; each x_l and g_l is computed once.
@@ -88,24 +90,37 @@ class Butterfly(Leaf):
         upper, lower = self._pairs(xp, x, level)
         return xp.reshape(xp.stack((a * upper + b * lower, c * upper + d * lower), axis=-2), x.shape)
 
-    def _right(self, xp: Namespace, x: Array) -> list[Array]:
+    def _through(self, xp: Namespace, x: Array) -> Iterator[Array]:
         """What goes into each factor, and what comes out of the last."""
-        stages = [x]
+        yield x
         for level in range(self.factors.shape[0]):
-            stages.append(self._stage(xp, stages[-1], level, self.factors[level, ...]))
-        return stages
+            x = self._stage(xp, x, level, self.factors[level, ...])
+            yield x
+
+    def _back(self, xp: Namespace, g: Array) -> Iterator[Array]:
+        """What comes back to the output of each factor, the last one's first, and to x."""
+        yield g
+        adjoint = xp.conj(xp.matrix_transpose(self.factors))
+        for level in reversed(range(self.factors.shape[0])):
+            g = self._stage(xp, g, level, adjoint[level, ...])
+            yield g
+
+    def _right(self, xp: Namespace, x: Array) -> list[Array]:
+        return list(self._through(xp, x))
 
     def _left(self, xp: Namespace, g: Array) -> list[Array]:
-        """What comes back to the output of each factor, the last one's first, and to x."""
-        adjoint, stages = xp.conj(xp.matrix_transpose(self.factors)), [g]
-        for level in reversed(range(self.factors.shape[0])):
-            stages.append(self._stage(xp, stages[-1], level, adjoint[level, ...]))
-        return stages
+        return list(self._back(xp, g))
 
-    def _matvec(self, xp: Namespace, X: list[Array]) -> Array:
-        return X[-1]
+    def _matvec(self, xp: Namespace, X: Iterable[Array]) -> Array:
+        return deque(X, maxlen=1).pop()
 
     _rmatvec = _matvec
+
+    def _product(self, xp: Namespace, x: Array) -> Array:
+        return self._matvec(xp, self._through(xp, x))
+
+    def _coproduct(self, xp: Namespace, g: Array) -> Array:
+        return self._rmatvec(xp, self._back(xp, g))
 
     def _grad(self, xp: Namespace, X: list[Array], G: list[Array]) -> tuple[Array, ...]:
         blocks = []
