@@ -106,11 +106,14 @@ def test_every_operator_and_layer(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     examples = {name: entry.example(12, rng) for name, entry in OPERATORS.items() if name not in ALIKE}
     operators = {name: A.to(xp=torch, dtype="float32") for name, A in examples.items()}
+    fourier = "BlockCirculant", "Circulant", "FCirculant", "MultilevelCirculant", "Toeplitz"
+    operators |= {f"{name}_adjoint": operators[name].H for name in fourier}
+    operators["inverse"] = operators["Circulant"] ** -1
     operators["tree"] = sm.DCT(12) @ operators["Circulant"] + 2 * operators["Dense"].H @ operators["Dense"]
     layers = {name: nn.StructuredLinear(A) for name, A in operators.items()}
     layers |= {"toeplitz": nn.ToeplitzLinear(12, 9), "fastfood": nn.FastfoodLinear(12, 9, learn=False)}
     model = Side(layers)
-    x = vectors(3, 16)
+    x = vectors(3, 18)
     run = exported(model, x, tmp_path / "operators.onnx", optimize=False)  # in half the time
     for name, y, wanted in zip(layers, run(x), model(x), strict=True):
         np.testing.assert_allclose(y, wanted.detach(), rtol=1e-4, atol=1e-5, err_msg=name)

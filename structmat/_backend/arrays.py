@@ -157,6 +157,13 @@ def astype(xp: Namespace, x: Array, dtype: DType) -> Array:
     return x if x.dtype == dtype else xp.astype(x, dtype, copy=False)
 
 
+def conj(xp: Namespace, x: Array) -> Array:
+    """Conjugate complex entries, also on the way to ONNX, which has pairs of numbers and no operation for that."""
+    if compat.is_torch_namespace(xp) and x.is_complex() and (torch := sys.modules["torch"]).onnx.is_in_onnx_export():
+        return torch.complex(x.real, -x.imag)
+    return xp.conj(x)
+
+
 def copied(xp: Namespace, x: Array) -> Array:
     """Return a copy of an array, which a graph goes through."""
     return x.clone() if compat.is_torch_array(x) else xp.asarray(x, copy=True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, descending, dft, idft, matmul, packed, pseudoinverse
+from structmat._backend import Array, Namespace, conj, descending, dft, idft, matmul, packed, pseudoinverse
 from structmat.core import Leaf, cached, operator, param
 from structmat.core.operator import LinearOperator
 
@@ -104,7 +104,7 @@ class BlockCirculant(Leaf):
 
     def _rmatvec(self, xp: Namespace, G: tuple[Array, tuple[int, ...]]) -> Array:
         spectra, batch = G
-        return self._finish_blocks(xp, matmul(xp, spectra, xp.conj(self.spectra)), batch)
+        return self._finish_blocks(xp, matmul(xp, spectra, conj(xp, self.spectra)), batch)
 
     def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
         spectra = matmul(xp, xp.matrix_transpose(G[0]), xp.conj(X[0]))
@@ -124,7 +124,7 @@ class BlockCirculant(Leaf):
 
     def _rsolve(self, xp: Namespace, X: tuple[Array, tuple[int, ...]]) -> Array:
         spectra, batch = X
-        return self._finish_blocks(xp, matmul(xp, spectra, xp.conj(self._inverted)), batch)
+        return self._finish_blocks(xp, matmul(xp, spectra, conj(xp, self._inverted)), batch)
 
     def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator:
         spectra = pseudoinverse(xp, self.spectra, cutoff)

@@ -9,6 +9,7 @@ from structmat._backend import (
     astype,
     batch_sum,
     complex_dtype,
+    conj,
     convolution_length,
     convolve,
     copied,
@@ -185,7 +186,7 @@ class Circulant(Leaf):
     @cached
     def _mirrored(self) -> tuple[Array, Array]:
         """Column and kernel of the adjoint."""
-        return self.xp.conj(self.xp.roll(self.xp.flip(self.column), 1)), self.xp.conj(self._kernel)
+        return self.xp.conj(self.xp.roll(self.xp.flip(self.column), 1)), conj(self.xp, self._kernel)
 
     def _product(self, xp: Namespace, x: Array) -> Array:
         return convolve(xp, x, self.column, self._kernel)
@@ -202,7 +203,7 @@ class Circulant(Leaf):
         return self._filtered(xp, X, self._kernel)
 
     def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        return self._filtered(xp, G, xp.conj(self._kernel))
+        return self._filtered(xp, G, conj(xp, self._kernel))
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         return (wrapped(xp, self._back(xp, batch_sum(xp, xp.conj(X) * G), convolution_length(self.n)), self.n),)
@@ -220,7 +221,7 @@ class Circulant(Leaf):
         return self._divided(xp, Y, self.spectrum)
 
     def _rsolve(self, xp: Namespace, X: Array) -> Array:
-        return self._divided(xp, X, xp.conj(self.spectrum))
+        return self._divided(xp, X, conj(xp, self.spectrum))
 
     def _divided(self, xp: Namespace, Y: Array, spectrum: Array) -> Array:
         if (length := convolution_length(self.n)) != self.n:  # Y is the spectrum of zero-padded vectors

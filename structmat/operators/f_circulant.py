@@ -11,6 +11,7 @@ from structmat._backend import (
     astype,
     batch_sum,
     complex_dtype,
+    conj,
     descending,
     dft,
     idft,
@@ -64,13 +65,13 @@ class Twisted(Leaf):
         return self._to(xp, x, self._twist)
 
     def _left(self, xp: Namespace, g: Array) -> Array:
-        return self._to(xp, g, xp.conj(self._untwist))
+        return self._to(xp, g, conj(xp, self._untwist))
 
     def _matvec(self, xp: Namespace, X: Array) -> Array:
         return self._from(xp, self.spectrum * X, self._untwist)
 
     def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        return self._from(xp, xp.conj(self.spectrum) * G, xp.conj(self._twist))
+        return self._from(xp, conj(xp, self.spectrum) * G, conj(xp, self._twist))
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         return (self._from(xp, batch_sum(xp, xp.conj(X) * G), xp.conj(self._twist)),)
@@ -83,7 +84,7 @@ class Twisted(Leaf):
         return self._from(xp, X / self.spectrum, self._untwist)
 
     def _rsolve(self, xp: Namespace, G: Array) -> Array:
-        return self._from(xp, G / xp.conj(self.spectrum), xp.conj(self._twist))
+        return self._from(xp, G / conj(xp, self.spectrum), conj(xp, self._twist))
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         twisted = self._twist * self.column

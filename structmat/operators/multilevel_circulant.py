@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import Array, Namespace, astype, complex_dtype, descending, dftn, idftn, real_if_close
+from structmat._backend import Array, Namespace, astype, complex_dtype, conj, descending, dftn, idftn, real_if_close
 from structmat.core import Leaf, cached, operator, param
 from structmat.core.operator import LinearOperator
 
@@ -92,7 +92,7 @@ class MultilevelCirculant(Leaf):
         return self._vectors(xp, self._back(xp, self.spectrum * X))
 
     def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        return self._vectors(xp, self._back(xp, xp.conj(self.spectrum) * G))
+        return self._vectors(xp, self._back(xp, conj(xp, self.spectrum) * G))
 
     def _vectors(self, xp: Namespace, y: Array) -> Array:
         return xp.reshape(y, (*y.shape[: y.ndim - self.tensor.ndim], self.n))
@@ -113,7 +113,7 @@ class MultilevelCirculant(Leaf):
         return self._vectors(xp, self._back(xp, X / self.spectrum))
 
     def _rsolve(self, xp: Namespace, G: Array) -> Array:
-        return self._vectors(xp, self._back(xp, G / xp.conj(self.spectrum)))
+        return self._vectors(xp, self._back(xp, G / conj(xp, self.spectrum)))
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         tensor = astype(xp, self.tensor, complex_dtype(xp, self.dtype))

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, astype, batch_sum, dft, fast_length, filtered, idft, pad
+from structmat._backend import Array, Namespace, astype, batch_sum, conj, dft, fast_length, filtered, idft, pad
 from structmat.core import Leaf, cached, operator, param
 from structmat.core.operator import LinearOperator
 
@@ -33,7 +33,7 @@ class Embedded(Leaf):
         return self._filtered(xp, X, self._spectrum, temporary=temporary)[..., : self.m]
 
     def _rmatvec(self, xp: Namespace, G: Array, *, temporary: bool = False) -> Array:
-        return self._filtered(xp, G, xp.conj(self._spectrum), temporary=temporary)[..., : self.n]
+        return self._filtered(xp, G, conj(xp, self._spectrum), temporary=temporary)[..., : self.n]
 
     def _product(self, xp: Namespace, x: Array) -> Array:
         return self._matvec(xp, self._right(xp, x), temporary=True)
