@@ -156,7 +156,7 @@ def test_wrong_memory() -> None:
     with pytest.raises(ValueError, match="out shares memory with g or the operator"):
         A.rmatvec(draw(4, seed=3), out=A.column)
     y = library("jax.numpy").ones(4)
-    with pytest.raises(TypeError, match="out is an array of jax; expected an array of x's library, to write to"):
+    with pytest.raises(TypeError, match="out is an array of jax that takes no writes; expected one that is neither"):
         A.to(xp=library("jax.numpy")).matvec(y, out=y)
 
 
@@ -271,6 +271,21 @@ def test_the_crossover() -> None:
     for n in (-1, 1.5, "9"):
         with pytest.raises(ValueError, match=f"set_dense_crossover: n is {n!r}; expected a positive int"):
             sm.set_dense_crossover(n)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["Circulant", "Toeplitz", "Householder", "SkewCirculant"])
+@pytest.mark.parametrize("dtype", ["float64", "float16"])
+def test_what_is_kept_cuts_no_graph(name: str, dtype: str) -> None:
+    """A product without a graph keeps spectra; one that asks for gradients later can't take them."""
+    torch = library("torch")
+    A = OPERATORS[name].example(6, np.random.default_rng(0)).to(xp=torch, dtype=dtype)
+    x = torch.ones(A.n, dtype=A.dtype)
+    A.matvec(x)
+    A.params[0].requires_grad_()
+    for _ in range(2):
+        A.params[0].grad = None
+        A.matvec(x).square().sum().backward()
+        assert A.params[0].grad.abs().sum() > 0
 
 
 def test_a_graph_is_never_dense() -> None:

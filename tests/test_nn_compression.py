@@ -251,6 +251,25 @@ def test_half_precision_and_frozen_weights_are_kept() -> None:
     assert {value.dtype for value in model.parameters()} == {torch.bfloat16}
     assert not any(value.requires_grad for value in model.parameters())
     torch.testing.assert_close(model[0].to_dense(), wanted.to_dense().bfloat16(), rtol=1e-2, atol=1e-3)
+    nn.decompress(model)
+    assert not any(value.requires_grad for value in model.parameters())
+
+
+def test_samples_and_inputs_by_name() -> None:
+    class Named(Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = torch.nn.Linear(6, 6)
+
+        def forward(self, x: Any, scale: float) -> Any:
+            return self.layer(input=scale * x)
+
+    x = inputs(9, 6)
+    named, plain = Named(), torch.nn.Sequential(torch.nn.Linear(6, 6))
+    plain[0].load_state_dict(named.layer.state_dict())
+    nn.compress(named, "circulant", "data-aware", sample={"x": x, "scale": 2.0})
+    nn.compress(plain, "circulant", "data-aware", sample=2 * x)
+    torch.testing.assert_close(named.layer.to_dense(), plain[0].to_dense())
 
 
 @pytest.mark.parametrize(
@@ -265,6 +284,14 @@ def test_half_precision_and_frozen_weights_are_kept() -> None:
         (ValueError, "include has 'features.0', which matches none", ("circulant",), {"include": ["features.0"]}),
         (ValueError, "no dense layer that include and exclude leave", ("circulant",), {"exclude": "*"}),
         (ValueError, "the rule matches none of the layers", (lambda name, layer: None,), {}),
+        (
+            TypeError,
+            "classifier.1: the rule returns 'toeplitz'",
+            (lambda name, layer: "toeplitz",),
+            {},
+        ),
+        (TypeError, "include is 3; expected a name with wildcards", ("circulant",), {"include": 3}),
+        (ValueError, "generator is a int", ("circulant", "random"), {"generator": 3}),
         (ValueError, r"classifier.1 \(Linear.*rank", ("low_rank",), {"rank": 500}),
         (ValueError, r"classifier.6 \(Linear.*square", ("skew_circulant",), {"include": "*.6"}),
         (ValueError, r"classifier.1 \(Linear.*block_size is 300", ("circulant", "random"), {"block_size": 300}),
@@ -281,6 +308,8 @@ def test_refusals_of_compression(error: type[Exception], message: str, arguments
 def test_refusals_of_other_things() -> None:
     with pytest.raises(TypeError, match=r"model is a dict; expected a torch\.nn\.Module"):
         nn.compress({}, "circulant")
+    with pytest.raises(ValueError, match="the model has no dense layer whose weight"):
+        nn.compress(torch.nn.ReLU(), "circulant")
     with pytest.raises(TypeError, match="model is a layer itself"):
         nn.compress(torch.nn.Linear(3, 3), "circulant")
 

@@ -5,6 +5,7 @@ import io
 import math
 import pickle
 import shutil
+import weakref
 from typing import Any
 
 import numpy as np
@@ -236,6 +237,76 @@ def test_unseen_changes_of_parameters_count() -> None:
     layer.column.data.mul_(2)
     torch.testing.assert_close(layer(x), 2 * y)
     assert torch.equal(layer.operator.matvec(x), layer(x))
+
+
+@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("learned", [True, False])
+def test_conversions_after_a_call_count(name: str, learned: bool) -> None:
+    """`Module.to` changes parameters in place; what a layer made of them before is of no use then."""
+    layer = layer_of(name).requires_grad_(learned)
+    x = inputs(3, 6, dtype=torch.float32)
+    layer(x)
+    for dtype in (torch.float64, torch.bfloat16, torch.float16):
+        layer.to(dtype)
+        fresh = copy.deepcopy(layer)
+        for got, wanted in ((layer(x.to(dtype)), fresh(x.to(dtype))), (layer.weight, fresh.weight)):
+            torch.testing.assert_close(got, wanted, rtol=0, atol=0)
+            assert got.is_complex() or got.dtype == dtype or name == "no arrays"
+
+
+def test_constants_of_inference_mode_count() -> None:
+    """Changes of such tensors leave no trace."""
+    with torch.inference_mode():
+        first, second = (nn.CirculantLinear(8, 8, learn=False, bias=False) for _ in range(2))
+    x = inputs(3, 8, dtype=torch.float32)
+    first(x)
+    with torch.inference_mode():
+        first.load_state_dict(second.state_dict())
+    assert torch.equal(first(x), second(x))
+
+
+def test_no_graph_outlives_its_call() -> None:
+    layer, x = nn.CirculantLinear(8, 8, bias=False), inputs(3, 8, dtype=torch.float32)
+    column = 2 * layer.column
+    torch.func.functional_call(layer, {"column": column}, (x,))
+    alive = weakref.ref(column)
+    del column
+    assert alive() is None
+
+
+def test_an_array_that_is_frozen_in_one_place() -> None:
+    c = inputs(4)
+    frozen, learned = sm.Circulant(c).freeze(), sm.Circulant(c)
+    for A in (frozen + learned, learned + frozen):
+        layer = nn.StructuredLinear(A, bias=False)
+        assert len(list(layer.parameters())) == len(list(layer.buffers())) == 1
+        wanted = layer(c) / 2
+        with torch.no_grad():
+            next(layer.parameters()).zero_()
+        torch.testing.assert_close(layer(c), wanted)
+
+
+def test_weight_in_a_compiled_loss() -> None:
+    layer, x = nn.CirculantLinear(6, 6), inputs(3, 6, dtype=torch.float32)
+
+    def loss(x: Any) -> Any:
+        return layer(x).sum() + layer.weight.square().sum()
+
+    compiled = torch.compile(loss, fullgraph=True, backend="eager")
+    torch.testing.assert_close(compiled(x), loss(x))
+
+
+def test_autocast_leaves_operators_alone() -> None:
+    rng = np.random.default_rng(0)
+    for A in (sm.Dense(rng.standard_normal((6, 6))), sm.LowRank(*rng.standard_normal((2, 6, 2)))):
+        B = A.to(xp=torch, dtype="float32")
+        x = inputs(3, 6, dtype=torch.float32)
+        wanted, (dx, grads), matrix = B.matvec(x), B.vjp(x, x), B.to_dense()
+        with torch.autocast("cpu"):
+            assert torch.equal(B.matvec(x), wanted)
+            assert torch.equal(B.to_dense(), matrix)
+            for got, right in zip((B.vjp(x, x)[0], *B.vjp(x, x)[1]), (dx, *grads), strict=True):
+                assert torch.equal(got, right)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -533,8 +604,14 @@ def test_opcheck(name: str) -> None:
         (TypeError, "x has dtype bool", lambda: nn.CirculantLinear(3, 4)(torch.ones(3, dtype=torch.bool))),
         (TypeError, "x is a list; expected an array", lambda: nn.CirculantLinear(3, 4)([1.0, 2.0, 3.0])),
         (TypeError, "x is an array of numpy", lambda: nn.CirculantLinear(3, 4)(np.ones(3))),
-        (ValueError, r"x has shape \(\)", lambda: nn.CirculantLinear(1, 4)(torch.tensor(1.0))),
-        (ValueError, r"x has shape \(2, 4\); its last axis", lambda: nn.CirculantLinear(3, 4)(torch.ones(2, 4))),
+        (ValueError, r"CirculantLinear: input has shape \(\)", lambda: nn.CirculantLinear(1, 4)(torch.tensor(1.0))),
+        (
+            ValueError,
+            r"CirculantLinear: input has shape \(2, 4\); its last axis must be in_features = 3\.",
+            lambda: nn.CirculantLinear(3, 4)(torch.ones(2, 4)),
+        ),
+        (TypeError, "x has the layout sparse_coo", lambda: nn.CirculantLinear(3, 4)(torch.ones(2, 3).to_sparse())),
+        (TypeError, "generator is a int; expected a torch.Generator", lambda: nn.CirculantLinear(3, 4, generator=3)),
     ],
 )
 def test_refusals(error: type[Exception], message: str, make: Any) -> None:

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -47,6 +48,13 @@ def is_array(x: object) -> bool:
 def namespace(x: Array) -> Namespace:
     """Return the array-API namespace of one array."""
     return numpy_namespace if type(x) is np.ndarray else compat.array_namespace(x)
+
+
+def layout(x: Array) -> str:
+    """Return "strided", or how else PyTorch keeps entries: "sparse_coo", "jagged", ..."""
+    if type(x) is np.ndarray or not compat.is_torch_array(x):
+        return "strided"
+    return str(x.layout).removeprefix("torch.")
 
 
 def as_namespace(xp: ModuleType | None) -> Namespace:
@@ -164,6 +172,18 @@ def conj(xp: Namespace, x: Array) -> Array:
     return xp.conj(x)
 
 
+def full_precision(x: Array) -> AbstractContextManager[object]:
+    """Return a context without PyTorch's autocast, in which products of matrices would be rounded to half precision."""
+    if type(x) is np.ndarray or not compat.is_torch_array(x):
+        return _AS_IT_IS
+    torch, kind = sys.modules["torch"], x.device.type
+    wanted = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+    return torch.autocast(kind, enabled=False) if wanted else _AS_IT_IS
+
+
+_AS_IT_IS = nullcontext()
+
+
 def copied(xp: Namespace, x: Array) -> Array:
     """Return a copy of an array, which a graph goes through."""
     return x.clone() if compat.is_torch_array(x) else xp.asarray(x, copy=True)
@@ -254,7 +274,7 @@ def is_large(x: Array) -> bool:
     if type(x) is np.ndarray:
         return x.nbytes > 2 * BLOCK
     torch = sys.modules.get("torch")
-    if torch is None or type(x) is not torch.Tensor or torch.compiler.is_compiling():
+    if torch is None or type(x) is not torch.Tensor or torch.compiler.is_compiling() or torch.jit.is_tracing():
         return False  # in a trace, where it is of another type, its size may be a symbol
     return bool(x.nbytes > 2 * BLOCK and x.device.type == "cpu" and takes_writes(x))
 

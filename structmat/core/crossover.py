@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from structmat._backend import Array, Namespace, Restore, device, may_keep
+from structmat._backend import Array, HostArray, Namespace, Restore, device, may_keep
 from structmat.core.fields import checked_size
 
 if TYPE_CHECKING:
@@ -57,9 +57,9 @@ def is_small(A: "LinearOperator") -> bool:
 def dense_product(A: "LinearOperator", xp: Namespace, x: Array, *, side: int) -> Array | None:
     """Multiply vectors with as many entries as one side by the dense matrix; None where that can't be kept."""
     key = "dense", x.dtype
+    if not (type(x) is HostArray or may_keep(x, A._arrays)):
+        return None
     if key not in A._cache:
-        if not may_keep(x, A._arrays):
-            return None
         A._cache[key] = A._apply(xp, xp.eye(A.n, dtype=x.dtype, device=device(x)))
     rows = A._cache[key]
     return xp.matmul(x, rows if side else xp.conj(xp.matrix_transpose(rows)))

@@ -7,6 +7,7 @@ from typing import Any, Generic, Literal, TypeVar, overload
 
 from structmat._backend import (
     Array,
+    HostArray,
     Namespace,
     astype,
     compute_dtype,
@@ -152,7 +153,9 @@ class cached(Generic[T]):  # noqa: N801 (used as a decorator, as functools.cache
             return self
         cache: dict[object, T] = operator._cache
         if self.name in cache:
-            return cache[self.name]
+            value = cache[self.name]
+            if type(value) is HostArray or may_keep(value, operator._arrays):  # it may not once a graph is asked for
+                return value
         value = self.compute(operator)
         if may_keep(value, operator._arrays):
             cache[self.name] = value

@@ -242,7 +242,7 @@ class Leaf(Bilinear):
         if all(real_dtype(xp, self._array_fields[name].dtype) == wide for name in self._param_fields):
             return self
         kept = self._cache.get(wide)
-        if kept is not None:
+        if kept is not None and may_keep(kept._arrays, self._arrays):
             return kept  # type: ignore[no-any-return]
         casts = {}
         for name in self._param_fields:

@@ -23,10 +23,12 @@ from structmat._backend import (
     compute_dtype,
     device,
     dtype_name,
+    full_precision,
     is_array,
     is_complex,
     is_writable,
     kind,
+    layout,
     namespace,
     namespace_name,
     optional,
@@ -254,6 +256,8 @@ class LinearOperator:
                 f"JAX or another array-API library."
             )
         xp = namespace(x)
+        if layout(x) != "strided":
+            raise TypeError(f"{self._head}.{call}: {name} has the layout {layout(x)}; expected a strided tensor.")
         if kind(xp, x.dtype) is None:
             raise TypeError(
                 f"{self._head}.{call}: {name} has dtype {dtype_name(x.dtype)}; expected a real or complex floating "
@@ -290,9 +294,14 @@ class LinearOperator:
     def _admit_out(self, call: str, out: Any, x: Array, *, side: int) -> None:
         """Check where the product of x, with as many entries as one side, shall be written to."""
         head, name, xp = f"{self._head}.{call}: out", "gx"[side], namespace(x)
-        if not is_array(out) or namespace(out) is not xp or not takes_writes(out):
+        if not is_array(out) or namespace(out) is not xp:
             what = f"an array of {namespace_name(namespace(out))}" if is_array(out) else f"a {type(out).__name__}"
             raise TypeError(f"{head} is {what}; expected an array of {name}'s library, to write to.")
+        if not takes_writes(out):
+            raise TypeError(
+                f"{head} is an array of {namespace_name(xp)} that takes no writes; expected one that is neither "
+                f"immutable nor traced nor part of a graph."
+            )
         if device(out) != device(x):
             raise TypeError(f"{head} is on {device(out)}, {name} on {device(x)}; expected one device.")
         shape, dtype = (*x.shape[:-1], self.shape[1 - side]), self._product_dtype(xp, x.dtype)
@@ -319,8 +328,9 @@ class LinearOperator:
 
         def multiplied(vectors: Array) -> tuple[Array, None]:
             inner = _computing(xp, vectors)
-            y = dense_product(self, xp, inner, side=side) if is_small(self) else None
-            return self._finish(xp, x, product(xp, inner) if y is None else y), None
+            with full_precision(vectors):
+                y = dense_product(self, xp, inner, side=side) if is_small(self) else None
+                return self._finish(xp, x, product(xp, inner) if y is None else y), None
 
         if step is None and out is None:
             return multiplied(x)[0]
@@ -578,8 +588,9 @@ class LinearOperator:
         tapes: list[Any] = []
 
         def multiplied(vectors: Array) -> tuple[Array, Any]:
-            y, tape = self._forward(xp, _computing(xp, vectors))
-            return self._finish(xp, x, y), tape
+            with full_precision(vectors):
+                y, tape = self._forward(xp, _computing(xp, vectors))
+                return self._finish(xp, x, y), tape
 
         target = Target(xp, batch, self.m, self._product_dtype(xp, x.dtype))
         y = piecewise(multiplied, zip(pieces(xp, x, step), strict=True), step, target, tapes.append)
@@ -631,9 +642,10 @@ class LinearOperator:
         total: tuple[Array, ...] = ()
 
         def pulled(vectors: Array, kept: Any) -> tuple[Array, tuple[Array, ...]]:
-            tape = self._record(xp, _computing(xp, kept)) if saved.save == "input" else kept
-            dx, grads = self._backward(xp, tape, _computing(xp, vectors))
-            return astype(xp, dx, saved.dtype), grads
+            with full_precision(vectors):
+                tape = self._record(xp, _computing(xp, kept)) if saved.save == "input" else kept
+                dx, grads = self._backward(xp, tape, _computing(xp, vectors))
+                return astype(xp, dx, saved.dtype), grads
 
         def add(grads: tuple[Array, ...]) -> None:
             nonlocal total

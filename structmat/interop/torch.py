@@ -82,6 +82,12 @@ def matvec(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
     return _Product.apply(A, x, *A.params)
 
 
+def _identity(array: torch.Tensor) -> tuple[Any, ...]:
+    """Tell an array from others, and from itself after a change: `Module.to` and `p.data = ...` change it in place."""
+    version = None if array.requires_grad else array._version
+    return id(array), array.dtype, array.device, array.shape, version
+
+
 class Form:
     """An operator without its arrays, which come anew with each product: what a module keeps beside its parameters.
 
@@ -104,8 +110,12 @@ class Form:
         """Return the operator with given arrays: that of the last time if they are the same ones.
 
         What it keeps is derived from constants only (see `may_keep`), so only these need to be unchanged as well.
+        Arrays with a graph, which would be kept with them, and those of inference mode, whose changes are not counted,
+        are used once.
         """
-        key = [(id(array), None if array.requires_grad or array.is_inference() else array._version) for array in arrays]
+        if torch.compiler.is_compiling() or not all(array.is_leaf and not array.is_inference() for array in arrays):
+            return self.operator._with_arrays(arrays)
+        key = list(map(_identity, arrays))
         last, operator = self._last
         if key != last:
             operator = self.operator._with_arrays(arrays)

@@ -5,7 +5,7 @@ from __future__ import annotations  # the documentation is built without PyTorch
 import dataclasses
 import fnmatch
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
@@ -121,9 +121,9 @@ def compress(
         "nearest" takes the operator that is nearest to the weight, "data-aware" the one whose outputs on the sample are
         nearest to those of the weight, "random" a new layer to be trained, which takes over nothing. The first two keep
         the bias.
-    sample : tensor or tuple, optional
-        For "data-aware": what the model is called with, in evaluation mode. Each layer is fitted to at most 4,096 of
-        its input vectors, evenly spaced.
+    sample : tensor, tuple or dict, optional
+        For "data-aware": what the model is called with, in evaluation mode; a dictionary has arguments by name. Each
+        layer is fitted to at most 4,096 of its input vectors, evenly spaced.
     include, exclude : str or sequence of str, optional
         Names of layers, with the wildcards of `fnmatch`; all unless given. Each must match a layer.
     ridge : float, optional
@@ -146,12 +146,13 @@ def compress(
         `rule` or `method` is unknown, an option is missing or wrong or does not fit a layer (the message names it), no
         layer is left to replace, a pattern matches none, or "data-aware" has no sample or a layer never saw it.
     TypeError
-        `model` is no module, or itself a layer.
+        `model` is no module, or itself a layer; a callable `rule` returns no dictionary; `include` or `exclude` has no
+        patterns.
 
     Notes
     -----
     If anything fails the model is as it was. A layer that stands in several places is replaced in all. Weights that
-    other modules share, such as tied embeddings, are left alone.
+    other modules share, such as tied embeddings, are left alone. Hooks of a layer go with it.
 
     Examples
     --------
@@ -175,6 +176,8 @@ def compress(
     for name, dense in chosen.items():
         how = rule(name, dense) if callable(rule) else {"rule": rule}
         if how is not None:
+            if not isinstance(how, Mapping):
+                raise TypeError(f"compress: {name}: the rule returns {how!r}; expected a dictionary or None.")
             how = {**options, **how}
             wanted[name] = how.pop("rule", None), how
     if not wanted:
@@ -202,6 +205,8 @@ def compress(
 
 def decompress(model: nn.Module) -> nn.Module:
     """Replace structured layers by dense ones that compute the same, in place.
+
+    A weight is learned if something of the operator is.
 
     Parameters
     ----------
@@ -239,7 +244,8 @@ def _dense(layer: StructuredLinear) -> nn.Linear:
     if weight.is_complex():
         raise TypeError(f"decompress: {layer} is complex; torch.nn.Linear is real.")
     dense = nn.Linear(layer.in_features, layer.out_features, device="meta")
-    dense.weight, dense.bias = nn.Parameter(weight), layer.bias
+    learned = any(value.requires_grad for name, value in layer.named_parameters() if name != "bias")
+    dense.weight, dense.bias = nn.Parameter(weight, requires_grad=learned), layer.bias
     return dense.train(layer.training)
 
 
@@ -268,6 +274,8 @@ def _chosen(model: nn.Module, include: str | Sequence[str], exclude: str | Seque
         for name, part in model.named_modules()
         if (type(part) is nn.Linear or is_transposed(part)) and owners[id(part.weight)] == 1
     }
+    if not dense:
+        raise ValueError("compress: the model has no dense layer whose weight no other module shares.")
     matched = [_matching(dense, side, patterns) for side, patterns in (("include", include), ("exclude", exclude))]
     chosen = {name: part for name, part in dense.items() if name in matched[0] - matched[1]}
     if not chosen:
@@ -277,7 +285,10 @@ def _chosen(model: nn.Module, include: str | Sequence[str], exclude: str | Seque
 
 def _matching(names: Iterable[str], side: str, patterns: str | Sequence[str]) -> set[str]:
     found: set[str] = set()
-    for pattern in [patterns] if isinstance(patterns, str) else patterns:
+    given = [patterns] if isinstance(patterns, str) else patterns
+    if not isinstance(given, Iterable):
+        raise TypeError(f"compress: {side} is {patterns!r}; expected a name with wildcards, or several.")
+    for pattern in given:
         matched = set(fnmatch.filter(names, pattern))
         if not matched:
             raise ValueError(f"compress: {side} has {pattern!r}, which matches none of the dense layers {[*names]}.")
@@ -324,18 +335,22 @@ def _inputs(model: nn.Module, layers: dict[str, nn.Module], sample: Any) -> dict
     seen: dict[str, list[torch.Tensor]] = {name: [] for name in layers}
 
     def keep(name: str) -> Callable[..., None]:
-        def hook(_: nn.Module, given: tuple[Any, ...]) -> None:
-            vectors = given[0].detach().reshape(-1, given[0].shape[-1])
+        def hook(_: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> None:
+            (x,) = (*given, *named.values())
+            vectors = x.detach().reshape(-1, x.shape[-1])
             seen[name].append(vectors[:: -(-len(vectors) // ROWS)])
 
         return hook
 
-    handles = [layer.register_forward_pre_hook(keep(name)) for name, layer in layers.items()]
+    handles = [layer.register_forward_pre_hook(keep(name), with_kwargs=True) for name, layer in layers.items()]
     modes = [(part, part.training) for part in model.modules()]
     try:
         model.eval()
         with torch.no_grad():
-            model(*(sample if isinstance(sample, tuple) else (sample,)))
+            if isinstance(sample, Mapping):
+                model(**sample)
+            else:
+                model(*(sample if isinstance(sample, tuple) else (sample,)))
     finally:
         for part, mode in modes:
             part.training = mode

@@ -88,16 +88,17 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
         self._form = Form(operator)
         self._slots: list[str] = []  # the name of each array
         self._kinds = [array.is_complex() for array in operator._arrays]
-        names: dict[int, str] = {}
+        names: dict[tuple[int, bool], str] = {}
         for (name, is_param), array in zip(_named(operator), operator._arrays, strict=True):
-            if id(array) not in names:
-                names[id(array)] = name
+            one = id(array), is_param  # where it is frozen, it stays what it is
+            if one not in names:
+                names[one] = name
                 held = torch.view_as_real(array) if array.is_complex() else array
                 if is_param:
                     self.register_parameter(name, nn.Parameter(held.detach().clone()))
                 else:
                     self.register_buffer(name, held.detach().clone())
-            self._slots.append(names[id(array)])
+            self._slots.append(names[one])
         if bias:
             dtype = None if operator.dtype is None else real_dtype(operator.xp, operator.dtype)
             self.bias = nn.Parameter(torch.empty(self.out_features, dtype=dtype, device=operator.device))
@@ -144,6 +145,12 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
         torch.Tensor, shape (out_features, in_features)
             What `torch.nn.Linear` has as its weight; differentiated in the parameters.
         """
+        if torch.compiler.is_compiling():  # it traces products, but not how operators are made
+            values = self._values()
+            reals = [value.real for value in (*values, self.bias) if value is not None]
+            like = next((value for value in reals if value.is_floating_point()), torch.empty(0))
+            eye = torch.eye(self.in_features, dtype=like.dtype, device=like.device)
+            return self._form.matvec(eye, values).mT
         A = self.operator
         if A.dtype is not None:
             return A.to_dense()
@@ -152,6 +159,11 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Map vectors (..., in_features) to (..., out_features)."""
+        if isinstance(input, torch.Tensor) and input.shape[-1:] != (self.in_features,):
+            raise ValueError(
+                f"{type(self).__name__}: input has shape {tuple(input.shape)}; its last axis must be in_features = "
+                f"{self.in_features}."
+            )
         half = autocast_dtype(input)
         if half is None:
             return self._mapped(input)
@@ -194,6 +206,8 @@ def _named(A: LinearOperator) -> list[tuple[str, bool]]:
 
 def _home(generator: torch.Generator | None) -> torch.device:
     """Where random numbers are drawn: on the host, so that one seed gives one layer on every device."""
+    if not isinstance(generator, torch.Generator | None):
+        raise TypeError(f"generator is a {type(generator).__name__}; expected a torch.Generator or None.")
     return torch.device("cpu") if generator is None else generator.device
 
 
@@ -257,7 +271,7 @@ class RandomLinear(StructuredLinear):
             Source of the draws, PyTorch's own unless given.
         """
         values = self._values()
-        dtype = next(value.dtype for value in values if value.is_floating_point())
+        dtype = next(value.real.dtype for value in values if value.is_floating_point() or value.is_complex())
         drawn = self._drawn(self.in_features, self.out_features, dtype, generator)
         with torch.no_grad():
             for value, new in zip(values, drawn._arrays, strict=True):
