@@ -2,6 +2,7 @@
 
 import tracemalloc
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -135,6 +136,37 @@ def test_results_in_given_memory(backend: Backend, shape: tuple[int, ...]) -> No
     strided = backend.asarray(np.zeros((*shape, 2)))[..., 0]
     A.matvec(x, out=strided, chunk_size=2)
     assert np.allclose(np.asarray(strided), np.asarray(A.matvec(x)), atol=1e-12)
+
+
+def test_files_in_memory(tmp_path: Path) -> None:
+    """A `numpy.memmap` is taken as the array that it is: in pieces, and with all that is checked of memory."""
+    x = np.memmap(tmp_path / "x", dtype=float, mode="w+", shape=(6, 4))
+    x[...] = draw(6, 4)
+    A = sm.Circulant(draw(4, seed=1))
+    wanted = A.matvec(np.asarray(x).copy())
+    y = A.matvec(x)
+    assert type(y) is np.ndarray
+    assert np.array_equal(y, wanted)
+    assert np.allclose(A.vjp(x, x)[0], A.rmatvec(x))
+    for out in (x[::-1], np.asarray(x)[::-1]):
+        with pytest.raises(ValueError, match="out shares memory with x"):
+            A.matvec(x, out=out, chunk_size=1)
+    out = np.memmap(tmp_path / "y", dtype=float, mode="w+", shape=(6, 4))
+    assert A.matvec(x, out=out, chunk_size=2) is out
+    assert np.allclose(out, wanted)
+    read_only = np.memmap(tmp_path / "y", dtype=float, mode="r", shape=(6, 4))
+    with pytest.raises(ValueError, match="out is read-only"):
+        A.matvec(x, out=read_only)
+
+
+def test_large_files_in_memory_are_taken_in_pieces(tmp_path: Path) -> None:
+    A, x = sm.Circulant(np.ones(1024, np.float32)), np.memmap(tmp_path / "x", np.float32, "w+", shape=(4096, 1024))
+    A.matvec(x[:1])
+    tracemalloc.start()
+    A.matvec(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1.5 * x.nbytes
 
 
 def test_wrong_memory() -> None:

@@ -2,11 +2,14 @@
 
 # ruff: noqa: E501 (the tables have one row a case)
 
+from typing import Any
+
 import array_api_strict
 import numpy as np
 import pytest
 import scipy.linalg
 import scipy.sparse
+import scipy.sparse.linalg
 from backends import library
 
 import structmat as sm
@@ -210,6 +213,50 @@ def test_kron_is_numpys() -> None:
 
 def test_kron_inverse() -> None:
     assert inverts(sm.kron(sm.Circulant(rng.standard_normal(3)), sm.Hadamard(4)))
+
+
+@pytest.mark.parametrize("dtype", ["c16", "complex64", complex, np.complex128])
+def test_functions_of_complex_dtypes(dtype: object) -> None:
+    A = sm.FunctionOperator((4, 4), np.fft.fft, lambda g: 4 * np.fft.ifft(g), dtype=dtype)
+    assert np.allclose(A.to_dense(), scipy.linalg.dft(4))
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "function"),
+    [
+        (ValueError, r"matvec returns the shape \(2, 4\); expected \(2, 3\)", lambda x: x),
+        (TypeError, "matvec returns complex numbers; expected real ones, or dtype=complex", lambda x: 1j * x[..., :3]),
+        (TypeError, "matvec returns a list; expected an array of numpy", lambda x: [1.0, 2.0, 3.0]),
+        (TypeError, "matvec returns an array of array_api_strict", lambda x: array_api_strict.ones((2, 3))),
+    ],
+)
+def test_functions_that_return_something_else(error: type[Exception], message: str, function: Any) -> None:
+    A = sm.FunctionOperator((3, 4), function, lambda g: g)
+    with pytest.raises(error, match=r"FunctionOperator\(3×4\): " + message):
+        A.matvec(np.ones((2, 4)))
+
+
+@pytest.mark.parametrize("key", [slice(None), slice(None, None, -1), slice(0, 6), slice(5, None, -1)])
+def test_a_restriction_to_everything_copies(key: slice) -> None:
+    A, x = sm.Restriction(6, key), np.arange(12.0).reshape(2, 6)
+    for y in (A.matvec(x), A.rmatvec(x), A.forward(x)[0], A.vjp(x, x)[0], A.H @ x[0], A @ x[0]):
+        assert not np.shares_memory(x, y)
+    assert np.array_equal(A.matvec(x), x[:, key])
+    assert np.array_equal(A.rmatvec(A.matvec(x)), x)
+
+
+def test_results_have_the_byte_order_of_the_machine() -> None:
+    x = np.arange(3, dtype=">f8")
+    for A in (sm.identity(3), sm.Circulant(x), sm.Permutation(np.asarray([2, 0, 1]))):
+        assert A.matvec(x).dtype == A.forward(x)[0].dtype == np.result_type(x, x)
+    with pytest.raises(TypeError, match="out has dtype >f8; expected that of the product, float64"):
+        sm.identity(3).matvec(x, out=np.empty(3, ">f8"))
+
+
+def test_solvers_of_scipy_are_told_of_the_wrapper() -> None:
+    with pytest.raises(TypeError, match=r"x has dtype int8; .* SciPy's solvers, .* take A\.to_scipy\(\)\."):
+        scipy.sparse.linalg.lsqr(sm.DCT(8), np.ones(8))
+    assert np.allclose(scipy.sparse.linalg.lsqr(sm.DCT(8).to_scipy(), np.eye(8)[0] * 16)[0], 1)
 
 
 def test_sparse_entries_at_one_place_add_up() -> None:

@@ -56,6 +56,7 @@ from structmat._backend.arrays import (
     takes_writes,
     to_host,
     to_stored,
+    unmapped,
 )
 from structmat._backend.assignment import assignment
 from structmat._backend.bits import least, pack_bits, popcount
@@ -179,6 +180,7 @@ __all__ = [
     "to_stored",
     "trigonometric_sums",
     "unit_root",
+    "unmapped",
     "walsh",
     "wrapped",
 ]

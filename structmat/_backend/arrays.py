@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import lru_cache
 from types import ModuleType
 from typing import Any, TypeAlias
@@ -50,6 +50,11 @@ def namespace(x: Array) -> Namespace:
     return numpy_namespace if type(x) is np.ndarray else compat.array_namespace(x)
 
 
+def unmapped(x: Array) -> Array:
+    """Return a file in memory as the plain array that it is; anything else as it is."""
+    return x.view(np.ndarray) if isinstance(x, np.memmap) else x
+
+
 def layout(x: Array) -> str:
     """Return "strided", or how else PyTorch keeps entries: "sparse_coo", "jagged", ..."""
     if type(x) is np.ndarray or not compat.is_torch_array(x):
@@ -86,8 +91,9 @@ def device(x: Array) -> Device:
 
 def dtype_name(dtype: DType) -> str:
     """Return the bare name of a dtype: "float32" for numpy.float32, torch.float32, ..."""
-    if isinstance(dtype, type):
-        dtype = np.dtype(dtype)
+    if isinstance(dtype, type | str):
+        with suppress(TypeError):  # NumPy does not know each name
+            dtype = np.dtype(dtype)
     if isinstance(dtype, np.dtype):
         return dtype.name  # without the byte order
     return str(dtype).rsplit(".", maxsplit=1)[-1]
@@ -146,9 +152,9 @@ def compute_dtype(xp: Namespace, dtype: DType) -> DType:
 def result_dtype(xp: Namespace, first: DType, second: DType) -> DType:
     """Return the dtype of a product of the two dtypes; None follows the other one."""
     if first is None or second is None:
-        return second if first is None else first
+        first = second = second if first is None else first
     if first == second:
-        return first
+        return first if getattr(first, "isnative", True) else first.newbyteorder("=")
     names = dtype_name(first), dtype_name(second)
     if compat.is_torch_namespace(xp) and set(names) <= _PROMOTED:  # torch.compile can't trace the library's own way
         bits = 64 if {"float64", "complex128"} & set(names) else 32
@@ -293,12 +299,12 @@ def takes_writes(x: Array) -> bool:
 
 def is_writable(x: Array) -> bool:
     """Tell whether an array is not read-only, where its library knows that."""
-    return bool(x.flags.writeable) if type(x) is np.ndarray else True
+    return bool(x.flags.writeable) if isinstance(x, np.ndarray) else True
 
 
 def overlap(x: Array, y: Array) -> bool:
     """Tell whether writing to y might change x."""
-    if type(x) is type(y) is np.ndarray:
+    if isinstance(x, np.ndarray) and isinstance(y, np.ndarray):
         return np.may_share_memory(x, y)
     if compat.is_torch_array(x) and compat.is_torch_array(y):
         return bool(x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr())

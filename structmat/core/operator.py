@@ -36,6 +36,7 @@ from structmat._backend import (
     plain_dtype,
     result_dtype,
     takes_writes,
+    unmapped,
 )
 from structmat._backend import nbytes as array_bytes
 from structmat.core.batches import Target, chunk, pieces, piecewise
@@ -259,9 +260,10 @@ class LinearOperator:
         if layout(x) != "strided":
             raise TypeError(f"{self._head}.{call}: {name} has the layout {layout(x)}; expected a strided tensor.")
         if kind(xp, x.dtype) is None:
+            hint = "" if self.dtype is not None else " SciPy's solvers, which ask for a dtype so, take A.to_scipy()."
             raise TypeError(
                 f"{self._head}.{call}: {name} has dtype {dtype_name(x.dtype)}; expected a real or complex floating "
-                f"dtype: convert it first, for example with xp.astype({name}, xp.float64)."
+                f"dtype: convert it first, for example with xp.astype({name}, xp.float64).{hint}"
             )
         if self.xp is not None:
             if xp is not self.xp:
@@ -309,7 +311,7 @@ class LinearOperator:
             raise ValueError(f"{head} has shape {tuple(out.shape)}; expected that of the product, {tuple(shape)}.")
         if out.dtype != dtype:
             expected = f"that of the product, {dtype_name(dtype)}"
-            raise TypeError(f"{head} has dtype {dtype_name(out.dtype)}; expected {expected}.")
+            raise TypeError(f"{head} has dtype {out.dtype}; expected {expected}.")
         if not is_writable(out):
             raise ValueError(f"{head} is read-only; expected an array to write to.")
         if any(overlap(array, out) for array in (x, *self._arrays)):
@@ -322,6 +324,7 @@ class LinearOperator:
     def _run(self, call: str, x: Any, product: Product, *, side: int, out: Any = None, chunk_size: Any = None) -> Array:
         """Multiply vectors with as many entries as one side, some at a time where there are many."""
         xp = self._inspect(call, "gx"[side], x, side)
+        x = unmapped(x)
         step = chunk(self, call, x, chunk_size)
         if out is not None:
             self._admit_out(call, out, x, side=side)
@@ -334,8 +337,9 @@ class LinearOperator:
 
         if step is None and out is None:
             return multiplied(x)[0]
-        target = Target(xp, tuple(x.shape[:-1]), self.shape[1 - side], self._product_dtype(xp, x.dtype), out)
-        return piecewise(multiplied, zip(pieces(xp, x, step), strict=True), step, target)
+        target = Target(xp, tuple(x.shape[:-1]), self.shape[1 - side], self._product_dtype(xp, x.dtype), unmapped(out))
+        y = piecewise(multiplied, zip(pieces(xp, x, step), strict=True), step, target)
+        return y if out is None else out
 
     def _product_dtype(self, xp: Namespace, dtype: DType) -> DType:
         found = result_dtype(xp, self.dtype, dtype)
@@ -557,9 +561,9 @@ class LinearOperator:
             Vectors along the last axis; leading axes are a batch.
         save : {"spectrum", "input", "nothing"}, optional
             What to keep. "spectrum" are the prepared vectors, such as transforms of x, in about as much memory as x
-            takes for each factor of a product. "input" is x itself, which costs no memory while others hold it;
-            `backward` prepares it anew, and x must not change until then. "nothing" is for gradients with respect to x
-            alone.
+            takes for each factor of a product; operators that prepare nothing, such as `Diagonal`, keep x itself.
+            "input" is x, which costs no memory while others hold it; `backward` prepares it anew. Either way x must not
+            change until then. "nothing" is for gradients with respect to x alone.
         chunk_size : int, optional
             How many vectors to take at a time, as for `matvec`, here and in `backward`.
 
@@ -579,7 +583,7 @@ class LinearOperator:
         """
         if save not in _SAVE:
             raise ValueError(f"{self._head}.forward: save is {save!r}; expected one of {', '.join(map(repr, _SAVE))}.")
-        xp = self._inspect("forward", "x", x, 1)
+        xp, x = self._inspect("forward", "x", x, 1), unmapped(x)
         step = chunk(self, "forward", x, chunk_size)
         batch = tuple(x.shape[:-1])
         if save != "spectrum":
@@ -631,7 +635,7 @@ class LinearOperator:
                 f"{self._head}.backward: saved comes from another operator ({saved.operator._label}); expected what "
                 f"forward of this one returned."
             )
-        xp = self._inspect("backward", "g", g, 0)
+        xp, g = self._inspect("backward", "g", g, 0), unmapped(g)
         if tuple(g.shape[:-1]) != saved.batch:
             raise ValueError(
                 f"{self._head}.backward: g has shape {tuple(g.shape)}; expected that of y, {(*saved.batch, self.m)}."
@@ -681,6 +685,7 @@ class LinearOperator:
             As for `forward` and `backward`.
         """
         self._inspect("vjp", "x", x, 1)
+        x = unmapped(x)
         step = chunk(self, "vjp", x, chunk_size)
         return self.backward(Saved(self, x, tuple(x.shape[:-1]), x.dtype, "input", step), g)
 
@@ -844,8 +849,9 @@ class LinearOperator:
     def to_scipy(self, dtype: DType = None) -> Any:
         """Wrap the operator as a `scipy.sparse.linalg.LinearOperator`.
 
-        Solvers that multiply one vector at a time take an operator as it is. Those that multiply several columns, or
-        ask for SciPy's own class, such as `svds`, `lobpcg` and `expm_multiply`, need the wrapper.
+        Solvers that multiply one vector at a time take an operator as it is, if it has a dtype. Those that multiply
+        several columns, or ask for SciPy's own class, such as `svds`, `lobpcg` and `expm_multiply`, need the wrapper,
+        and so do operators without numbers, such as `DCT`.
 
         Parameters
         ----------

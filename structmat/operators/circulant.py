@@ -229,9 +229,8 @@ class Circulant(Leaf):
         return self._back(xp, Y / spectrum)
 
     def _eigenvalues(self, xp: Namespace) -> Array:
-        if self._is_complex:
-            return self.spectrum
-        return xp.concat((self.spectrum, xp.flip(xp.conj(self.spectrum[1 : (self.n + 1) // 2]))))
+        half = self.spectrum
+        return half if self._is_complex else xp.concat((half, xp.flip(xp.conj(half[1 : (self.n + 1) // 2]))))
 
     def _singular_values(self, xp: Namespace) -> Array:
         return descending(xp, self._eigenvalues(xp))

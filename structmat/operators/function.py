@@ -4,7 +4,18 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import Array, Namespace, copied, dtype_name, namespace, pad
+from structmat._backend import (
+    Array,
+    Namespace,
+    as_dtype,
+    as_namespace,
+    copied,
+    is_array,
+    is_complex,
+    namespace,
+    namespace_name,
+    pad,
+)
 from structmat.core import Leaf, operator, size
 
 
@@ -97,7 +108,7 @@ class FunctionOperator(Leaf):
         for name, function in (("matvec", matvec), ("rmatvec", rmatvec)):
             if not callable(function):
                 raise TypeError(f"FunctionOperator: {name} is a {type(function).__name__}; expected a function.")
-        complex_entries = dtype is not None and dtype_name(dtype).startswith("complex")
+        complex_entries = dtype is not None and is_complex(as_namespace(None), as_dtype(as_namespace(None), dtype))
         fields = {"m": shape[0], "n": shape[1], "product": matvec, "adjoint_product": rmatvec}
         self.__dict__.update(fields, complex_entries=complex_entries)
         self.__post_init__()
@@ -107,10 +118,20 @@ class FunctionOperator(Leaf):
         return self.complex_entries
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        return copied(xp, self.product(x))  # it may be a view of x, or memory of the function's own
+        return self._checked(xp, "matvec", self.product(x), (*x.shape[:-1], self.m))
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
-        return copied(xp, self.adjoint_product(g))
+        return self._checked(xp, "rmatvec", self.adjoint_product(g), (*g.shape[:-1], self.n))
+
+    def _checked(self, xp: Namespace, name: str, y: Any, shape: tuple[int, ...]) -> Array:
+        if not is_array(y) or namespace(y) is not xp:
+            found = f"an array of {namespace_name(namespace(y))}" if is_array(y) else f"a {type(y).__name__}"
+            raise TypeError(f"{self._head}: {name} returns {found}; expected an array of {namespace_name(xp)}.")
+        if tuple(y.shape) != tuple(shape):
+            raise ValueError(f"{self._head}: {name} returns the shape {tuple(y.shape)}; expected {tuple(shape)}.")
+        if is_complex(xp, y.dtype) and not self.complex_entries:
+            raise TypeError(f"{self._head}: {name} returns complex numbers; expected real ones, or dtype=complex.")
+        return copied(xp, y)  # it may be a view of x, or memory of the function's own
 
     def _entries(self, xp: Namespace, i: Array, j: Array) -> None:
         return None  # a function gives products only

@@ -102,7 +102,7 @@ class Restriction(Leaf):
             return xp.take(x, self.index, axis=-1)
         kept = self._ascending
         kept_of_x = x[..., kept[0] : kept[-1] + 1 : kept.step]
-        return copied(xp, kept_of_x) if kept == self._span else xp.flip(kept_of_x, axis=-1)
+        return copied(xp, kept_of_x if kept == self._span else xp.flip(kept_of_x, axis=-1))
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
         if is_array(self.index):
@@ -112,7 +112,7 @@ class Restriction(Leaf):
         if kept.step > 1:
             spread = pad(xp, xp.expand_dims(g, axis=-1), 0, kept.step - 1)
             g = xp.reshape(spread, (*g.shape[:-1], self.m * kept.step))[..., : kept[-1] - kept[0] + 1]
-        return pad(xp, g, kept[0], self.n - 1 - kept[-1])
+        return copied(xp, g) if self.m == self.n else pad(xp, g, kept[0], self.n - 1 - kept[-1])
 
     def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator:
         return self.H
