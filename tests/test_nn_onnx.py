@@ -86,6 +86,16 @@ def test_a_model(tmp_path: Path) -> None:
         assert np.linalg.norm(y - wanted) < 3e-6 * np.linalg.norm(wanted)
 
 
+def test_adapters_of_peft(tmp_path: Path) -> None:
+    peft, adapters = library("peft"), library("structmat.nn.peft")
+    config = adapters.BlockCirculantConfig(block_size=4, target_modules=["0", "2"], init_weights="gaussian")
+    base = torch.nn.Sequential(torch.nn.Linear(12, 8), torch.nn.ReLU(), torch.nn.Linear(8, 4))
+    model = peft.get_peft_model(base, config).eval()
+    x = vectors(3, 12)
+    (y,) = exported(model.base_model.model, x, tmp_path / "adapters.onnx", optimize=False)(x)
+    np.testing.assert_allclose(y, model(x).detach(), rtol=1e-4, atol=1e-5)
+
+
 class Side(Module):
     """Layers side by side, each of as many entries as it takes."""
 

@@ -113,7 +113,8 @@ class CirculantLinear(StructuredLinear):
     signs : bool, optional
         Whether there is a D.
     learn : bool, optional
-        Whether R is learned; otherwise it is random and its gradient zero.
+        Whether R is learned; otherwise it is random and its gradient zero. Weight decay would move it all the same:
+        leave it out with the optimiser's mask.
     key : array
         JAX's key for all draws. Entries of R D have the variance of those of `equinox.nn.Linear`, 1/(3 in_features).
 
