@@ -10,7 +10,6 @@ from structmat.operators.diagonal import Diagonal
 from structmat.operators.f_circulant import FCirculant, SkewCirculant
 from structmat.operators.function import FunctionOperator
 from structmat.operators.hadamard import Hadamard
-from structmat.operators.hankel import Hankel
 from structmat.operators.householder import Householder
 from structmat.operators.identity import Identity, identity
 from structmat.operators.low_rank import LowRank
@@ -21,7 +20,7 @@ from structmat.operators.restriction import Restriction
 from structmat.operators.shift import Shift
 from structmat.operators.sign_flip import SignFlip
 from structmat.operators.sparse import Sparse
-from structmat.operators.toeplitz import SymmetricToeplitz, Toeplitz
+from structmat.operators.toeplitz import Hankel, SymmetricToeplitz, Toeplitz
 from structmat.operators.trigonometric import DCT, DST
 from structmat.operators.zero import Zero
 
