@@ -19,6 +19,7 @@ import structmat
 from structmat._backend import namespace, provider_name
 
 DEMO_PACKAGES = "matplotlib", "mlxtend", "rich", "threadpoolctl"
+PICTURES = ".png", ".pdf", ".svg"
 LIBRARIES = "numpy", "cupy", "torch", "jax.numpy", "array_api_strict", "dask.array"
 
 
@@ -57,6 +58,13 @@ def writable(text: str) -> Path:
     except OSError as error:
         raise argparse.ArgumentTypeError(f"cannot write {text!r}: {error.strerror}") from None
     return path
+
+
+def picture(text: str) -> Path:
+    """Read the path of a picture to write, whose format its name tells, for argparse."""
+    if Path(text).suffix.lower() not in PICTURES:
+        raise argparse.ArgumentTypeError(f"{text!r} is no name of a picture; expected one with {', '.join(PICTURES)}")
+    return writable(text)
 
 
 @contextmanager
@@ -123,7 +131,7 @@ def demo(arguments: argparse.Namespace) -> None:
     for table in report.tables(figures):
         console.print(table)
     with replacing(arguments.png) as file:
-        report.draw(figures, file)
+        report.draw(figures, file, arguments.png.suffix[1:].lower())
     if arguments.json:
         with replacing(arguments.json) as file:
             file.write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -162,7 +170,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="operators in NumPy or layers in PyTorch (%(default)s)",
     )
     show.add_argument(
-        "--png", type=writable, default="structmat-demo.png", metavar="FILE", help="the picture (%(default)s)"
+        "--png",
+        type=picture,
+        default="structmat-demo.png",
+        metavar="FILE",
+        help="the picture, a PNG, PDF or SVG (%(default)s)",
     )
     show.add_argument("--json", type=writable, metavar="FILE", help="write all figures there as well")
     summary = "print versions, array libraries with their devices, and FFT providers"

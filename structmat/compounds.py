@@ -1,11 +1,11 @@
 """Functions that return compositions of operators."""
 
 import math
-import operator
+from collections.abc import Sequence
 from typing import Any
 
-from structmat._backend import Array, Namespace, astype, is_array, is_integer, namespace
-from structmat.core.fields import checked_index, checked_size
+from structmat._backend import Array, Namespace, astype, dtype_name, is_array, is_integer, is_traced, namespace
+from structmat.core.fields import as_integer, checked_index, checked_size, widened
 from structmat.core.operator import LinearOperator
 from structmat.operators import BlockCirculant, Restriction
 
@@ -33,8 +33,8 @@ def block_circulant(blocks: Array, shape: tuple[int, int]) -> LinearOperator:
     TypeError
         `blocks` is no array or has no floating dtype.
     ValueError
-        `blocks` has not three axes, or one is empty; m or n is not a positive int; or the blocks are too few or too
-        many for the shape.
+        `blocks` has not three axes, or one is empty; `shape` is no pair, or m or n is not a positive int; or the blocks
+        are too few or too many for the shape.
 
     Examples
     --------
@@ -49,6 +49,9 @@ def block_circulant(blocks: Array, shape: tuple[int, int]) -> LinearOperator:
     """
     whole = BlockCirculant(blocks)
     p, q, b = blocks.shape
+    sizes: Any = shape
+    if not isinstance(sizes, Sequence) or len(sizes) != 2:
+        raise ValueError(f"block_circulant: shape is {shape!r}; expected (m, n).")
     m, n = (checked_size("block_circulant", name, value) for name, value in zip("mn", shape, strict=True))
     wanted = math.ceil(m / b), math.ceil(n / b)
     if (p, q) != wanted:
@@ -79,6 +82,8 @@ def select(A: LinearOperator, rows: Any, columns: Any = slice(None)) -> Any:
 
     Raises
     ------
+    TypeError
+        A is no operator.
     IndexError
         A place is out of range, a mask has the wrong length, or an index is none of the above.
     ValueError
@@ -98,6 +103,8 @@ def select(A: LinearOperator, rows: Any, columns: Any = slice(None)) -> Any:
     (3.0, array([3., 1., 2.]), array([[3., 2.],
            [2., 1.]]))
     """
+    if not isinstance(A, LinearOperator):
+        raise TypeError(f"select: A is a {type(A).__name__}; expected a LinearOperator.")
     keys = _places(A, "row", rows, A.m), _places(A, "column", columns, A.n)
     if any(isinstance(key, int) for key in keys):
         return _read(A, *keys)
@@ -110,13 +117,9 @@ def _places(A: LinearOperator, side: str, key: Any, size: int) -> Any:
     """Bring a key to an int from 0 to size - 1, a slice, an array of such ints, or None where it takes all."""
     if isinstance(key, slice):
         return None if key.indices(size) == (0, size, 1) else key
-    try:
-        place = operator.index(key)
-    except TypeError:
-        place = None
-    if place is not None and not isinstance(key, bool):
-        if not -size <= place < size:
-            raise IndexError(f"{A._head}: {side} {place} is out of range; expected {-size} to {size - 1}.")
+    place = as_integer(key)
+    if place is not None:
+        _require_place(A, side, place, size)
         return place % size
     xp = A._library[0]
     if isinstance(key, list | tuple | range):
@@ -127,10 +130,21 @@ def _places(A: LinearOperator, side: str, key: Any, size: int) -> Any:
     if key.dtype == xp.bool:
         if key.shape[0] != size:
             raise IndexError(f"{A._head}: {side}s is a mask of {key.shape[0]} entries; expected {size}.")
-        return xp.nonzero(key)[0]
-    if is_integer(xp, key.dtype):
-        key = xp.where(key < 0, key + size, key)
-    return checked_index(f"{A._head}: {side}s", key, size)
+        key = xp.nonzero(key)[0]
+    if key.shape[0] == 0:
+        raise ValueError(f"{A._head}: {side}s selects nothing; expected at least one.")
+    if not is_integer(xp, key.dtype):
+        raise IndexError(f"{A._head}: {side}s has dtype {dtype_name(key.dtype)}; expected integers or bool.")
+    key = widened(xp, key)
+    if not is_traced(key):
+        for place in (xp.min(key), xp.max(key)):
+            _require_place(A, side, int(place), size)
+    return checked_index(f"{A._head}: {side}s", xp.where(key < 0, key + size, key), size)
+
+
+def _require_place(A: LinearOperator, side: str, place: int, size: int) -> None:
+    if not -size <= place < size:
+        raise IndexError(f"{A._head}: {side} {place} is out of range; expected {-size} to {size - 1}.")
 
 
 def _read(A: LinearOperator, rows: Any, columns: Any) -> Array:

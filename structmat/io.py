@@ -220,8 +220,9 @@ def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
     Raises
     ------
     TypeError
-        A is no operator; or one in it is not registered, or holds something else than arrays, numbers, strings, slices
-        and operators, such as the functions of a `FunctionOperator`; or an array has a dtype that files do not hold.
+        `path` is no path; A is no operator; or one in it is not registered, or holds something else than arrays,
+        numbers, strings, slices and operators, such as the functions of a `FunctionOperator`; or an array has a dtype
+        that files do not hold.
     ValueError
         The tree has over 200 levels or over 100,000 operators.
     OSError
@@ -258,19 +259,26 @@ def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
     """
     if not isinstance(A, LinearOperator):
         raise TypeError(f"save: A is a {type(A).__name__}; expected a LinearOperator.")
+    target = _checked_path("save", path)
     arrays = optional("save", "safetensors.numpy", "io")
     writer = _Writer(A)
     tree = {"format": FORMAT, "tensors": writer.dtypes, "nodes": writer.nodes}
     # one key: safetensors writes several in any order, and one operator should make one file
-    _write(path, arrays.save(writer.tensors, metadata={KEY: json.dumps(tree, separators=(",", ":"))}))
+    _write(target, arrays.save(writer.tensors, metadata={KEY: json.dumps(tree, separators=(",", ":"))}))
 
 
-def _write(path: str | os.PathLike[str], data: bytes) -> None:
+def _checked_path(call: str, path: Any) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(f"{call}: path is a {type(path).__name__}; expected a str or a path.")
+    return Path(path)
+
+
+def _write(path: Path, data: bytes) -> None:
     """Put a file in place in one step."""
     with contextlib.suppress(FileNotFoundError):  # a loop of links is another OSError
-        if not stat.S_ISREG(Path(path).stat().st_mode):
-            raise FileExistsError(f"save: {os.fspath(path)} exists and is no regular file.")
-    target = Path(path).resolve()  # behind a link stands the file that is meant
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise FileExistsError(f"save: {path} exists and is no regular file.")
+    target = path.resolve()  # behind a link stands the file that is meant
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")  # in the same folder: a move between disks is a copy
     try:
         with temporary.open("xb") as file:
@@ -478,7 +486,7 @@ def load(
         The file is not one of structmat's, not complete, damaged, of a newer format, or describes an operator that is
         not registered or cannot be. The message names the file and the reason.
     TypeError
-        The library lacks a dtype of the file, or complex parameters would become real.
+        `path` is no path, the library lacks a dtype of the file, or complex parameters would become real.
     OSError
         The file cannot be opened.
     ImportError
@@ -507,8 +515,8 @@ def load(
            [0., 4., 0.],
            [0., 0., 6.]], dtype=float32)
     """
+    target, source = as_namespace(xp), _checked_path("load", path)
     safetensors = optional("load", "safetensors", "io")
-    target, source = as_namespace(xp), Path(path)
     if dtype is not None:
         dtype = as_dtype(target, dtype)
     try:

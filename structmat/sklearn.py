@@ -91,7 +91,8 @@ class _Projection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Estimator)
         Returns
         -------
         array, shape (n_samples, n_components)
-            Mapped data, in single precision if X is.
+            Mapped data, in single precision if X and the parameters of `projection_` are, which have the dtype of the
+            data it was fitted to.
         """
         check_is_fitted(self)
         X = self._same_place("transform", self._checked(X, reset=False), self.projection_)

@@ -1,6 +1,7 @@
 """The command line: commands, one-line errors with exit code 2, and files that are written whole or not at all."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -74,7 +75,9 @@ def test_help() -> None:
         (["demo", "--json", "file/figures.json"], "cannot write 'file/figures.json': Not a directory"),
         (["demo", "--json", "loop"], "cannot write 'loop'"),
         (["demo", "--png", "none/picture.png"], "cannot write 'none/picture.png'"),
-        (["demo", "--png", "a", "--json", "./a"], "name the same file"),
+        (["demo", "--png", "a.png", "--json", "./a.png"], "name the same file"),
+        (["demo", "--png", "a.txt"], "'a.txt' is no name of a picture; expected one with .png, .pdf, .svg"),
+        (["demo", "--png", "file"], "'file' is no name of a picture"),
     ],
 )
 def test_wrong_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
@@ -194,6 +197,18 @@ def test_info(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     assert rows["array_api_strict"][1:3] == ["array_api_strict.fft", "CPU_DEVICE,"]
     assert " ".join(rows["broken_library"]) == "broken unusable: RuntimeError: no driver"
     assert " ".join(rows["absent_library"]) == "not installed"
+
+
+def test_info_heeds_the_environment_variable() -> None:
+    def numpy_s_row(value: str) -> str:
+        environment = {**os.environ, "STRUCTMAT_FFT_PROVIDER": value}
+        call = [sys.executable, "-c", "import structmat.__main__ as cli; cli.LIBRARIES = 'numpy',; cli.main(['info'])"]
+        done = subprocess.run(call, capture_output=True, text=True, check=True, env=environment)
+        return done.stdout.splitlines()[-1]
+
+    assert numpy_s_row("scipy").split()[2:] == ["scipy", "cpu"]
+    assert numpy_s_row("").split()[2:] == ["/".join(installed()), "cpu"]
+    assert "the environment variable STRUCTMAT_FFT_PROVIDER: the provider 'bogus' is unknown" in numpy_s_row("bogus")
 
 
 def test_info_of_every_library_ends_well() -> None:

@@ -169,3 +169,6 @@ def test_picture(figures: dict[str, Any], tmp_path: Path) -> None:
     assert picture.shape[0] > 400
     assert picture.shape[1] > 1000
     assert len(np.unique(picture.reshape(-1, picture.shape[-1]), axis=0)) > 10
+    for form, start in {"pdf": b"%PDF", "svg": b"<?xml"}.items():
+        report.draw(figures, tmp_path / "picture", form)
+        assert (tmp_path / "picture").read_bytes().startswith(start)

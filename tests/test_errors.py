@@ -8,6 +8,7 @@ import warnings
 import array_api_strict
 import numpy as np
 import pytest
+import scipy.sparse
 from backends import library
 
 import structmat as sm
@@ -17,6 +18,8 @@ torch = library("torch")
 
 C = sm.Circulant(np.ones(4))
 W = sm.Dense(np.ones((2, 4)))
+M = np.ma.masked_array(np.ones(4), [True, False, False, False])
+S = type("Series", (), {"ndim": 1, "to_numpy": lambda self: np.ones(4)})()  # of pandas or polars
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,11 @@ W = sm.Dense(np.ones((2, 4)))
         (lambda: sm.hstack([C, W]), r"HStack: part 1 is Circulant 4×4 but part 2 has 2 rows \(Dense 2×4\)\."),
         (lambda: sm.vstack([C, sm.identity(3)]), r"VStack: part 1 is Circulant 4×4 but part 2 has 3 columns \(Identity 3×3\)\."),
         (lambda: sm.hstack([]), r"hstack: operators is empty; expected at least one\."),
+        (lambda: sm.repeat(C, True), r"repeat: times is True; expected a positive int\."),
+        (lambda: sm.identity(np.float64(4)), r"Identity: n is np.float64\(4.0\); expected a positive int\."),
+        (lambda: C.matvec(np.ones((3, 4)), chunk_size=np.int64(0)), r"matvec: chunk_size is np.int64\(0\); expected a positive int\."),
+        (lambda: sm.block_circulant(np.ones((1, 1, 3)), 4), r"block_circulant: shape is 4; expected \(m, n\)\."),
+        (lambda: sm.projections.hd3(4, rng=-1), r"rng is -1; expected a seed, an int of 0 or more"),
         (lambda: sm.repeat(C, 0), r"repeat: times is 0; expected a positive int\."),
         (lambda: W**2, r"Dense\(2×4\) \*\* 2: powers need a square operator\."),
         (lambda: W**-1, r"Dense\(2×4\) \*\* -1: powers need a square operator\."),
@@ -110,11 +118,35 @@ def test_values(call: object, message: str) -> None:
         (lambda: C * C, r"Circulant\(4×4\) \* Circulant\(4×4\): \* takes scalars; use @ for products\."),
         (lambda: C * np.ones(4), r"Circulant\(4×4\) \* a ndarray: \* takes scalars"),
         (lambda: np.ones(4) * C, r"\* takes scalars"),
+        (lambda: C @ S, r"Circulant\(4×4\) @ a Series: @ takes operators and arrays; x.to_numpy\(\) is an array\."),
+        (lambda: S @ C, r"a Series @ Circulant\(4×4\): @ takes operators and arrays; x.to_numpy\(\) is an array\."),
+        (lambda: C @ scipy.sparse.eye_array(4), r"Circulant\(4×4\) @ a dia_array: .*; sm.aslinearoperator makes operators of sparse"),
+        (lambda: C @ scipy.sparse.csr_matrix(np.eye(4)), r"Circulant\(4×4\) @ a csr_matrix: .*; sm.aslinearoperator makes"),
+        (lambda: C @ M, r"Circulant\(4×4\) @ a MaskedArray: .*; convert it to a plain array\."),
+        (lambda: M @ C, r"a MaskedArray @ Circulant\(4×4\): .*; convert it to a plain array\."),
+        (lambda: C @ np.ones((4, 1)).view(np.matrix), r"Circulant\(4×4\) @ a matrix: .*; convert it to a plain array\."),
+        (lambda: C.matvec(M), r"Circulant\(4×4\).matvec: x is a MaskedArray; expected an array of NumPy"),
+        (lambda: sm.Diagonal(M), r"Diagonal: entries is a MaskedArray; expected an array of shape \(n\)"),
+        (lambda: sm.LowRank(M[:, None], M[:, None]), r"LowRank: left is a MaskedArray"),
+        (lambda: C.with_params([M]), r"with_params: column is a MaskedArray; expected an array\."),
+        (lambda: C - np.ones(4), r"Circulant\(4×4\) - a ndarray: operators add to operators, such as sm.identity\(n\)\."),
+        (lambda: np.ones(4) + C, r"a ndarray \+ Circulant\(4×4\): operators add to operators"),
+        (lambda: 0.0 + C, r"0.0 \+ Circulant\(4×4\): operators add to operators"),
+        (lambda: np.dot(np.ones(4), C), r"Circulant\(4×4\): NumPy's functions take no operators; write A @ x"),
+        (lambda: np.asarray(C), r"or take A.to_dense\(\)"),
+        (lambda: C * np.ones(1), r"Circulant\(4×4\) \* a ndarray: \* takes scalars; use @"),
+        (lambda: C**True, r"\*\* True: expected an int\."),
+        (lambda: C.to_dense("a"), r"Circulant\(4×4\).to_dense: max_bytes is 'a'; expected a number\."),
+        (lambda: sm.projections.hd3(4, rng="a"), r"rng is 'a'; expected a seed, an int of 0 or more, a numpy.random.Generator or None\."),
+        (lambda: sm.testing.check_operator(3), r"check_operator: A is a int; expected a LinearOperator\."),
+        (lambda: sm.save(None, C), r"save: path is a NoneType; expected a str or a path\."),
+        (lambda: sm.load(3), r"load: path is a int; expected a str or a path\."),
         (lambda: C + 3, r"Circulant\(4×4\) \+ 3: operators add to operators, such as sm.identity\(n\)\."),
         (lambda: 3 - C, r"operators add to operators"),
         (lambda: C**1.5, r"Circulant\(4×4\) \*\* 1.5: expected an int\."),
         (lambda: (C + C) ** -1, r"Sum\(4×4\) \*\* -1: Sum has no exact inverse; structmat.linalg.solve finds solutions"),
         (lambda: C.to(dtype="int32"), r"dtype is 'int32'; expected a real or complex floating dtype of numpy\."),
+        (lambda: C.to(dtype="i4"), r"dtype is 'i4'; expected a real or complex floating dtype of numpy\."),
         (lambda: C.to(dtype="complex128").to(dtype="float32"), r"Circulant\(4×4\).to: column is complex and dtype is float32"),
         (lambda: C.to(dtype="bfloat16"), r"dtype is 'bfloat16'; expected a real or complex floating dtype of numpy"),
         (lambda: C.to(xp="torch"), r"xp is 'torch'; expected an array module"),
@@ -157,6 +189,11 @@ def test_singular_operators_have_no_inverse(A: sm.LinearOperator) -> None:
 def test_division_by_zero() -> None:
     with pytest.raises(ZeroDivisionError, match=r"Circulant\(4×4\) / 0: division by zero"):
         C / 0
+
+
+def test_scalars_beyond_double_precision() -> None:
+    with pytest.raises(OverflowError, match=r"Circulant\(4×4\): the scalar is too large; expected one that double"):
+        10**400 * C
 
 
 def test_dense_limit() -> None:

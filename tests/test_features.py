@@ -10,6 +10,7 @@ import scipy.integrate
 from backends import ALL, Backend
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.spatial.distance import cdist
 from sklearn.datasets import load_digits
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
@@ -137,6 +138,52 @@ def test_gaussian_kernel() -> None:
     x, y = np.random.default_rng(3).standard_normal((2, 5, 7))
     assert np.allclose(L.gaussian_kernel(x, y[:3], gamma=0.2), rbf_kernel(x, y[:3], gamma=0.2))
     assert np.all(L.gaussian_kernel(1e3 * x, 1e3 * x, gamma=1.0) <= 1)
+
+
+def test_gaussian_kernel_far_from_zero() -> None:
+    """Single precision holds differences there, of which the kernel is one, but not squared lengths."""
+    x, y = (1e4 + np.random.default_rng(3).standard_normal((2, 5, 7))).astype(np.float32)
+    K = L.gaussian_kernel(x, y, gamma=0.2)
+    assert K.dtype == np.float32
+    # squared distances below 100 off by 30 eps of them, times gamma, is the relative error
+    assert np.allclose(K, np.exp(-0.2 * cdist(x.astype(float), y.astype(float)) ** 2), rtol=1e-4)
+    assert np.allclose(np.diag(L.gaussian_kernel(x, x, gamma=0.2)), 1, rtol=0, atol=1e-5)
+
+
+def test_gaussian_kernel_of_stacks_and_of_nothing() -> None:
+    x, y = np.random.default_rng(3).standard_normal((2, 3, 5, 7))
+    for one, K in zip(x, L.gaussian_kernel(x, y[0], gamma=0.2), strict=True):
+        assert np.allclose(K, rbf_kernel(one, y[0], gamma=0.2))
+    for one, K in zip(y, L.gaussian_kernel(x[0], y, gamma=0.2), strict=True):
+        assert np.allclose(K, rbf_kernel(x[0], one, gamma=0.2))
+    assert L.gaussian_kernel(x[0], y[0, :0], gamma=0.2).shape == (5, 0)
+
+
+@pytest.mark.parametrize("kernel", [functools.partial(L.gaussian_kernel, gamma=0.5), L.arc_cosine_kernel])
+@pytest.mark.parametrize(
+    ("x", "y", "error", "message"),
+    [
+        (
+            np.ones(3),
+            np.ones((2, 3)),
+            ValueError,
+            r"_kernel: x has shape \(3,\), y \(2, 3\); expected",
+        ),
+        (np.ones((2, 3)), np.ones((2, 4)), ValueError, r"x has shape \(2, 3\), y \(2, 4\)"),
+        (np.ones((2, 3)), [[1.0]], TypeError, "y is a list; expected an array"),
+        (np.ones((2, 3), dtype=int), np.ones((2, 3)), TypeError, "x has dtype int64"),
+        (np.ones((2, 3)), np.ones((2, 3)) + 0j, TypeError, "y is complex; expected real vectors"),
+    ],
+)
+def test_vectors_that_kernels_refuse(kernel: Any, x: Any, y: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        kernel(x, y)
+
+
+@pytest.mark.parametrize("gamma", [-1, 0.0, np.nan, np.inf])
+def test_gaussian_kernels_of_no_width(gamma: float) -> None:
+    with pytest.raises(ValueError, match=f"gaussian_kernel: gamma is {gamma}; expected a finite number of more than 0"):
+        L.gaussian_kernel(np.ones((2, 3)), np.ones((2, 3)), gamma=gamma)
 
 
 @given(name=st.sampled_from(sorted(MAKERS)), d=st.integers(1, 9), n=st.integers(1, 20), seed=st.integers(0, 99))

@@ -2,6 +2,8 @@
 
 import pickle
 import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pylops
@@ -101,6 +103,33 @@ def test_without_pylops(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pylops", None)
     with pytest.raises(ImportError, match=r"to_pylops: needs the package pylops: pip install 'structmat\[pylops\]'$"):
         sm.identity(3).to_pylops()
+
+
+def test_a_package_that_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Which of its own packages it misses is told, not that it is missing itself."""
+    (tmp_path / "pylops.py").write_text("import no_such_module", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "pylops")
+    message = "to_pylops: the package pylops is there, but its import fails: No module named 'no_such_module'$"
+    with pytest.raises(ImportError, match=message) as caught:
+        sm.identity(3).to_pylops()
+    assert isinstance(caught.value.__cause__, ModuleNotFoundError)
+
+
+def test_scipy_s_operators_without_an_adjoint() -> None:
+    A = sm.aslinearoperator(spla.LinearOperator((4, 6), matvec=lambda x: M @ x))
+    assert np.allclose(A.to_dense(), M)
+    with pytest.raises(NotImplementedError, match="rmatvec is not defined"):
+        A.rmatvec(np.ones(4))
+
+
+@pytest.mark.parametrize("wrap", [np.asarray, scipy.sparse.csr_array], ids=["array", "sparse"])
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "bool"])
+def test_matrices_of_integers(wrap: Callable[..., object], dtype: str) -> None:
+    matrix = np.eye(3, 4, dtype=dtype)
+    A = sm.aslinearoperator(wrap(matrix))
+    assert (A @ np.ones(4)).dtype == A.to_dense().dtype == np.float64
+    assert np.array_equal(A.to_dense(), matrix)
 
 
 @pytest.mark.parametrize("thing", [3, "matrix", [[1.0]], None])

@@ -165,5 +165,6 @@ def test_the_environment_variable() -> None:
         )
 
     assert run("scipy").stdout == "scipy\n"
+    assert run("").stdout == "/".join(providers.installed()) + "\n"
     message = "the environment variable STRUCTMAT_FFT_PROVIDER: the provider 'fftw' is unknown; there are 'auto'"
     assert message in run("fftw").stderr

@@ -92,6 +92,15 @@ def test_slices_of_any_step_on_any_library(key: slice, backend: backends.Backend
     assert to_host(whole.rmatvec(backend.asarray(x[:, : whole.m]))).tolist() == back.tolist()
 
 
+def test_narrow_integers_count_from_the_end_too() -> None:
+    assert sm.identity(1000)[np.asarray([1, -1], dtype=np.int8)].index.tolist() == [1, 999]
+
+
+def test_select_takes_operators_only() -> None:
+    with pytest.raises(TypeError, match=r"select: A is a ndarray; expected a LinearOperator\."):
+        sm.select(np.eye(3), 0)
+
+
 def test_nothing_is_selected_from_all() -> None:
     A = sm.Circulant(np.ones(4))
     assert A[:, :] is A
@@ -104,13 +113,18 @@ def test_nothing_is_selected_from_all() -> None:
     [
         ((4, 0), IndexError, r"Circulant\(4×4\): row 4 is out of range; expected -4 to 3\."),
         ((0, -5), IndexError, r"Circulant\(4×4\): column -5 is out of range"),
-        (([0, 7], 0), ValueError, r"rows: index runs from 0 to 7; expected 0 to n - 1 = 3"),
+        (([0, 7], 0), IndexError, r"Circulant\(4×4\): row 7 is out of range; expected -4 to 3\."),
+        ([-5], IndexError, r"row -5 is out of range; expected -4 to 3\."),
+        (np.asarray([2, 200], dtype=np.uint8), IndexError, "row 200 is out of range"),
+        ([], ValueError, "rows selects nothing; expected at least one"),
+        ((0, np.zeros(4, dtype=bool)), ValueError, "columns selects nothing"),
         (([0, 0], slice(None)), ValueError, "index has an entry twice"),
         ((slice(2, 2), slice(None)), ValueError, r"Restriction: index is slice\(2, 2, None\)"),
         (np.asarray([True, False]), IndexError, "rows is a mask of 2 entries; expected 4"),
         ((slice(None), "a"), IndexError, "columns is 'a'; expected an int, a slice or"),
         ((0, 0, 0), IndexError, "3 indices; expected one for rows and one for columns"),
-        ([0.5], TypeError, "index has dtype float64"),
+        ([0.5], IndexError, "rows has dtype float64; expected integers or bool"),
+        (True, IndexError, "rows is True; expected an int"),
         (..., IndexError, "rows is Ellipsis"),
     ],
 )

@@ -13,10 +13,12 @@ from backends import WITHOUT
 from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.exceptions import NotFittedError
+from sklearn.kernel_approximation import RBFSampler
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.random_projection import GaussianRandomProjection
 from sklearn.utils.estimator_checks import estimator_checks_generator
 
 import structmat as sm
@@ -220,6 +222,17 @@ def test_features_approximate_the_kernel(kind: str, d: int) -> None:
     X, gamma, n = data(12, d), 0.5 / d, 3000
     z = StructuredRFF(n, gamma=gamma, kind=kind, random_state=7).fit_transform(X)
     assert np.max(np.abs(z @ z.T - rbf_kernel(X, gamma=gamma))) < 5 * np.sqrt(2 / n)
+
+
+@pytest.mark.parametrize("mapped", [np.float32, np.float64])
+@pytest.mark.parametrize("fitted", [np.float32, np.float64])
+@pytest.mark.parametrize(
+    ("ours", "theirs"), [(CirculantProjection, GaussianRandomProjection), (StructuredRFF, RBFSampler)]
+)
+def test_dtypes_are_those_of_scikit_learn(ours: Any, theirs: Any, fitted: Any, mapped: Any) -> None:
+    X, Z = data(dtype=fitted), data(dtype=mapped)
+    got, wanted = (one(n_components=4, random_state=0).fit(X).transform(Z).dtype for one in (ours, theirs))
+    assert got == wanted == np.result_type(fitted, mapped)
 
 
 def test_scale_of_constant_features() -> None:

@@ -1,5 +1,8 @@
 """Random expression trees against their dense twins."""
 
+import functools
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from backends import ALL, Backend, library
@@ -10,6 +13,7 @@ from trees import trees
 import structmat as sm
 
 torch = library("torch")
+P = sm.projections
 
 ALGEBRA = ["products", "matrices", "linear", "adjoint", "forward", "gradients", "dtypes"]
 HOUSEKEEPING = ["entries", "untouched", "strided", "params", "pickle", "printing", "messages"]
@@ -129,6 +133,75 @@ def test_ndarray_on_the_left() -> None:
     assert np.allclose(X[0] @ A, X[0] @ A.to_dense())
     assert (np.float64(2) * A).scalar == 2
     assert (np.float32(2) * sm.Circulant(np.ones(3, dtype=np.float32))).dtype == np.float32
+
+
+SIZED = {
+    "power": lambda i: sm.Circulant(np.arange(4.0)) ** i(2),
+    "inverse power": lambda i: sm.SignFlip.random(i(4), rng=0) ** i(-1),
+    "identity": lambda i: sm.identity(i(4)),
+    "repeat": lambda i: sm.repeat(sm.Diagonal(np.arange(3.0)), i(2)),
+    "shift": lambda i: sm.Shift(i(4), i(3)),
+    "banded": lambda i: sm.Banded(np.ones((3, 4)), i(1), i(1)),
+    "hadamard": lambda i: sm.Hadamard(i(12)),
+    "block_circulant": lambda i: sm.block_circulant(np.ones((2, 1, 3)), (i(5), i(2))),
+    "low rank": lambda i: P.nearest(np.eye(4), "low_rank", rank=i(2)).operator,
+    **{
+        name: functools.partial(lambda name, i: getattr(P, name)(i(5), i(3), rng=0), name)
+        for name in ("circulant_projection", "toeplitz_projection", "fastfood", "srht", "fjlt", "sorf")
+    },
+    "fourier": lambda i: sm.learn.FourierFeatures.random(i(5), i(4), gamma=1.0, rng=0).projection,
+    "cross-polytope": lambda i: sm.learn.CrossPolytopeHash.random(i(5), n_hashes=i(2), vertices=i(4), rng=0).projection,
+}
+
+
+def held(A: sm.LinearOperator) -> Iterator[object]:
+    """What the fields of a tree hold."""
+    yield from A._fields.values()
+    for child in A._children:
+        yield from held(child)
+
+
+@pytest.mark.parametrize("integer", [np.int64, np.int8, np.asarray])
+@pytest.mark.parametrize("name", SIZED)
+def test_integers_of_numpy_are_ints(name: str, integer: type) -> None:
+    A, B = SIZED[name](int), SIZED[name](integer)
+    assert repr(B) == repr(A)
+    assert not any(isinstance(value, np.integer) for value in (*B.shape, *held(B)))
+    assert np.array_equal(B.to_dense(), A.to_dense())
+
+
+def test_chunks_of_numpy_s_integers() -> None:
+    A, x = sm.Circulant(np.arange(4.0)), np.random.default_rng(0).standard_normal((7, 4))
+    for step in (np.int64(3), np.uint8(3)):
+        assert np.allclose(A.matvec(x, chunk_size=step), x @ A.to_dense().T)
+        y, saved = A.forward(x, chunk_size=step)
+        assert np.allclose(A.backward(saved, y)[0], y @ A.to_dense())
+
+
+def test_arrays_of_no_axes_are_scalars() -> None:
+    A = sm.Circulant(np.arange(4.0, dtype=np.float32))
+    for B in (np.asarray(2.0) * A, A * np.asarray(2), A / np.asarray(0.5), A * np.asarray(2, dtype=np.float16)):
+        assert (B.scalar, type(B.scalar), B.dtype) == (2.0, float, np.float32)
+    assert (np.asarray(1j) * A).scalar == 1j
+
+
+def test_sums_start_from_zero() -> None:
+    A, B = sm.Circulant(np.arange(4.0)), sm.Diagonal(np.arange(4.0))
+    assert np.array_equal(sum([A, B]).to_dense(), A.to_dense() + B.to_dense())
+    assert sum([A]) is A
+
+
+def test_names_that_numpy_gives_dtypes() -> None:
+    A = sm.Circulant(np.arange(4.0))
+    for name, dtype in {"f4": np.float32, "<f8": np.float64, "c16": np.complex128, "F": np.complex64}.items():
+        assert A.to(dtype=name).dtype == dtype
+    assert P.circulant_projection(4, rng=0, dtype="f4").dtype == np.float32
+
+
+def test_torch_s_dtypes_by_the_names_that_numpy_gives() -> None:
+    A = sm.Circulant(torch.ones(4, dtype=torch.float64))
+    assert A.to(dtype="f4").dtype == torch.float32
+    assert A.to(dtype="bfloat16").dtype == torch.bfloat16
 
 
 def test_a_complex_part_without_parameters_makes_the_whole_complex() -> None:

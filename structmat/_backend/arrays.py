@@ -42,7 +42,9 @@ def plain_dtype(xp: Namespace, dtype: DType) -> DType:
 
 def is_array(x: object) -> bool:
     """Tell whether x is an array of a supported library."""
-    return type(x) is np.ndarray or compat.is_array_api_obj(x)
+    if type(x) is np.ndarray:
+        return True
+    return compat.is_array_api_obj(x) and not isinstance(x, np.ma.MaskedArray)  # whose mask no product would heed
 
 
 def namespace(x: Array) -> Namespace:
@@ -92,8 +94,8 @@ def device(x: Array) -> Device:
 def dtype_name(dtype: DType) -> str:
     """Return the bare name of a dtype: "float32" for numpy.float32, torch.float32, ..."""
     if isinstance(dtype, type | str):
-        with suppress(TypeError):  # NumPy does not know each name
-            dtype = np.dtype(dtype)
+        with suppress(TypeError):  # a name of another library's
+            dtype = np.dtype(dtype)  # "f4", "<c16"
     if isinstance(dtype, np.dtype):
         return dtype.name  # without the byte order
     return str(dtype).rsplit(".", maxsplit=1)[-1]

@@ -168,7 +168,7 @@ class _Settings:
 
     forced: Provider | None = None
     threads: int | None = None
-    from_outside: str | None = os.environ.get(VARIABLE)  # until the first transform
+    from_outside: str | None = os.environ.get(VARIABLE) or None  # until it is first asked for
 
 
 _settings = _Settings()
@@ -212,10 +212,15 @@ def _fastest(n: int, many: bool, char: str) -> Provider:
     return _made(next(name for name in order if name in there))
 
 
+def _heed_variable() -> None:
+    if _settings.from_outside is not None:
+        _use(_named(_settings.from_outside, f"the environment variable {VARIABLE}"))
+
+
 def provider_for(x: Array, n: int) -> Provider:
     """Return who transforms NumPy vectors (..., k) of length n."""
     if _settings.from_outside is not None:
-        _use(_named(_settings.from_outside, f"the environment variable {VARIABLE}"))
+        _heed_variable()
     forced, char = _settings.forced, x.dtype.char
     if forced is not None and (forced.is_extended or char not in "gG"):
         return forced
@@ -224,6 +229,7 @@ def provider_for(x: Array, n: int) -> Provider:
 
 def choice() -> str:
     """Return the name of the provider that is set, or all that are chosen from."""
+    _heed_variable()
     return _settings.forced.name if _settings.forced else "/".join(installed())
 
 

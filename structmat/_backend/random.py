@@ -11,7 +11,12 @@ RNG: TypeAlias = np.random.Generator | int | None
 
 def generator(rng: RNG) -> np.random.Generator:
     """Return a generator as SPEC 7 has it: from a seed, a generator (returned as it is) or None (fresh entropy)."""
-    return np.random.default_rng(rng)
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"rng is {rng!r}; expected a seed, an int of 0 or more, a numpy.random.Generator or None."
+        ) from error
 
 
 def random_signs(rng: np.random.Generator, n: int, *, xp: Namespace | None = None, device: Device = None) -> Array:

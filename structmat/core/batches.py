@@ -33,7 +33,7 @@ def chunk(A: "LinearOperator", call: str, x: Array, chunk_size: int | None) -> i
         vector = max(A.shape) * x.itemsize
         chunk_size = max(1, BLOCK // vector, AMORTISED * A.nbytes // vector)
     else:
-        checked_size(f"{A._head}.{call}", "chunk_size", chunk_size)
+        chunk_size = checked_size(f"{A._head}.{call}", "chunk_size", chunk_size)
     return chunk_size if chunk_size < math.prod(x.shape[:-1]) else None
 
 

@@ -442,7 +442,8 @@ def repeat(A: LinearOperator, times: int) -> LinearOperator:
            [0., 0., 0., 2.]])
     """
     (part,) = _checked("repeat", [A])
-    return part if checked_size("repeat", "times", times) == 1 else Repeat(part, times)
+    times = checked_size("repeat", "times", times)
+    return part if times == 1 else Repeat(part, times)
 
 
 def kron(A: LinearOperator, B: LinearOperator) -> LinearOperator:

@@ -342,8 +342,10 @@ def scaled(scalar: Any, of: LinearOperator) -> LinearOperator:
     """Scale an operator by a Python or NumPy number; scalars of scalars multiply."""
     if isinstance(of, Scaled):
         scalar, of = scalar * of.scalar, of.of
-    # a plain number: that of NumPy has a dtype, which would widen the products
-    number = float(scalar) if isinstance(scalar, Real) else complex(scalar)
+    try:  # a plain number: that of NumPy has a dtype, which would widen the products
+        number = float(scalar) if isinstance(scalar, Real) else complex(scalar)
+    except OverflowError:
+        raise OverflowError(f"{of._head}: the scalar is too large; expected one that double precision holds.") from None
     return of if number == 1 else Scaled(of, number)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import operator
 from collections.abc import Callable
 from typing import Any, Generic, Literal, TypeVar, overload
 
@@ -80,15 +81,27 @@ def constant(*dims: str) -> Any:
 
 
 def size() -> Any:
-    """Declare a size: a positive Python int that binds the symbol of the field's name."""
+    """Declare a size: a positive int that binds the symbol of the field's name."""
     return dataclasses.field(metadata={"size": True})
 
 
-def checked_size(title: str, name: str, value: Any) -> int:
-    """Return a size that a user gave, which must be a positive Python int."""
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{title}: {name} is {value!r}; expected a positive int.")
-    return value
+def as_integer(value: Any) -> int | None:
+    """Return the plain int that Python or NumPy means by a value; None for anything else, such as bools and floats."""
+    if type(value) is int:  # the rest is not for compilers to trace
+        return value
+    try:
+        return None if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        return None
+
+
+def checked_size(title: str, name: str, value: Any, *, least: int = 1) -> int:
+    """Return a size that a user gave, which must be a positive int of Python or NumPy, as a plain one."""
+    size = as_integer(value)
+    if size is None or size < least:
+        wanted = "a positive int" if least == 1 else f"an int of {least} or more"
+        raise ValueError(f"{title}: {name} is {value!r}; expected {wanted}.")
+    return size
 
 
 def checked_floating(title: str, **arrays: Any) -> tuple[Namespace, list[Array]]:
@@ -126,8 +139,12 @@ def checked_index(
             )
         if distinct and len(set(entries.tolist())) < len(entries):
             raise ValueError(f"{title}: {name} has an entry twice; expected each of 0 to n - 1 once at most.")
-    wide = index.dtype in (xp.int32, xp.int64)
-    return index if wide else xp.astype(index, xp.int64)
+    return widened(xp, index)
+
+
+def widened(xp: Namespace, index: Array) -> Array:
+    """Return an index array fit to count with, 64 bits in the place of few or unsigned ones."""
+    return index if index.dtype in (xp.int32, xp.int64) else xp.astype(index, xp.int64)
 
 
 class cached(Generic[T]):  # noqa: N801 (used as a decorator, as functools.cached_property is)

@@ -155,7 +155,8 @@ class Leaf(Bilinear):
         sizes: dict[str, tuple[int, str]] = {}
         for field in dataclasses.fields(self):
             if "size" in field.metadata:
-                sizes[field.name] = (checked_size(title, field.name, getattr(self, field.name)), field.name)
+                known = self.__dict__[field.name] = checked_size(title, field.name, getattr(self, field.name))
+                sizes[field.name] = (known, field.name)
         for name, array in self._array_fields.items():
             for symbol, width in self._specs[name].sizes(tuple(array.shape)):
                 known, by = sizes.setdefault(symbol, (width, name))

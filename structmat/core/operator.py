@@ -7,7 +7,7 @@ import operator
 import sys
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from numbers import Complex
+from numbers import Complex, Real
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, overload
 
@@ -41,6 +41,7 @@ from structmat._backend import (
 from structmat._backend import nbytes as array_bytes
 from structmat.core.batches import Target, chunk, pieces, piecewise
 from structmat.core.crossover import dense_product, is_small
+from structmat.core.fields import as_integer
 
 DENSE_LIMIT = 2**30  # bytes that `to_dense` makes without being asked
 
@@ -477,7 +478,12 @@ class LinearOperator:
         ------
         MemoryError
             The matrix would be larger than `max_bytes`.
+        TypeError
+            `max_bytes` is no number.
         """
+        limit: Any = max_bytes
+        if not isinstance(limit, Real):
+            raise TypeError(f"{self._head}.to_dense: max_bytes is {limit!r}; expected a number.")
         xp, dtype = self._library
         needed = self.m * self.n * int(xp.finfo(dtype).bits) // 8 * (2 if is_complex(xp, dtype) else 1)
         if needed > max_bytes:
@@ -1025,18 +1031,23 @@ class LinearOperator:
             return compose.product(self, other)
         if is_array(other):
             return self.matvec(other) if other.ndim < 2 else self.matmat(other)
-        if isinstance(other, Complex):
-            raise TypeError(f"{self._head} @ {other!r}: @ takes operators and arrays; scale with {other!r} * A.")
+        if hint := _not_multiplied(other):
+            raise TypeError(f"{self._head} @ {_named(other)}: @ takes operators and arrays; {hint}.")
         return NotImplemented
 
     def __rmatmul__(self, other: Any) -> Any:
         if is_array(other):
             return self.T.matvec(other)
-        if isinstance(other, Complex):
-            raise TypeError(f"{other!r} @ {self._head}: @ takes operators and arrays; scale with {other!r} * A.")
+        if hint := _not_multiplied(other):
+            raise TypeError(f"{_named(other)} @ {self._head}: @ takes operators and arrays; {hint}.")
         return NotImplemented
 
+    def __array__(self, *arguments: Any, **options: Any) -> HostArray[Any, Any]:
+        """Refuse to be an entry of an array of objects, which NumPy's functions would make of an operator."""
+        raise TypeError(f"{self._head}: NumPy's functions take no operators; write A @ x, or take A.to_dense().")
+
     def __mul__(self, other: Any) -> "LinearOperator":
+        other = _scalar(other)
         if isinstance(other, Complex):
             return compose.scaled(other, self)
         if isinstance(other, LinearOperator) or is_array(other):
@@ -1046,6 +1057,7 @@ class LinearOperator:
     __rmul__ = __mul__
 
     def __truediv__(self, other: Any) -> "LinearOperator":
+        other = _scalar(other)
         if not isinstance(other, Complex):
             return NotImplemented
         if other == 0:
@@ -1056,29 +1068,24 @@ class LinearOperator:
         return compose.scaled(-1, self)
 
     def __add__(self, other: Any) -> "LinearOperator":
-        if isinstance(other, LinearOperator):
-            return compose.added(self, other)
-        if isinstance(other, Complex) or is_array(other):
-            raise TypeError(f"{self._head} + {_named(other)}: operators add to operators, such as sm.identity(n).")
-        return NotImplemented
+        return compose.added(self, other) if isinstance(other, LinearOperator) else _no_term(self, "+", other)
 
-    __radd__ = __add__
+    def __radd__(self, other: Any) -> "LinearOperator":
+        return self if as_integer(other) == 0 else _no_term(other, "+", self)  # `sum` starts from 0
 
     def __sub__(self, other: Any) -> "LinearOperator":
-        if isinstance(other, LinearOperator):
-            return compose.added(self, -other)
-        return self.__add__(other)
+        return compose.added(self, -other) if isinstance(other, LinearOperator) else _no_term(self, "-", other)
 
-    def __rsub__(self, other: Any) -> "LinearOperator":
-        return self.__add__(other)
+    def __rsub__(self, other: Any) -> Any:
+        return _no_term(other, "-", self)
 
     def __pow__(self, exponent: Any) -> "LinearOperator":
-        if not isinstance(exponent, int) or isinstance(exponent, bool):
+        power = as_integer(exponent)
+        if power is None:
             raise TypeError(f"{self._head} ** {exponent!r}: expected an int.")
         if self.m != self.n:
-            raise ValueError(f"{self._head} ** {exponent}: powers need a square operator.")
-        base = self if exponent >= 0 else self._inverse()
-        return compose.power(base, abs(exponent))
+            raise ValueError(f"{self._head} ** {power}: powers need a square operator.")
+        return compose.power(self if power >= 0 else self._inverse(), abs(power))
 
     # ------------------------------------------------------------------ printing
 
@@ -1113,6 +1120,29 @@ class LinearOperator:
 def _computing(xp: Namespace, x: Array) -> Array:
     """Bring half precision to single."""
     return astype(xp, x, compute_dtype(xp, x.dtype))
+
+
+def _no_term(left: Any, sign: str, right: Any) -> Any:
+    """Refuse to add numbers and arrays to operators; other types may know how to."""
+    if all(isinstance(x, LinearOperator | Complex) or is_array(x) for x in (left, right)):
+        raise TypeError(f"{_named(left)} {sign} {_named(right)}: operators add to operators, such as sm.identity(n).")
+    return NotImplemented
+
+
+def _scalar(x: Any) -> Any:
+    """Take NumPy's arrays of no axes for the numbers they hold; those of other libraries may be in a graph."""
+    return x[()] if type(x) is HostArray and x.ndim == 0 else x
+
+
+def _not_multiplied(x: Any) -> str | None:
+    """What to do with that which is no array, but comes in the place of one."""
+    if isinstance(x, Complex):
+        return f"scale with {x!r} * A"
+    if hasattr(x, "to_numpy"):  # pandas, polars
+        return "x.to_numpy() is an array"
+    if isinstance(x, HostArray):  # a subclass
+        return "convert it to a plain array"
+    return "sm.aslinearoperator makes operators of sparse matrices" if hasattr(x, "tocsr") else None
 
 
 def _named(x: Any) -> str:

@@ -84,7 +84,7 @@ def tables(figures: Figures) -> tuple[Table, Table]:
     return layers, times
 
 
-def draw(figures: Figures, file: Path) -> None:
+def draw(figures: Figures, file: Path, form: str = "png") -> None:
     """Draw test error against parameters, and time against dimension.
 
     Parameters
@@ -92,7 +92,9 @@ def draw(figures: Figures, file: Path) -> None:
     figures : dict
         As `structmat.demo.run` returns them.
     file : path
-        Where the PNG goes.
+        Where the picture goes.
+    form : {"png", "pdf", "svg"}, optional
+        Its format, whatever the name of the file.
     """
     picture = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = picture.subplots(1, 2, width_ratios=(1.1, 1))
@@ -102,7 +104,7 @@ def draw(figures: Figures, file: Path) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
-    picture.savefig(file, format="png", dpi=130)
+    picture.savefig(file, format=form, dpi=130)
 
 
 def draw_errors(axes: Axes, layers: list[Figures]) -> None:

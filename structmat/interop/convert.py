@@ -21,6 +21,14 @@ def _sparse_product(matrix: Any, X: Array) -> Array:
     return matrix @ X
 
 
+def _adjoint_product(obj: Any, X: Array) -> Array:
+    try:
+        return obj.rmatmat(X)
+    except TypeError:
+        obj.rmatvec(X[:, 0])  # where none was given, SciPy says so here only
+        raise
+
+
 def aslinearoperator(obj: Any) -> LinearOperator:
     """Make an operator of what another library calls one.
 
@@ -28,14 +36,15 @@ def aslinearoperator(obj: Any) -> LinearOperator:
     ----------
     obj : LinearOperator, array, sparse matrix or operator of another library
         An operator of this library is returned as it is, and one that `to_scipy` or its like has wrapped is
-        unwrapped. A two-dimensional array, of any library, becomes a `Dense`. A sparse matrix of SciPy's, and anything
-        with `shape`, `matmat` and `rmatmat`, such as the operators of SciPy and PyLops, becomes a `FunctionOperator`,
-        which has no parameters.
+        unwrapped. A two-dimensional array, of any library, becomes a `Dense`, integers in double precision. A sparse
+        matrix of SciPy's, and anything with `shape`, `matmat` and `rmatmat`, such as the operators of SciPy and PyLops,
+        becomes a `FunctionOperator`, which has no parameters.
 
     Returns
     -------
     LinearOperator
-        Of the shape of `obj`. Its products have the dtype of the vectors.
+        Of the shape of `obj`. Products of a `FunctionOperator` have the dtype of the vectors. Where SciPy's operator
+        was made without `rmatvec`, adjoint products raise NotImplementedError.
 
     Raises
     ------
@@ -56,11 +65,12 @@ def aslinearoperator(obj: Any) -> LinearOperator:
         if isinstance(operator, LinearOperator):
             return operator
     if is_array(obj):
-        return Dense(obj)
+        xp = namespace(obj)
+        return Dense(xp.astype(obj, xp.float64) if xp.isdtype(obj.dtype, ("bool", "integral")) else obj)
     if hasattr(obj, "tocsr"):
         products = [functools.partial(_sparse_product, matrix) for matrix in (obj.tocsr(), obj.conj().T.tocsr())]
     elif all(hasattr(obj, name) for name in ("shape", "matmat", "rmatmat")):
-        products = [obj.matmat, obj.rmatmat]
+        products = [obj.matmat, functools.partial(_adjoint_product, obj)]
     else:
         raise TypeError(
             f"aslinearoperator: obj is a {type(obj).__name__}; expected an operator, a two-dimensional array, a sparse "

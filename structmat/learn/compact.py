@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Self
 
 from structmat._backend import RNG, Array, device, generator, namespace, outer_sum, to_host
-from structmat.core.fields import checked_size
 from structmat.learn.features import FourierFeatures
 from structmat.learn.training import cross_entropy, train
+from structmat.projections.parts import checked_sizes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,8 +120,7 @@ class CompactMap:
                 f"CompactMap.fit: X has shape {tuple(X.shape)}, labels {tuple(labels.shape)}; expected (N, d) and "
                 f"(N,) with N ≥ 1."
             )
-        for name, size in {"epochs": epochs, "batch": batch}.items():
-            checked_size("CompactMap.fit", name, size)
+        epochs, batch = checked_sizes("CompactMap.fit", epochs=epochs, batch=batch)
         if to_host(labels).min() < 0:
             raise ValueError("CompactMap.fit: a label is negative; expected classes counted from 0.")
         xp, rng, where = namespace(X), generator(rng), device(X)

@@ -122,7 +122,7 @@ def optimize_embedding(
     k = d if k is None else checked_size(title, "k", k)
     if k > d:
         raise ValueError(f"{title}: k is {k}; expected d = {d} or less.")
-    checked_size(title, "n_iter", n_iter)
+    n_iter = checked_size(title, "n_iter", n_iter)
     lam = float(N) if lam is None else lam
     if not lam > 0:
         raise ValueError(f"{title}: lam is {lam!r}; expected more than 0.")

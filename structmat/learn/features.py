@@ -6,7 +6,20 @@ from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, ClassVar, Self
 
-from structmat._backend import RNG, Array, Device, DType, Namespace, astype, namespace, pad
+from structmat._backend import (
+    RNG,
+    Array,
+    Device,
+    DType,
+    Namespace,
+    astype,
+    is_array,
+    is_complex,
+    is_traced,
+    namespace,
+    pad,
+)
+from structmat.core.fields import checked_floating
 from structmat.core.operator import LinearOperator
 from structmat.projections.kinds import GAUSSIAN, Draw, chosen
 from structmat.projections.parts import Source, checked_sizes
@@ -234,7 +247,7 @@ class FourierFeatures(Features):
         ValueError
             d or `n_features` is not a positive int, γ is not positive and finite, or `kind` is unknown.
         """
-        checked_sizes(cls._title, d=d, n_features=n_features)
+        d, n_features = checked_sizes(cls._title, d=d, n_features=n_features)
         if not 0 < gamma < math.inf:
             raise ValueError(f"{cls._title}: gamma is {gamma!r}; expected a finite number of more than 0.")
         source, k = Source.of(rng, dtype, xp, device), (n_features + 1) // 2
@@ -363,7 +376,7 @@ class ArcCosineFeatures(Features):
         ValueError
             d or `n_features` is not a positive int, or `order` or `kind` is unknown.
         """
-        checked_sizes(cls._title, d=d, n_features=n_features)
+        d, n_features = checked_sizes(cls._title, d=d, n_features=n_features)
         draw = chosen(cls._title, kind, GAUSSIAN)
         return cls(_gaussian_rows(draw, d, n_features, Source.of(rng, dtype, xp, device)), order)
 
@@ -396,6 +409,13 @@ def gaussian_kernel(x: Array, y: Array, *, gamma: float) -> Array:
     array, shape (..., M, N)
         The kernel matrix.
 
+    Raises
+    ------
+    ValueError
+        γ is not positive and finite, or x and y are not rows of one length.
+    TypeError
+        x or y is no array, has no real floating dtype, or they belong to two libraries.
+
     Examples
     --------
     >>> import numpy as np
@@ -404,7 +424,12 @@ def gaussian_kernel(x: Array, y: Array, *, gamma: float) -> Array:
     array([[1. ],
            [0.5]])
     """
-    xp, products, squares_x, squares_y = _gram(x, y)
+    if not (is_array(gamma) and is_traced(gamma)) and not 0 < gamma < math.inf:
+        raise ValueError(f"gaussian_kernel: gamma is {gamma!r}; expected a finite number of more than 0.")
+    xp, (x, y) = _checked_vectors("gaussian_kernel", x, y)
+    # squared lengths are to be no larger than distances, or these would be lost in their rounding
+    centre = xp.sum(y, axis=-2, keepdims=True) / max(1, y.shape[-2])
+    products, squares_x, squares_y = _gram(xp, x - centre, y - centre)
     distances = squares_x + squares_y - 2 * products
     return xp.exp(-gamma * xp.where(distances > 0, distances, 0))
 
@@ -429,7 +454,9 @@ def arc_cosine_kernel(x: Array, y: Array, *, order: int = 1) -> Array:
     Raises
     ------
     ValueError
-        The order is neither 0 nor 1.
+        The order is neither 0 nor 1, or x and y are not rows of one length.
+    TypeError
+        x or y is no array, has no real floating dtype, or they belong to two libraries.
 
     References
     ----------
@@ -443,7 +470,8 @@ def arc_cosine_kernel(x: Array, y: Array, *, order: int = 1) -> Array:
     array([[1. , 0.5]])
     """
     _checked_order("arc_cosine_kernel", order)
-    xp, products, squares_x, squares_y = _gram(x, y)
+    xp, (x, y) = _checked_vectors("arc_cosine_kernel", x, y)
+    products, squares_x, squares_y = _gram(xp, x, y)
     lengths = xp.sqrt(squares_x * squares_y)
     cosine = products / xp.where(lengths > 0, lengths, 1)
     cosine = xp.where(cosine > 1, 1, xp.where(cosine < -1, -1, cosine))
@@ -453,11 +481,23 @@ def arc_cosine_kernel(x: Array, y: Array, *, order: int = 1) -> Array:
     return lengths * (xp.sin(angle) + (math.pi - angle) * cosine) / math.pi
 
 
-def _gram(x: Array, y: Array) -> tuple[Namespace, Array, Array, Array]:
+def _checked_vectors(title: str, x: Array, y: Array) -> tuple[Namespace, list[Array]]:
+    """Check two sets of vectors, and bring half precision to single."""
+    xp, found = checked_floating(title, x=x, y=y)
+    for name, array in (("x", x), ("y", y)):
+        if is_complex(xp, array.dtype):
+            raise TypeError(f"{title}: {name} is complex; expected real vectors.")
+    if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-1]:
+        raise ValueError(
+            f"{title}: x has shape {tuple(x.shape)}, y {tuple(y.shape)}; expected (..., M, d) and (..., N, d)."
+        )
+    return xp, found
+
+
+def _gram(xp: Namespace, x: Array, y: Array) -> tuple[Array, Array, Array]:
     """Inner products of all pairs of rows, and squared lengths to go with them."""
-    xp = namespace(x)
     squares = xp.sum(x * x, axis=-1)[..., :, None], xp.sum(y * y, axis=-1)[..., None, :]
-    return xp, xp.matmul(x, xp.matrix_transpose(y)), *squares
+    return xp.matmul(x, xp.matrix_transpose(y)), *squares
 
 
 def _checked_order(title: str, order: int) -> None:

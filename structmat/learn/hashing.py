@@ -171,7 +171,7 @@ class HyperplaneHash(Hash):
         ValueError
             d, `n_hashes` or `n_tables` is not a positive int.
         """
-        checked_sizes(cls._title, d=d, n_hashes=n_hashes, n_tables=n_tables)
+        d, n_hashes, n_tables = checked_sizes(cls._title, d=d, n_hashes=n_hashes, n_tables=n_tables)
         source = Source.of(rng, dtype, xp, device)
         return cls(_gaussian_products(d, n_tables * n_hashes, source), n_tables=n_tables)
 
@@ -300,7 +300,7 @@ class DHHash(Hash):
         ValueError
             d, `n_hashes` or `n_tables` is not a positive int, or the width is not positive.
         """
-        checked_sizes(cls._title, d=d, n_hashes=n_hashes, n_tables=n_tables)
+        d, n_hashes, n_tables = checked_sizes(cls._title, d=d, n_hashes=n_hashes, n_tables=n_tables)
         source, k = Source.of(rng, dtype, xp, device), n_tables * n_hashes
         projection = _gaussian_products(d, k, source)
         return cls(projection, source.array(source.rng.random(k) * width), width, n_tables=n_tables)
@@ -432,9 +432,9 @@ class CrossPolytopeHash(Hash):
         ValueError
             d, `n_hashes`, `n_tables` or `vertices` is not a positive int, or there are more vertices than coordinates.
         """
-        n = hadamard_order(checked_size(cls._title, "d", d))
-        vertices = n if vertices is None else vertices
-        checked_sizes(cls._title, n_hashes=n_hashes, n_tables=n_tables, vertices=vertices)
+        d, n_hashes, n_tables = checked_sizes(cls._title, d=d, n_hashes=n_hashes, n_tables=n_tables)
+        n = hadamard_order(d)
+        vertices = n if vertices is None else checked_size(cls._title, "vertices", vertices)
         if vertices > n:
             raise ValueError(f"{cls._title}: vertices is {vertices}; expected at most n = {n}.")
         source = Source.of(rng, dtype, xp, device)

@@ -6,6 +6,7 @@ from typing import Any
 
 from structmat._backend import Array, Namespace, banded, batch_sum, device, pad
 from structmat.core import Leaf, cached, operator, param
+from structmat.core.fields import checked_size
 
 
 def _banded(n: int, rng: Any) -> "Banded":
@@ -101,9 +102,7 @@ class Banded(Bands):
 
     def _bound(self) -> dict[str, int]:
         for name in ("lower", "upper"):
-            width: Any = getattr(self, name)
-            if not isinstance(width, int) or isinstance(width, bool) or width < 0:
-                raise ValueError(f"Banded: {name} is {width!r}; expected an int of 0 or more.")
+            self.__dict__[name] = checked_size("Banded", name, getattr(self, name), least=0)
         rows = self.lower + self.upper + 1
         if self.bands.shape[0] != rows:
             raise ValueError(

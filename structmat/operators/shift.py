@@ -1,9 +1,8 @@
 """Cyclic shifts."""
 
-from typing import Any
-
 from structmat._backend import Array, Namespace, astype, dft
 from structmat.core import Leaf, operator, size
+from structmat.core.fields import as_integer
 from structmat.core.operator import LinearOperator
 
 
@@ -55,9 +54,10 @@ class Shift(Leaf):
     k: int
 
     def _check(self) -> None:
-        k: Any = self.k
-        if not isinstance(k, int) or isinstance(k, bool):
-            raise TypeError(f"Shift: k is {k!r}; expected an int.")
+        k = as_integer(self.k)
+        if k is None:
+            raise TypeError(f"Shift: k is {self.k!r}; expected an int.")
+        self.__dict__["k"] = k
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
         return xp.roll(x, self.k % self.n, axis=-1)

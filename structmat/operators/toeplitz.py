@@ -185,11 +185,11 @@ class SymmetricToeplitz(Embedded):
         return super()._adjoint() if self._is_complex else self
 
 
-def _hankel(n: int, rng: Any) -> "Hankel":
+def _hankel_example(n: int, rng: Any) -> "Hankel":
     return Hankel(rng.standard_normal(n // 2 + 1), rng.standard_normal(n))
 
 
-@operator(cost="O((m + n) log(m + n))", references=("Pan2001",), example=_hankel)
+@operator(cost="O((m + n) log(m + n))", references=("Pan2001",), example=_hankel_example)
 class Hankel(Embedded):
     r"""Hankel matrix: constant along each antidiagonal, given by its first column and last row.
 

@@ -60,7 +60,7 @@ def gaussian_projection(
     >>> sm.projections.gaussian_projection(784, 100, rng=0)
     Dense(100×784, dtype=float64, xp=numpy, device=cpu, params=78400)
     """
-    checked_sizes("gaussian_projection", d=d, k=k)
+    d, k = checked_sizes("gaussian_projection", d=d, k=k)
     return Dense(Source.of(rng, dtype, xp, device).normal((k, d), k**-0.5))
 
 
@@ -124,6 +124,6 @@ def low_rank(
     >>> sm.projections.low_rank(784, 100, rank=8, rng=0)
     LowRank(100×784, dtype=float64, xp=numpy, device=cpu, params=7072)
     """
-    checked_sizes("low_rank", d=d, k=k, rank=rank)
+    d, k, rank = checked_sizes("low_rank", d=d, k=k, rank=rank)
     source = Source.of(rng, dtype, xp, device)
     return LowRank(source.normal((k, rank), k**-0.5), source.normal((d, rank), rank**-0.5))

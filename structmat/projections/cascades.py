@@ -76,7 +76,7 @@ def acdc(
     >>> P, len(P.params)
     (Product(100×100, 12 parts, dtype=float64, xp=numpy, device=cpu, params=600), 6)
     """
-    checked_sizes("acdc", d=d, depth=depth)
+    d, depth = checked_sizes("acdc", d=d, depth=depth)
     if not sigma >= 0:
         raise ValueError(f"acdc: sigma is {sigma!r}; expected a standard deviation of at least 0.")
     source, C = Source.of(rng, dtype, xp, device), DCT(d, norm="ortho")
@@ -144,7 +144,7 @@ def diagonal_circulant(
     >>> P.param_names
     ('0.column', '1.entries', '2.column', '3.entries')
     """
-    checked_sizes("diagonal_circulant", d=d, depth=depth)
+    d, depth = checked_sizes("diagonal_circulant", d=d, depth=depth)
     source = Source.of(rng, dtype, xp, device)
 
     def factor() -> LinearOperator:

@@ -86,7 +86,7 @@ def circulant_projection(
     (5, 100)
     """
     k = d if k is None else k
-    checked_sizes("circulant_projection", d=d, k=k)
+    d, k = checked_sizes("circulant_projection", d=d, k=k)
     kind = kind or ("truncate" if k <= d else "stack")
     if kind not in ("truncate", "stack", "pad"):
         raise ValueError(f"circulant_projection: kind is {kind!r}; expected 'truncate', 'stack' or 'pad'.")
@@ -163,7 +163,7 @@ def block_circulant_projection(
     >>> P.shape, P.params[0].shape
     ((100, 784), (2, 16, 50))
     """
-    checked_sizes("block_circulant_projection", d=d, k=k, block_size=block_size)
+    d, k, block_size = checked_sizes("block_circulant_projection", d=d, k=k, block_size=block_size)
     source = Source.of(rng, dtype, xp, device)
     flips = source.signs(d)
     shape = math.ceil(k / block_size), math.ceil(d / block_size), block_size

@@ -94,7 +94,7 @@ def fastfood(
     >>> sm.projections.fastfood(784, 500, rng=0).params
     ()
     """
-    checked_sizes("fastfood", d=d, k=k)
+    d, k = checked_sizes("fastfood", d=d, k=k)
     source, n = Source.of(rng, dtype, xp, device), hadamard_order(d)
 
     def block(rows: int) -> LinearOperator:

@@ -72,7 +72,7 @@ def srht(
        └─ Adjoint(1024×784, params=0)
           └─ Restriction(784×1024, params=0)
     """
-    checked_sizes("srht", d=d, k=k)
+    d, k = checked_sizes("srht", d=d, k=k)
     source, n = Source.of(rng, dtype, xp, device), hadamard_order(d)
     H = Hadamard(n, norm="ortho")
     return math.sqrt(n / k) * (stack(k, n, lambda rows: source.rows(rows, n) @ H @ source.signs(n)) @ pad(d, n))
@@ -147,7 +147,7 @@ def fjlt(
     >>> P.matvec(np.ones((5, 784))).shape
     (5, 100)
     """
-    checked_sizes("fjlt", d=d, k=k)
+    d, k = checked_sizes("fjlt", d=d, k=k)
     source, n = Source.of(rng, dtype, xp, device), hadamard_order(d)
     q = min(1.0, (1 + math.log(n)) ** 2 / n) if density is None else density
     if not 0 < q <= 1:
@@ -221,7 +221,7 @@ def hd3(
     >>> np.allclose((P.H @ P).to_dense(), np.eye(5))
     True
     """
-    checked_sizes("hd3", d=d)
+    (d,) = checked_sizes("hd3", d=d)
     n = hadamard_order(d)
     return Source.of(rng, dtype, xp, device).rotation(n) @ pad(d, n)
 
@@ -283,6 +283,6 @@ def sorf(
     >>> np.sqrt(6) * np.linalg.norm(P.to_dense(), axis=1)
     array([2., 2., 2., 2., 2., 2.])
     """
-    checked_sizes("sorf", d=d, k=k)
+    d, k = checked_sizes("sorf", d=d, k=k)
     source, n = Source.of(rng, dtype, xp, device), hadamard_order(d)
     return math.sqrt(n / k) * (stack(k, n, lambda rows: keep(rows, n) @ source.rotation(n)) @ pad(d, n))

@@ -69,10 +69,9 @@ class Source:
         return H @ D3 @ H @ D2 @ H @ D1
 
 
-def checked_sizes(title: str, **sizes: Any) -> None:
-    """Refuse sizes that are no positive ints."""
-    for name, value in sizes.items():
-        checked_size(title, name, value)
+def checked_sizes(title: str, **sizes: Any) -> list[int]:
+    """Return sizes that a user gave, which must be positive ints."""
+    return [checked_size(title, name, value) for name, value in sizes.items()]
 
 
 def hadamard_order(d: int) -> int:

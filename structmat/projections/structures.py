@@ -7,7 +7,7 @@ from typing import Any
 
 from structmat._backend import Array, Namespace, assignment, astype, device, namespace, real_dtype
 from structmat.compounds import block_circulant
-from structmat.core.fields import checked_floating
+from structmat.core.fields import as_integer, checked_floating
 from structmat.core.operator import LinearOperator
 from structmat.operators import (
     Banded,
@@ -107,7 +107,8 @@ def solver_of(
 def _is_at_least(value: Any, least: Any) -> bool:
     if isinstance(least, tuple):
         return isinstance(value, tuple) and len(value) == len(least) and all(map(_is_at_least, value, least))
-    return type(value) is int and value >= least
+    size = as_integer(value)
+    return size is not None and size >= least
 
 
 def matrices(title: str, **arrays: Array) -> tuple[Namespace, list[Array]]:

@@ -63,7 +63,7 @@ def toeplitz_projection(
     ├─ Toeplitz(100×784, dtype=float64, xp=numpy, device=cpu, params=884)
     └─ SignFlip(784×784, xp=numpy, device=cpu, params=0)
     """
-    checked_sizes("toeplitz_projection", d=d, k=k)
+    d, k = checked_sizes("toeplitz_projection", d=d, k=k)
     source = Source.of(rng, dtype, xp, device)
     flips = source.signs(d)
     return Toeplitz(source.normal((k,), k**-0.5), source.normal((d,), k**-0.5)) @ flips

@@ -414,6 +414,8 @@ def check_operator(
         A check fails; the message begins with its name.
     ValueError
         A check's name is unknown.
+    TypeError
+        A is no operator.
 
     Examples
     --------
@@ -421,6 +423,8 @@ def check_operator(
     >>> import structmat as sm
     >>> sm.testing.check_operator(sm.Circulant(np.asarray([1.0, 2.0, 3.0])))
     """
+    if not isinstance(A, LinearOperator):
+        raise TypeError(f"check_operator: A is a {type(A).__name__}; expected a LinearOperator.")
     names = list(CHECKS) if checks is None else list(checks)
     unknown = sorted(set(names) - set(CHECKS))
     if unknown:
