@@ -14,7 +14,7 @@ import structmat as sm
 from structmat._backend import to_host
 
 L = sm.linalg
-torch = library("torch")
+torch, jax = library("torch"), library("jax")
 LIBRARIES = [backend for backend in ALL if backend.name in ("strict", "strict-device1", "torch", "jax")]
 
 
@@ -90,6 +90,48 @@ def test_solutions_on_other_libraries(name: str, backend: Any) -> None:
     b = draw(A.n, seed=1)
     x = L.solve(backend.bring(A), backend.asarray(b))
     assert near(x, np.linalg.solve(A.to_dense(), b), "float64")
+
+
+def lifted(n: int, smallest: float) -> Any:
+    """A circulant with one eigenvalue near zero, which terms of low rank lift: the sum is far from singular."""
+    spectrum = np.ones(n // 2 + 1, complex)
+    spectrum[0] = smallest
+    return sm.Circulant.from_spectrum(spectrum, n=n) + sm.LowRank(*[draw(n, 2)] * 2)
+
+
+@pytest.mark.parametrize("backend", LIBRARIES, ids=repr)
+@pytest.mark.parametrize("smallest", [1e-9, 1e-12, 1e-16])
+def test_updates_that_make_a_matrix_regular(smallest: float, backend: Any) -> None:
+    A, b = lifted(64, smallest), draw(64, 3, seed=1)
+    x = L.solve(backend.bring(A), backend.asarray(b))
+    assert near(x, np.linalg.solve(A.to_dense(), b), "float64")
+    db, grads = L.solve_vjp(A, b[:, 0], b[:, 1])
+    assert near(db, np.linalg.solve(A.to_dense().T, b[:, 1]), "float64")
+    _, wanted = A.vjp(to_host(x)[:, 0], -db)
+    assert all(near(got, grad, "float64") for got, grad in zip(grads, wanted, strict=True))
+
+
+def test_large_updates_that_make_a_matrix_regular() -> None:
+    """Iteration goes on from the formula's result; where there is none, the result is given with a warning."""
+    A, b = lifted(1500, 1e-9), draw(1500, seed=1)
+    x = L.solve(A, b)
+    assert np.linalg.norm(A @ x - b) <= 1e-10 * np.linalg.norm(b)
+    with pytest.warns(L.ConvergenceWarning, match="refinement has not solved the system with Sum 1500×1500"):
+        x = L.solve(A.to(xp=torch), torch.asarray(b)).numpy()
+    assert np.linalg.norm(A @ x - b) <= 0.5 * np.linalg.norm(b)
+
+
+def test_updates_in_traces() -> None:
+    """The residual is looked at only where there are values."""
+    A, b = systems("float64")["update"], draw(3, 9, seed=1)
+    wanted = np.linalg.solve(A.to_dense(), b.T).T
+    T = A.to(xp=torch)
+    assert near(torch.func.vmap(lambda v: L.solve(T, v))(torch.asarray(b)), wanted, "float64")
+    inverse = torch.func.jacrev(lambda v: L.solve(T, v))(torch.asarray(b[0]))
+    assert near(inverse, np.linalg.inv(A.to_dense()), "float64")
+    J = A.to(xp=jax.numpy)
+    for wrap in (jax.jit, jax.vmap):
+        assert near(wrap(lambda v: L.solve(J, v.T).T)(jax.numpy.asarray(b)), wanted, "float64")
 
 
 @each

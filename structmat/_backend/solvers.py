@@ -30,6 +30,11 @@ def levinson(xp: Namespace, column: Array, row: Array, b: Array) -> Array | None
     return np.ascontiguousarray(x.T).reshape(b.shape)
 
 
+def has_krylov(xp: Namespace) -> bool:
+    """Tell whether there are Krylov methods for arrays of a library."""
+    return bool(compat.is_numpy_namespace(xp) or compat.is_cupy_namespace(xp))
+
+
 def _solvers(xp: Namespace) -> ModuleType:
     if compat.is_numpy_namespace(xp):
         return importlib.import_module("scipy.sparse.linalg")

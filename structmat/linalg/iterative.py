@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from structmat._backend import METHODS, Array, DType, Namespace, astype, krylov, lsmr, real_dtype, rows
+from structmat._backend import METHODS, Array, DType, Namespace, astype, has_krylov, krylov, lsmr, real_dtype, rows
 from structmat.core.fields import checked_size
 from structmat.core.operator import LinearOperator
 from structmat.linalg._door import admits, in_single, right_hand_side
@@ -148,12 +148,16 @@ def planned(A: LinearOperator, how: Iteration) -> Iteration:
     return how._replace(method=method or "gmres", preconditioner=preconditioner)
 
 
-def iterate(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> SolveResult:
-    """Solve for each of the vectors (..., n), from zero."""
+def iterate(xp: Namespace, A: LinearOperator, B: Array, how: Iteration, start: Array | None = None) -> SolveResult:
+    """Solve for each of the vectors (..., n), from zero or from a start, which is all where there are no methods."""
+    if start is not None and not has_krylov(xp):
+        how = how._replace(method="refinement", maxiter=0)
     how = planned(A, how)
     dtype = A._product_dtype(xp, B.dtype)
     rtol = how.rtol or tolerance(xp, dtype)
-    found = [_one(xp, A, astype(xp, b, dtype), rtol, how) for b in _each(xp, B)]
+    vectors = [astype(xp, b, dtype) for b in _each(xp, B)]
+    starts = [None] * len(vectors) if start is None else _each(xp, start)
+    found = [_one(xp, A, b, rtol, how, x) for b, x in zip(vectors, starts, strict=True)]
     residual = max([one.residual for one in found], default=0.0)
     x = xp.reshape(xp.stack([one.x for one in found]), B.shape) if found else astype(xp, B, dtype)
     products = sum(one.products for one in found)
@@ -169,7 +173,7 @@ def _from(callback: Callable[[Array], Any], start: Array, step: Array) -> None:
     callback(start + step)
 
 
-def _one(xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration) -> SolveResult:
+def _one(xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration, start: Array | None) -> SolveResult:
     products = 0
 
     def product(x: Array) -> Array:
@@ -179,6 +183,8 @@ def _one(xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration
 
     P, x, r = how.preconditioner, xp.zeros_like(b), b
     size = left = float(xp.linalg.vector_norm(b))
+    if start is not None and (norm := float(xp.linalg.vector_norm(rest := b - product(start)))) < left:
+        x, r, left = start, rest, norm
     for _ in range(ROUNDS):
         if left <= rtol * size or products >= how.maxiter:
             break
