@@ -104,6 +104,26 @@ def test_spectra(name: str, dtype: str) -> None:
         assert close(L.norm(A, order), np.linalg.norm(dense, order), dtype)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@each
+def test_results_may_be_written_to(name: str, dtype: str) -> None:
+    """Neither spectra nor functions of them share memory with the operator's arrays or caches."""
+    A = cases(dtype)[name]
+    b = draw(A.n)
+    product, trace = A @ b, L.trace(A)
+    calls = [L.eigvals, L.svdvals, L.diagonal, L.trace, lambda A: A.diagonal(), sm.LinearOperator.to_dense]
+    results = [np.asarray(call(A)) for call in calls] + list(map(np.asarray, L.slogdet(A)))
+    if "funm" in L.exact(A):
+        table = np.ones(A.n, complex)
+        for f in (lambda v: v, lambda v: np.multiply(v, 2, out=v), lambda v: table[: len(v)]):
+            results += L.funm(A, f).params
+        assert np.all(table == 1)
+    for result in results:
+        result *= 0
+    assert np.array_equal(A @ b, product)
+    assert L.trace(A) == trace
+
+
 def test_rectangular() -> None:
     A = sm.projections.circulant_projection(7, 4, rng=0)
     dense = A.to_dense()

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from structmat._backend import Array, is_complex
+from structmat._backend import Array, copied, is_complex
 from structmat.core.operator import LinearOperator
 from structmat.linalg._door import admits, known, namespace_of
 from structmat.linalg.eigenvectors import eigenbasis
@@ -44,10 +44,14 @@ def funm(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperato
     True
     """
     xp = namespace_of(A)
-    found = known(A, lambda form: form._function(xp, function))
+
+    def applied(values: Array) -> Array:
+        return copied(xp, function(copied(xp, values)))  # neither it nor a transform may write to what others hold
+
+    found = known(A, lambda form: form._function(xp, applied))
     if found is None and (basis := eigenbasis(A)) is not None:
         eigenvalues, V = basis
-        found = V @ Diagonal(function(eigenvalues)) @ V.H
+        found = V @ Diagonal(applied(eigenvalues)) @ V.H
     if found is None:
         raise TypeError(f"linalg.funm: no structure is known for functions of {A._label}; take A.to_dense().")
     return found  # type: ignore[no-any-return]
