@@ -220,6 +220,26 @@ def test_iterations() -> None:
     assert single.converged
 
 
+@pytest.mark.parametrize("method", ["cg", "gmres", "minres"])
+def test_iterations_keep_to_the_limit(method: Any) -> None:
+    """Slow convergence uses the products up, and one more for the residual."""
+    n = 300
+    T, count = sm.SymmetricToeplitz(np.concatenate(([2.0, -1.0], np.zeros(n - 2)))), 0
+
+    def product(x: Any) -> Any:
+        nonlocal count
+        count += 1
+        return T @ x
+
+    A = sm.FunctionOperator((n, n), product, product, dtype=np.float64)
+    for maxiter in (1, 2, 3, 7, 49, 50, 51, 52, 53, 75, 102, 103, 104, 105, 120):
+        count = 0
+        with pytest.warns(L.ConvergenceWarning):
+            result = L.solve_iterative(A, draw(n), method=method, maxiter=maxiter)
+        assert result.products == count
+        assert maxiter - 2 <= count - 1 <= max(maxiter, 2 if method == "gmres" else 1)
+
+
 def test_silence_is_never_the_answer() -> None:
     """A solver that stops early warns and flags; a singular operator raises, or warns where only iteration is left."""
     n = 1500

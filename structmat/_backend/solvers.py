@@ -10,7 +10,7 @@ import numpy as np
 
 from structmat._backend.arrays import Array, Namespace, namespace_name
 
-RESTART = 50  #: products between two restarts of GMRES
+RESTART = 50  #: most steps between two restarts of GMRES
 METHODS = ("cg", "gmres", "minres")  #: the methods that both libraries have
 
 
@@ -57,18 +57,22 @@ def krylov(
     maxiter: int,
     callback: Callable[[Array], Any] | None,
 ) -> Array:
-    """Return what a Krylov method makes of A x = b, one vector, in `maxiter` products or a few more."""
+    """Return what a Krylov method makes of A x = b, one vector, in `maxiter` products; GMRES takes two at least."""
     module = _solvers(xp)
+    on_host = compat.is_numpy_namespace(xp)
     shape = (b.shape[0], b.shape[0])
     A, M = (
         None if function is None else module.LinearOperator(shape, matvec=function, dtype=b.dtype)
         for function in (product, preconditioner)
     )
-    options: dict[str, Any] = {"rtol" if compat.is_numpy_namespace(xp) else "tol": rtol}
+    options: dict[str, Any] = {"rtol" if on_host else "tol": rtol}
+    if not on_host:
+        maxiter = max(1, maxiter - 1)  # CuPy's methods begin with the product of A and zero
     if method == "gmres":
-        restart = min(b.shape[0], RESTART)
+        restart = min(b.shape[0], RESTART, max(1, maxiter - 1))
         options |= {"restart": restart, "callback_type": "x"}
-        maxiter = -(-maxiter // restart)
+        rounds = max(1, maxiter // (restart + 1))  # the residual after each takes a product
+        maxiter = rounds if on_host else rounds * restart  # CuPy's limit counts steps, SciPy's rounds
     x, _ = getattr(module, method)(A, b, M=M, maxiter=maxiter, callback=callback, **options)
     return x
 

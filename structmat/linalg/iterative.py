@@ -157,7 +157,7 @@ def iterate(xp: Namespace, A: LinearOperator, B: Array, how: Iteration, start: A
     rtol = how.rtol or tolerance(xp, dtype)
     vectors = [astype(xp, b, dtype) for b in _each(xp, B)]
     starts = [None] * len(vectors) if start is None else _each(xp, start)
-    found = [_one(xp, A, b, rtol, how, x) for b, x in zip(vectors, starts, strict=True)]
+    found = [_one(xp, A, b, rtol, how, start=x) for b, x in zip(vectors, starts, strict=True)]
     residual = max([one.residual for one in found], default=0.0)
     x = xp.reshape(xp.stack([one.x for one in found]), B.shape) if found else astype(xp, B, dtype)
     products = sum(one.products for one in found)
@@ -173,7 +173,9 @@ def _from(callback: Callable[[Array], Any], start: Array, step: Array) -> None:
     callback(start + step)
 
 
-def _one(xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration, start: Array | None) -> SolveResult:
+def _one(
+    xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration, *, start: Array | None
+) -> SolveResult:
     products = 0
 
     def product(x: Array) -> Array:
@@ -186,7 +188,7 @@ def _one(xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration
     if start is not None and (norm := float(xp.linalg.vector_norm(rest := b - product(start)))) < left:
         x, r, left = start, rest, norm
     for _ in range(ROUNDS):
-        if left <= rtol * size or products >= how.maxiter:
+        if left <= rtol * size or (products and products > how.maxiter - 2):  # GMRES makes two
             break
         step = krylov(
             xp,
@@ -283,7 +285,8 @@ def solve_iterative(
     rtol : float, optional
         Largest ‖b - A x‖ / ‖b‖; eps^(2/3) of the dtype unless given, 3.7e-11 in double precision.
     maxiter : int, optional
-        Most products with A for one right-hand side.
+        Most products with A for one right-hand side, not counting the one that the last residual takes. GMRES, which
+        restarts after at most 50 steps, makes two at least.
     callback : callable, optional
         Called with the present solution, shape (n,), after each step, or after each restart of GMRES.
     preconditioner : LinearOperator, optional
