@@ -240,6 +240,28 @@ def test_iterations_keep_to_the_limit(method: Any) -> None:
         assert maxiter - 2 <= count - 1 <= max(maxiter, 2 if method == "gmres" else 1)
 
 
+def test_symmetric_indefinite_systems() -> None:
+    """MINRES on eigenvalues of both signs: T. Chan's circulant is indefinite, so its absolute value preconditions."""
+    n = 200
+    column = np.concatenate(([0.3, 1.0, 0.2], np.zeros(n - 3)))
+    T, b = sm.SymmetricToeplitz(column), draw(n, 2, dtype="complex128")
+    for A in (T, sm.Diagonal(3 * np.sign(draw(n))) + T):
+        dense = A.to_dense()
+        assert min(np.linalg.eigvalsh(dense)) < 0 < max(np.linalg.eigvalsh(dense))
+        for right in (b, b.real, b.real + 0j):
+            result = L.solve_iterative(A, right, method="minres")
+            assert result.converged
+            assert result.x.dtype == right.dtype
+            assert np.linalg.norm(dense @ result.x - right) <= 1e-9 * np.linalg.norm(right)
+            assert near(result.x, np.linalg.solve(dense, right), "float32")
+    hermitian = sm.Circulant(np.asarray([2, 1j, 0, -1j]))
+    with pytest.raises(ValueError, match=r"solve_iterative: method is 'minres' and A is .*; expected a real symmetric"):
+        L.solve_iterative(hermitian, np.ones(4), method="minres")
+    for P, message in ((sm.DFT(n), "and preconditioner is DFT"), (-sm.identity(n), "expected .* positive definite")):
+        with pytest.raises(ValueError, match=f"solve_iterative: method is 'minres'.*{message}"):
+            L.solve_iterative(T, b.real, method="minres", preconditioner=P)
+
+
 def test_silence_is_never_the_answer() -> None:
     """A solver that stops early warns and flags; a singular operator raises, or warns where only iteration is left."""
     n = 1500

@@ -73,7 +73,15 @@ def krylov(
         options |= {"restart": restart, "callback_type": "x"}
         rounds = max(1, maxiter // (restart + 1))  # the residual after each takes a product
         maxiter = rounds if on_host else rounds * restart  # CuPy's limit counts steps, SciPy's rounds
-    x, _ = getattr(module, method)(A, b, M=M, maxiter=maxiter, callback=callback, **options)
+    try:
+        x, _ = getattr(module, method)(A, b, M=M, maxiter=maxiter, callback=callback, **options)
+    except ValueError as error:
+        if str(error) not in ("indefinite preconditioner", "non-symmetric matrix"):
+            raise
+        raise ValueError(
+            f"linalg.solve_iterative: method is {method!r}, which found: {error}; expected a real symmetric A and a "
+            f"positive definite preconditioner: 'gmres' takes all."
+        ) from error
     return x
 
 
