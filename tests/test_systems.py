@@ -434,6 +434,25 @@ def test_half_precision(dtype: str) -> None:
     assert torch.allclose(T @ x, torch.ones(4), atol=1e-5)
 
 
+@pytest.mark.parametrize("wide", ["float32", "float64", "complex64"])
+def test_half_precision_within_wider_operators(wide: str) -> None:
+    """The parts in half precision are computed with in single, whatever the others are; results have A's dtype."""
+    half, other = sm.Dense((draw(3, 3) + 3 * np.eye(3)).astype("float16")), sm.Dense(draw(3, 3, dtype=wide, seed=1))
+    for A in (sm.block_diag([half, other]), sm.kron(half, other), half @ other, half + other, half.H @ (half @ other)):
+        dense, b = to_host(A.to_dense()), draw(A.n, dtype=wide)
+        assert A.dtype == wide
+        assert near(L.svdvals(A), np.linalg.svd(dense, compute_uv=False), "float32")
+        assert near(L.norm(A, 2), np.linalg.norm(dense, 2), "float32")
+        assert near(L.cond(A), np.linalg.cond(dense), "float32")
+        assert near(L.det(A), np.linalg.det(dense), "float32")
+        assert near(L.solve(A, b), np.linalg.solve(dense, b), "float32")
+        assert near(L.lstsq(A, b), np.linalg.solve(dense, b), "float32")
+        assert L.svdvals(A).dtype == L.norm(A).dtype == np.zeros(1, wide).real.dtype
+        if not isinstance(A, sm.core.compose.Sum | sm.core.compose.Product):
+            assert near(L.pinv(A).to_dense(), np.linalg.inv(dense), "float32")
+            assert "svdvals" in L.exact(A)
+
+
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
