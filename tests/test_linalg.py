@@ -124,6 +124,23 @@ def test_results_may_be_written_to(name: str, dtype: str) -> None:
     assert L.trace(A) == trace
 
 
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_signs_of_large_determinants(dtype: str) -> None:
+    """±1 for real matrices and of modulus 1 for complex ones, where products of 2^18 phases drift away from these."""
+    n = 2**18
+    column = draw(n, dtype=dtype)
+    blocks = draw(2, 2, n // 2, dtype=dtype, seed=1)
+    bands = draw(3, n, dtype=dtype, seed=2)
+    tall = sm.Circulant(column)
+    for A in (tall, sm.SkewCirculant(column), sm.BlockCirculant(blocks), sm.Diagonal(column), sm.Banded(bands, 1, 1)):
+        sign = L.slogdet(A).sign
+        assert abs(sign) == 1 if dtype == "float32" else abs(abs(sign) - 1) < 2e-7
+    if dtype == "float32":  # of all eigenvalues only those at 0 and n/2 are real; the others come in conjugate pairs
+        wanted = np.sign(np.sum(column, dtype=float) * np.sum(column * (-1.0) ** np.arange(n)))
+        assert L.slogdet(tall).sign == wanted == L.slogdet(tall @ tall.H @ tall).sign
+    assert L.slogdet(sm.Circulant(np.ones(4, dtype))) == (0, -np.inf)
+
+
 def test_rectangular() -> None:
     A = sm.projections.circulant_projection(7, 4, rng=0)
     dense = A.to_dense()
