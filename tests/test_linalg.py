@@ -1,5 +1,7 @@
 """Linear algebra against NumPy and SciPy on the written-out matrices."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -163,6 +165,37 @@ def test_functions_of_circulants(n: int, dtype: str) -> None:
         assert np.allclose(found.to_dense(), theirs(dense), atol=1e-12)
     whole = sm.block_diag([C, sm.repeat(sm.Diagonal(safe(n, dtype) + 3), 2)])
     assert np.allclose(L.expm(whole).to_dense(), scipy.linalg.expm(whole.to_dense()), atol=1e-9)
+
+
+@pytest.mark.parametrize("backend", [b for b in ALL if b.name in ("numpy", "strict", "torch", "jax")], ids=repr)
+def test_functions_of_any_numbers(backend: Backend) -> None:
+    """Comparisons make spectral projectors, and one number stands for all; the dtype stays that of the eigenvalues."""
+    xp = backend.xp
+
+    def positive(v: Any) -> Any:
+        return (xp.real(v) if v.dtype == xp.complex64 else v) > 0
+
+    even = sm.Circulant(np.asarray([1, 2, 0, 2], "float32"))
+    for host in (sm.Diagonal(np.asarray([1, -1, 2], "float32")), even, sm.kron(even, even)):
+        values, V = np.linalg.eigh(host.to_dense())
+        A = backend.bring(host)
+        for f, wanted in (
+            (positive, values > 0),
+            (lambda v: xp.ones(v.shape, dtype=xp.int32), np.ones_like(values)),
+            (lambda v: 2, 2 + 0 * values),
+            (lambda v: True, 1 + 0 * values),
+            (lambda v: 0.5, 0.5 + 0 * values),
+            (lambda v: xp.asarray(3.0, dtype=v.dtype), 3 + 0 * values),
+        ):
+            found = L.funm(A, f)
+            assert close(found.to_dense(), V * wanted @ V.T, "float32")
+            assert found.dtype in (A.dtype, xp.complex64)
+        assert close(L.funm(A, lambda v: 1j).to_dense(), 1j * np.eye(A.n), "float32")
+        for wrong in (lambda v: v[:2], lambda v: v[:, None], lambda v: xp.stack((v, v))):
+            with pytest.raises(ValueError, match=r"linalg.funm: function returned an array of shape \(.*expected \("):
+                L.funm(A, wrong)
+        with pytest.raises(TypeError, match=r"linalg.funm: function returned a list; expected an array of"):
+            L.funm(A, lambda v: [1.0] * 4)
 
 
 def test_functions_that_leave_the_real_line() -> None:
