@@ -262,6 +262,29 @@ def test_symmetric_indefinite_systems() -> None:
             L.solve_iterative(T, b.real, method="minres", preconditioner=P)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_systems_without_numbers(wrong: float) -> None:
+    """The solution of a right-hand side with NaN is NaN, soon and for that one alone, as NumPy has it."""
+    for n in (9, 1100):
+        b = draw(n, 3)
+        b[2, 1] = wrong
+        T = sm.Toeplitz(*sides(n))
+        for A in (T, T.H, T + sm.LowRank(np.ones((n, 1)), np.ones((n, 1))), sm.SymmetricToeplitz(sides(n)[0])):
+            with warnings.catch_warnings(record=True) as seen, np.errstate(invalid="ignore"):
+                warnings.simplefilter("always", L.ConvergenceWarning)
+                x = L.solve(A, b)
+            assert not np.any(np.isfinite(x[:, 1]))
+            assert near(x[:, ::2], np.linalg.solve(A.to_dense(), b[:, ::2]), "float64")
+            assert bool(seen) == (n == 1100)  # an iteration says that it has found nothing
+    with pytest.warns(L.ConvergenceWarning, match=r"after 0 products ‖b - A x‖ / ‖b‖ is nan"):
+        result = L.solve_iterative(T, b[:, 1])
+    assert not result.converged
+    assert np.isnan(result.residual)
+    tall = sm.vstack([T, sm.identity(n)])
+    with pytest.warns(L.ConvergenceWarning, match="after 0 products"):
+        assert np.all(np.isnan(L.lstsq(tall, np.concatenate((b[:, 1], b[:, 0])))))
+
+
 def test_silence_is_never_the_answer() -> None:
     """A solver that stops early warns and flags; a singular operator raises, or warns where only iteration is left."""
     n = 1500

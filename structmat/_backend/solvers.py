@@ -24,7 +24,7 @@ def levinson(xp: Namespace, column: Array, row: Array, b: Array) -> Array | None
     from scipy.linalg import solve_toeplitz
 
     try:
-        x = solve_toeplitz((column, row), b.reshape(-1, b.shape[-1]).T)
+        x = solve_toeplitz((column, row), b.reshape(-1, b.shape[-1]).T, check_finite=False)
     except np.linalg.LinAlgError:
         return None
     return np.ascontiguousarray(x.T).reshape(b.shape)

@@ -1,6 +1,7 @@
 """Systems without an exact inverse, by Krylov methods; circulant preconditioners of Toeplitz systems."""
 
 import functools
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
@@ -180,7 +181,7 @@ def iterate(xp: Namespace, A: LinearOperator, B: Array, how: Iteration, start: A
     vectors = [astype(xp, b, dtype) for b in _each(xp, B)]
     starts = [None] * len(vectors) if start is None else _each(xp, start)
     found = [_one(xp, A, b, rtol, how, start=x) for b, x in zip(vectors, starts, strict=True)]
-    residual = max([one.residual for one in found], default=0.0)
+    residual = max([one.residual for one in found], key=lambda each: (math.isnan(each), each), default=0.0)
     x = xp.reshape(xp.stack([one.x for one in found]), B.shape) if found else astype(xp, B, dtype)
     products = sum(one.products for one in found)
     return SolveResult(x, residual <= rtol, residual, products, str(how.method))
@@ -205,6 +206,8 @@ def _one(
         products += 1
         return A._apply(xp, x)
 
+    if not bool(xp.all(xp.isfinite(b))):  # all products would be of NaN
+        return SolveResult(xp.full_like(b, math.nan), False, math.nan, 0, str(how.method))
     P, x, r = how.preconditioner, xp.zeros_like(b), b
     size = left = float(xp.linalg.vector_norm(b))
     if start is not None and (norm := float(xp.linalg.vector_norm(rest := b - product(start)))) < left:
@@ -239,6 +242,10 @@ def least_squares(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) ->
     rtol = how.rtol or tolerance(xp, dtype)
     found = []
     for b in _each(xp, B):
+        if not bool(xp.all(xp.isfinite(b))):
+            found.append(xp.full((A.n,), math.nan, dtype=dtype))
+            warn(A, SolveResult(found[-1], False, math.nan, 0, "lsmr"))
+            continue
         x, converged, steps = lsmr(
             xp,
             A.shape,

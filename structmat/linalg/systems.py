@@ -95,7 +95,7 @@ def solve(
     Returns
     -------
     array, shape of b
-        The solution x.
+        The solution x; of NaN for a right-hand side that has NaN or infinite entries.
 
     Warns
     -----
