@@ -79,6 +79,7 @@ from structmat._backend.sparse import compressed, sparse_product
 from structmat._backend.trigonometric import (
     TRANSPOSED,
     scipy_transform,
+    singular_values,
     suits_scipy,
     trigonometric_sums,
     unit_root,
@@ -168,6 +169,7 @@ __all__ = [
     "set_threads",
     "side_by_side",
     "signed_sums",
+    "singular_values",
     "sparse_product",
     "split",
     "suits_scipy",

@@ -3,7 +3,16 @@
 import math
 from typing import Any, ClassVar
 
-from structmat._backend import TRANSPOSED, Array, Namespace, scipy_transform, suits_scipy, trigonometric_sums, unit_root
+from structmat._backend import (
+    TRANSPOSED,
+    Array,
+    Namespace,
+    scipy_transform,
+    singular_values,
+    suits_scipy,
+    trigonometric_sums,
+    unit_root,
+)
 from structmat.core import Leaf, operator, size
 from structmat.core.operator import LinearOperator
 
@@ -77,37 +86,15 @@ class Trigonometric(Leaf):
         shifts = ((2 - half if self._is_sine else half) for half in (self.type in (2, 4), self.type in (3, 4)))
         root = unit_root(xp, 2 * j + next(shifts), 2 * i + next(shifts), 2 * self._period)
         entry = self._weights[0] * (xp.imag(root) if self._is_sine else xp.real(root))
-        first, stop = self._ends
         for k, weight in zip((j, i), self._weights[1:], strict=True):
-            entry = xp.where((k < first) | (k >= stop), weight * entry, entry)
+            entry = xp.where((k < self._ends[0]) | (k >= self._ends[1]), weight * entry, entry)
         return entry
 
     def _inverse(self) -> LinearOperator:
         return self._replace(type=TRANSPOSED[self.type], norm=_OPPOSITE[self.norm])
 
     def _singular_values(self, xp: Namespace) -> Array:
-        size = 1.0 if self._is_unitary else self._period ** (-0.5 if self.norm == "forward" else 0.5)
-        above, below = self._ratios
-        ratios = [*above, *[1.0] * (self.n - len(above) - len(below)), *below]
-        return xp.asarray([size * ratio for ratio in ratios], dtype=xp.float64)
-
-    @property
-    def _ratios(self) -> tuple[list[float], list[float]]:
-        """Singular values above 1 and below, the largest first, of what the ends make of an orthogonal matrix.
-
-        That is E^{-1} Q D, where Q has norm "ortho", and E and D have √½ at the ends and 1 elsewhere.
-        """
-        if self._is_unitary or self.type == 4 or (self._is_sine and self.type == 1):
-            return [], []
-        if self.type in (2, 3):
-            return ([math.sqrt(2)], []) if self.type == 2 else ([], [math.sqrt(0.5)])
-        # E = D: the square D Q D^{-2} Q D has determinant 1 and trace (5 - c²) / 2 on the plane of an end e and Q e at
-        # each of the two angles between these, whose cosines c are the singular values of the corners of Q
-        N = self.n - 1
-        squares = (1 / N, 1 / N) if N % 2 else (0.0, 2 / N)
-        traces = [(5 - square) / 2 for square in squares if square < 1]
-        above = [math.sqrt(trace / 2 + math.sqrt(trace**2 / 4 - 1)) for trace in traces]
-        return above, [1 / ratio for ratio in reversed(above)]
+        return xp.asarray(singular_values(self.n, self.type, self.norm, sine=self._is_sine), dtype=xp.float64)
 
     @property
     def _is_unitary(self) -> bool:  # type: ignore[override]
