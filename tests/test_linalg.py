@@ -1,5 +1,7 @@
 """Linear algebra against NumPy and SciPy on the written-out matrices."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import scipy.linalg
@@ -104,6 +106,43 @@ def test_spectra(name: str, dtype: str) -> None:
         assert close(L.norm(A, order), np.linalg.norm(dense, order), dtype)
 
 
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+@each
+def test_results_may_be_written_to(name: str, dtype: str) -> None:
+    """Neither spectra nor functions of them share memory with the operator's arrays or caches."""
+    A = cases(dtype)[name]
+    b = draw(A.n)
+    product, trace = A @ b, L.trace(A)
+    calls = [L.eigvals, L.svdvals, L.diagonal, L.trace, lambda A: A.diagonal(), sm.LinearOperator.to_dense]
+    results = [np.asarray(call(A)) for call in calls] + list(map(np.asarray, L.slogdet(A)))
+    if "funm" in L.exact(A):
+        table = np.ones(A.n, complex)
+        for f in (lambda v: v, lambda v: np.multiply(v, 2, out=v), lambda v: table[: len(v)]):
+            results += L.funm(A, f).params
+        assert np.all(table == 1)
+    for result in results:
+        np.multiply(result, 0, out=result)
+    assert np.array_equal(A @ b, product)
+    assert L.trace(A) == trace
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_signs_of_large_determinants(dtype: str) -> None:
+    """±1 for real matrices and of modulus 1 for complex ones, where products of 2^18 phases drift away from these."""
+    n = 2**18
+    column = draw(n, dtype=dtype)
+    blocks = draw(2, 2, n // 2, dtype=dtype, seed=1)
+    bands = draw(3, n, dtype=dtype, seed=2)
+    tall = sm.Circulant(column)
+    for A in (tall, sm.SkewCirculant(column), sm.BlockCirculant(blocks), sm.Diagonal(column), sm.Banded(bands, 1, 1)):
+        sign = L.slogdet(A).sign
+        assert abs(sign) == 1 if dtype == "float32" else abs(abs(sign) - 1) < 2e-7
+    if dtype == "float32":  # of all eigenvalues only those at 0 and n/2 are real; the others come in conjugate pairs
+        wanted = np.sign(np.sum(column, dtype=float) * np.sum(column * (-1.0) ** np.arange(n)))
+        assert L.slogdet(tall).sign == wanted == L.slogdet(tall @ tall.H @ tall).sign
+    assert L.slogdet(sm.Circulant(np.ones(4, dtype))) == (0, -np.inf)
+
+
 def test_rectangular() -> None:
     A = sm.projections.circulant_projection(7, 4, rng=0)
     dense = A.to_dense()
@@ -126,6 +165,37 @@ def test_functions_of_circulants(n: int, dtype: str) -> None:
         assert np.allclose(found.to_dense(), theirs(dense), atol=1e-12)
     whole = sm.block_diag([C, sm.repeat(sm.Diagonal(safe(n, dtype) + 3), 2)])
     assert np.allclose(L.expm(whole).to_dense(), scipy.linalg.expm(whole.to_dense()), atol=1e-9)
+
+
+@pytest.mark.parametrize("backend", [b for b in ALL if b.name in ("numpy", "strict", "torch", "jax")], ids=repr)
+def test_functions_of_any_numbers(backend: Backend) -> None:
+    """Comparisons make spectral projectors, and one number stands for all; the dtype stays that of the eigenvalues."""
+    xp = backend.xp
+
+    def positive(v: Any) -> Any:
+        return (xp.real(v) if v.dtype == xp.complex64 else v) > 0
+
+    even = sm.Circulant(np.asarray([1, 2, 0, 2], "float32"))
+    for host in (sm.Diagonal(np.asarray([1, -1, 2], "float32")), even, sm.kron(even, even)):
+        values, V = np.linalg.eigh(host.to_dense())
+        A = backend.bring(host)
+        for f, wanted in (
+            (positive, values > 0),
+            (lambda v: xp.ones(v.shape, dtype=xp.int32), np.ones_like(values)),
+            (lambda v: 2, 2 + 0 * values),
+            (lambda v: True, 1 + 0 * values),
+            (lambda v: 0.5, 0.5 + 0 * values),
+            (lambda v: xp.asarray(3.0, dtype=v.dtype), 3 + 0 * values),
+        ):
+            found = L.funm(A, f)
+            assert close(found.to_dense(), V * wanted @ V.T, "float32")
+            assert found.dtype in (A.dtype, xp.complex64)
+        assert close(L.funm(A, lambda v: 1j).to_dense(), 1j * np.eye(A.n), "float32")
+        for wrong in (lambda v: v[:2], lambda v: v[:, None], lambda v: xp.stack((v, v))):
+            with pytest.raises(ValueError, match=r"linalg.funm: function returned an array of shape \(.*expected \("):
+                L.funm(A, wrong)
+        with pytest.raises(TypeError, match=r"linalg.funm: function returned a list; expected an array of"):
+            L.funm(A, lambda v: [1.0] * 4)
 
 
 def test_functions_that_leave_the_real_line() -> None:

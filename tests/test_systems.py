@@ -14,7 +14,7 @@ import structmat as sm
 from structmat._backend import to_host
 
 L = sm.linalg
-torch = library("torch")
+torch, jax = library("torch"), library("jax")
 LIBRARIES = [backend for backend in ALL if backend.name in ("strict", "strict-device1", "torch", "jax")]
 
 
@@ -90,6 +90,48 @@ def test_solutions_on_other_libraries(name: str, backend: Any) -> None:
     b = draw(A.n, seed=1)
     x = L.solve(backend.bring(A), backend.asarray(b))
     assert near(x, np.linalg.solve(A.to_dense(), b), "float64")
+
+
+def lifted(n: int, smallest: float) -> Any:
+    """A circulant with one eigenvalue near zero, which terms of low rank lift: the sum is far from singular."""
+    spectrum = np.ones(n // 2 + 1, complex)
+    spectrum[0] = smallest
+    return sm.Circulant.from_spectrum(spectrum, n=n) + sm.LowRank(*[draw(n, 2)] * 2)
+
+
+@pytest.mark.parametrize("backend", LIBRARIES, ids=repr)
+@pytest.mark.parametrize("smallest", [1e-9, 1e-12, 1e-16])
+def test_updates_that_make_a_matrix_regular(smallest: float, backend: Any) -> None:
+    A, b = lifted(64, smallest), draw(64, 3, seed=1)
+    x = L.solve(backend.bring(A), backend.asarray(b))
+    assert near(x, np.linalg.solve(A.to_dense(), b), "float64")
+    db, grads = L.solve_vjp(A, b[:, 0], b[:, 1])
+    assert near(db, np.linalg.solve(A.to_dense().T, b[:, 1]), "float64")
+    _, wanted = A.vjp(to_host(x)[:, 0], -db)
+    assert all(near(got, grad, "float64") for got, grad in zip(grads, wanted, strict=True))
+
+
+def test_large_updates_that_make_a_matrix_regular() -> None:
+    """Iteration goes on from the formula's result; where there is none, the result is given with a warning."""
+    A, b = lifted(1500, 1e-9), draw(1500, seed=1)
+    x = L.solve(A, b)
+    assert np.linalg.norm(A @ x - b) <= 1e-10 * np.linalg.norm(b)
+    with pytest.warns(L.ConvergenceWarning, match="refinement has not solved the system with Sum 1500×1500"):
+        x = L.solve(A.to(xp=torch), torch.asarray(b)).numpy()
+    assert np.linalg.norm(A @ x - b) <= 0.5 * np.linalg.norm(b)
+
+
+def test_updates_in_traces() -> None:
+    """The residual is looked at only where there are values."""
+    A, b = systems("float64")["update"], draw(3, 9, seed=1)
+    wanted = np.linalg.solve(A.to_dense(), b.T).T
+    T = A.to(xp=torch)
+    assert near(torch.func.vmap(lambda v: L.solve(T, v))(torch.asarray(b)), wanted, "float64")
+    inverse = torch.func.jacrev(lambda v: L.solve(T, v))(torch.asarray(b[0]))
+    assert near(inverse, np.linalg.inv(A.to_dense()), "float64")
+    J = A.to(xp=jax.numpy)
+    for wrap in (jax.jit, jax.vmap):
+        assert near(wrap(lambda v: L.solve(J, v.T).T)(jax.numpy.asarray(b)), wanted, "float64")
 
 
 @each
@@ -176,6 +218,71 @@ def test_iterations() -> None:
     single = L.solve_iterative(T.to(dtype="float32"), b.astype("float32"))
     assert single.x.dtype == np.float32
     assert single.converged
+
+
+@pytest.mark.parametrize("method", ["cg", "gmres", "minres"])
+def test_iterations_keep_to_the_limit(method: Any) -> None:
+    """Slow convergence uses the products up, and one more for the residual."""
+    n = 300
+    T, count = sm.SymmetricToeplitz(np.concatenate(([2.0, -1.0], np.zeros(n - 2)))), 0
+
+    def product(x: Any) -> Any:
+        nonlocal count
+        count += 1
+        return T @ x
+
+    A = sm.FunctionOperator((n, n), product, product, dtype=np.float64)
+    for maxiter in (1, 2, 3, 7, 49, 50, 51, 52, 53, 75, 102, 103, 104, 105, 120):
+        count = 0
+        with pytest.warns(L.ConvergenceWarning):
+            result = L.solve_iterative(A, draw(n), method=method, maxiter=maxiter)
+        assert result.products == count
+        assert maxiter - 2 <= count - 1 <= max(maxiter, 2 if method == "gmres" else 1)
+
+
+def test_symmetric_indefinite_systems() -> None:
+    """MINRES on eigenvalues of both signs: T. Chan's circulant is indefinite, so its absolute value preconditions."""
+    n = 200
+    column = np.concatenate(([0.3, 1.0, 0.2], np.zeros(n - 3)))
+    T, b = sm.SymmetricToeplitz(column), draw(n, 2, dtype="complex128")
+    for A in (T, sm.Diagonal(3 * np.sign(draw(n))) + T):
+        dense = A.to_dense()
+        assert min(np.linalg.eigvalsh(dense)) < 0 < max(np.linalg.eigvalsh(dense))
+        for right in (b, b.real, b.real + 0j):
+            result = L.solve_iterative(A, right, method="minres")
+            assert result.converged
+            assert result.x.dtype == right.dtype
+            assert np.linalg.norm(dense @ result.x - right) <= 1e-9 * np.linalg.norm(right)
+            assert near(result.x, np.linalg.solve(dense, right), "float32")
+    hermitian = sm.Circulant(np.asarray([2, 1j, 0, -1j]))
+    with pytest.raises(ValueError, match=r"solve_iterative: method is 'minres' and A is .*; expected a real symmetric"):
+        L.solve_iterative(hermitian, np.ones(4), method="minres")
+    for P, message in ((sm.DFT(n), "and preconditioner is DFT"), (-sm.identity(n), "expected .* positive definite")):
+        with pytest.raises(ValueError, match=f"solve_iterative: method is 'minres'.*{message}"):
+            L.solve_iterative(T, b.real, method="minres", preconditioner=P)
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_systems_without_numbers(wrong: float) -> None:
+    """The solution of a right-hand side with NaN is NaN, soon and for that one alone, as NumPy has it."""
+    for n in (9, 1100):
+        b = draw(n, 3)
+        b[2, 1] = wrong
+        T = sm.Toeplitz(*sides(n))
+        for A in (T, T.H, T + sm.LowRank(np.ones((n, 1)), np.ones((n, 1))), sm.SymmetricToeplitz(sides(n)[0])):
+            with warnings.catch_warnings(record=True) as seen, np.errstate(invalid="ignore"):
+                warnings.simplefilter("always", L.ConvergenceWarning)
+                x = L.solve(A, b)
+            assert not np.any(np.isfinite(x[:, 1]))
+            assert near(x[:, ::2], np.linalg.solve(A.to_dense(), b[:, ::2]), "float64")
+            assert bool(seen) == (n == 1100)  # an iteration says that it has found nothing
+    with pytest.warns(L.ConvergenceWarning, match=r"after 0 products ‖b - A x‖ / ‖b‖ is nan"):
+        result = L.solve_iterative(T, b[:, 1])
+    assert not result.converged
+    assert np.isnan(result.residual)
+    tall = sm.vstack([T, sm.identity(n)])
+    with pytest.warns(L.ConvergenceWarning, match="after 0 products"):
+        assert np.all(np.isnan(L.lstsq(tall, np.concatenate((b[:, 1], b[:, 0])))))
 
 
 def test_silence_is_never_the_answer() -> None:
@@ -348,6 +455,25 @@ def test_half_precision(dtype: str) -> None:
     x = L.solve(T, torch.ones(4))
     assert x.dtype == torch.float32
     assert torch.allclose(T @ x, torch.ones(4), atol=1e-5)
+
+
+@pytest.mark.parametrize("wide", ["float32", "float64", "complex64"])
+def test_half_precision_within_wider_operators(wide: str) -> None:
+    """The parts in half precision are computed with in single, whatever the others are; results have A's dtype."""
+    half, other = sm.Dense((draw(3, 3) + 3 * np.eye(3)).astype("float16")), sm.Dense(draw(3, 3, dtype=wide, seed=1))
+    for A in (sm.block_diag([half, other]), sm.kron(half, other), half @ other, half + other, half.H @ (half @ other)):
+        dense, b = to_host(A.to_dense()), draw(A.n, dtype=wide)
+        assert A.dtype == wide
+        assert near(L.svdvals(A), np.linalg.svd(dense, compute_uv=False), "float32")
+        assert near(L.norm(A, 2), np.linalg.norm(dense, 2), "float32")
+        assert near(L.cond(A), np.linalg.cond(dense), "float32")
+        assert near(L.det(A), np.linalg.det(dense), "float32")
+        assert near(L.solve(A, b), np.linalg.solve(dense, b), "float32")
+        assert near(L.lstsq(A, b), np.linalg.solve(dense, b), "float32")
+        assert L.svdvals(A).dtype == L.norm(A).dtype == np.zeros(1, wide).real.dtype
+        if not isinstance(A, sm.core.compose.Sum | sm.core.compose.Product):
+            assert near(L.pinv(A).to_dense(), np.linalg.inv(dense), "float32")
+            assert "svdvals" in L.exact(A)
 
 
 @pytest.mark.parametrize(

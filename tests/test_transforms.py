@@ -2,6 +2,8 @@
 
 # ruff: noqa: E501 (the tables have one row a case)
 
+import math
+
 import numpy as np
 import pytest
 import scipy.fft
@@ -124,8 +126,20 @@ def test_trigonometric_transforms_are_scipys(name: str, n: int, kind: int, norm:
     assert near(A.matvec(x + 1j * x[::-1]), transform(x + 1j * x[::-1], type=kind, norm=norm))
     assert near(A.rmatvec(x), x @ transform(np.eye(n), type=kind, norm=norm, axis=0))
     assert near((A**-1).matvec(x), inverse(x, type=kind, norm=norm))
+    wanted = np.linalg.svd(transform(np.eye(n), type=kind, norm=norm, axis=0), compute_uv=False)
+    assert near(sm.linalg.svdvals(A), wanted)
     if norm == "ortho":
         assert near((A.H @ A).to_dense(), np.eye(n))
+
+
+@pytest.mark.parametrize("name", ["DCT", "DST"])
+@pytest.mark.parametrize("kind", [1, 2, 3, 4])
+def test_singular_values_of_large_trigonometric_transforms(name: str, kind: int) -> None:
+    """No dense matrix is made: it would take 8 TB."""
+    A = getattr(sm, name)(2**20, type=kind)
+    end = math.sqrt(2) if (name, kind) == ("DCT", 1) else 1  # at both ends of the spectrum
+    assert np.isclose(sm.linalg.cond(A), {1: end**2, 2: 2**0.5, 3: 2**0.5, 4: 1}[kind])
+    assert sm.linalg.exact(A) == ("solve", "pinv", "svdvals")
 
 
 @pytest.mark.parametrize(

@@ -77,11 +77,12 @@ from structmat._backend.fft import (
 from structmat._backend.optional import optional
 from structmat._backend.providers import Restore, set_fft_provider, set_threads, side_by_side
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
-from structmat._backend.solvers import METHODS, krylov, levinson, lsmr
+from structmat._backend.solvers import METHODS, has_krylov, krylov, levinson, lsmr
 from structmat._backend.sparse import compressed, sparse_product
 from structmat._backend.trigonometric import (
     TRANSPOSED,
     scipy_transform,
+    singular_values,
     suits_scipy,
     trigonometric_sums,
     unit_root,
@@ -127,6 +128,7 @@ __all__ = [
     "from_stored",
     "full_precision",
     "generator",
+    "has_krylov",
     "idft",
     "idftn",
     "is_array",
@@ -172,6 +174,7 @@ __all__ = [
     "set_threads",
     "side_by_side",
     "signed_sums",
+    "singular_values",
     "sparse_product",
     "split",
     "suits_scipy",

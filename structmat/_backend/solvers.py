@@ -10,7 +10,7 @@ import numpy as np
 
 from structmat._backend.arrays import Array, Namespace, namespace_name
 
-RESTART = 50  #: products between two restarts of GMRES
+RESTART = 50  #: most steps between two restarts of GMRES
 METHODS = ("cg", "gmres", "minres")  #: the methods that both libraries have
 
 
@@ -24,10 +24,15 @@ def levinson(xp: Namespace, column: Array, row: Array, b: Array) -> Array | None
     from scipy.linalg import solve_toeplitz
 
     try:
-        x = solve_toeplitz((column, row), b.reshape(-1, b.shape[-1]).T)
+        x = solve_toeplitz((column, row), b.reshape(-1, b.shape[-1]).T, check_finite=False)
     except np.linalg.LinAlgError:
         return None
     return np.ascontiguousarray(x.T).reshape(b.shape)
+
+
+def has_krylov(xp: Namespace) -> bool:
+    """Tell whether there are Krylov methods for arrays of a library."""
+    return bool(compat.is_numpy_namespace(xp) or compat.is_cupy_namespace(xp))
 
 
 def _solvers(xp: Namespace) -> ModuleType:
@@ -52,19 +57,31 @@ def krylov(
     maxiter: int,
     callback: Callable[[Array], Any] | None,
 ) -> Array:
-    """Return what a Krylov method makes of A x = b, one vector, in `maxiter` products or a few more."""
+    """Return what a Krylov method makes of A x = b, one vector, in `maxiter` products; GMRES takes two at least."""
     module = _solvers(xp)
+    on_host = compat.is_numpy_namespace(xp)
     shape = (b.shape[0], b.shape[0])
     A, M = (
         None if function is None else module.LinearOperator(shape, matvec=function, dtype=b.dtype)
         for function in (product, preconditioner)
     )
-    options: dict[str, Any] = {"rtol" if compat.is_numpy_namespace(xp) else "tol": rtol}
+    options: dict[str, Any] = {"rtol" if on_host else "tol": rtol}
+    if not on_host:
+        maxiter = max(1, maxiter - 1)  # CuPy's methods begin with the product of A and zero
     if method == "gmres":
-        restart = min(b.shape[0], RESTART)
+        restart = min(b.shape[0], RESTART, max(1, maxiter - 1))
         options |= {"restart": restart, "callback_type": "x"}
-        maxiter = -(-maxiter // restart)
-    x, _ = getattr(module, method)(A, b, M=M, maxiter=maxiter, callback=callback, **options)
+        rounds = max(1, maxiter // (restart + 1))  # the residual after each takes a product
+        maxiter = rounds if on_host else rounds * restart  # CuPy's limit counts steps, SciPy's rounds
+    try:
+        x, _ = getattr(module, method)(A, b, M=M, maxiter=maxiter, callback=callback, **options)
+    except ValueError as error:
+        if str(error) not in ("indefinite preconditioner", "non-symmetric matrix"):
+            raise
+        raise ValueError(
+            f"linalg.solve_iterative: method is {method!r}, which found: {error}; expected a real symmetric A and a "
+            f"positive definite preconditioner: 'gmres' takes all."
+        ) from error
     return x
 
 

@@ -1,5 +1,7 @@
 """Cosine and sine sums along the last axis, through Fourier transforms of the vectors' own length."""
 
+import math
+
 import numpy as np
 import scipy.fft
 
@@ -29,6 +31,32 @@ def unit_root(xp: Namespace, p: Array, r: Array, q: int) -> Array:
     angle = _PI * ((to_host(p).astype(np.int64) * to_host(r)) % (2 * q)) / q
     root = np.cos(angle) + 1j * np.sin(angle)
     return root if type(p) is np.ndarray else from_host(root.astype(np.complex128), xp, device=device(p))
+
+
+def singular_values(n: int, kind: int, norm: str | None, *, sine: bool) -> list[float]:
+    """Return the singular values of SciPy's cosine or sine transform, the largest first.
+
+    That of norm "ortho" is orthogonal, Q. The others are multiples of E^{-1} Q D, where E and D have √½ at the ends
+    where Q has weights, and 1 elsewhere.
+    """
+    if norm == "ortho":
+        return [1.0] * n
+    period = 2 * (n + (kind == 1) * (1 if sine else -1))
+    above = _ratios_above_one(n) if kind == 1 and not sine else [math.sqrt(2)] * (kind in (2, 3))
+    below = [1 / ratio for ratio in reversed(above)] * (kind != 2)
+    above = above * (kind != 3)
+    ratios = [*above, *[1.0] * (n - len(above) - len(below)), *below]
+    return [ratio * period ** (-0.5 if norm == "forward" else 0.5) for ratio in ratios]
+
+
+def _ratios_above_one(n: int) -> list[float]:
+    """Return what the ends on both sides of Q make of it in the cosine transform of type 1."""
+    # E = D: the square D Q D^{-2} Q D has determinant 1 and trace (5 - c²) / 2 on the plane of e and Q e, where e is a
+    # principal vector of the ends' span beside its image under Q; the cosines c are singular values of Q's corners
+    N = n - 1
+    squares = (1 / N, 1 / N) if N % 2 else (0.0, 2 / N)
+    traces = [(5 - square) / 2 for square in squares if square < 1]
+    return [math.sqrt(trace / 2 + math.sqrt(trace**2 / 4 - 1)) for trace in traces]
 
 
 def suits_scipy(x: Array, kind: int) -> bool:

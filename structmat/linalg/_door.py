@@ -4,7 +4,17 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from structmat._backend import Array, Namespace, as_namespace, compute_dtype, is_array, is_complex
+from structmat._backend import (
+    Array,
+    Namespace,
+    as_namespace,
+    astype,
+    compute_dtype,
+    is_array,
+    is_complex,
+    kind,
+    real_dtype,
+)
 from structmat.core.operator import LinearOperator
 from structmat.rewrite import simplify
 
@@ -40,20 +50,31 @@ def admits(*, square: bool = False, rounds: bool = True) -> Callable[[F], F]:
 
 
 def in_single(A: LinearOperator) -> LinearOperator:
-    """Return a half-precision operator in single precision, any other as it is."""
-    if A.dtype is None or (wide := compute_dtype(A.xp, A.dtype)) == A.dtype:
+    """Return an operator with its half-precision arrays in single precision, itself if there are none."""
+    if not any(_is_half(A.xp, array) for array in A._arrays):
         return A
-    return A.to(dtype=wide)
+    return A._map(functools.cache(_widened))  # a leaf that stands twice is converted once
+
+
+def _is_half(xp: Namespace, array: Array) -> bool:
+    return kind(xp, array.dtype) is not None and compute_dtype(xp, array.dtype) != array.dtype
+
+
+def _widened(leaf: LinearOperator) -> LinearOperator:
+    xp = leaf.xp
+    arrays = [astype(xp, x, compute_dtype(xp, x.dtype)) if _is_half(xp, x) else x for x in leaf._arrays]
+    return leaf._with_arrays(arrays)
 
 
 def _rounded(A: LinearOperator, result: Any) -> Any:
     """Give single precision the dtype of A; complex numbers keep theirs, as there are no half complex ones."""
     if isinstance(result, tuple):
-        return type(result)(*[_rounded(A, each) for each in result])
+        make = getattr(result, "_make", tuple)
+        return make(_rounded(A, each) for each in result)
     if isinstance(result, LinearOperator):
         return result if result._is_complex or result.dtype is None else result.to(dtype=A.dtype)
     keeps = not is_array(result) or is_complex(A.xp, result.dtype)
-    return result if keeps else A.xp.astype(result, A.dtype)
+    return result if keeps else A.xp.astype(result, real_dtype(A.xp, A.dtype))
 
 
 def right_hand_side(call: str, A: LinearOperator, b: Any) -> tuple[Namespace, Array, Callable[[Array], Array]]:

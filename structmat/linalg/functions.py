@@ -1,8 +1,21 @@
 """Functions of operators, through their eigenvalues."""
 
 from collections.abc import Callable
+from numbers import Complex, Real
+from typing import Any
 
-from structmat._backend import Array, is_complex
+from structmat._backend import (
+    Array,
+    Namespace,
+    complex_dtype,
+    copied,
+    device,
+    is_array,
+    is_complex,
+    kind,
+    namespace,
+    namespace_name,
+)
 from structmat.core.operator import LinearOperator
 from structmat.linalg._door import admits, known, namespace_of
 from structmat.linalg.eigenvectors import eigenbasis
@@ -20,7 +33,8 @@ def funm(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperato
         A circulant, skew-circulant, multilevel circulant or diagonal operator; a block diagonal, repetition, multiple
         or Kronecker product of such; or what `simplify` makes one of these.
     function : callable
-        Of the array of eigenvalues, elementwise; for a circulant they are complex.
+        Of the array of eigenvalues, elementwise; for a circulant they are complex. It returns as many numbers, or one
+        for all; truth values and integers become floating numbers, so that a comparison gives a spectral projector.
 
     Returns
     -------
@@ -31,9 +45,9 @@ def funm(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperato
     Raises
     ------
     ValueError
-        A is not square.
+        A is not square, or `function` returns an array of another shape.
     TypeError
-        A has no such structure.
+        A has no such structure, or `function` returns neither an array of its library nor a number.
 
     Examples
     --------
@@ -44,13 +58,38 @@ def funm(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperato
     True
     """
     xp = namespace_of(A)
-    found = known(A, lambda form: form._function(xp, function))
+
+    def applied(values: Array) -> Array:
+        result = function(copied(xp, values))
+        return copied(xp, _checked_values(xp, values, result))  # nothing may write to what others hold
+
+    found = known(A, lambda form: form._function(xp, applied))
     if found is None and (basis := eigenbasis(A)) is not None:
         eigenvalues, V = basis
-        found = V @ Diagonal(function(eigenvalues)) @ V.H
+        found = V @ Diagonal(applied(eigenvalues)) @ V.H
     if found is None:
         raise TypeError(f"linalg.funm: no structure is known for functions of {A._label}; take A.to_dense().")
     return found  # type: ignore[no-any-return]
+
+
+def _checked_values(xp: Namespace, values: Array, result: Any) -> Array:
+    """Return one number for each eigenvalue, of their dtype where a function has made no floating one."""
+    if isinstance(result, Complex):  # what Python counts as such: all its numbers, and NumPy's scalars
+        dtype = values.dtype if isinstance(result, Real) else complex_dtype(xp, values.dtype)
+        result = xp.asarray(result, dtype=dtype, device=device(values))
+    if not is_array(result) or namespace(result) is not xp:
+        raise TypeError(
+            f"linalg.funm: function returned a {type(result).__name__}; expected an array of {namespace_name(xp)} or a "
+            f"number."
+        )
+    if result.shape not in ((), values.shape):
+        raise ValueError(
+            f"linalg.funm: function returned an array of shape {tuple(result.shape)}; expected {tuple(values.shape)}, "
+            f"one number for each eigenvalue."
+        )
+    if kind(xp, result.dtype) is None:
+        result = xp.astype(result, values.dtype)
+    return xp.broadcast_to(result, values.shape)
 
 
 @admits(square=True)

@@ -1,11 +1,26 @@
 """Systems without an exact inverse, by Krylov methods; circulant preconditioners of Toeplitz systems."""
 
 import functools
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from structmat._backend import METHODS, Array, DType, Namespace, astype, krylov, lsmr, real_dtype, rows
+from structmat._backend import (
+    METHODS,
+    Array,
+    DType,
+    Namespace,
+    astype,
+    has_krylov,
+    is_complex,
+    join,
+    krylov,
+    lsmr,
+    real_dtype,
+    rows,
+    split,
+)
 from structmat.core.fields import checked_size
 from structmat.core.operator import LinearOperator
 from structmat.linalg._door import admits, in_single, right_hand_side
@@ -122,12 +137,17 @@ def circulant_preconditioner(A: LinearOperator, kind: Literal["chan", "strang"] 
     return Circulant((1 - share) * below + share * wrapped)
 
 
-def _safe_inverse(C: Circulant) -> LinearOperator:
-    """Invert a preconditioner; where it is singular it does nothing but scale."""
+def _safe_inverse(C: Circulant, *, definite: bool) -> LinearOperator:
+    """Invert a preconditioner, or its absolute value; where it is singular it does nothing but scale."""
     xp = C.xp
     largest = xp.max(xp.abs(C.spectrum))
     cutoff = C.n * float(xp.finfo(C.dtype).eps) * largest
-    return C._function(xp, lambda values: 1 / xp.where(xp.abs(values) > cutoff, values, largest + 0 * values))
+
+    def reciprocals(values: Array) -> Array:
+        moduli = xp.abs(values)
+        return 1 / xp.where(moduli > cutoff, moduli if definite else values, largest + 0 * values)
+
+    return C._function(xp, reciprocals)
 
 
 def tolerance(xp: Namespace, dtype: DType) -> float:
@@ -140,7 +160,7 @@ def planned(A: LinearOperator, how: Iteration) -> Iteration:
     method, preconditioner = how.method, how.preconditioner
     if isinstance(A, Toeplitz | SymmetricToeplitz) and preconditioner is None:
         near = circulant_preconditioner(A)
-        preconditioner = _safe_inverse(near)
+        preconditioner = _safe_inverse(near, definite=method == "minres")
         xp = A.xp
         below, above = A._sides()
         definite = bool(xp.all(above[1:] == xp.conj(below[1:]))) and bool(xp.all(xp.real(near.spectrum) > 0))
@@ -148,13 +168,20 @@ def planned(A: LinearOperator, how: Iteration) -> Iteration:
     return how._replace(method=method or "gmres", preconditioner=preconditioner)
 
 
-def iterate(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> SolveResult:
-    """Solve for each of the vectors (..., n), from zero."""
+def iterate(xp: Namespace, A: LinearOperator, B: Array, how: Iteration, start: Array | None = None) -> SolveResult:
+    """Solve for each of the vectors (..., n), from zero or from a start, which is all where there are no methods."""
+    if start is not None and not has_krylov(xp):
+        how = how._replace(method="refinement", maxiter=0)
     how = planned(A, how)
+    if how.method == "minres" and is_complex(xp, B.dtype):  # which takes real numbers only
+        result = iterate(xp, A, split(xp, B), how)
+        return result._replace(x=join(xp, result.x))
     dtype = A._product_dtype(xp, B.dtype)
     rtol = how.rtol or tolerance(xp, dtype)
-    found = [_one(xp, A, astype(xp, b, dtype), rtol, how) for b in _each(xp, B)]
-    residual = max([one.residual for one in found], default=0.0)
+    vectors = [astype(xp, b, dtype) for b in _each(xp, B)]
+    starts = [None] * len(vectors) if start is None else _each(xp, start)
+    found = [_one(xp, A, b, rtol, how, start=x) for b, x in zip(vectors, starts, strict=True)]
+    residual = max([one.residual for one in found], key=lambda each: (math.isnan(each), each), default=0.0)
     x = xp.reshape(xp.stack([one.x for one in found]), B.shape) if found else astype(xp, B, dtype)
     products = sum(one.products for one in found)
     return SolveResult(x, residual <= rtol, residual, products, str(how.method))
@@ -169,7 +196,9 @@ def _from(callback: Callable[[Array], Any], start: Array, step: Array) -> None:
     callback(start + step)
 
 
-def _one(xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration) -> SolveResult:
+def _one(
+    xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration, *, start: Array | None
+) -> SolveResult:
     products = 0
 
     def product(x: Array) -> Array:
@@ -177,10 +206,15 @@ def _one(xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration
         products += 1
         return A._apply(xp, x)
 
+    if not bool(xp.all(xp.isfinite(b))):  # all products would be of NaN
+        return SolveResult(xp.full_like(b, math.nan), False, math.nan, 0, str(how.method))
     P, x, r = how.preconditioner, xp.zeros_like(b), b
     size = left = float(xp.linalg.vector_norm(b))
+    if start is not None and (norm := float(xp.linalg.vector_norm(rest := b - product(start)))) < left:
+        x, r, left = start, rest, norm
+    short = 1.0
     for _ in range(ROUNDS):
-        if left <= rtol * size or products >= how.maxiter:
+        if left <= rtol * size or (products and products > how.maxiter - 2):  # GMRES makes two
             break
         step = krylov(
             xp,
@@ -188,7 +222,7 @@ def _one(xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration
             product,
             None if P is None else lambda v: P._apply(xp, v),
             r,
-            rtol=rtol * size / left,
+            rtol=rtol * size / left / short,
             maxiter=how.maxiter - products,
             callback=None if how.callback is None else functools.partial(_from, how.callback, x),
         )
@@ -196,6 +230,8 @@ def _one(xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration
         norm = float(xp.linalg.vector_norm(rest))
         if not norm < left:  # NaN included
             break
+        if how.method == "minres":  # which measures a residual against ‖A‖ ‖x‖, so that it stops too early
+            short = max(1.0, norm / (rtol * size))
         x, r, left = x + step, rest, norm
     return SolveResult(x, left <= rtol * size, left / size if size else 0.0, products, str(how.method))
 
@@ -206,6 +242,10 @@ def least_squares(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) ->
     rtol = how.rtol or tolerance(xp, dtype)
     found = []
     for b in _each(xp, B):
+        if not bool(xp.all(xp.isfinite(b))):
+            found.append(xp.full((A.n,), math.nan, dtype=dtype))
+            warn(A, SolveResult(found[-1], False, math.nan, 0, "lsmr"))
+            continue
         x, converged, steps = lsmr(
             xp,
             A.shape,
@@ -248,6 +288,13 @@ def checked_iteration(name: str, A: LinearOperator, how: Iteration) -> Iteration
     P: Any = how.preconditioner
     if P is not None and not (isinstance(P, LinearOperator) and P.shape == A.shape):
         raise TypeError(f"linalg.{name}: preconditioner is {P!r}; expected an operator of shape {A.m}×{A.n}.")
+    if how.method == "minres":
+        for role, operator in (("A", A), ("preconditioner", P)):
+            if operator is not None and operator._is_complex:
+                raise ValueError(
+                    f"linalg.{name}: method is 'minres' and {role} is {operator._label} of complex entries; expected a "
+                    f"real symmetric one: 'cg' takes Hermitian positive definite ones, 'gmres' all."
+                )
     return how
 
 
@@ -271,18 +318,20 @@ def solve_iterative(
     b : array, shape (n,) or (..., n, k)
         One right-hand side, or the columns of a matrix, which are solved one after the other.
     method : {"cg", "gmres", "minres"}, optional
-        Conjugate gradients for Hermitian positive definite A, MINRES for real symmetric ones, GMRES with restarts for
-        all. Unless given, GMRES, or conjugate gradients for a Hermitian Toeplitz matrix whose preconditioner is
-        positive definite.
+        Conjugate gradients for Hermitian positive definite A, MINRES for real symmetric ones (with the real and the
+        imaginary part of b one after the other), GMRES with restarts for all. Unless given, GMRES, or conjugate
+        gradients for a Hermitian Toeplitz matrix whose preconditioner is positive definite.
     rtol : float, optional
         Largest ‖b - A x‖ / ‖b‖; eps^(2/3) of the dtype unless given, 3.7e-11 in double precision.
     maxiter : int, optional
-        Most products with A for one right-hand side.
+        Most products with A for one right-hand side, not counting the one that the last residual takes. GMRES, which
+        restarts after at most 50 steps, makes two at least.
     callback : callable, optional
         Called with the present solution, shape (n,), after each step, or after each restart of GMRES.
     preconditioner : LinearOperator, optional
-        An approximation of the inverse of A, which SciPy calls M. For Toeplitz operators the inverse of T. Chan's
-        circulant, unless given; `identity(n)` does without.
+        An approximation of the inverse of A, which SciPy calls M; a positive definite one for CG and MINRES. For
+        Toeplitz operators the inverse of T. Chan's circulant, of its absolute value for MINRES, unless given;
+        `identity(n)` does without.
 
     Returns
     -------
@@ -297,7 +346,8 @@ def solve_iterative(
     Raises
     ------
     ValueError
-        A is not square, b has the wrong shape, or `method`, `rtol` or `maxiter` is none of the above.
+        A is not square, b has the wrong shape, `method`, `rtol` or `maxiter` is none of the above, or MINRES is given
+        a complex operator, or finds that one is not symmetric or a preconditioner not definite.
     TypeError
         The arrays belong to another library, or `callback` or `preconditioner` is none of the above.
 

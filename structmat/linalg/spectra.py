@@ -3,7 +3,7 @@
 import math
 from typing import Literal, NamedTuple
 
-from structmat._backend import Array, Namespace, is_complex
+from structmat._backend import Array, Namespace, copied, is_complex
 from structmat.core.compose import Product
 from structmat.core.operator import DENSE_LIMIT, LinearOperator
 from structmat.linalg._door import admits, eigenvalues_of, known, namespace_of, singular_values_of
@@ -59,13 +59,21 @@ def slogdet(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> SlogdetResult:
     xp = namespace_of(A)
     if isinstance(A, Product) and all(part.m == part.n for part in A.parts):
         signs, logarithms = zip(*[slogdet(part, max_bytes) for part in A.parts], strict=True)
-        return SlogdetResult(math.prod(signs), sum(logarithms))
+        return SlogdetResult(_phase(xp, math.prod(signs)), sum(logarithms))
     found = known(A, lambda form: form._slogdet(xp))
     values = eigenvalues_of(A) if found is None else None
     if found is None:
         found = xp.linalg.slogdet(A.to_dense(max_bytes)) if values is None else _slogdet_of(xp, values)
     sign = found[0] if A._is_complex or not is_complex(xp, found[0].dtype) else xp.real(found[0])
-    return SlogdetResult(sign, found[1])
+    return SlogdetResult(_phase(xp, sign), found[1])
+
+
+def _phase(xp: Namespace, z: Array) -> Array:
+    """Return z / |z|, from which the rounding of a long product drifts away: exactly ±1 for real z, 0 for 0."""
+    if not is_complex(xp, z.dtype):
+        return xp.sign(z)
+    modulus = xp.abs(z)
+    return z / xp.where(modulus > 0, modulus, xp.ones_like(modulus))
 
 
 def _slogdet_of(xp: Namespace, eigenvalues: Array) -> tuple[Array, Array]:
@@ -140,7 +148,7 @@ def eigvals(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
     """
     xp = namespace_of(A)
     values = eigenvalues_of(A)
-    return xp.linalg.eigvals(A.to_dense(max_bytes)) if values is None else values
+    return xp.linalg.eigvals(A.to_dense(max_bytes)) if values is None else copied(xp, values)
 
 
 @admits()

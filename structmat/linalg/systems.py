@@ -14,6 +14,7 @@ from structmat._backend import (
     fast_length,
     idft,
     is_complex,
+    is_traced,
     levinson,
 )
 from structmat.core.blocks import BlockDiag, Kron, Repeat
@@ -94,7 +95,7 @@ def solve(
     Returns
     -------
     array, shape of b
-        The solution x.
+        The solution x; of NaN for a right-hand side that has NaN or infinite entries.
 
     Warns
     -----
@@ -116,7 +117,8 @@ def solve(
 
     1. the exact inverse, see `inv`, at the cost of a product;
     2. the factors of a product one after the other; the blocks of a block diagonal; the parts of a Kronecker product;
-    3. Sherman, Morrison and Woodbury's formula [1]_ for a sum with low-rank terms: r + 1 systems with the rest;
+    3. Sherman, Morrison and Woodbury's formula [1]_ for a sum with low-rank terms: r + 1 systems with the rest, and a
+       step of refinement where the residual asks for it; the ways below go on where that does not help;
     4. for Toeplitz and Hankel operators: power series inversion if triangular, O(n log n); Levinson's recursion up to
        n = 1024, O(n²); else preconditioned iteration, O(n log n) a step, see `solve_iterative`;
     5. a dense factorisation up to n = 1024;
@@ -358,7 +360,10 @@ def _by_sides(xp: Namespace, A: Kron, B: Array, how: Iteration) -> Array | None:
 
 
 def _by_low_rank_update(xp: Namespace, A: Sum, B: Array, how: Iteration) -> Array | None:
-    """(C + U V^H)^{-1} = C^{-1} - C^{-1} U (I + V^H C^{-1} U)^{-1} V^H C^{-1}, where C has an inverse itself."""
+    """(C + U V^H)^{-1} = C^{-1} - C^{-1} U (I + V^H C^{-1} U)^{-1} V^H C^{-1}, where C has an inverse itself.
+
+    The formula may lose all digits where C is nearly singular and the sum is not, which the residual shows.
+    """
     terms = [(part.scalar, part.of) if isinstance(part, Scaled) else (1, part) for part in A.parts]
     low = [(scalar, of) for scalar, of in terms if isinstance(of, LowRank)]
     if len(low) in (0, len(terms)):
@@ -373,10 +378,21 @@ def _by_low_rank_update(xp: Namespace, A: Sum, B: Array, how: Iteration) -> Arra
     try:
         y = astype(xp, solved(xp, rest, B, how), dtype)
         W = astype(xp, solved(xp, rest, xp.matrix_transpose(U), how), dtype)  # rows C^{-1} u
+        core = xp.eye(U.shape[1], dtype=dtype, device=A.device) + xp.matrix_transpose(xp.matmul(W, xp.conj(V)))
+        small = Dense(core) ** -1
     except LinAlgError:
         return None  # the whole may have an inverse all the same
-    core = xp.eye(U.shape[1], dtype=dtype, device=A.device) + xp.matrix_transpose(xp.matmul(W, xp.conj(V)))
-    return y - xp.matmul((Dense(core) ** -1)._apply(xp, xp.matmul(y, xp.conj(V))), W)
+
+    def updated(y: Array) -> Array:
+        return y - xp.matmul(small._apply(xp, xp.matmul(y, xp.conj(V))), W)
+
+    x = updated(y)
+    if is_traced(x) or _solves(xp, A, x, B):
+        return x
+    x = x + updated(astype(xp, solved(xp, rest, B - A._apply(xp, x), how), dtype))
+    if _solves(xp, A, x, B):
+        return x
+    return None if A.n <= DENSE else warn(A, iterate(xp, A, B, how, x)).x
 
 
 def _by_toeplitz(xp: Namespace, A: Toeplitz | SymmetricToeplitz, B: Array, how: Iteration) -> Array | None:

@@ -3,7 +3,16 @@
 import math
 from typing import Any, ClassVar
 
-from structmat._backend import TRANSPOSED, Array, Namespace, scipy_transform, suits_scipy, trigonometric_sums, unit_root
+from structmat._backend import (
+    TRANSPOSED,
+    Array,
+    Namespace,
+    scipy_transform,
+    singular_values,
+    suits_scipy,
+    trigonometric_sums,
+    unit_root,
+)
 from structmat.core import Leaf, operator, size
 from structmat.core.operator import LinearOperator
 
@@ -77,13 +86,15 @@ class Trigonometric(Leaf):
         shifts = ((2 - half if self._is_sine else half) for half in (self.type in (2, 4), self.type in (3, 4)))
         root = unit_root(xp, 2 * j + next(shifts), 2 * i + next(shifts), 2 * self._period)
         entry = self._weights[0] * (xp.imag(root) if self._is_sine else xp.real(root))
-        first, stop = self._ends
         for k, weight in zip((j, i), self._weights[1:], strict=True):
-            entry = xp.where((k < first) | (k >= stop), weight * entry, entry)
+            entry = xp.where((k < self._ends[0]) | (k >= self._ends[1]), weight * entry, entry)
         return entry
 
     def _inverse(self) -> LinearOperator:
         return self._replace(type=TRANSPOSED[self.type], norm=_OPPOSITE[self.norm])
+
+    def _singular_values(self, xp: Namespace) -> Array:
+        return xp.asarray(singular_values(self.n, self.type, self.norm, sine=self._is_sine), dtype=xp.float64)
 
     @property
     def _is_unitary(self) -> bool:  # type: ignore[override]
