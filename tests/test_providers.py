@@ -128,7 +128,7 @@ def test_threads_change_no_result(provider: str) -> None:
     A, x = sm.Circulant(draw((512,), "float32", 0)), draw((64, 512), "float32", 1)
     with sm.set_fft_provider(provider):
         y = A.matvec(x)
-        with sm.set_threads(2):
+        with sm.set_threads(np.int64(2)):
             assert np.allclose(A.matvec(x), y, atol=1e-4)
 
 

@@ -11,6 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
+from numbers import Integral
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
@@ -391,7 +392,7 @@ def set_threads(count: int | None) -> Restore:
     >>> with sm.set_threads(2):
     ...     pass
     """
-    if not (count is None or (type(count) is int and count > 0)):
+    if not (count is None or (isinstance(count, Integral) and not isinstance(count, bool) and count > 0)):
         raise ValueError(f"set_threads: count is {count!r}; expected a positive int or None.")
-    before, _settings.threads = _settings.threads, count
+    before, _settings.threads = _settings.threads, None if count is None else int(count)
     return Restore(lambda: setattr(_settings, "threads", before))
