@@ -392,7 +392,8 @@ def set_threads(count: int | None) -> Restore:
     >>> with sm.set_threads(2):
     ...     pass
     """
-    if not (count is None or (isinstance(count, Integral) and not isinstance(count, bool) and count > 0)):
+    given: Any = count
+    if given is not None and (not isinstance(given, Integral) or isinstance(given, bool) or given < 1):
         raise ValueError(f"set_threads: count is {count!r}; expected a positive int or None.")
     before, _settings.threads = _settings.threads, None if count is None else int(count)
     return Restore(lambda: setattr(_settings, "threads", before))
