@@ -393,7 +393,7 @@ def set_threads(count: int | None) -> Restore:
     ...     pass
     """
     given: Any = count
-    if given is not None and (not isinstance(given, Integral) or isinstance(given, bool) or given < 1):
+    if given is not None and not (isinstance(given, Integral) and type(given) is not bool and given >= 1):
         raise ValueError(f"set_threads: count is {count!r}; expected a positive int or None.")
     before, _settings.threads = _settings.threads, None if count is None else int(count)
     return Restore(lambda: setattr(_settings, "threads", before))
