@@ -11,7 +11,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib.util import find_spec
-from numbers import Integral
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
@@ -393,7 +392,7 @@ def set_threads(count: int | None) -> Restore:
     ...     pass
     """
     given: Any = count
-    if given is not None and not (isinstance(given, Integral) and type(given) is not bool and given >= 1):
+    if given is not None and not (isinstance(given, int | np.integer) and type(given) is not bool and given > 0):
         raise ValueError(f"set_threads: count is {count!r}; expected a positive int or None.")
     before, _settings.threads = _settings.threads, None if count is None else int(count)
     return Restore(lambda: setattr(_settings, "threads", before))
