@@ -19,12 +19,12 @@ MUTANTS = {
     ),
     "missing conjugate in the adjoint": (
         "operators/circulant.py",
-        "return self._convolved(xp, xp.conj(self._kernel) * G)",
-        "return self._convolved(xp, self._kernel * G)",
+        "return self._filtered(xp, G, conj(xp, self._kernel))",
+        "return self._filtered(xp, G, self._kernel)",
     ),
     "missing conjugate in the adjoint's kernel": (
         "operators/circulant.py",
-        "1)), self.xp.conj(self._kernel)",
+        "1)), conj(self.xp, self._kernel)",
         "1)), self._kernel",
     ),
     "missing conjugate in the gradient": (
@@ -34,8 +34,8 @@ MUTANTS = {
     ),
     "wrong 1/n": (
         "operators/circulant.py",
-        "return idft(xp, Y, convolution_length(self.n), real=not self._is_complex)",
-        "return idft(xp, Y, convolution_length(self.n), real=not self._is_complex) * (1 + 1 / self.n)",
+        "return filtered(xp, X, kernel, convolution_length(self.n), real=not self._is_complex)",
+        "return (1 + 1 / self.n) * filtered(xp, X, kernel, convolution_length(self.n), real=not self._is_complex)",
     ),
     "batch not summed": (
         "operators/circulant.py",

@@ -78,4 +78,5 @@ def aslinearoperator(obj: Any) -> LinearOperator:
         )
     m, n = (int(size) for size in obj.shape)
     matvec, rmatvec = (functools.partial(_rowwise, *pair) for pair in zip(products, (m, n), strict=True))
-    return FunctionOperator((m, n), matvec, rmatvec, dtype=getattr(obj, "dtype", None))
+    has_complex = dtype_name(getattr(obj, "dtype", None)).startswith("complex")
+    return FunctionOperator((m, n), matvec, rmatvec, dtype=complex if has_complex else None)
