@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-from structmat._backend import Array, device, is_array, namespace, rows
+from structmat._backend import Array, device, dtype_name, is_array, namespace, rows
 from structmat.core.operator import LinearOperator
 from structmat.operators import Dense, FunctionOperator
 
