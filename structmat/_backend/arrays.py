@@ -44,7 +44,8 @@ def is_array(x: object) -> bool:
     """Tell whether x is an array of a supported library."""
     if type(x) is np.ndarray:
         return True
-    return compat.is_array_api_obj(x) and not isinstance(x, np.ma.MaskedArray)  # whose mask no product would heed
+    # no product would heed a mask, and a matrix has two axes whatever is asked of it
+    return compat.is_array_api_obj(x) and not isinstance(x, np.ma.MaskedArray | np.matrix)
 
 
 def namespace(x: Array) -> Namespace:
