@@ -4,7 +4,7 @@ VENV := .venv
 STAMP := $(VENV)/stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-matrix test-oldest test-newest lint docs bench clean
+.PHONY: help demo test test-mutants test-matrix test-oldest test-newest lint docs bench clean
 .NOTPARALLEL:  # one pip at a time in the one environment
 
 help:  ## list the targets
@@ -16,6 +16,9 @@ demo: $(STAMP)-demo  ## train a circulant network on real digits (under 3 minute
 # One thread a worker: pytest-xdist already keeps every core busy.
 test: $(STAMP)-test  ## run the tests, the examples of the documentation among them
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto $(ARGS)
+
+test-mutants: $(STAMP)-test  ## plant mistakes in copies of the package, each of which the tests must notice
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m mutants tests/test_mutants.py $(ARGS)
 
 # Both ends of what pyproject.toml allows, each in an environment made afresh; so few lines need no tool such as nox.
 test-matrix: test-oldest test-newest  ## run the tests with the oldest and with the newest dependencies
