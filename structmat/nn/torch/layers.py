@@ -2,14 +2,19 @@
 
 from __future__ import annotations  # the documentation is built without PyTorch
 
+import copy
+import dataclasses
 import functools
 import math
 import operator as operators
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from structmat._backend import as_namespace, namespace_name, real_dtype
 from structmat.core.fields import checked_size
@@ -24,6 +29,9 @@ from structmat.projections import (
     low_rank,
     toeplitz_projection,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class StructuredLinear(nn.Module):  # type: ignore[misc]
@@ -57,6 +65,11 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
     "entries_0". All are real and of the time domain: a complex array is kept as real and imaginary parts along a last
     axis of 2. A learned array that stands twice in the operator is one parameter.
 
+    Arrays of integers, signs and permutations, are buffers of digits, "signs_digits", which moving averages of buffers
+    (`torch.optim.swa_utils.AveragedModel` with ``use_buffers=True``) and conversions leave as they are. The attribute
+    "signs" and the entry "signs" of a state dict have the integers themselves. Values that the operator can't have,
+    such as an index that is no permutation, are refused by `load_state_dict`.
+
     Half precision, also that of `torch.autocast`, is that of inputs, outputs and parameters: products compute in single
     precision. The derivative is the operator's own `backward`, also in code that `torch.compile` makes; under
     `torch.func` and in forward mode PyTorch differentiates each step of the product.
@@ -87,15 +100,18 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
         self.out_features, self.in_features = operator.shape
         self._form = Form(operator)
         self._slots: list[str] = []  # the name of each array
+        self._integers: dict[str, torch.dtype] = {}
         self._kinds = [array.is_complex() for array in operator._arrays]
         names: dict[tuple[int, bool], str] = {}
-        for (name, is_param), array in zip(_named(operator), operator._arrays, strict=True):
+        for (name, is_param, bound), array in zip(_named(operator), operator._arrays, strict=True):
             one = id(array), is_param  # where it is frozen, it stays what it is
             if one not in names:
                 names[one] = name
                 held = torch.view_as_real(array) if array.is_complex() else array
                 if is_param:
                     self.register_parameter(name, nn.Parameter(held.detach().clone()))
+                elif not held.is_floating_point():
+                    self._register_integers(name, held, bound)
                 else:
                     self.register_buffer(name, held.detach().clone())
             self._slots.append(names[one])
@@ -124,8 +140,103 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
 
     def _values(self) -> list[torch.Tensor]:
         """The operator's arrays."""
-        values = [getattr(self, name) for name in self._slots]
+        values = [self._integer(name) if name in self._integers else getattr(self, name) for name in self._slots]
         return list(map(_as_complex, values, self._kinds)) if True in self._kinds else values
+
+    def _register_integers(self, name: str, values: torch.Tensor, bound: int) -> None:
+        if values.element_size() == 1:  # signs, no numbers of rows or columns
+            bound = min(bound, 14)
+        self._integers[name] = values.dtype
+        self.register_buffer(f"{name}_digits", _as_digits(values, bound), persistent=False)
+
+    def _integer(self, name: str) -> torch.Tensor:
+        """The integers of a buffer of digits: those of the last time if it has not changed."""
+        digits, dtype = getattr(self, f"{name}_digits"), self._integers[name]
+        if not _is_plain(digits) or digits.is_inference():  # whose changes are not counted
+            return _as_integers(digits, dtype)
+        state = digits._version, digits.data_ptr(), dtype
+        kept: tuple[Any, torch.Tensor] | None = _INTEGERS.get(digits)
+        if kept is None or kept[0] != state:
+            kept = _INTEGERS[digits] = state, _as_integers(digits, dtype)
+        return kept[1]
+
+    def __getattr__(self, name: str) -> Any:
+        """Return integers, which are kept by their digits, beside what every module returns."""
+        if name in self.__dict__.get("_integers", ()):
+            values = self._integer(name).clone()
+            what, hint = f"{type(self).__name__}.{name} is made of its digits", f"Assign layer.{name} = values."
+            return _derived(values, _Origin(self, what, hint, lambda: self._set_integers({name: values})))
+        return super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set integers by their digits, beside what every module sets."""
+        if name in self.__dict__.get("_integers", ()):
+            self._set_integers({name: value})
+        elif name == "weight":
+            if not (isinstance(value, _Derived) and value._origin.owner is self):  # PEFT puts back what it read
+                raise RuntimeError(f"{type(self).__name__}.weight can't be set. {self._hint}")
+        else:
+            super().__setattr__(name, value)
+
+    def _set_integers(self, given: dict[str, torch.Tensor]) -> None:
+        """Write integers over, unless the operator can't have them."""
+        values = dict(zip(self._slots, self._values(), strict=True))
+        for name, new in given.items():
+            old, title = values[name], f"{type(self).__name__}: {name}"
+            if not isinstance(new, torch.Tensor):
+                raise TypeError(f"{title} is a {type(new).__name__}; expected a torch.Tensor.")
+            if new.shape != old.shape:
+                raise ValueError(f"{title} has shape {tuple(new.shape)}; expected {tuple(old.shape)}.")
+            if new.is_complex() or not (new.is_meta or torch.equal(new, new.round())):
+                raise ValueError(
+                    f"{title} has values that are no integers, as an average of checkpoints has; take those of a "
+                    f"checkpoint that was not averaged."
+                )
+            values[name] = new.detach().to(old)
+        if not any(value.is_meta for value in values.values()):
+            self._form.operator._with_arrays([values[name] for name in self._slots])._map(_checked)
+        for name in given:
+            digits = self._buffers[f"{name}_digits"]
+            with torch.no_grad():
+                digits.copy_(_as_digits(values[name], 16 ** len(digits) - 2))
+
+    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        destination.update({f"{prefix}{name}": self._integer(name).clone() for name in self._integers})
+
+    def _load_from_state_dict(  # noqa: PLR0917 (PyTorch passes them so)
+        self,
+        state_dict: dict[str, Any],
+        prefix: str,
+        local_metadata: dict[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        keys = {f"{prefix}{name}": name for name in self._integers}
+        others = {key: value for key, value in state_dict.items() if key not in keys}
+        super()._load_from_state_dict(others, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
+        missing_keys += [key for key in keys if key not in state_dict and strict]
+        given = {name: state_dict[key] for key, name in keys.items() if key in state_dict}
+        if local_metadata.get("assign_to_params_buffers"):  # what is on "meta" gets the device of what is loaded
+            for name, value in given.items():
+                digits = f"{name}_digits"
+                self._buffers[digits] = torch.empty_like(self._buffers[digits], device=value.device)
+        try:
+            self._set_integers(given)
+        except (TypeError, ValueError) as error:
+            error_msgs.append(f"{prefix.removesuffix('.')}: {error}")
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the state of a pickle, also of one from before integers were kept by their digits."""
+        super().__setstate__(state)
+        if "_integers" not in state:
+            self._integers = {}
+            bounds = {name: bound for name, _, bound in _named(self._form.operator)}
+            for name in set(self._slots) & set(self._buffers):
+                if not self._buffers[name].is_floating_point():
+                    self._register_integers(name, self._buffers.pop(name), bounds[name])
 
     @property
     def operator(self) -> LinearOperator:
@@ -134,8 +245,20 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
 
     @property
     def weight(self) -> torch.Tensor:
-        """The dense matrix, written out at each access, for code that asks a `torch.nn.Linear` for its weight."""
-        return self.to_dense()
+        """The dense matrix, written out at each access, for code that asks a `torch.nn.Linear` for its weight.
+
+        It can be read only: a change in place, which would be lost, raises a RuntimeError, of ``weight.data`` and other
+        views too.
+        """
+        return _derived(self.to_dense(), _Origin(self, f"{type(self).__name__}.weight is written out", self._hint))
+
+    @property
+    def _hint(self) -> str:
+        return (
+            f"Change the parameters instead ({', '.join(name for name, _ in self.named_parameters())}), draw them anew "
+            f"by reset_parameters(), or take structmat.nn.torch.decompress first, which makes a torch.nn.Linear. A "
+            f"tensor of your own is layer.to_dense()."
+        )
 
     def to_dense(self) -> torch.Tensor:
         """Write the matrix out.
@@ -185,23 +308,156 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
         return f"operator={type(self._form.operator).__name__}"
 
 
-def _named(A: LinearOperator) -> list[tuple[str, bool]]:
-    """A name for each array of an operator, and whether it is a parameter."""
-    found: list[tuple[str, bool]] = []
+def _named(A: LinearOperator) -> list[tuple[str, bool, int]]:
+    """A name for each array of an operator, whether it is a parameter, and the larger size of its leaf."""
+    found: list[tuple[str, bool, int]] = []
 
     def look(leaf: LinearOperator) -> LinearOperator:
         learned = {name for name, _ in leaf._own_params}
-        found.extend((name, name in learned) for name in (leaf._array_fields if isinstance(leaf, Leaf) else ()))
+        fields = leaf._array_fields if isinstance(leaf, Leaf) else ()
+        found.extend((name, name in learned, max(leaf.shape)) for name in fields)
         return leaf
 
     A._map(look)
-    totals = Counter(name for name, _ in found)
+    totals = Counter(name for name, _, _ in found)
     seen: Counter[str] = Counter()
     named = []
-    for name, is_param in found:
-        named.append((f"{name}_{seen[name]}" if totals[name] > 1 else name, is_param))
+    for name, is_param, size in found:
+        named.append((f"{name}_{seen[name]}" if totals[name] > 1 else name, is_param, size))
         seen[name] += 1
     return named
+
+
+def _checked(leaf: LinearOperator) -> LinearOperator:
+    if isinstance(leaf, Leaf):
+        leaf._check()
+    return leaf
+
+
+def _as_digits(values: torch.Tensor, bound: int) -> torch.Tensor:
+    """Integers from -1 to `bound` by the hexadecimal digits of value + 1, along a first axis; others by all digits.
+
+    A digit d is kept as 8 d + 4, so that a change by less than 4 doesn't matter: an average of equal integers is
+    truncated, and loses 1 at first and up to 2 u x / (1 - decay) in the end, u = 2^-24. For the digits of all numbers
+    that is less than 3 up to a decay of 0.999995; for the index 4096 itself it is 49 at 0.99999.
+    """
+    count = 1
+    while 16**count < bound + 2:
+        count += 1
+    shifted = values.long() + 1
+    if not values.is_meta and ((shifted < 0) | (shifted >> 4 * count != 0)).any():
+        count = 2 * values.element_size()
+    return torch.stack([8 * (shifted >> 4 * place & 15) + 4 for place in range(count)]).to(torch.int8)
+
+
+def _as_integers(digits: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    digits = torch.div(digits.long(), 8, rounding_mode="floor")
+    shifted = digits[-1]
+    for place in reversed(range(len(digits) - 1)):
+        shifted = 16 * shifted + digits[place]
+    return (shifted - 1).to(dtype)
+
+
+_INTEGERS = WeakTensorKeyDictionary()  # by buffers of digits, what they stand for
+
+
+def _is_plain(value: torch.Tensor) -> bool:
+    """Tell whether a tensor is one of PyTorch's own with memory of its own, outside of all that traces."""
+    return not (
+        type(value) not in (torch.Tensor, nn.Parameter)
+        or torch.compiler.is_compiling()
+        or torch.jit.is_tracing()
+        or torch._C._functorch.is_functorch_wrapped_tensor(value)
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Origin:
+    """Where a tensor comes from that is made anew at each access, and what becomes of a change in place."""
+
+    owner: nn.Module
+    what: str
+    hint: str
+    store: Callable[[], None] | None = None
+
+    def refuse(self, change: str) -> None:
+        raise RuntimeError(f"{self.what} at each access, so {change} would change nothing. {self.hint}")
+
+
+class _Derived(torch.Tensor):  # type: ignore[misc]
+    """A tensor that is made anew at each access: changes in place, of its views too, are stored or refused."""
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Run a function of PyTorch, and see what it writes to."""
+        kwargs = kwargs or {}
+        tensors = [value for value in tree_leaves((args, kwargs)) if isinstance(value, cls)]
+        with torch._C.DisableTorchFunctionSubclass(), _Watch(tensors) as watch:
+            if func.__name__ in ("__set__", "requires_grad_") and isinstance(args[0], cls):
+                args[0]._origin.refuse("this")
+            result = func(*args, **kwargs)
+            if func.__name__ in ("numpy", "__array__"):
+                result.flags.writeable = False
+            elif type(result) in (list, tuple):  # of views
+                result = type(result)(map(watch.derived, result))
+            else:
+                result = watch.derived(result)
+        for store in watch.stores:
+            store()
+        return result
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickle a plain tensor."""
+        with torch._C.DisableTorchFunctionSubclass():
+            return self.as_subclass(torch.Tensor).clone().__reduce_ex__(protocol)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Return a plain tensor."""
+        with torch._C.DisableTorchFunctionSubclass():
+            return copy.deepcopy(self.as_subclass(torch.Tensor), memo)
+
+
+class _Watch(TorchDispatchMode):  # type: ignore[misc]
+    """Sees which of PyTorch's operations write to derived tensors, by their schemas."""
+
+    def __init__(self, tensors: list[_Derived]) -> None:
+        super().__init__()
+        self.tensors = tensors
+        self.stores: list[Callable[[], None]] = []
+
+    def _source(self, value: Any) -> _Derived | None:
+        """The tensor whose memory a value has."""
+        if not isinstance(value, torch.Tensor) or value.layout is not torch.strided:
+            return None
+        return next((each for each in self.tensors if torch._C._is_alias_of(value, each)), None)
+
+    def derived(self, value: Any) -> Any:
+        """Mark a result that is a view of a derived tensor."""
+        source = None if isinstance(value, _Derived) else self._source(value)
+        return value if source is None else _derived(value, source._origin)
+
+    def __torch_dispatch__(self, op: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
+        """Run an operation, unless it writes to what nothing stores."""
+        kwargs = kwargs or {}
+        for place, argument in enumerate(op._schema.arguments):
+            if argument.alias_info is not None and argument.alias_info.is_write:
+                for value in tree_leaves(args[place] if place < len(args) else kwargs.get(argument.name)):
+                    source = self._source(value)
+                    if source is not None and source._origin.store is None:
+                        source._origin.refuse(op._schema.name.removeprefix("aten::"))
+                    if source is not None:
+                        self.stores.append(source._origin.store)
+        return op(*args, **kwargs)
+
+
+def _derived(value: torch.Tensor, origin: _Origin) -> torch.Tensor:
+    if not _is_plain(value):
+        return value
+    marked: torch.Tensor = value.as_subclass(_Derived)
+    marked.__dict__["_origin"] = origin
+    return marked
 
 
 def _home(generator: torch.Generator | None) -> torch.device:
@@ -270,12 +526,14 @@ class RandomLinear(StructuredLinear):
         generator : torch.Generator, optional
             Source of the draws, PyTorch's own unless given.
         """
-        values = self._values()
-        dtype = next(value.real.dtype for value in values if value.is_floating_point() or value.is_complex())
-        drawn = self._drawn(self.in_features, self.out_features, dtype, generator)
+        values = dict(zip(self._slots, self._values(), strict=True))
+        dtype = next(value.real.dtype for value in values.values() if value.is_floating_point() or value.is_complex())
+        arrays = self._drawn(self.in_features, self.out_features, dtype, generator)._arrays
+        drawn = dict(zip(self._slots, arrays, strict=True))
+        self._set_integers({name: drawn[name] for name in self._integers})
         with torch.no_grad():
-            for value, new in zip(values, drawn._arrays, strict=True):
-                value.copy_(new)
+            for name in values.keys() - self._integers:
+                values[name].copy_(drawn[name])
         self._reset_bias(generator)
 
     @property
@@ -371,8 +629,8 @@ class BlockCirculantLinear(CirculantLinear):
         Size b of the blocks, which need not divide the sizes; at most the larger of these.
     bias : bool, optional
         Whether a bias is learned.
-    **options
-        `signs`, `learn`, `device`, `dtype` and `generator`, as for `CirculantLinear`.
+    signs, learn, device, dtype, generator
+        As for `CirculantLinear`.
 
     Raises
     ------
@@ -391,8 +649,21 @@ class BlockCirculantLinear(CirculantLinear):
     BlockCirculantLinear(in_features=784, out_features=100, bias=True, block_size=50, signs=False, learn=True)
     """
 
-    def __init__(self, in_features: int, out_features: int, block_size: int, bias: bool = True, **options: Any) -> None:
-        super().__init__(in_features, out_features, bias, block_size=block_size, **{"signs": False, **options})
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        block_size: int,
+        bias: bool = True,
+        *,
+        signs: bool = False,
+        learn: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
+    ) -> None:
+        common = {"signs": signs, "learn": learn, "device": device, "dtype": dtype, "generator": generator}
+        super().__init__(in_features, out_features, bias, block_size=block_size, **common)
 
 
 class ToeplitzLinear(RandomLinear):
