@@ -419,7 +419,8 @@ class BlockCirculantModel(BaseTuner):  # type: ignore[misc]
         known = {
             name for part in self.modules() if isinstance(part, BlockCirculantLayer) for name in part.structmat_kernel
         }
-        unknown = [str(name) for name in dict.fromkeys(names) if name not in known]
+        given = [names] if isinstance(names, str) else names
+        unknown = [str(name) for name in dict.fromkeys(given) if name not in known]
         if unknown:
             raise ValueError(
                 f"{type(self).__name__}: adapter_names has {', '.join(unknown)}; the adapters are "

@@ -178,8 +178,8 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
         else:
             super().__setattr__(name, value)
 
-    def _set_integers(self, given: dict[str, torch.Tensor]) -> None:
-        """Write integers over, unless the operator can't have them."""
+    def _set_integers(self, given: dict[str, torch.Tensor], assign: bool = False) -> None:
+        """Write integers over, unless the operator can't have them; `assign` takes their device."""
         values = dict(zip(self._slots, self._values(), strict=True))
         for name, new in given.items():
             old, title = values[name], f"{type(self).__name__}: {name}"
@@ -187,18 +187,19 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
                 raise TypeError(f"{title} is a {type(new).__name__}; expected a torch.Tensor.")
             if new.shape != old.shape:
                 raise ValueError(f"{title} has shape {tuple(new.shape)}; expected {tuple(old.shape)}.")
-            if new.is_complex() or not (new.is_meta or torch.equal(new, new.round())):
-                raise ValueError(
-                    f"{title} has values that are no integers, as an average of checkpoints has; take those of a "
-                    f"checkpoint that was not averaged."
-                )
-            values[name] = new.detach().to(old)
-        if not any(value.is_meta for value in values.values()):
+            if new.is_complex() or (new.is_floating_point() and not new.is_meta and not torch.equal(new, new.round())):
+                raise ValueError(f"{title} has values that are no integers.")
+            values[name] = new.detach().to(old.dtype) if assign else new.detach().to(old)
+        if given and not any(value.is_meta for value in values.values()):
             self._form.operator._with_arrays([values[name] for name in self._slots])._map(_checked)
         for name in given:
-            digits = self._buffers[f"{name}_digits"]
-            with torch.no_grad():
-                digits.copy_(_as_digits(values[name], 16 ** len(digits) - 2))
+            old = self._buffers[f"{name}_digits"]
+            digits = _as_digits(values[name], 16 ** len(old) - 2)
+            if assign or digits.shape != old.shape:
+                self._buffers[f"{name}_digits"] = digits
+            else:
+                with torch.no_grad():
+                    old.copy_(digits)
 
     def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
         super()._save_to_state_dict(destination, prefix, keep_vars)
@@ -219,14 +220,10 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
         super()._load_from_state_dict(others, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
         missing_keys += [key for key in keys if key not in state_dict and strict]
         given = {name: state_dict[key] for key, name in keys.items() if key in state_dict}
-        if local_metadata.get("assign_to_params_buffers"):  # what is on "meta" gets the device of what is loaded
-            for name, value in given.items():
-                digits = f"{name}_digits"
-                self._buffers[digits] = torch.empty_like(self._buffers[digits], device=value.device)
         try:
-            self._set_integers(given)
+            self._set_integers(given, assign=local_metadata.get("assign_to_params_buffers", False))
         except (TypeError, ValueError) as error:
-            error_msgs.append(f"{prefix.removesuffix('.')}: {error}")
+            error_msgs.append(f"{prefix or 'the layer'}: {error} Averages of integers are lost; load others.")
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the state of a pickle, also of one from before integers were kept by their digits."""
