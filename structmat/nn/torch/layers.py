@@ -65,14 +65,20 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
     "entries_0". All are real and of the time domain: a complex array is kept as real and imaginary parts along a last
     axis of 2. A learned array that stands twice in the operator is one parameter.
 
-    Arrays of integers, signs and permutations, are buffers of digits, "signs_digits", which moving averages of buffers
-    (`torch.optim.swa_utils.AveragedModel` with ``use_buffers=True``) and conversions leave as they are. The attribute
-    "signs" and the entry "signs" of a state dict have the integers themselves. Values that the operator can't have,
-    such as an index that is no permutation, are refused by `load_state_dict`.
+    Arrays of integers, signs and permutations, are buffers of their digits, "signs_digits", which averages of buffers
+    (`torch.optim.swa_utils.AveragedModel` with ``use_buffers=True``) don't change. The attribute "signs" has the
+    integers themselves; they may be assigned or changed in place. `load_state_dict` takes "signs" as well, which
+    checkpoints of earlier releases have, and refuses what the operator can't have, such as an index that is no
+    permutation.
 
     Half precision, also that of `torch.autocast`, is that of inputs, outputs and parameters: products compute in single
     precision. The derivative is the operator's own `backward`, also in code that `torch.compile` makes; under
     `torch.func` and in forward mode PyTorch differentiates each step of the product.
+
+    Weight decay multiplies parameters by 1 - lr * weight_decay a step, and so a matrix that is linear in them, as it
+    does a dense one: all parameters but the bias belong into the group with weight decay, whatever their number of axes;
+    rules such as "no decay where ndim < 2" leave a circulant out. A product of p parameters, two in `LowRankLinear` and
+    three in `FastfoodLinear`, decays p times as fast: divide the weight decay by p for the same rate.
 
     Examples
     --------
@@ -83,6 +89,20 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
     >>> layer = StructuredLinear(hadamard @ diagonal @ hadamard, bias=False)
     >>> layer(torch.ones(2, 4)).shape, [name for name, _ in layer.named_parameters()]
     (torch.Size([2, 4]), ['entries'])
+
+    Weight decay for every weight, dense or structured, and for no bias and no norm:
+
+    >>> from structmat.nn.torch import CirculantLinear
+    >>> model = torch.nn.Sequential(torch.nn.Linear(8, 6), torch.nn.LayerNorm(6), CirculantLinear(6, 6))
+    >>> decayed, others = [], []
+    >>> for part in model.modules():
+    ...     for name, value in part.named_parameters(recurse=False):
+    ...         is_weight = value.ndim > 1 or (isinstance(part, StructuredLinear) and name != "bias")
+    ...         (decayed if is_weight else others).append(value)
+    >>> groups = [{"params": decayed, "weight_decay": 0.1}, {"params": others, "weight_decay": 0.0}]
+    >>> optimiser = torch.optim.AdamW(groups)
+    >>> [tuple(value.shape) for value in decayed]
+    [(6, 8), (6,)]
     """
 
     def __init__(
@@ -147,7 +167,7 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
         if values.element_size() == 1:  # signs, no numbers of rows or columns
             bound = min(bound, 14)
         self._integers[name] = values.dtype
-        self.register_buffer(f"{name}_digits", _as_digits(values, bound), persistent=False)
+        self.register_buffer(f"{name}_digits", _as_digits(values, bound))
 
     def _integer(self, name: str) -> torch.Tensor:
         """The integers of a buffer of digits: those of the last time if it has not changed."""
@@ -178,8 +198,17 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
         else:
             super().__setattr__(name, value)
 
-    def _set_integers(self, given: dict[str, torch.Tensor], assign: bool = False) -> None:
-        """Write integers over, unless the operator can't have them; `assign` takes their device."""
+    def _set_integers(self, given: dict[str, torch.Tensor]) -> None:
+        for name, digits in self._new_digits(given).items():
+            held = self._buffers[name]
+            if held.is_meta or held.shape != digits.shape:
+                self._buffers[name] = digits
+            else:
+                with torch.no_grad():
+                    held.copy_(digits)
+
+    def _new_digits(self, given: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The buffers of integers that are to be written over, unless the operator can't have them."""
         values = dict(zip(self._slots, self._values(), strict=True))
         for name, new in given.items():
             old, title = values[name], f"{type(self).__name__}: {name}"
@@ -189,41 +218,27 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
                 raise ValueError(f"{title} has shape {tuple(new.shape)}; expected {tuple(old.shape)}.")
             if new.is_complex() or (new.is_floating_point() and not new.is_meta and not torch.equal(new, new.round())):
                 raise ValueError(f"{title} has values that are no integers.")
-            values[name] = new.detach().to(old.dtype) if assign else new.detach().to(old)
-        if given and not any(value.is_meta for value in values.values()):
-            self._form.operator._with_arrays([values[name] for name in self._slots])._map(_checked)
-        for name in given:
-            old = self._buffers[f"{name}_digits"]
-            digits = _as_digits(values[name], 16 ** len(old) - 2)
-            if assign or digits.shape != old.shape:
-                self._buffers[f"{name}_digits"] = digits
-            else:
-                with torch.no_grad():
-                    old.copy_(digits)
+            values[name] = new.detach().to(old.dtype) if old.is_meta else new.detach().to(old)
+        known = {name: values[name] for name in self._integers}
+        if known and not any(value.is_meta for value in known.values()):
+            where = next(iter(known.values())).device
+            blank = {name: torch.zeros(value.shape, dtype=value.dtype, device=where) for name, value in values.items()}
+            self._form.operator._with_arrays([{**blank, **known}[name] for name in self._slots])._map(_checked)
+        count = {name: len(self._buffers[f"{name}_digits"]) for name in given}
+        return {f"{name}_digits": _as_digits(values[name], 16 ** count[name] - 2) for name in given}
 
-    def _save_to_state_dict(self, destination: dict[str, Any], prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        destination.update({f"{prefix}{name}": self._integer(name).clone() for name in self._integers})
-
-    def _load_from_state_dict(  # noqa: PLR0917 (PyTorch passes them so)
-        self,
-        state_dict: dict[str, Any],
-        prefix: str,
-        local_metadata: dict[str, Any],
-        strict: bool,
-        missing_keys: list[str],
-        unexpected_keys: list[str],
-        error_msgs: list[str],
-    ) -> None:
-        keys = {f"{prefix}{name}": name for name in self._integers}
-        others = {key: value for key, value in state_dict.items() if key not in keys}
-        super()._load_from_state_dict(others, prefix, local_metadata, strict, missing_keys, unexpected_keys, error_msgs)
-        missing_keys += [key for key in keys if key not in state_dict and strict]
-        given = {name: state_dict[key] for key, name in keys.items() if key in state_dict}
-        try:
-            self._set_integers(given, assign=local_metadata.get("assign_to_params_buffers", False))
-        except (TypeError, ValueError) as error:
-            error_msgs.append(f"{prefix or 'the layer'}: {error} Averages of integers are lost; load others.")
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *arguments: Any) -> None:
+        """Load the integers of checkpoints of earlier releases as digits."""
+        given = {name: state_dict[f"{prefix}{name}"] for name in self._integers if f"{prefix}{name}" in state_dict}
+        if given:
+            digits = {f"{name}_digits": self._buffers[f"{name}_digits"] for name in given}
+            try:
+                digits |= self._new_digits(given)
+            except (TypeError, ValueError) as error:
+                arguments[-1].append(f"{prefix or 'the layer'}: {error} Averages of integers are lost; load others.")
+            others = {key: value for key, value in state_dict.items() if key.removeprefix(prefix) not in given}
+            state_dict = {**{f"{prefix}{name}": value for name, value in digits.items()}, **others}
+        super()._load_from_state_dict(state_dict, prefix, *arguments)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the state of a pickle, also of one from before integers were kept by their digits."""
