@@ -76,7 +76,7 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
     `torch.func` and in forward mode PyTorch differentiates each step of the product.
 
     Weight decay multiplies parameters by 1 - lr * weight_decay a step, and so a matrix that is linear in them, as it
-    does a dense one: all parameters but the bias belong into the group with weight decay, whatever their number of axes;
+    does a dense one: all parameters but the bias belong into the group with weight decay, whatever their shapes;
     rules such as "no decay where ndim < 2" leave a circulant out. A product of p parameters, two in `LowRankLinear` and
     three in `FastfoodLinear`, decays p times as fast: divide the weight decay by p for the same rate.
 
