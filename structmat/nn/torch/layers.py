@@ -14,7 +14,6 @@ import torch
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.weak import WeakTensorKeyDictionary
 
 from structmat._backend import as_namespace, namespace_name, real_dtype
 from structmat.core.fields import checked_size
@@ -121,6 +120,7 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
         self._form = Form(operator)
         self._slots: list[str] = []  # the name of each array
         self._integers: dict[str, torch.dtype] = {}
+        self._last: dict[str, tuple[torch.Tensor, int, int, torch.Tensor]] = {}  # the integers of digits
         self._kinds = [array.is_complex() for array in operator._arrays]
         names: dict[tuple[int, bool], str] = {}
         for (name, is_param, bound), array in zip(_named(operator), operator._arrays, strict=True):
@@ -171,14 +171,20 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
 
     def _integer(self, name: str) -> torch.Tensor:
         """The integers of a buffer of digits: those of the last time if it has not changed."""
-        digits, dtype = getattr(self, f"{name}_digits"), self._integers[name]
-        if not _is_plain(digits) or digits.is_inference():  # whose changes are not counted
-            return _as_integers(digits, dtype)
-        state = digits._version, digits.data_ptr(), dtype
-        kept: tuple[Any, torch.Tensor] | None = _INTEGERS.get(digits)
-        if kept is None or kept[0] != state:
-            kept = _INTEGERS[digits] = state, _as_integers(digits, dtype)
-        return kept[1]
+        digits = getattr(self, f"{name}_digits")
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return _as_integers(digits, self._integers[name])
+        last = self._last.get(name)
+        if last is not None and last[0] is digits and last[1:3] == (digits._version, digits.data_ptr()):
+            return last[3]
+        values = _as_integers(digits, self._integers[name])
+        if _is_plain(digits) and not digits.is_inference():  # whose changes are not counted
+            self._last[name] = digits, digits._version, digits.data_ptr(), values
+        return values
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is derived."""
+        return {**self.__dict__, "_last": {}}
 
     def __getattr__(self, name: str) -> Any:
         """Return integers, which are kept by their digits, beside what every module returns."""
@@ -244,7 +250,7 @@ class StructuredLinear(nn.Module):  # type: ignore[misc]
         """Take the state of a pickle, also of one from before integers were kept by their digits."""
         super().__setstate__(state)
         if "_integers" not in state:
-            self._integers = {}
+            self._integers, self._last = {}, {}
             bounds = {name: bound for name, _, bound in _named(self._form.operator)}
             for name in set(self._slots) & set(self._buffers):
                 if not self._buffers[name].is_floating_point():
@@ -368,9 +374,6 @@ def _as_integers(digits: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     for place in reversed(range(len(digits) - 1)):
         shifted = 16 * shifted + digits[place]
     return (shifted - 1).to(dtype)
-
-
-_INTEGERS = WeakTensorKeyDictionary()  # by buffers of digits, what they stand for
 
 
 def _is_plain(value: torch.Tensor) -> bool:
