@@ -615,8 +615,13 @@ def test_merging_into_structured_layers_of_half_precision() -> None:
     "config",
     [
         peft.LoraConfig(r=2, target_modules=["0"], init_lora_weights=False),
+        peft.LoraConfig(r=2, target_modules=["0"], use_dora=True, init_lora_weights=False),
         peft.C3AConfig(block_size=4, target_modules=["0"], init_weights="gaussian"),
+        peft.IA3Config(target_modules=["0"], feedforward_modules=[], init_ia3_weights=False),
+        peft.OFTConfig(oft_block_size=4, target_modules=["0"], init_weights=False),
+        peft.HRAConfig(r=2, target_modules=["0"], init_weights=False),
     ],
+    ids=["lora", "dora", "c3a", "ia3", "oft", "hra"],
 )
 def test_merges_of_others_into_structured_layers_are_refused(config: Any, how: str, safe: bool) -> None:
     """They write to a weight that is written out for them, so nothing would be merged."""
@@ -629,6 +634,10 @@ def test_merges_of_others_into_structured_layers_are_refused(config: Any, how: s
     ):
         getattr(adapted, how)(safe_merge=safe)
     assert torch.equal(adapted(x), wanted)
+    with adapted.disable_adapter():
+        base = adapted(x)
+    assert not torch.allclose(wanted, base, atol=1e-3)
+    torch.testing.assert_close(copy.deepcopy(adapted).unload()(x), base)
     layers.decompress(adapted)
     torch.testing.assert_close(adapted.merge_and_unload(safe_merge=safe)(x), wanted)
 
