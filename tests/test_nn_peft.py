@@ -556,7 +556,7 @@ def test_merging_into_structured_layers(rule: str, base: Any, first: bool) -> No
     adapted = compressed(rule, base, first)
     layer = adapted.base_model.model[0]
     below, state = layer.base_layer, {key: value.clone() for key, value in layer.base_layer.state_dict().items()}
-    A = below.to_dense().detach()
+    A, held = below.to_dense().detach(), set(map(id, below.parameters()))
     x = inputs(4, 12, dtype=torch.float64)
 
     def wanted(*names: str) -> Any:
@@ -570,10 +570,12 @@ def test_merging_into_structured_layers(rule: str, base: Any, first: bool) -> No
         adapted.merge_adapter(safe_merge=True)
     torch.testing.assert_close(adapted(x), wanted("default", "second"))
     torch.testing.assert_close(layer.base_layer.to_dense(), A + matrix(layer, "default", "second"))
+    assert held < set(map(id, layer.base_layer.parameters()))  # an optimiser that has them still trains them
     learned = {any(value.requires_grad for value in part.parameters()) for part in (layer.base_layer, below)}
     assert learned == {rule == "fastfood" and not first}  # which is new; others are frozen as their weight was
     adapted.unmerge_adapter()
     assert layer.base_layer is below
+    assert set(map(id, below.parameters())) == held
     assert all(torch.equal(value, state[key]) for key, value in below.state_dict().items())
     torch.testing.assert_close(adapted(x), wanted("default", "second"))
     adapted.merge_adapter()
