@@ -420,10 +420,10 @@ def test_averages_of_state_dicts(name: str) -> None:
     torch.testing.assert_close(layer(x), wanted)
     layer.load_state_dict({key: value.double() * 0.9 + value * 0.1 for key, value in state.items()})
     torch.testing.assert_close(layer(x), wanted)
-    for dtype in (torch.float32, torch.float16, torch.bfloat16):
-        for key, value in layer.named_buffers():
-            value.data = value.to(dtype) if key.endswith("_digits") else value
-        torch.testing.assert_close(layer(x), wanted)
+    for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+        converted = copy.deepcopy(layer).type(dtype)  # of all buffers
+        assert {value.dtype for value in converted.buffers()} == {dtype}
+        assert torch.equal(converted(x.to(dtype)), copy.deepcopy(layer).to(dtype)(x.to(dtype)))
 
 
 @pytest.mark.parametrize("name", WITH_INTEGERS)
