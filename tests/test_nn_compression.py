@@ -255,6 +255,78 @@ def test_half_precision_and_frozen_weights_are_kept() -> None:
     assert not any(value.requires_grad for value in model.parameters())
 
 
+class Halved(Module):
+    """A parametrization."""
+
+    def forward(self, value: Any) -> Any:
+        return value / 2
+
+
+utils = library("torch.nn.utils")
+prune = library("torch.nn.utils.prune")
+COMPUTED = {  # what computes a parameter, and what makes it permanent
+    "pruned": (lambda layer: prune.l1_unstructured(layer, "weight", 0.5), lambda layer: prune.remove(layer, "weight")),
+    "pruned in rows": (
+        lambda layer: prune.ln_structured(layer, "weight", 0.5, 2, 0),
+        lambda layer: prune.remove(layer, "weight"),
+    ),
+    "pruned bias": (
+        lambda layer: prune.random_unstructured(layer, "bias", 3),
+        lambda layer: prune.remove(layer, "bias"),
+    ),
+    "weight_norm": (utils.weight_norm, utils.remove_weight_norm),
+    "spectral_norm": (utils.spectral_norm, utils.remove_spectral_norm),
+    "weight-normed": (
+        utils.parametrizations.weight_norm,
+        lambda layer: utils.parametrize.remove_parametrizations(layer, "weight"),
+    ),
+    "spectral-normed": (
+        utils.parametrizations.spectral_norm,
+        lambda layer: utils.parametrize.remove_parametrizations(layer, "weight"),
+    ),
+    "orthogonal": (
+        utils.parametrizations.orthogonal,
+        lambda layer: utils.parametrize.remove_parametrizations(layer, "weight"),
+    ),
+    "parametrized": (
+        lambda layer: utils.parametrize.register_parametrization(layer, "weight", Halved()),
+        lambda layer: utils.parametrize.remove_parametrizations(layer, "weight"),
+    ),
+    "parametrized bias": (
+        lambda layer: utils.parametrize.register_parametrization(layer, "bias", Halved()),
+        lambda layer: utils.parametrize.remove_parametrizations(layer, "bias"),
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated:FutureWarning")
+@pytest.mark.parametrize("method", ["nearest", "random", "data-aware"])
+@pytest.mark.parametrize("how", COMPUTED)
+def test_weights_that_are_computed(how: str, method: str) -> None:
+    """They are made permanent first, and compressed to their values then; other layers need not wait."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(12, 8), torch.nn.Linear(8, 6)).double()
+    compute, keep = COMPUTED[how]
+    compute(model[0])
+    x = inputs(20, 12).double()
+    options = {"rank": 6, **({"sample": x} if method == "data-aware" else {})}
+    before = {name: id(part) for name, part in model.named_modules()}
+    name = "bias" if "bias" in how else "weight"
+    with pytest.raises(ValueError, match=rf"compress: 0: its {name} is computed .*remove.*; or leave the layer out"):
+        nn.compress(model, "low_rank", method, **options)
+    assert {name: id(part) for name, part in model.named_modules()} == before
+    model.eval()
+    wanted = model(x).detach()
+    nn.compress(model, "low_rank", method, include="1", **options)  # of full rank
+    assert type(model[1]) is (nn.LowRankLinear if method == "random" else nn.StructuredLinear)
+    wanted = model(x).detach() if method == "random" else wanted
+    torch.testing.assert_close(model(x), wanted)
+    keep(model[0])
+    torch.testing.assert_close(model(x), wanted)
+    nn.compress(model, "low_rank", include="0", rank=8)
+    torch.testing.assert_close(model(x), wanted)
+
+
 def test_samples_and_inputs_by_name() -> None:
     class Named(Module):
         def __init__(self) -> None:

@@ -22,6 +22,7 @@ with warnings.catch_warnings():
     transformers = library("transformers")
     c3a = library("peft.tuners.c3a.layer")
     nn = library("structmat.nn.peft")
+    layers = library("structmat.nn.torch")
     conv1d = library("transformers.pytorch_utils").Conv1D
 
 # PEFT asks transformers by names that these deprecate.
@@ -374,6 +375,350 @@ def test_generates(kind: str) -> None:
     assert wanted.shape == (2, 9)
     merged = adapted.merge_and_unload()
     assert torch.equal(merged.generate(TOKENS, attention_mask=torch.ones_like(TOKENS), **options), wanted)
+
+
+# ---------------------------------------------------------------------- adapters chosen by row
+
+MIXED = ["second", "__base__", "default", "second", "__base__", "only"]
+ROWS = torch.arange(30).reshape(6, 5)
+
+
+def adapted_by_three(kind: str) -> Any:
+    """A model with three adapters, of which one is in some of the layers only."""
+    adapted, _ = adapted_by_two(kind)
+    some = nn.BlockCirculantConfig(block_size=5, target_modules=TARGETS[kind][:1], init_weights="gaussian")
+    adapted.add_adapter("only", some)
+    return adapted.eval()
+
+
+def row_by_row(adapted: Any, names: list[str], call: Any) -> list[Any]:
+    """What each row gets from its adapter alone, by PEFT's own choice of one adapter for all rows."""
+    found = []
+    for place, name in enumerate(names):
+        if name == "__base__":
+            with adapted.disable_adapter():
+                found.append(call(place))
+        else:
+            adapted.set_adapter(name)
+            found.append(call(place))
+    adapted.set_adapter("default")
+    return found
+
+
+def test_adapters_by_row(kind: str) -> None:
+    adapted = adapted_by_three(kind).double()
+    wanted = torch.cat(row_by_row(adapted, MIXED, lambda place: adapted(ROWS[place : place + 1]).logits))
+    for names in (MIXED, tuple(MIXED)):
+        torch.testing.assert_close(adapted(ROWS, adapter_names=names).logits, wanted)
+    differences = (wanted[:, None] - adapted(ROWS).logits[:, None]).abs().amax((1, 2, 3))
+    assert [bool(each > 1e-3) for each in differences] == [name != "default" for name in MIXED]
+    torch.testing.assert_close(adapted(ROWS, adapter_names=["default"] * 6).logits, adapted(ROWS).logits)
+    with adapted.disable_adapter():
+        base = adapted(ROWS).logits
+        assert torch.equal(adapted(ROWS, adapter_names=MIXED).logits, base)
+    assert torch.equal(adapted(ROWS, adapter_names=["__base__"] * 6).logits, base)
+    assert not any(part._forward_pre_hooks for part in adapted.modules())
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_generation_with_adapters_by_row(kind: str, beams: int) -> None:
+    adapted = adapted_by_three(kind).double()
+    options = {"min_new_tokens": 4, "max_new_tokens": 4, "do_sample": False, "pad_token_id": 0, "num_beams": beams}
+
+    def generate(rows: Any, **more: Any) -> Any:
+        return adapted.generate(input_ids=rows, attention_mask=torch.ones_like(rows), **options, **more)
+
+    wanted = torch.cat(row_by_row(adapted, MIXED, lambda place: generate(ROWS[place : place + 1])))
+    assert torch.equal(generate(ROWS, adapter_names=MIXED), wanted)
+
+
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`:UserWarning")
+def test_adapters_by_row_of_encoders_and_modules_to_save() -> None:
+    """Beams repeat the rows of the decoder, not those of the encoder, and PEFT's own wrappers choose as well."""
+    torch.manual_seed(0)
+    sizes = {
+        "d_model": 16,
+        "d_kv": 8,
+        "d_ff": 24,
+        "num_layers": 1,
+        "num_heads": 2,
+        "vocab_size": 40,
+        "tie_word_embeddings": False,
+    }
+    model = transformers.T5ForConditionalGeneration(transformers.T5Config(**sizes, decoder_start_token_id=0))
+    config = nn.BlockCirculantConfig(
+        block_size=8,
+        target_modules=["q", "wo"],
+        modules_to_save=["lm_head"],
+        init_weights="gaussian",
+        task_type="SEQ_2_SEQ_LM",
+    )
+    adapted = peft.get_peft_model(model, config).eval()
+    adapted.add_adapter("second", config)
+    for seed, head in enumerate(adapted.base_model.model.lm_head.modules_to_save.values()):
+        head.weight.data = inputs(40, 16, seed=seed)
+    names, rows = ["second", "__base__", "default"], ROWS[:3]
+
+    def generate(rows: Any, **more: Any) -> Any:
+        return adapted.generate(input_ids=rows, num_beams=2, max_new_tokens=4, do_sample=False, **more)
+
+    wanted = row_by_row(adapted, names, lambda place: generate(rows[place : place + 1]))
+    found = generate(rows, adapter_names=names)
+    for one, other in zip(found, wanted, strict=True):
+        assert torch.equal(one[: other.shape[1]], other[0])
+    y = adapted(rows, decoder_input_ids=rows, adapter_names=names).logits
+    wanted = row_by_row(
+        adapted, names, lambda place: adapted(rows[place : place + 1], decoder_input_ids=rows[place : place + 1]).logits
+    )
+    torch.testing.assert_close(y, torch.cat(wanted))
+
+
+def test_gradients_of_adapters_by_row() -> None:
+    """The layer itself takes names with a graph; each adapter gets the gradient of its rows."""
+    layer = layer_of(12, 8, 4, 5, dtype=torch.float64)
+    layer.set_adapter(["a", "b"])
+    x = inputs(4, 3, 12, dtype=torch.float64).requires_grad_()
+    names = ["b", "a", "__base__", "b"]
+    y = layer(x, adapter_names=names)
+    kernels = [x, *layer.structmat_kernel.values()]
+    matrices = {"__base__": torch.zeros(8, 12), "a": matrix(layer, "a"), "b": matrix(layer, "b")}
+    weight = layer.base_layer.weight
+    wanted = torch.stack(
+        [row @ (weight + matrices[name]).T + layer.base_layer.bias for row, name in zip(x, names, strict=True)]
+    )
+    torch.testing.assert_close(y, wanted)
+    found = torch.autograd.grad(y.sum(), kernels)
+    torch.testing.assert_close(found[0], torch.autograd.grad(wanted.sum(), x)[0])
+    for name, gradient in zip("ab", found[1:], strict=True):
+        layer.set_adapter(name)
+        rows = x.detach()[[place for place, each in enumerate(names) if each == name]]
+        alone = torch.autograd.grad(layer(rows).sum(), layer.structmat_kernel[name])[0]
+        torch.testing.assert_close(gradient, alone)
+
+
+def test_refusals_of_adapters_by_row() -> None:
+    adapted = adapted_by_three("llama")
+    for error, message, names in (
+        (
+            ValueError,
+            "adapter_names has nonsense, Default; the adapters are default, only, second",
+            ["nonsense", "Default"] * 3,
+        ),
+        (ValueError, "adapter_names has 2 names; expected one for each of the 6 rows", ["default", "second"]),
+        (TypeError, "adapter_names is 'default'; expected a list of names", "default"),
+    ):
+        with pytest.raises(error, match=message):
+            adapted(ROWS, adapter_names=names)
+        assert not any(part._forward_pre_hooks for part in adapted.modules())
+    for call in (adapted.merge_adapter, adapted.merge_and_unload):
+        with pytest.raises(ValueError, match="adapter_names has nonsense; the adapters are"):
+            call(adapter_names=["nonsense"])
+    adapted.merge_adapter()
+    with pytest.raises(ValueError, match="adapter_names is given while default is merged; call unmerge_adapter before"):
+        adapted(ROWS, adapter_names=MIXED)
+    adapted.unmerge_adapter()
+    adapted.train()
+    with pytest.raises(ValueError, match=r"in training mode; call model\.eval\(\) before"):
+        adapted(ROWS, adapter_names=MIXED)
+
+
+# ---------------------------------------------------------------------- merging into layers that are not dense
+
+RULES = {
+    "circulant": {},
+    "toeplitz": {},
+    "low_rank": {"rank": 3},
+    "block_circulant": {"block_size": 4},
+    "fastfood": {"method": "random"},  # with integers and a product of parameters
+}
+
+
+def compressed(rule: str, base: Any = torch.nn.Linear, first: bool = False) -> Any:
+    """A model with two adapters on a layer, compressed before or below them."""
+    torch.manual_seed(0)
+    options = {"rule": rule, **RULES[rule]}
+    model = torch.nn.Sequential(base(12, 8) if base is torch.nn.Linear else conv1d(8, 12), torch.nn.ReLU()).double()
+    config = nn.BlockCirculantConfig(block_size=5, target_modules=["0"], init_weights="gaussian")
+    if first:
+        layers.compress(model, **options)
+    adapted = peft.get_peft_model(model, config).eval()
+    adapted.add_adapter("second", nn.BlockCirculantConfig(block_size=3, target_modules=["0"], init_weights="gaussian"))
+    if not first:
+        layers.compress(adapted, **options, include="*base_layer")
+    adapted.base_model.set_adapter(["default", "second"])
+    return adapted
+
+
+@pytest.mark.parametrize(("base", "first"), [(torch.nn.Linear, True), (torch.nn.Linear, False), (conv1d, False)])
+@pytest.mark.parametrize("rule", RULES)
+def test_merging_into_structured_layers(rule: str, base: Any, first: bool) -> None:
+    """A + Δ by the written-out matrices; what is unmerged is what it was, bit by bit."""
+    adapted = compressed(rule, base, first)
+    layer = adapted.base_model.model[0]
+    below, state = layer.base_layer, {key: value.clone() for key, value in layer.base_layer.state_dict().items()}
+    A, held = below.to_dense().detach(), set(map(id, below.parameters()))
+    x = inputs(4, 12, dtype=torch.float64)
+
+    def wanted(*names: str) -> Any:
+        total = A + sum((matrix(layer, name) for name in names), torch.zeros(8, 12, dtype=torch.float64))
+        return torch.relu(x @ total.T + below.bias)
+
+    torch.testing.assert_close(adapted(x), wanted("default", "second"))
+    adapted.merge_adapter(["second"])
+    torch.testing.assert_close(adapted(x), wanted("second"))
+    with pytest.warns(UserWarning, match="additionally merging default"):
+        adapted.merge_adapter(safe_merge=True)
+    torch.testing.assert_close(adapted(x), wanted("default", "second"))
+    torch.testing.assert_close(layer.base_layer.to_dense(), A + matrix(layer, "default", "second"))
+    assert held < set(map(id, layer.base_layer.parameters()))  # an optimiser that has them still trains them
+    learned = {any(value.requires_grad for value in part.parameters()) for part in (layer.base_layer, below)}
+    assert learned == {rule == "fastfood" and not first}  # which is new; others are frozen as their weight was
+    adapted.unmerge_adapter()
+    assert layer.base_layer is below
+    assert set(map(id, below.parameters())) == held
+    assert all(torch.equal(value, state[key]) for key, value in below.state_dict().items())
+    torch.testing.assert_close(adapted(x), wanted("default", "second"))
+    adapted.merge_adapter()
+    with adapted.disable_adapter():
+        torch.testing.assert_close(adapted(x), wanted())
+    assert layer.base_layer is below
+    twin, expected = copy.deepcopy(adapted), wanted("default", "second")
+    plain = adapted.merge_and_unload(safe_merge=True)
+    assert isinstance(plain[0], layers.StructuredLinear)
+    torch.testing.assert_close(plain(x), expected)
+    torch.testing.assert_close(layers.decompress(plain)(x), expected)
+    twin.merge_adapter()
+    twin.float().double().unmerge_adapter()  # what is below follows while others are merged into it
+    x = x.float().double()
+    torch.testing.assert_close(twin(x), expected, rtol=1e-5, atol=1e-5)
+    torch.testing.assert_close(twin.unload()(x), torch.relu(x @ A.T + below.bias), rtol=1e-5, atol=1e-5)
+
+
+def test_merging_into_structured_layers_of_half_precision() -> None:
+    """Each entry of the two is rounded once."""
+    adapted = compressed("circulant")
+    layer = adapted.base_model.model[0]
+    layer.base_layer.bfloat16()
+    wanted = layer.base_layer.to_dense().double() + matrix(layer, "default", "second")
+    layer.merge()
+    assert {value.dtype for value in layer.base_layer.parameters()} == {torch.bfloat16}
+    error = (layer.base_layer.operator.to(dtype="float64").to_dense() - wanted).abs().max()
+    assert error < torch.finfo(torch.bfloat16).eps / 2 * 2 * (layer.structmat_kernel["default"].abs().max() / 12)
+    layer.structmat_kernel["second"].data[0, 0, 0] = math.nan
+    layer.unmerge()
+    with pytest.raises(ValueError, match="with default, second the weight is not finite"):
+        layer.merge(safe_merge=True)
+    assert not layer.merged
+
+
+@pytest.mark.parametrize("safe", [False, True])
+@pytest.mark.parametrize("how", ["merge_adapter", "merge_and_unload"])
+@pytest.mark.parametrize(
+    "config",
+    [
+        peft.LoraConfig(r=2, target_modules=["0"], init_lora_weights=False),
+        peft.LoraConfig(r=2, target_modules=["0"], use_dora=True, init_lora_weights=False),
+        peft.C3AConfig(block_size=4, target_modules=["0"], init_weights="gaussian"),
+        peft.IA3Config(target_modules=["0"], feedforward_modules=[], init_ia3_weights=False),
+        peft.OFTConfig(oft_block_size=4, target_modules=["0"], init_weights=False),
+        peft.HRAConfig(r=2, target_modules=["0"], init_weights=False),
+    ],
+    ids=["lora", "dora", "c3a", "ia3", "oft", "hra"],
+)
+def test_merges_of_others_into_structured_layers_are_refused(config: Any, how: str, safe: bool) -> None:
+    """They write to a weight that is written out for them, so nothing would be merged."""
+    adapted = peft.get_peft_model(torch.nn.Sequential(torch.nn.Linear(12, 8)), config).eval()
+    layers.compress(adapted, "low_rank", rank=8, include="*base_layer")
+    x = inputs(4, 12)
+    wanted = adapted(x)
+    with pytest.raises(
+        RuntimeError, match=r"StructuredLinear.weight is written out .*structmat\.nn\.torch\.decompress"
+    ):
+        getattr(adapted, how)(safe_merge=safe)
+    assert torch.equal(adapted(x), wanted)
+    with adapted.disable_adapter():
+        base = adapted(x)
+    assert not torch.allclose(wanted, base, atol=1e-3)
+    torch.testing.assert_close(copy.deepcopy(adapted).unload()(x), base)
+    layers.decompress(adapted)
+    torch.testing.assert_close(adapted.merge_and_unload(safe_merge=safe)(x), wanted)
+
+
+class Quantised(torch.nn.Linear):
+    """As quantised layers are: the weight is written out from integers at each access."""
+
+    def __init__(self, n: int, m: int) -> None:
+        super().__init__(n, m)
+        weight = self.weight.detach()
+        del self.weight
+        self.scale = weight.abs().max() / 127
+        self.register_buffer("integers", (weight / self.scale).round().to(torch.int8))
+
+    @property
+    def weight(self) -> Any:
+        return self.integers * self.scale
+
+    @weight.setter
+    def weight(self, value: Any) -> None:
+        self.register_parameter("weight", value)
+
+    @weight.deleter
+    def weight(self) -> None:
+        del self._parameters["weight"]
+
+
+class Wrapped(torch.Tensor):
+    """A tensor of another class, as torchao's."""
+
+
+utils = library("torch.nn.utils")
+prune = library("torch.nn.utils.prune")
+
+
+def with_weight(make: Any) -> Any:
+    dense = torch.nn.Linear(12, 8)
+    dense.weight = torch.nn.Parameter(make(dense.weight.detach()), requires_grad=False)
+    return dense
+
+
+def changed(change: Any, *arguments: Any) -> Any:
+    dense = torch.nn.Linear(12, 8)
+    change(dense, *arguments)
+    return dense
+
+
+LOSING = {
+    "quantised": (lambda: Quantised(12, 8), "its weight is no parameter, but computed or quantised"),
+    "of integers": (lambda: with_weight(lambda w: w.to(torch.int8)), "the weight has dtype torch.int8"),
+    "of eight bits": (lambda: with_weight(lambda w: w.to(torch.float8_e4m3fn)), "the weight has dtype torch.float8"),
+    "of another class": (lambda: with_weight(lambda w: w.as_subclass(Wrapped)), "and class Wrapped"),
+    "pruned": (lambda: changed(prune.l1_unstructured, "weight", 0.5), r"prune\.remove\(layer, 'weight'\)"),
+    "normed": (lambda: changed(utils.weight_norm), "remove_weight_norm"),
+    "spectral": (lambda: changed(utils.spectral_norm), "remove_spectral_norm"),
+    "parametrized": (lambda: changed(utils.parametrizations.weight_norm), "remove_parametrizations"),
+    "structured and pruned": (
+        lambda: (layer := layers.CirculantLinear(12, 8), prune.l1_unstructured(layer, "column", 0.5))[0],
+        r"prune\.remove\(layer, 'column'\)",
+    ),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated:FutureWarning")
+@pytest.mark.parametrize("how", LOSING)
+def test_merges_that_would_be_lost_are_refused(how: str) -> None:
+    make, message = LOSING[how]
+    layer = nn.BlockCirculantLayer(make(), "a", 4, nn.BlockCirculantConfig(init_weights="gaussian")).eval()
+    delta = layer.get_delta_weight("a")
+    assert delta.is_floating_point()
+    torch.testing.assert_close(delta.double(), matrix(layer, "a"))
+    for safe in (False, True):
+        with pytest.raises(TypeError, match=message):
+            layer.merge(safe_merge=safe)
+        assert not layer.merged
+    if how not in ("of integers", "of eight bits"):
+        x = inputs(4, 12)
+        y = torch.Tensor(layer(x))
+        torch.testing.assert_close(y, torch.Tensor(layer.base_layer(x) + x @ delta.T), rtol=1e-5, atol=1e-6)
 
 
 def test_model_in_half_precision(tmp_path: Any) -> None:

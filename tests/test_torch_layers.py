@@ -167,12 +167,15 @@ def test_parameters_are_real(name: str) -> None:
 
 
 def test_names() -> None:
-    assert list(nn.CirculantLinear(6, 4).state_dict()) == ["column", "bias", "signs"]
+    assert list(nn.CirculantLinear(6, 4).state_dict()) == ["column", "bias", "signs_digits"]
     assert list(nn.StructuredLinear(operator("one array in two places"), bias=False).state_dict()) == [
         "column_0",
-        "signs",
+        "signs_digits",
     ]
-    assert list(nn.FastfoodLinear(6, 4, bias=False).state_dict()) == ["entries_0", "entries_1", "entries_2", "index"]
+    assert list(nn.FastfoodLinear(6, 4, bias=False).state_dict()) == [
+        *("entries_0", "entries_1", "entries_2"),
+        "index_digits",
+    ]
 
 
 def test_repr() -> None:
@@ -324,13 +327,312 @@ def test_moves(name: str) -> None:
     assert empty(torch.empty(2, 6, device="meta")).shape == (2, layer.out_features)
 
 
-def test_meta_device_then_reset() -> None:
+@pytest.mark.parametrize("name", RANDOM)
+def test_meta_device_then_reset(name: str) -> None:
     with torch.device("meta"):
-        layer = nn.CirculantLinear(6, 4)
+        layer = RANDOM[name](6, 4)
     assert {value.device.type for value in layer.state_dict().values()} == {"meta"}
+    wanted = RANDOM[name](6, 4, generator=torch.Generator().manual_seed(0))
+    loaded = copy.deepcopy(layer)
+    loaded.load_state_dict(wanted.state_dict(), assign=True)
     layer.to_empty(device="cpu").reset_parameters(torch.Generator().manual_seed(0))
-    wanted = nn.CirculantLinear(6, 4, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(layer.to_dense(), wanted.to_dense())
+    for got in (layer, loaded):
+        assert torch.equal(got.to_dense(), wanted.to_dense())
+        assert torch.equal(got.bias, wanted.bias)
+        assert all(torch.equal(value, wanted.state_dict()[key]) for key, value in got.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("make", "sizes"),
+    [
+        (nn.CirculantLinear, (6, 4)),
+        (nn.BlockCirculantLinear, (6, 4, 3)),
+        (nn.ToeplitzLinear, (6, 4)),
+        (nn.FastfoodLinear, (6, 4)),
+        (nn.LowRankLinear, (6, 4, 2)),
+    ],
+)
+def test_skipped_initialisation(make: Any, sizes: tuple[int, ...]) -> None:
+    """`skip_init` asks for `device` among the parameters; positions are those of `torch.nn.Linear`, the bias last."""
+    layer = torch.nn.utils.skip_init(make, *sizes, bias=True, dtype=torch.float64)
+    layer.reset_parameters(torch.Generator().manual_seed(0))
+    wanted = make(*sizes, True, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    assert all(torch.equal(value, wanted.state_dict()[key]) for key, value in layer.state_dict().items())
+    x = inputs(3, 6)
+    torch.testing.assert_close(layer(x), affine(wanted, x))
+    assert torch.nn.utils.skip_init(make, *sizes, False).bias is None
+
+
+# ---------------------------------------------------------------------- averages and integers
+
+averages = library("torch.optim.swa_utils")
+WITH_INTEGERS = ["circulant", "fixed", "toeplitz", "fastfood", "one array in two places", "complex", "no parameters"]
+
+
+def deciding(decay: float, **keywords: Any) -> list[dict[str, Any]]:
+    """The ways to average by one decay, as options of `AveragedModel`."""
+    return [
+        {"avg_fn": averages.get_ema_avg_fn(decay), **keywords},
+        {"multi_avg_fn": averages.get_ema_multi_avg_fn(decay), **keywords},
+    ]
+
+
+@pytest.mark.parametrize("name", WITH_INTEGERS)
+def test_averages_of_buffers_leave_integers_alone(name: str) -> None:
+    layer = layer_of(name)
+    x = inputs(3, 6)
+    wanted = layer(x)
+    for options in [{}, *(each for decay in (0.3, 0.9, 0.9999, 0.99999) for each in deciding(decay))]:
+        average = averages.AveragedModel(layer, use_buffers=True, **options)
+        for _ in range(30):
+            average.update_parameters(layer)
+        torch.testing.assert_close(average(x), wanted)
+        for key in layer._integers:
+            assert torch.equal(getattr(average.module, key), getattr(layer, key))
+
+
+def test_averages_of_a_large_permutation() -> None:
+    """Truncation takes up to 49 off the number 4096 at this decay, and less than 4 off a digit's."""
+    n = 4096
+    layer = nn.StructuredLinear(sm.Permutation.random(n, rng=0).to(xp=torch), bias=False)
+    x = torch.arange(n, dtype=torch.float64)
+    wanted = layer(x)
+    for options in deciding(0.99999):
+        average = averages.AveragedModel(layer, use_buffers=True, **options)
+        plain = layer.index.clone()
+        for _ in range(100):
+            average.update_parameters(layer)
+            plain.copy_(plain * 0.99999 + layer.index * (1 - 0.99999))
+        assert (plain != layer.index).any()  # what the test would miss without its digits
+        assert torch.equal(average(x), wanted)
+        compiled = torch.compile(average.module, backend="eager", fullgraph=True)
+        assert torch.equal(compiled(x), wanted)
+
+
+@pytest.mark.parametrize("name", WITH_INTEGERS)
+def test_averages_of_state_dicts(name: str) -> None:
+    """In place, as integers or as floats, also of half precision."""
+    layer = layer_of(name)
+    x = inputs(3, 6)
+    wanted, state = layer(x), layer.state_dict()
+    for value in state.values():
+        value.copy_(value * 0.9 + value * (1 - 0.9))
+    torch.testing.assert_close(layer(x), wanted)
+    layer.load_state_dict({key: value.double() * 0.9 + value * 0.1 for key, value in state.items()})
+    torch.testing.assert_close(layer(x), wanted)
+    for dtype in (torch.float64, torch.float32, torch.float16, torch.bfloat16):
+        converted = copy.deepcopy(layer).type(dtype)  # of all buffers
+        assert {value.dtype for value in converted.buffers()} == {dtype}
+        assert torch.equal(converted(x.to(dtype)), copy.deepcopy(layer).to(dtype)(x.to(dtype)))
+
+
+@pytest.mark.parametrize("name", WITH_INTEGERS)
+def test_checkpoints_of_earlier_releases(name: str) -> None:
+    """They have the integers by their names; averages of them, as floats, say why they don't load."""
+    layer, other = layer_of(name), layer_of(name)
+    model = torch.nn.Sequential(torch.nn.Identity(), layer)
+    x = inputs(3, 6)
+    before = {f"1.{key}": value for key, value in layer.state_dict().items() if not key.endswith("_digits")}
+    before |= {f"1.{key}": getattr(layer, key).clone() for key in layer._integers}
+    other.reset_parameters()
+    wanted = layer(x)
+    for state in (before, {key: value.double() for key, value in before.items()}):
+        assert not any("digits" in key for key in state)
+        for assign in (False, True):
+            fresh = torch.nn.Sequential(torch.nn.Identity(), copy.deepcopy(other)).double()
+            assert not fresh.load_state_dict(state, assign=assign).missing_keys
+            torch.testing.assert_close(fresh(x), wanted)
+            assert all(value.dtype == torch.int8 for key, value in fresh.named_buffers() if "digits" in key)
+    with pytest.raises(RuntimeError, match=r"1\.: .* has values that are no integers\. Averages of integers are lost"):
+        model.load_state_dict(
+            {key: value if value.is_floating_point() else value * 0.9 for key, value in before.items()}
+        )
+    torch.testing.assert_close(model(x), wanted)
+
+
+@pytest.mark.parametrize("values", [[2, 1, 0, 0], [2, 1, 0, 4], [-1, 0, 1, 2]])
+def test_integers_that_the_operator_cannot_have(values: list[int]) -> None:
+    """Those of checkpoints, whose buffers were averaged by releases before this one, among them."""
+    layer = nn.StructuredLinear(sm.Permutation.random(4, rng=0).to(xp=torch), bias=False)
+    before = layer.index.clone()
+    model = torch.nn.Sequential(layer)
+    with pytest.raises(RuntimeError, match=r"0\.: Permutation: index .*Averages of integers are lost; load others"):
+        model.load_state_dict({"0.index": torch.tensor(values)})
+    with pytest.raises(ValueError, match="Permutation: index"):
+        layer.index = torch.tensor(values)
+    with pytest.raises(ValueError, match=r"index has shape \(3,\); expected \(4,\)"):
+        layer.index = torch.tensor([0, 1, 2])
+    with pytest.raises(TypeError, match=r"index is a list; expected a torch\.Tensor"):
+        layer.index = values
+    with pytest.raises(RuntimeError, match=r'Missing key.*"0\.index_digits"'):
+        model.load_state_dict({})
+    assert torch.equal(layer.index, before)
+    circulant = nn.CirculantLinear(4, 4)
+    with pytest.raises(RuntimeError, match="the layer: SignFlip: signs has entries other than"):
+        circulant.load_state_dict({"column": circulant.column, "signs": torch.tensor([1, 0, -1, 1])})
+
+
+def test_integers_are_written_through() -> None:
+    """In the place of the buffers of a dense model: assigned, changed in place, and swapped by `functional_call`."""
+    layer = nn.CirculantLinear(6, 6, bias=False, dtype=torch.float64)
+    dense = layer.to_dense().detach() * layer.signs
+    x = inputs(3, 6)
+    layer.signs = -torch.ones(6, dtype=torch.int8)
+    torch.testing.assert_close(layer(x), -x @ dense.T)
+    layer.signs[1:3].neg_()
+    signs = torch.tensor([-1, 1, 1, -1, -1, -1])
+    torch.testing.assert_close(layer(x), (x * signs) @ dense.T)
+    layer.signs.copy_(-layer.signs)
+    torch.testing.assert_close(layer(x), -(x * signs) @ dense.T)
+    y = torch.func.functional_call(layer, {"signs": signs}, (x,))
+    torch.testing.assert_close(y, (x * signs) @ dense.T)
+    torch.testing.assert_close(layer(x), -(x * signs) @ dense.T)
+    with pytest.raises(ValueError, match="SignFlip: signs has entries other than"):
+        layer.signs.zero_()
+    with pytest.raises(RuntimeError, match=r"CirculantLinear.signs is made of its digits.*Assign layer.signs"):
+        layer.signs.data = signs
+    assert torch.equal(layer.signs, -signs)
+
+
+def test_pickles_of_releases_before() -> None:
+    """They have the integers themselves as buffers."""
+    layer = nn.FastfoodLinear(6, 4, dtype=torch.float64)
+    state = {**layer.__dict__, "_buffers": {"index": layer.index.clone()}}
+    state["_non_persistent_buffers_set"] = set()
+    del state["_integers"]
+    old = nn.FastfoodLinear.__new__(nn.FastfoodLinear)
+    old.__setstate__(copy.deepcopy(state))
+    x = inputs(3, 6)
+    assert torch.equal(old(x), layer(x))
+    assert list(old.state_dict()) == list(layer.state_dict())
+    assert torch.equal(pickle.loads(pickle.dumps(old)).index, layer.index)
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.uint8, torch.int16, torch.int32, torch.int64])
+def test_digits_of_all_integers(dtype: Any) -> None:
+    limits = torch.iinfo(dtype)
+    values = torch.tensor([limits.min, limits.max, 0, 1, 14, 15, limits.max // 3], dtype=dtype)
+    layers = library("structmat.nn.torch.layers")
+    for bound in (0, 14, 4096):
+        for given in (values, values[2:5], values[2:5, None].expand(3, 2), values[:0]):
+            digits = layers._as_digits(given, bound)
+            assert digits.dtype == torch.int8
+            for change in (-4, 0, 3):
+                assert torch.equal(layers._as_integers(digits + change, dtype), given)
+    assert len(layers._as_digits(torch.tensor([-1, 1], dtype=torch.int8), 14)) == 1
+    assert len(layers._as_digits(torch.arange(4095), 4095)) == 4
+
+
+# ---------------------------------------------------------------------- the weight of code for dense layers
+
+WRITES = {
+    "xavier": torch.nn.init.xavier_uniform_,
+    "kaiming": torch.nn.init.kaiming_normal_,
+    "orthogonal": torch.nn.init.orthogonal_,
+    "eye": torch.nn.init.eye_,
+    "sparse": lambda w: torch.nn.init.sparse_(w, 0.5),
+    "truncated": torch.nn.init.trunc_normal_,
+    "zero": lambda w: w.zero_(),
+    "data": lambda w: w.data.zero_(),
+    "detached": lambda w: w.detach().mul_(2),
+    "copy": lambda w: w.copy_(torch.ones(4, 6)),
+    "transposed": lambda w: w.T.add_(1),
+    "row": lambda w: w[0].fill_(1),
+    "item": lambda w: operator_setitem(w, 0),
+    "slice of data": lambda w: operator_setitem(w.data, slice(None)),
+    "part": lambda w: w.chunk(2)[1].zero_(),
+    "list": lambda w: next(iter(w)).zero_(),
+    "set": lambda w: setattr(w, "data", torch.ones(4, 6)),
+    "added": lambda w: w.data.__iadd__(1),
+    "out": lambda w: torch.add(torch.ones(4, 6), 1, out=w.data),
+    "foreach": lambda w: torch._foreach_mul_([w.data], 2.0),
+    "relu": lambda w: torch.nn.functional.relu(w.data, inplace=True),
+    "renormed": lambda w: torch.nn.functional.embedding(torch.tensor([0]), w.data, max_norm=1e-3),
+    "frozen": lambda w: w.requires_grad_(False),
+    "flag": lambda w: setattr(w, "requires_grad", False),
+    "average": lambda w: w.lerp_(torch.ones(4, 6), 0.5),
+}
+
+
+def operator_setitem(w: Any, place: Any) -> None:
+    w[place] = 1.0
+
+
+@pytest.mark.parametrize("mode", [torch.enable_grad, torch.no_grad, torch.inference_mode])
+@pytest.mark.parametrize("how", WRITES)
+def test_lost_changes_of_the_weight_are_refused(how: str, mode: Any) -> None:
+    layer = layer_of("circulant")
+    before = layer.to_dense().detach()
+    with mode(), pytest.raises(RuntimeError, match=r"inplace|CirculantLinear\.weight .*\(column, bias\).*decompress"):
+        WRITES[how](layer.weight)
+    assert torch.equal(layer.to_dense(), before)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_initialisers_of_dense_models(name: str) -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(6, 6), layer_of(name))
+    with pytest.raises(RuntimeError, match=r"\.weight is written out at each access"):
+        model.apply(lambda part: hasattr(part, "weight") and part.weight.data.normal_())
+    with pytest.raises(RuntimeError, match=r"\.weight can't be set.*reset_parameters"):
+        model[1].weight = torch.nn.Parameter(torch.ones(model[1].to_dense().shape))
+    array = model[1].weight.detach().numpy()
+    with pytest.raises(ValueError, match="read-only"):
+        array[0] = 1
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_weight_is_read_as_ever(name: str) -> None:
+    layer = layer_of(name)
+    layer.requires_grad_(any(value.requires_grad for value in layer.parameters()))
+    weight, wanted = layer.weight, layer.to_dense()
+    assert (weight.shape, weight.dtype, weight.device) == (wanted.shape, wanted.dtype, wanted.device)
+    assert isinstance(weight.shape, torch.Size)
+    x = inputs(3, 6).to(weight.dtype)
+    bias = None if weight.is_complex() else layer.bias
+    y = torch.nn.functional.linear(x, weight, bias)
+    assert type(y) is type(weight + 0) is type(weight.clone()) is torch.Tensor
+    assert torch.equal(y, torch.nn.functional.linear(x, wanted, bias))
+    params = list(layer.parameters())
+    for ours, theirs in zip(
+        *(torch.autograd.grad(w.abs().square().sum() + 0 * layer.bias.sum(), params) for w in (weight, wanted)),
+        strict=True,
+    ):
+        torch.testing.assert_close(ours, theirs)
+    assert torch.equal(weight[1:, 2], wanted[1:, 2])
+    assert torch.equal(weight.abs().max(0).values, wanted.abs().max(0).values)
+    dense = torch.nn.Linear(6, len(weight), dtype=weight.dtype)
+    with torch.no_grad():
+        dense.weight.copy_(weight)
+        dense.weight.data = weight.clone()
+        dense.weight.zero_()
+    assert torch.equal(weight, wanted)
+    for twin in (
+        copy.deepcopy(weight.detach()),
+        pickle.loads(pickle.dumps(weight.detach())),
+        torch.nn.Parameter(weight.detach().clone()),
+    ):
+        assert torch.equal(twin, wanted)
+        twin.detach().zero_()
+    file = io.BytesIO()
+    torch.save(weight.detach(), file)
+    file.seek(0)
+    assert type(torch.load(file, weights_only=True)) is torch.Tensor
+    layer.weight = layer.weight  # as PEFT does
+    assert torch.equal(layer.weight, wanted)
+
+
+def test_parametrized_parameters() -> None:
+    class Doubled(Module):
+        def forward(self, value: Any) -> Any:
+            return 2 * value
+
+    layer = layer_of("circulant")
+    x, wanted = inputs(3, 6), 2 * layer.to_dense().detach()
+    torch.nn.utils.parametrize.register_parametrization(layer, "column", Doubled())
+    torch.testing.assert_close(layer(x), x @ wanted.T + layer.bias)
+    torch.testing.assert_close(nn.decompress(torch.nn.Sequential(layer))[0].weight, wanted)
+    with pytest.raises(ValueError, match="does not have a parameter, a buffer, or a parametrized element"):
+        torch.nn.utils.parametrize.register_parametrization(layer, "weight", Doubled())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
@@ -475,6 +777,21 @@ def test_change_between_forward_and_backward_is_noticed() -> None:
         layer.column.mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("name", "factors"), [("circulant", 1), ("blocks", 1), ("toeplitz", 1), ("low rank", 2), ("fastfood", 3)]
+)
+def test_weight_decay_of_a_matrix(name: str, factors: int) -> None:
+    """Divided by the number of parameters that are multiplied, it is that of a dense weight, to first order."""
+    layer, rate = layer_of(name), 1e-3
+    before = layer.to_dense().detach()
+    values = [value for key, value in layer.named_parameters() if key != "bias"]
+    for value in values:
+        value.grad = torch.zeros_like(value)
+    torch.optim.AdamW(values, lr=1.0, weight_decay=rate / factors).step()
+    torch.testing.assert_close(layer.to_dense(), before * (1 - rate / factors) ** factors, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(layer.to_dense(), before * (1 - rate), rtol=2 * rate**2, atol=1e-12)
 
 
 def test_training_learns() -> None:

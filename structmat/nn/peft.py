@@ -2,19 +2,21 @@
 
 from __future__ import annotations  # the documentation is built without PyTorch
 
+import contextlib
 import dataclasses
 import enum
 import functools
 import math
 import operator as operators
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING, PeftConfig
 from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING
 from peft.tuners.tuners_utils import BaseTuner, BaseTunerLayer, check_adapters_to_merge
 from peft.utils import TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING
-from peft.utils.other import get_pattern_key
+from peft.utils.other import AuxiliaryTrainingWrapper, get_pattern_key
 from torch import nn
 from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
@@ -22,12 +24,18 @@ from structmat.compounds import block_circulant
 from structmat.core.fields import checked_size
 from structmat.interop.torch import Form
 from structmat.nn.circulant import weight_shape
-from structmat.nn.torch.compression import is_transposed
+from structmat.nn.torch.compression import how_to_keep, is_transposed
+from structmat.nn.torch.layers import StructuredLinear
 from structmat.operators import BlockCirculant
+
+if TYPE_CHECKING:
+    from structmat.core.operator import LinearOperator
 
 __all__ = ["BlockCirculantConfig", "BlockCirculantLayer", "BlockCirculantModel"]
 
 INITIAL = (True, False, "xavier_uniform", "kaiming_uniform", "gaussian")
+BASE = "__base__"  # PEFT's name of no adapter, for rows of a batch
+FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # those that can be added to
 
 
 class Method(str, enum.Enum):  # noqa: UP042 (PEFT takes "Method." off its str)
@@ -50,8 +58,9 @@ class BlockCirculantConfig(PeftConfig):  # type: ignore[misc]
         Size b of the blocks, at most the larger size of a layer; an adapter has ⌈m/b⌉ ⌈n/b⌉ b parameters for m outputs.
         The last blocks are cut.
     target_modules : list of str or str, optional
-        Layers to adapt, each a `torch.nn.Linear` or a Conv1D of transformers: ends of their names, a regular
-        expression, or "all-linear"; for known architectures those that LoRA takes, unless given.
+        Layers to adapt, each a `torch.nn.Linear`, a Conv1D of transformers or a structured layer of
+        `structmat.nn.torch`: ends of their names, a regular expression, or "all-linear"; for known architectures those
+        that LoRA takes, unless given.
     init_weights : bool or {"xavier_uniform", "kaiming_uniform", "gaussian"}, optional
         True, the default, starts with zeros, so that the model is what it was. The others draw as C3A does, from
         PyTorch's own generator; False is "xavier_uniform".
@@ -79,7 +88,11 @@ class BlockCirculantConfig(PeftConfig):  # type: ignore[misc]
 
     Merging adds the adapters' entries to the weight, which are read from the definition. The old weight is kept until
     it is unmerged, since a difference in floating point would not give it back; `merge_and_unload` keeps it for one
-    layer at a time.
+    layer at a time. A structured layer is replaced by one of the sum of operators, its own and the adapters'. A weight
+    that would not hold the sum, one that is quantised or computed from other parameters, is refused.
+
+    In evaluation mode `adapter_names` chooses an adapter for each row of a batch, as for LoRA; "__base__" is none:
+    ``model(x, adapter_names=["default", "__base__"])``.
 
     References
     ----------
@@ -133,7 +146,7 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
     Parameters
     ----------
     base_layer : torch.nn.Module
-        A `torch.nn.Linear`, a Conv1D of transformers, or a layer of PEFT around one.
+        A `torch.nn.Linear`, a Conv1D of transformers, a structured layer, or a layer of PEFT around one.
     adapter_name : str
         Name of the first adapter.
     block_size : int
@@ -162,15 +175,16 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         dense = self.get_base_layer()
         if is_transposed(dense):
             self.in_features, self.out_features = dense.weight.shape
-        elif isinstance(dense, nn.Linear) and not isinstance(dense, NonDynamicallyQuantizableLinear):
+        elif isinstance(dense, nn.Linear | StructuredLinear) and not isinstance(dense, NonDynamicallyQuantizableLinear):
             self.in_features, self.out_features = dense.in_features, dense.out_features
         else:
             raise TypeError(
                 f"{type(self).__name__}: base_layer is {dense}; expected a torch.nn.Linear that is called as one, "
-                f"or a Conv1D of transformers."
+                f"a Conv1D of transformers or a structured layer."
             )
         self.structmat_kernel = nn.ParameterDict()
         self.register_buffer("structmat_unmerged", None, persistent=False)  # so that it moves with the weight
+        self._structured: tuple[StructuredLinear, ...] = ()  # a structured base layer while others are merged into it
         self.merged_adapters: list[str] = []
         self._active_adapter = adapter_name
         self.update_layer(adapter_name, block_size, config)
@@ -179,24 +193,37 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         """Add an adapter, or make one anew."""
         m, n = self.out_features, self.in_features
         shape = weight_shape(f"{type(self).__name__}({n} → {m})", n, m, block_size)
-        weight = self.get_base_layer().weight
-        dtype = torch.promote_types(weight.dtype, torch.float32)
-        self.structmat_kernel[adapter_name] = nn.Parameter(torch.empty(shape, dtype=dtype, device=weight.device))
+        like = self._like()
+        dtype = torch.float64 if like.dtype == torch.float64 else torch.float32
+        self.structmat_kernel[adapter_name] = nn.Parameter(torch.empty(shape, dtype=dtype, device=like.device))
         _initialise(self.structmat_kernel[adapter_name], config.init_weights, n, m)
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
+
+    def _like(self) -> torch.Tensor:
+        """A tensor of the base layer's dtype and device."""
+        base = self.get_base_layer()
+        if not isinstance(base, StructuredLinear):
+            return base.weight
+        held = [value for value in (*base.parameters(), *base.buffers()) if value.is_floating_point()]
+        return held[0] if held else torch.empty(0, device=next(base.buffers(), torch.empty(0)).device)
 
     def set_adapter(self, adapter_names: str | list[str], inference_mode: bool = False) -> None:
         """Choose the active adapters, one or several, which add up."""
         super().set_adapter(adapter_names, inference_mode)
-        blocks = self._blocks(self._present(self.active_adapters))
-        shape = self.in_features, self.out_features
-        terms = [block_circulant(each.detach(), shape).H for each in blocks]
-        self._form = Form(functools.reduce(operators.add, terms)) if terms else None
+        active = tuple(self._present(self.active_adapters))
+        alone = [(name,) for name in self.structmat_kernel]  # for batches whose rows choose
+        self._forms = {names: Form(self._operator(names)) for names in {active, *alone} if names}
 
-    def _present(self, names: list[str]) -> list[str]:
+    def _operator(self, names: Sequence[str]) -> LinearOperator:
+        """What adapters add to the base layer."""
+        shape = self.in_features, self.out_features
+        terms = [block_circulant(each.detach(), shape).H for each in self._blocks(names)]
+        return functools.reduce(operators.add, terms)
+
+    def _present(self, names: Sequence[str]) -> list[str]:
         return [name for name in names if name in self.structmat_kernel]
 
-    def _blocks(self, names: list[str]) -> list[torch.Tensor]:
+    def _blocks(self, names: Sequence[str]) -> list[torch.Tensor]:
         """The blocks of Δᵀ / n by their first columns, which are the rows of Δ's: one array for each block size."""
         sums: dict[int, torch.Tensor] = {}
         for name in names:
@@ -206,20 +233,48 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
             sums[b] = sums[b] + kernel if b in sums else kernel
         return [kernel.permute(1, 0, 2) / self.in_features for kernel in sums.values()]
 
-    def forward(self, x: torch.Tensor, *arguments: Any, **keywords: Any) -> torch.Tensor:
-        """Map vectors (..., n) to (..., m), in the precision of the base layer's result."""
+    def forward(
+        self, x: torch.Tensor, *arguments: Any, adapter_names: Sequence[str] | None = None, **keywords: Any
+    ) -> torch.Tensor:
+        """Map vectors (..., n) to (..., m), in the precision of the base layer's result.
+
+        `adapter_names` has an adapter for each entry of the first axis, in the place of the active ones.
+        """
+        if adapter_names is not None:
+            self._check_rows(x, adapter_names)
         if self.disable_adapters and self.merged:
             self.unmerge()
         y = self.base_layer(x, *arguments, **keywords)
-        if self._form is None or self.disable_adapters or self.merged:
+        if self.disable_adapters or self.merged:
             return y
+        if adapter_names is None:
+            names = tuple(self._present(self.active_adapters))
+            return y + self._delta(x, names).to(y.dtype) if names else y
+        for name in self._present(list(dict.fromkeys(adapter_names))):
+            rows = torch.tensor([place for place, each in enumerate(adapter_names) if each == name], device=x.device)
+            y = y.index_add(0, rows, self._delta(x[rows], (name,)).to(y.dtype))
+        return y
+
+    def _check_rows(self, x: torch.Tensor, adapter_names: Sequence[str]) -> None:
+        title = type(self).__name__
+        if len(x) != len(adapter_names):
+            raise ValueError(
+                f"{title}: adapter_names has {len(adapter_names)} names; expected one for each of the {len(x)} rows of "
+                f"x, whose shape is {tuple(x.shape)}."
+            )
+        if self.merged:
+            raise ValueError(
+                f"{title}: adapter_names is given while {', '.join(self.merged_adapters)} is merged; call "
+                f"unmerge_adapter before."
+            )
+
+    def _delta(self, x: torch.Tensor, names: tuple[str, ...]) -> torch.Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            delta = self._form.matvec(x, self._blocks(self._present(self.active_adapters)), keep=False)
-        return y + delta.to(y.dtype)
+            return self._forms[names].matvec(x, self._blocks(names), keep=False)
 
     def _matrix(self, names: list[str]) -> torch.Tensor:
         """The sum of adapters in the layout of the weight, read from the definition of the entries."""
-        i = torch.arange(self.out_features, device=self.get_base_layer().weight.device)[:, None]
+        i = torch.arange(self.out_features, device=self._like().device)[:, None]
         j = torch.arange(self.in_features, device=i.device)[None, :]
         terms = [BlockCirculant(blocks) for blocks in self._blocks(names)]
         matrix = functools.reduce(operators.add, [A._entry(A.xp, j, i) for A in terms])
@@ -229,34 +284,80 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         """Write out what an adapter adds to the weight."""
         if adapter_name not in self.structmat_kernel:
             raise ValueError(f"{type(self).__name__}: there is no adapter {adapter_name!r}.")
-        return self._matrix([adapter_name]).to(self.get_base_layer().weight.dtype)
+        matrix, dtype = self._matrix([adapter_name]), self._like().dtype
+        return matrix.to(dtype) if dtype in FLOATING else matrix
 
     def merge(self, safe_merge: bool = False, adapter_names: list[str] | None = None) -> None:
         """Add adapters, the active ones unless named, to the base layer's weight; `safe_merge` refuses NaN."""
         names = self._present(check_adapters_to_merge(self, adapter_names))
         if not names:
             return
-        dense = self.get_base_layer()
+        base = self.get_base_layer()
+        structured = isinstance(base, StructuredLinear)
+        computed = how_to_keep(base, [*({*base._slots} - {*base._integers}), "bias"] if structured else ["weight"])
+        if computed is not None:
+            raise TypeError(f"{type(self).__name__}.merge: the base layer can't hold the sum: {computed}.")
+        if structured:
+            self._merge_structured(names, safe_merge)
+        else:
+            self._merge_dense(names, safe_merge)
+        self.merged_adapters += names
+
+    def _merge_dense(self, names: list[str], safe_merge: bool) -> None:
+        dense, title = self.get_base_layer(), f"{type(self).__name__}.merge"
         weight, matrix = dense.weight.data, self._matrix(names).detach()
-        if not weight.is_floating_point() or weight.shape != matrix.shape:
+        if type(weight) is not torch.Tensor or weight.dtype not in FLOATING or weight.shape != matrix.shape:
             raise TypeError(
-                f"{type(self).__name__}.merge: the weight has dtype {weight.dtype} and shape {tuple(weight.shape)}; "
-                f"expected a floating one of shape {tuple(matrix.shape)}, which adapters can be added to."
+                f"{title}: the weight has dtype {weight.dtype}, shape {tuple(weight.shape)} and class "
+                f"{type(weight).__name__}; expected a floating torch.Tensor of shape {tuple(matrix.shape)}, which "
+                f"adapters can be added to: merge into a model that is not quantised."
             )
         merged = (weight + matrix).to(weight.dtype)
-        if safe_merge and not torch.isfinite(merged).all():
-            raise ValueError(f"{type(self).__name__}.merge: with {', '.join(names)} the weight is not finite.")
+        self._check_finite(merged, names, safe_merge)
+        dense.weight.data = merged
+        if dense.weight.data_ptr() != merged.data_ptr():
+            raise TypeError(f"{title}: the weight of {dense} does not hold what it is set to.")
         if not self.merged:
             self.structmat_unmerged = weight
-        dense.weight.data = merged
-        self.merged_adapters += names
+
+    def _merge_structured(self, names: list[str], safe_merge: bool) -> None:
+        """Replace the base layer by one of the sum of operators, which shares its parameters."""
+        base = self.get_base_layer()
+        delta = self._operator(names).to(dtype=self._like().dtype)
+        merged = StructuredLinear(base.operator + delta, bias=False)
+        merged.requires_grad_(any(value.requires_grad for value in base.parameters()))
+        _share(base, merged)
+        if safe_merge:
+            self._check_finite(merged.to_dense(), names, safe_merge)
+        merged.train(base.training)
+        self._holder().base_layer = merged
+        if not self.merged:
+            self._structured = (base,)
+
+    def _check_finite(self, merged: torch.Tensor, names: list[str], safe_merge: bool) -> None:
+        if safe_merge and not torch.isfinite(merged).all():
+            raise ValueError(f"{type(self).__name__}.merge: with {', '.join(names)} the weight is not finite.")
+
+    def _holder(self) -> nn.Module:
+        """The layer of PEFT right around the base layer."""
+        layer: nn.Module = self
+        while hasattr(layer.base_layer, "base_layer"):
+            layer = layer.base_layer
+        return layer
 
     def unmerge(self) -> None:
         """Give the base layer the weight back that it had before adapters were merged."""
-        if self.merged:
+        if not self.merged:
+            return
+        if self._structured:
+            (base,) = self._structured
+            _share(self.get_base_layer(), base)
+            base.train(self.get_base_layer().training)
+            self._holder().base_layer, self._structured = base, ()
+        else:
             self.get_base_layer().weight.data = self.structmat_unmerged
             self.structmat_unmerged = None
-            self.merged_adapters = []
+        self.merged_adapters = []
 
     def supports_lora_conversion(self, adapter_name: str = "default") -> bool:
         """Tell that PEFT may approximate the adapter by one of low rank."""
@@ -264,6 +365,17 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
 
     def __repr__(self) -> str:
         return f"structmat.{super().__repr__()}"
+
+
+def _share(source: StructuredLinear, target: StructuredLinear) -> None:
+    """Let two layers, one of a sum that begins with the operator of the other, hold the same arrays and bias."""
+    for old, new in zip(source._slots, target._slots, strict=False):
+        if old in source._integers:
+            target._buffers[f"{new}_digits"] = source._buffers[f"{old}_digits"]
+        else:
+            held = "_parameters" if old in source._parameters else "_buffers"
+            getattr(target, held)[new] = getattr(source, held)[old]
+    target.bias = source.bias
 
 
 def _initialise(kernel: nn.Parameter, how: bool | str, n: int, m: int) -> None:
@@ -302,6 +414,65 @@ class BlockCirculantModel(BaseTuner):  # type: ignore[misc]
         if adapter_name not in self.active_adapters:  # one that is added waits to be chosen
             layer.requires_grad_(False)
         self._replace_module(parent, target_name, layer, target)
+
+    def _check_adapter_names(self, names: Sequence[str]) -> None:
+        known = {
+            name for part in self.modules() if isinstance(part, BlockCirculantLayer) for name in part.structmat_kernel
+        }
+        given = [names] if isinstance(names, str) else names
+        unknown = [str(name) for name in dict.fromkeys(given) if name not in known]
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__}: adapter_names has {', '.join(unknown)}; the adapters are "
+                f"{', '.join(sorted(known))}."
+            )
+
+    @contextlib.contextmanager
+    def _enable_peft_forward_hooks(self, *_: Any, **keywords: Any) -> Iterator[None]:
+        """Hand `adapter_names` to the layers while PEFT calls the model; beams repeat the rows of a decoder."""
+        names = keywords.get("adapter_names")
+        if names is None:
+            yield
+            return
+        title = type(self).__name__
+        if isinstance(names, str) or not isinstance(names, Sequence):
+            raise TypeError(f"{title}: adapter_names is {names!r}; expected a list of names, one for each row.")
+        if self.training:
+            raise ValueError(f"{title}: adapter_names is given in training mode; call model.eval() before.")
+        self._check_adapter_names([name for name in names if name != BASE])
+        beams = keywords.get("num_beams") or 1
+        repeated = [name for name in names for _ in range(beams)]
+        encoder = self.model.get_encoder() if hasattr(self.model, "get_encoder") else self.model
+        encoding = set() if encoder is None or encoder is self.model else set(encoder.modules())
+        handles = [
+            part.register_forward_pre_hook(_choice(list(names) if part in encoding else repeated), with_kwargs=True)
+            for part in self.modules()
+            if isinstance(part, BlockCirculantLayer | AuxiliaryTrainingWrapper)
+        ]
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def merge_adapter(self, adapter_names: list[str] | None = None, safe_merge: bool = False) -> None:
+        """Merge adapters, the active ones unless named, into the base layers."""
+        self._check_adapter_names(adapter_names or ())
+        super().merge_adapter(adapter_names, safe_merge)
+
+    def merge_and_unload(
+        self, progressbar: bool = False, safe_merge: bool = False, adapter_names: list[str] | None = None
+    ) -> nn.Module:
+        """Merge adapters, the active ones unless named, and return the model without PEFT's layers."""
+        self._check_adapter_names(adapter_names or ())
+        return super().merge_and_unload(progressbar, safe_merge, adapter_names)
+
+
+def _choice(names: list[str]) -> Callable[..., Any]:
+    def hook(_: nn.Module, given: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, ...]:
+        return given, {**named, "adapter_names": names}
+
+    return hook
 
 
 for table, entry in (

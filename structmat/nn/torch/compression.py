@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from structmat.nn.torch.layers import (
     BlockCirculantLinear,
@@ -107,7 +108,8 @@ def compress(
     """Replace dense layers of a model by structured ones, in place.
 
     Taken are `torch.nn.Linear` and the `Conv1D` of transformers, not their subclasses: a class with more to it would
-    lose that, and attention reads the weight of its own.
+    lose that, and attention reads the weight of its own. A weight that is computed from other parameters, as pruning,
+    `weight_norm`, `spectral_norm` and `torch.nn.utils.parametrize` do, must be made permanent before.
 
     Parameters
     ----------
@@ -144,7 +146,8 @@ def compress(
     ------
     ValueError
         `rule` or `method` is unknown, an option is missing or wrong or does not fit a layer (the message names it), no
-        layer is left to replace, a pattern matches none, or "data-aware" has no sample or a layer never saw it.
+        layer is left to replace, a pattern matches none, a chosen layer computes its weight from other parameters, or
+        "data-aware" has no sample or a layer never saw it.
     TypeError
         `model` is no module, or itself a layer; a callable `rule` returns no dictionary; `include` or `exclude` has no
         patterns.
@@ -252,7 +255,31 @@ def _dense(layer: StructuredLinear) -> nn.Linear:
 def is_transposed(layer: nn.Module) -> bool:
     """Tell whether a layer is the Conv1D of transformers, whose weight is (in, out)."""
     library = sys.modules.get("transformers.pytorch_utils")
-    return library is not None and type(layer) is library.Conv1D
+    return library is not None and _class(layer) is library.Conv1D
+
+
+def _class(layer: nn.Module) -> type:
+    """The class of a layer, without parametrizations."""
+    return type(layer).__bases__[0] if parametrize.is_parametrized(layer) else type(layer)
+
+
+def how_to_keep(layer: nn.Module, names: Sequence[str]) -> str | None:
+    """Say what makes parameters of a layer its own again where they are computed from others."""
+    for name in names:
+        if name in layer._parameters or name in layer._buffers:
+            continue
+        if parametrize.is_parametrized(layer, name):
+            how = f"torch.nn.utils.parametrize.remove_parametrizations(layer, {name!r})"
+        elif f"{name}_mask" in layer._buffers:
+            how = f"torch.nn.utils.prune.remove(layer, {name!r})"
+        elif f"{name}_g" in layer._parameters:
+            how = f"torch.nn.utils.remove_weight_norm(layer, {name!r})"
+        elif f"{name}_u" in layer._buffers:
+            how = f"torch.nn.utils.remove_spectral_norm(layer, {name!r})"
+        else:
+            return f"its {name} is no parameter, but computed or quantised; expected a torch.nn.Parameter"
+        return f"its {name} is computed from other parameters; make it permanent: {how}"
+    return None
 
 
 def _weight(dense: nn.Module) -> torch.Tensor:
@@ -263,7 +290,7 @@ def _chosen(model: nn.Module, include: str | Sequence[str], exclude: str | Seque
     """The dense layers that the patterns name, each under the first of its names."""
     if not isinstance(model, nn.Module):
         raise TypeError(f"compress: model is a {type(model).__name__}; expected a torch.nn.Module.")
-    if type(model) is nn.Linear or is_transposed(model):
+    if _class(model) is nn.Linear or is_transposed(model):
         raise TypeError("compress: model is a layer itself; take StructuredLinear of structmat.projections.nearest.")
     owners: dict[int, int] = {}
     for part in model.modules():
@@ -272,7 +299,7 @@ def _chosen(model: nn.Module, include: str | Sequence[str], exclude: str | Seque
     dense = {
         name: part
         for name, part in model.named_modules()
-        if (type(part) is nn.Linear or is_transposed(part)) and owners[id(part.weight)] == 1
+        if (_class(part) is nn.Linear or is_transposed(part)) and owners.get(id(part._parameters.get("weight")), 1) == 1
     }
     if not dense:
         raise ValueError("compress: the model has no dense layer whose weight no other module shares.")
@@ -280,6 +307,10 @@ def _chosen(model: nn.Module, include: str | Sequence[str], exclude: str | Seque
     chosen = {name: part for name, part in dense.items() if name in matched[0] - matched[1]}
     if not chosen:
         raise ValueError("compress: the model has no dense layer that include and exclude leave.")
+    for name, part in chosen.items():
+        computed = how_to_keep(part, ("weight", "bias"))
+        if computed is not None:
+            raise ValueError(f"compress: {name}: {computed}; or leave the layer out by exclude.")
     return chosen
 
 
