@@ -5,8 +5,8 @@ from typing import Any
 
 from structmat import custom, learn, linalg, projections, testing
 from structmat._backend import set_fft_provider, set_threads
-from structmat.compounds import block_circulant, select
-from structmat.core import LinearOperator, block_array, block_diag, hstack, kron, repeat, set_dense_crossover, vstack
+from structmat.compounds import block_array, block_circulant, select
+from structmat.core import LinearOperator, block_diag, hstack, kron, repeat, set_dense_crossover, vstack
 from structmat.interop import aslinearoperator
 from structmat.io import load, save
 from structmat.operators import (
@@ -100,6 +100,13 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the modules that need a framework when they are asked for."""
-    if name == "sklearn":
-        return importlib.import_module("structmat.sklearn")
+    if name in _ON_DEMAND:
+        return importlib.import_module(f"structmat.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+_ON_DEMAND = "nn", "sklearn"
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_ON_DEMAND})

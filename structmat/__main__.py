@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import structmat
-from structmat._backend import namespace, provider_name
+from structmat._backend import how_to_install, namespace, provider_name
 
 DEMO_PACKAGES = "matplotlib", "mlxtend", "rich", "threadpoolctl"
 PICTURES = ".png", ".pdf", ".svg"
@@ -159,7 +159,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         "demo",
         help="train a circulant network on real digits, beside dense ones, and time products",
         description="Train networks on MNIST digits whose hidden layer is dense or a circulant projection, learned or "
-        "random; time products of growing dimension; show both as tables and as a picture. Needs structmat[demo].",
+        "random; time products of growing dimension; show both as tables and as a picture. Needs the packages of the "
+        "extra demo.",
     )
     show.add_argument("--seeds", type=count, default=3, metavar="N", help="networks of each kind (%(default)s)")
     show.add_argument("--epochs", type=count, default=20, metavar="N", help="passes over the images (%(default)s)")
@@ -186,9 +187,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             info()
             return 0
         if any(find_spec(package) is None for package in DEMO_PACKAGES):
-            show.error("the demo needs more packages: pip install 'structmat[demo]'")
+            show.error(f"the demo needs more packages: {how_to_install('demo')}")
         if arguments.backend == "torch" and find_spec("torch") is None:
-            show.error("--backend torch needs PyTorch: pip install 'structmat[torch]'")
+            show.error(f"--backend torch needs PyTorch: {how_to_install('torch')}")
         if arguments.json and arguments.json.resolve() == arguments.png.resolve():
             show.error("--png and --json name the same file")
         demo(arguments)

@@ -4,10 +4,22 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from structmat._backend import Array, Namespace, astype, dtype_name, is_array, is_integer, is_traced, namespace
-from structmat.core.fields import as_integer, checked_index, checked_size, widened
-from structmat.core.operator import LinearOperator
-from structmat.operators import BlockCirculant, Restriction
+from structmat._backend import (
+    Array,
+    Namespace,
+    astype,
+    dtype_name,
+    is_array,
+    is_integer,
+    is_traced,
+    namespace,
+    namespace_name,
+    to_host,
+)
+from structmat.core import hstack, vstack
+from structmat.core.fields import as_integer, checked_size, widened
+from structmat.core.operator import LinearOperator, Places, as_places
+from structmat.operators import BlockCirculant, Restriction, Zero
 
 
 def block_circulant(blocks: Array, shape: tuple[int, int]) -> LinearOperator:
@@ -63,83 +75,147 @@ def block_circulant(blocks: Array, shape: tuple[int, int]) -> LinearOperator:
     return result
 
 
-def select(A: LinearOperator, rows: Any, columns: Any = slice(None)) -> Any:
+def select(A: LinearOperator, rows: Any = slice(None), columns: Any = slice(None)) -> Any:
     """Select rows and columns of an operator; also written `A[rows, columns]`.
 
     Parameters
     ----------
     A : LinearOperator
         Of shape (m, n).
-    rows, columns : int, slice, or sequence or array of int or bool
-        An int takes one row or column. A slice or the places of several, none of them twice, take these in their
-        order, rows and columns independently, as `numpy.ix_` does. Negative places count from the end.
+    rows, columns : int, slice, Ellipsis, or sequence or array of int or bool
+        An int takes one row or column. A slice or the places of several take these in their order, rows and columns
+        independently, as `numpy.ix_` does, whose result may also be given. A mask has one bool for each row or column.
+        Negative places count from the end; an ellipsis takes all.
 
     Returns
     -------
     LinearOperator or array
-        The entry A[i, j], of shape (), for two ints; the row or column, a vector, for one; else the operator
-        `Restriction(m, rows) @ A @ Restriction(n, columns).H`, which shares the parameters of A.
+        Entries where rows or columns are an int: A[i, j], of shape (), for two; else an array of the shape of the other
+        index, which may be empty, name a place twice or have several axes. Otherwise the operator
+        `Restriction(m, rows) @ A @ Restriction(n, columns).H`, which shares the parameters of A; its rows are one at
+        least and distinct, and so are its columns.
 
     Raises
     ------
     TypeError
-        A is no operator.
+        A is no operator, or an index is an array of another library.
     IndexError
         A place is out of range, a mask has the wrong length, or an index is none of the above.
     ValueError
-        Nothing is selected, or a place stands twice.
+        An operator is asked for of no rows or columns, or of one that stands twice.
 
     Notes
     -----
-    Cost: an entry is read from the definition in O(1), a row or column in O(n), of leaves, their adjoints, sums and
-    Kronecker products; of other compositions they cost one product.
+    Cost: an entry is read from the definition in O(1), a row or column in O(n), where the entries are known, as
+    `LinearOperator.to_dense` says; of other compositions they cost one product.
+
+    `A[mask]` with a mask of shape (m, n) reads the entries where it is true, row by row.
 
     Examples
     --------
     >>> import numpy as np
     >>> import structmat as sm
     >>> A = sm.Circulant(np.asarray([1.0, 2.0, 3.0]))
-    >>> float(A[0, 1]), A[:, 1], A[::2, 1:].to_dense()
-    (3.0, array([3., 1., 2.]), array([[3., 2.],
+    >>> float(A[0, 1]), A[:, 1], A[[0, 0, 2], 1], A[::2, 1:].to_dense()
+    (3.0, array([3., 1., 2.]), array([3., 3., 2.]), array([[3., 2.],
            [2., 1.]]))
     """
     if not isinstance(A, LinearOperator):
         raise TypeError(f"select: A is a {type(A).__name__}; expected a LinearOperator.")
-    keys = _places(A, "row", rows, A.m), _places(A, "column", columns, A.n)
-    if any(isinstance(key, int) for key in keys):
+    keys = [_places(A, side, key, size) for side, key, size in zip(_SIDES, (rows, columns), A.shape, strict=True)]
+    if any(isinstance(key, int) or (is_array(key) and key.ndim == 0) for key in keys):
         return _read(A, *keys)
-    if keys[1] is not None:
-        A = A @ Restriction(A.n, keys[1]).H
-    return A if keys[0] is None else Restriction(A.m, keys[0]) @ A
+    if all(is_array(key) for key in keys) and keys[0].shape[1:] == (1,) and keys[1].shape[:-1] == (1,):
+        keys = [namespace(key).reshape(key, (-1,)) for key in keys]  # of `numpy.ix_`
+    index = [_distinct(A, side, key, size) for side, key, size in zip(_SIDES, keys, A.shape, strict=True)]
+    if index[1] is not None:
+        A = A @ Restriction(A.n, index[1]).H
+    return A if index[0] is None else Restriction(A.m, index[0]) @ A
+
+
+_SIDES = "row", "column"
+
+
+def selected(A: LinearOperator, key: Any) -> Any:
+    """Read the key of `A[key]` as NumPy does, and select what it says."""
+    keys = key if isinstance(key, tuple) else (key,)
+    dots = sum(each is Ellipsis for each in keys)
+    if len(keys) == 3 and dots == 1:
+        keys = tuple(each for each in keys if each is not Ellipsis)
+    if dots > 1 or len(keys) > 2:
+        raise IndexError(f"{A._head}: {len(keys)} indices; expected one for rows and one for columns.")
+    if len(keys) == 1 and is_array(keys[0]) and keys[0].ndim == 2 and keys[0].dtype == namespace(keys[0]).bool:
+        return _masked(A, keys[0])
+    return select(A, *keys)
+
+
+def _masked(A: LinearOperator, mask: Array) -> Array:
+    """Read the entries where a mask of the shape of A is true, row by row."""
+    if tuple(mask.shape) != A.shape:
+        raise IndexError(f"{A._head}: the mask has shape {tuple(mask.shape)}; expected {A.shape}.")
+    xp, dtype = _library(A, "mask", mask)
+    entries = A._in_one_precision(xp)._entries(xp, *(widened(xp, places) for places in xp.nonzero(mask)))
+    return A.to_dense()[mask] if entries is None else astype(xp, entries, dtype)
+
+
+def _library(A: LinearOperator, name: str, *keys: Any) -> tuple[Namespace, Any]:
+    """Namespace and dtype of entries: those of A, or of an index of an operator that takes arrays of any library."""
+    xp = A.xp
+    for key in keys:
+        if is_array(key) and xp is not None and namespace(key) is not xp:
+            raise TypeError(
+                f"{A._head}: {name} is an array of {namespace_name(namespace(key))}; expected one of "
+                f"{namespace_name(xp)}, or a list."
+            )
+        xp = namespace(key) if is_array(key) else xp
+    xp = A._library[0] if xp is None else xp
+    return xp, A._matrix_dtype(xp)
 
 
 def _places(A: LinearOperator, side: str, key: Any, size: int) -> Any:
     """Bring a key to an int from 0 to size - 1, a slice, an array of such ints, or None where it takes all."""
+    name = f"{A._head}: {side}s"
+    if key is Ellipsis:
+        return None
     if isinstance(key, slice):
-        return None if key.indices(size) == (0, size, 1) else key
+        try:
+            return None if key.indices(size) == (0, size, 1) else key
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"{name} is {key!r}: {error}.") from None
     place = as_integer(key)
     if place is not None:
         _require_place(A, side, place, size)
         return place % size
-    xp = A._library[0]
+    given, xp = key, A._library[0]
     if isinstance(key, list | tuple | range):
-        key = xp.asarray(list(key), device=A.device)
-    if not is_array(key) or key.ndim != 1:
-        raise IndexError(f"{A._head}: {side}s is {key!r}; expected an int, a slice or a one-dimensional array of ints.")
-    xp = namespace(key)
+        try:
+            key = xp.asarray(list(key), dtype=None if len(key) else xp.int64, device=A.device)
+        except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+            raise IndexError(f"{name} is {_shortened(given)}, which makes no array of ints: {error}") from error
+    if not is_array(key) or (key.ndim == 0 and key.dtype == namespace(key).bool):
+        extra = " None adds an axis, which an operator can't have." if key is None else ""
+        raise IndexError(
+            f"{name} is {_shortened(given)}; expected an int, a slice, or a sequence or array of ints or bools.{extra}"
+        )
+    xp = _library(A, f"{side}s", key)[0]
     if key.dtype == xp.bool:
-        if key.shape[0] != size:
-            raise IndexError(f"{A._head}: {side}s is a mask of {key.shape[0]} entries; expected {size}.")
-        key = xp.nonzero(key)[0]
-    if key.shape[0] == 0:
-        raise ValueError(f"{A._head}: {side}s selects nothing; expected at least one.")
+        if tuple(key.shape) != (size,):
+            found = f"{key.shape[0]} entries" if key.ndim == 1 else f"shape {tuple(key.shape)}"
+            raise IndexError(f"{name} is a mask of {found}; expected {size}.")
+        return xp.nonzero(key)[0]
     if not is_integer(xp, key.dtype):
-        raise IndexError(f"{A._head}: {side}s has dtype {dtype_name(key.dtype)}; expected integers or bool.")
+        raise IndexError(f"{name} has dtype {dtype_name(key.dtype)}; expected integers or bool.")
     key = widened(xp, key)
-    if not is_traced(key):
-        for place in (xp.min(key), xp.max(key)):
-            _require_place(A, side, int(place), size)
-    return checked_index(f"{A._head}: {side}s", xp.where(key < 0, key + size, key), size)
+    if 0 in key.shape or is_traced(key):
+        return xp.where(key < 0, key + size, key)
+    for place in (xp.min(key), xp.max(key)):
+        _require_place(A, side, int(place), size)
+    return xp.where(key < 0, key + size, key)
+
+
+def _shortened(key: Any) -> str:
+    text = " ".join(repr(key).split())
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _require_place(A: LinearOperator, side: str, place: int, size: int) -> None:
@@ -147,20 +223,108 @@ def _require_place(A: LinearOperator, side: str, place: int, size: int) -> None:
         raise IndexError(f"{A._head}: {side} {place} is out of range; expected {-size} to {size - 1}.")
 
 
+def _distinct(A: LinearOperator, side: str, key: Any, size: int) -> Any:
+    """Return a key that an operator can be selected by."""
+    name = f"{A._head}: {side}s"
+    if is_array(key) and key.ndim != 1:
+        raise IndexError(
+            f"{name} has shape {tuple(key.shape)}; expected one axis, unless the other index is an int: rows and "
+            f"columns are selected independently."
+        )
+    if key is not None and not (key.shape[0] if is_array(key) else len(range(size)[key])):
+        raise ValueError(
+            f"{name} selects nothing; expected at least one, as an operator has a row and a column at least. An index "
+            f"beside an int may be empty."
+        )
+    if is_array(key) and not is_traced(key):
+        places = to_host(key).tolist()
+        if len(set(places)) < len(places):
+            raise ValueError(
+                f"{name} has an entry twice; expected each of 0 to {size - 1} once at most, unless the other index is "
+                f"an int. A.to_dense()[rows, :] has rows twice."
+            )
+    return key
+
+
 def _read(A: LinearOperator, rows: Any, columns: Any) -> Array:
-    """Read an entry, or a row or column or a part of one."""
-    xp, dtype = A._library
-    i, j = (_as_array(xp, A, key, size) for key, size in zip((rows, columns), A.shape, strict=True))
-    entries = A._entries(xp, i, j)
-    if entries is None:
-        B, fixed, free = (A, j, i) if isinstance(columns, int) else (A.T, i, j)
-        entries = xp.take(B._unit_products(xp, fixed)[:, 0], free)
-    entries = astype(xp, entries, dtype)
-    return entries[0] if isinstance(rows, int) and isinstance(columns, int) else entries
+    """Read an entry, or entries of a row or column."""
+    xp, dtype = _library(A, "rows", rows, columns)
+    shape: tuple[int, ...] = ()
+    sides: list[Places] = []
+    for key, size in zip((rows, columns), A.shape, strict=True):
+        if is_array(key):
+            shape += tuple(key.shape)
+            sides.append(xp.reshape(key, (-1,)))
+        else:
+            places = range(key, key + 1) if isinstance(key, int) else range(size)[key or slice(None)]
+            shape += () if isinstance(key, int) else (len(places),)
+            sides.append(places if places.step == 1 else as_places(xp, places, A.device))
+    if 0 in shape:
+        return xp.zeros(shape, dtype=dtype, device=A.device)
+    block = astype(xp, A._in_one_precision(xp)._block(xp, sides[0], sides[1], A.device), dtype)
+    return xp.reshape(block, shape) if shape else block[0, 0]
 
 
-def _as_array(xp: Namespace, A: LinearOperator, key: Any, size: int) -> Array:
-    if is_array(key):
-        return key
-    places = range(key, key + 1) if isinstance(key, int) else range(size)[key or slice(None)]
-    return xp.arange(places.start, places.stop, places.step, device=A.device)
+def block_array(operators: Sequence[Sequence[LinearOperator | None]]) -> LinearOperator:
+    """Assemble operators from rows of blocks, as `scipy.sparse.block_array` does with matrices.
+
+    Parameters
+    ----------
+    operators : sequence of sequence of LinearOperator or None
+        Rows of blocks, equally many in each. None stands for zeros, as many rows and columns as the
+        other blocks of its row and column have.
+
+    Returns
+    -------
+    LinearOperator
+        The rows, each an `hstack`, in a `vstack`.
+
+    Raises
+    ------
+    ValueError
+        There are none, a row or column of blocks has only None, or their sizes differ.
+    TypeError
+        A block is neither an operator nor None, or they are of several array libraries or devices.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> eye = sm.identity(1)
+    >>> sm.block_array([[eye, 2 * eye], [None, 4 * eye]]).to_dense()
+    array([[1., 2.],
+           [0., 4.]])
+    """
+    if any(isinstance(row, LinearOperator) for row in operators):
+        raise TypeError("block_array: operators is a sequence of operators; expected rows of them, [[A, B], [C, D]].")
+    rows: list[list[Any]] = [list(row) for row in operators]
+    for i, row in enumerate(rows, 1):
+        for j, block in enumerate(row, 1):
+            if not (block is None or isinstance(block, LinearOperator)):
+                raise TypeError(
+                    f"block_array: block {j} of row {i} is a {type(block).__name__}; expected a LinearOperator or None."
+                )
+    if any(block is None for row in rows for block in row):
+        rows = _with_zeros(rows)
+    return vstack([hstack(row) for row in rows])
+
+
+def _with_zeros(rows: list[list[Any]]) -> list[list[Any]]:
+    """Put zeros in the place of None."""
+    if len({len(row) for row in rows}) > 1:
+        widths = ", ".join(str(len(row)) for row in rows)
+        raise ValueError(f"block_array: the rows have {widths} blocks; expected equally many, where one is None.")
+    sizes: list[list[int]] = []
+    for side, lines in enumerate((rows, zip(*rows, strict=True))):
+        sizes.append([])
+        for place, line in enumerate(lines, 1):
+            known = [block.shape[side] for block in line if block is not None]
+            if not known:
+                raise ValueError(
+                    f"block_array: {_SIDES[side]} {place} of blocks is all None, which leaves its size open; put a "
+                    f"structmat.Zero there."
+                )
+            sizes[side].append(known[0])
+    return [
+        [Zero(m, n) if block is None else block for n, block in zip(sizes[1], row, strict=True)]
+        for m, row in zip(sizes[0], rows, strict=True)
+    ]

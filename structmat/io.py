@@ -228,7 +228,7 @@ def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
     OSError
         The file cannot be written.
     ImportError
-        The package safetensors is missing: ``pip install 'structmat[io]'``.
+        The package safetensors is missing: ``pip install safetensors``.
 
     See Also
     --------
@@ -490,7 +490,7 @@ def load(
     OSError
         The file cannot be opened.
     ImportError
-        The package safetensors is missing: ``pip install 'structmat[io]'``.
+        The package safetensors is missing: ``pip install safetensors``.
 
     See Also
     --------

@@ -3,6 +3,10 @@
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
+from structmat._backend import optional
+
+optional("structmat.sklearn", "sklearn", "sklearn")
+
 import numpy as np
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin

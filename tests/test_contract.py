@@ -15,7 +15,7 @@ NAMES = sorted(name for name, entry in OPERATORS.items() if entry.cls.__module__
 # one dtype where it runs eagerly, and the others compiled.
 CHECKS = {
     "numpy-readonly": ("products", "matrices", "forward", "gradients", "untouched"),
-    "strict-device1": ("entries", "products", "matrices", "adjoint", "forward", "gradients", "params"),
+    "strict-device1": ("entries", "dense", "products", "matrices", "adjoint", "forward", "gradients", "params"),
     "jax": ("products", "gradients", "dtypes", "params", "pickle", "messages"),
     "jax-jit": ("products", "gradients"),
 }
@@ -53,7 +53,7 @@ def test_half_precision(name: str, dtype: str) -> None:
     """Operators in half precision compute in single and round once."""
     torch = library("torch")
     A = example(name, 9).to(xp=torch, dtype=dtype)
-    checks = ["entries", "products", "adjoint", "gradients", "dtypes", "params"]
+    checks = ["entries", "dense", "products", "adjoint", "gradients", "dtypes", "params"]
     sm.testing.check_operator(A, checks=checks, xp=torch)
 
 

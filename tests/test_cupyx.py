@@ -75,7 +75,7 @@ def test_arrays_of_other_libraries_are_refused(adapter: ModuleType) -> None:
 
 def test_without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupyx", None)
-    with pytest.raises(ImportError, match=r"needs the package cupyx: pip install 'structmat\[cuda12\]'$"):
+    with pytest.raises(ImportError, match=r"needs the package cupyx: pip install 'cupy-cuda12x>="):
         general.to_cupyx()
 
 

@@ -71,6 +71,24 @@ def documented() -> set[str]:
     return names
 
 
+def test_links_of_the_readme_work_on_every_page_that_shows_it() -> None:
+    """Package indices show it too, where links that are relative to the repository lead nowhere."""
+    text = README.read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$", text, flags=re.MULTILINE)
+    targets = [first or second for first, second in links]
+    assert len(targets) > 15
+    assert not [target for target in targets if not target.startswith(("https://", "#"))]
+    ours = [
+        re.sub(r"https://(github|raw.githubusercontent).com/structmat/structmat/(blob/)?main/", "", target)
+        for target in targets
+    ]
+    assert not [
+        path for path, target in zip(ours, targets, strict=True) if path != target and not (ROOT / path).is_file()
+    ]
+    labels = set(re.findall(r"^\[([^\]]+)\]: ", text, flags=re.MULTILINE))
+    assert labels <= set(re.findall(r"\[([^\]]+)\](?!:)", text))
+
+
 def readme_rows() -> dict[str, list[str]]:
     """The rows of README's table of operators, by the name in their first cell."""
     rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", README.read_text(encoding="utf-8"), flags=re.MULTILINE)

@@ -305,7 +305,7 @@ PLACES = np.asarray([0, 2]), np.asarray([1, 0])
         (lambda: sm.Shift(3, 1.0), TypeError, r"Shift: k is 1.0; expected an int\."),
         (lambda: sm.Shift(0, 1), ValueError, r"Shift: n is 0; expected a positive int\."),
         (lambda: sm.LowRank(np.ones((3, 2)), np.ones((4, 3))), ValueError, r"LowRank: right has shape \(4, 3\); its r must be 2 \(set by left\)\."),
-        (lambda: sm.LowRank(np.ones((3, 0)), np.ones((4, 0))), ValueError, r"LowRank: left has shape \(3, 0\); expected no empty axis\."),
+        (lambda: sm.LowRank(np.ones((3, 0)), np.ones((4, 0))), ValueError, r"LowRank: left has shape \(3, 0\); expected no empty axis"),
         (lambda: sm.Banded(np.ones((3, 4)), 1, 2), ValueError, r"Banded: bands has shape \(3, 4\); expected lower \+ upper \+ 1 = 4 rows\."),
         (lambda: sm.Banded(np.ones((3, 4)), -1, 3), ValueError, r"Banded: lower is -1; expected an int of 0 or more\."),
         (lambda: sm.Banded(np.ones(3), 1, 1), ValueError, r"Banded: bands has shape \(3,\); expected 2 axes \(d, n\)\."),

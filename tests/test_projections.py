@@ -325,5 +325,5 @@ def test_bad_arguments_are_named() -> None:
             call()
     with pytest.raises(TypeError, match="dtype is 'int32'; expected a real or complex floating dtype"):
         P.srht(3, 4, dtype="int32")
-    with pytest.raises(TypeError, match="xp is 'numpy'; expected an array module"):
-        P.hd3(3, xp="numpy")
+    with pytest.raises(TypeError, match="xp is 'NumPy'; expected an array module"):
+        P.hd3(3, xp="NumPy")

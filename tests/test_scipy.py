@@ -1,9 +1,12 @@
 """SciPy's solvers against dense answers: bare operators where SciPy takes them, wrapped ones everywhere."""
 
+import inspect
 import os
 import pickle
 import subprocess
 import sys
+import types
+from typing import Any
 
 import numpy as np
 import pytest
@@ -202,3 +205,54 @@ def test_algebra_of_wrappers_of_other_libraries(name: str) -> None:
     )
     environment = {**os.environ, "SCIPY_ARRAY_API": "1"}
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
+
+
+try:
+    import scipy.sparse.linalg.tests.test_interface as of_scipy
+except ImportError:  # some distributions leave SciPy's tests out
+    of_scipy = None
+
+
+class Wrapped(spla.LinearOperator):
+    """SciPy's class to those who derive from it; of functions with an adjoint it makes an operator of ours, wrapped."""
+
+    def __new__(cls, *arguments: Any, **options: Any) -> Any:
+        if cls is not Wrapped:
+            return super().__new__(cls, *arguments, **options)
+        given = spla.LinearOperator(*arguments, **options)
+        return given if "rmatvec" not in options else sm.aslinearoperator(given).to_scipy(given.dtype)
+
+
+def wrapped(M: Any) -> Any:
+    """SciPy's `aslinearoperator`, by way of an operator of ours where SciPy would make one."""
+    if isinstance(M, spla.LinearOperator):
+        return M
+    return sm.aslinearoperator(np.asarray(M) if isinstance(M, np.matrix) else M).to_scipy(M.dtype)
+
+
+def cases_of_scipy() -> list[Any]:
+    """Each test function and method with each of its arguments; those that ask for fixtures are left to SciPy."""
+    cases = []
+    owners = [None, *(each for name, each in vars(of_scipy).items() if name.startswith("Test"))] if of_scipy else []
+    for owner in owners:
+        for name, test in vars(owner or of_scipy).items():
+            if not name.startswith("test_"):
+                continue
+            marks = [mark.args for mark in getattr(test, "pytestmark", []) if mark.name == "parametrize"]
+            values = marks[0][1] if marks else [None]
+            if len(inspect.signature(test).parameters) != len(marks) + (owner is not None):
+                continue
+            label = f"{owner.__name__}-{name}" if owner else name
+            cases += [pytest.param(owner, name, value, id=f"{label}-{place}") for place, value in enumerate(values)]
+    return cases
+
+
+@pytest.mark.parametrize(("owner", "name", "value"), cases_of_scipy())
+def test_scipy_s_own_tests_of_operators(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, value: Any) -> None:
+    """What SciPy's tests say of `LinearOperator`, of operators that are ours inside."""
+    names = {**vars(of_scipy.interface), "LinearOperator": Wrapped, "aslinearoperator": wrapped}
+    monkeypatch.setattr(of_scipy, "interface", types.SimpleNamespace(**names))
+    instance = owner() if owner else of_scipy
+    if hasattr(instance, "setup_method"):
+        instance.setup_method()
+    getattr(instance, name)(*([] if value is None else [value]))

@@ -16,7 +16,7 @@ torch = library("torch")
 P = sm.projections
 
 ALGEBRA = ["products", "matrices", "linear", "adjoint", "forward", "gradients", "dtypes"]
-HOUSEKEEPING = ["entries", "untouched", "strided", "params", "pickle", "printing", "messages"]
+HOUSEKEEPING = ["entries", "dense", "untouched", "strided", "params", "pickle", "printing", "messages"]
 EAGER = [b for b in ALL if b.name in ("strict", "strict-device1", "torch")]
 
 
@@ -38,7 +38,7 @@ def test_trees_keep_house(A: sm.LinearOperator) -> None:
 def test_trees_on_other_libraries(backend: Backend, A: sm.LinearOperator) -> None:
     there = backend.bring(A)
     sm.testing.check_operator(
-        there, checks=["products", "gradients"], batches=[(2,)], xp=backend.xp, device=backend.device
+        there, checks=["dense", "products", "gradients"], batches=[(2,)], xp=backend.xp, device=backend.device
     )
 
 

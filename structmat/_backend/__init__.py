@@ -5,6 +5,7 @@ from numpy.linalg import LinAlgError
 from structmat._backend import banded
 from structmat._backend.arrays import (
     BLOCK,
+    LIBRARIES,
     STORED,
     Array,
     Device,
@@ -19,6 +20,7 @@ from structmat._backend.arrays import (
     complex_dtype,
     compute_dtype,
     conj,
+    conversion,
     copied,
     descending,
     device,
@@ -57,6 +59,7 @@ from structmat._backend.arrays import (
     to_host,
     to_stored,
     unmapped,
+    widest_dtype,
 )
 from structmat._backend.assignment import assignment
 from structmat._backend.bits import least, pack_bits, popcount
@@ -74,13 +77,14 @@ from structmat._backend.fft import (
     root_powers,
     wrapped,
 )
-from structmat._backend.optional import optional
+from structmat._backend.optional import how_to_install, optional
 from structmat._backend.providers import Restore, set_fft_provider, set_threads, side_by_side
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
 from structmat._backend.solvers import METHODS, has_krylov, krylov, levinson, lsmr
 from structmat._backend.sparse import compressed, sparse_product
 from structmat._backend.trigonometric import (
     TRANSPOSED,
+    UntraceableError,
     scipy_transform,
     singular_values,
     suits_scipy,
@@ -91,6 +95,7 @@ from structmat._backend.walsh import signed_sums, walsh
 
 __all__ = [
     "BLOCK",
+    "LIBRARIES",
     "METHODS",
     "RNG",
     "STORED",
@@ -102,6 +107,7 @@ __all__ = [
     "LinAlgError",
     "Namespace",
     "Restore",
+    "UntraceableError",
     "add_at",
     "as_dtype",
     "as_namespace",
@@ -113,6 +119,7 @@ __all__ = [
     "compressed",
     "compute_dtype",
     "conj",
+    "conversion",
     "convolution_length",
     "convolve",
     "copied",
@@ -129,6 +136,7 @@ __all__ = [
     "full_precision",
     "generator",
     "has_krylov",
+    "how_to_install",
     "idft",
     "idftn",
     "is_array",
@@ -185,5 +193,6 @@ __all__ = [
     "unit_root",
     "unmapped",
     "walsh",
+    "widest_dtype",
     "wrapped",
 ]

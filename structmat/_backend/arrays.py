@@ -11,6 +11,8 @@ import array_api_compat as compat
 import array_api_compat.numpy as numpy_namespace
 import numpy as np
 
+from structmat._backend.optional import optional
+
 Array: TypeAlias = Any  #: an array of any supported library; there is no published protocol for it yet
 Namespace: TypeAlias = Any  #: an array-API namespace, as `array_api_compat.array_namespace` answers
 DType: TypeAlias = Any
@@ -65,12 +67,28 @@ def layout(x: Array) -> str:
     return str(x.layout).removeprefix("torch.")
 
 
-def as_namespace(xp: ModuleType | None) -> Namespace:
-    """Return the array-API namespace of a module that a user named: numpy, cupy, torch, jax.numpy; None is NumPy."""
+LIBRARIES = {  #: what users call array libraries, and the extra that brings each
+    "numpy": None,
+    "cupy": "cuda12",
+    "torch": "torch",
+    "jax": "jax",
+    "jax.numpy": "jax",
+    "dask.array": "dask",
+    "array_api_strict": None,
+}
+
+
+def as_namespace(xp: ModuleType | str | None) -> Namespace:
+    """Return the array-API namespace of a module that a user gave or named, such as "torch"; None is NumPy."""
     if xp is None:
         return numpy_namespace
+    if isinstance(xp, str) and xp in LIBRARIES:
+        xp = optional(f"xp={xp!r}", "jax.numpy" if xp == "jax" else xp, LIBRARIES[xp])
     if not isinstance(xp, ModuleType):
-        raise TypeError(f"xp is {xp!r}; expected an array module such as numpy, cupy, torch or jax.numpy.")
+        raise TypeError(
+            f"xp is {xp!r}; expected an array module such as numpy, cupy, torch or jax.numpy, or the name of one: "
+            f"{', '.join(map(repr, LIBRARIES))}."
+        )
     if xp.__name__ == "numpy":
         return numpy_namespace
     if xp.__name__ in {"cupy", "torch"}:
@@ -103,12 +121,33 @@ def dtype_name(dtype: DType) -> str:
 
 
 def as_dtype(xp: Namespace, dtype: DType) -> DType:
-    """Return xp's own dtype for a dtype of any library or a name; None is float64."""
-    name = "float64" if dtype is None else dtype_name(dtype)
+    """Return xp's own dtype for a dtype of any library or a name; None is the default of xp."""
+    if dtype is None:
+        return default_dtype(xp)
+    name = dtype_name(dtype)
     found = getattr(xp, name, None)
     if found is None or kind(xp, found) is None:
         raise TypeError(f"dtype is {dtype!r}; expected a real or complex floating dtype of {namespace_name(xp)}.")
     return np.dtype(found) if xp is numpy_namespace else found
+
+
+def default_dtype(xp: Namespace) -> DType:
+    """Return what a library makes of Python's floats: double precision, but what PyTorch and JAX are set to."""
+    if compat.is_torch_namespace(xp):
+        return sys.modules["torch"].get_default_dtype()
+    return np.dtype(np.float64) if xp is numpy_namespace else widest_dtype(xp)
+
+
+def conversion(xp: Namespace, name: str) -> str:
+    """Return the expression that makes a floating array of another one, for messages."""
+    if compat.is_torch_namespace(xp):
+        return f"{name}.to(torch.float64)"
+    return f"xp.astype({name}, xp.float64)" if compat.is_array_api_strict_namespace(xp) else f'{name}.astype("float64")'
+
+
+def widest_dtype(xp: Namespace) -> DType:
+    """Return double precision, single where JAX has no other."""
+    return xp.zeros(()).dtype if compat.is_jax_namespace(xp) else xp.float64
 
 
 @lru_cache(maxsize=256)

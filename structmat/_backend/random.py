@@ -11,12 +11,23 @@ RNG: TypeAlias = np.random.Generator | int | None
 
 def generator(rng: RNG) -> np.random.Generator:
     """Return a generator as SPEC 7 has it: from a seed, a generator (returned as it is) or None (fresh entropy)."""
+    if rng is not None and not isinstance(rng, np.random.Generator | SEEDS):
+        raise _no_seed(rng, TypeError)
+    if isinstance(rng, bool | np.bool_):  # an int to Python, and hardly the seed 0 or 1
+        raise _no_seed(rng, TypeError)
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
-        raise type(error)(
-            f"rng is {rng!r}; expected a seed, an int of 0 or more, a numpy.random.Generator or None."
-        ) from error
+        raise _no_seed(rng, type(error)) from error
+
+
+SEEDS = int | np.integer | np.random.SeedSequence | np.random.BitGenerator
+
+
+def _no_seed(rng: object, kind: type[Exception]) -> Exception:
+    old = isinstance(rng, np.random.RandomState)
+    hint = " numpy.random.default_rng(state.randint(2**31)) is a generator that it seeds." if old else ""
+    return kind(f"rng is {rng!r}; expected a seed, an int of 0 or more, a numpy.random.Generator or None.{hint}")
 
 
 def random_signs(rng: np.random.Generator, n: int, *, xp: Namespace | None = None, device: Device = None) -> Array:

@@ -12,9 +12,11 @@ from structmat._backend.arrays import (
     complex_dtype,
     device,
     from_host,
+    is_traced,
     pad,
     real_dtype,
     to_host,
+    widest_dtype,
 )
 from structmat._backend.fft import dft, idft
 from structmat._backend.providers import threads
@@ -23,14 +25,25 @@ _PI = np.longdouble("3.14159265358979323846264338327950288")
 TRANSPOSED = {1: 1, 2: 3, 3: 2, 4: 4}  #: the type whose sums have the transposed matrix
 
 
+class UntraceableError(TypeError):
+    """A definition looks at the values of places, and these have none in a trace."""
+
+
 def unit_root(xp: Namespace, p: Array, r: Array, q: int) -> Array:
     """Return exp(iπ p r / q) for arrays of integers: for definitions, not for kernels.
 
     It is computed on the host in extended precision, which NumPy arrays keep; other libraries get double precision.
     """
-    angle = _PI * ((to_host(p).astype(np.int64) * to_host(r)) % (2 * q)) / q
+    if is_traced(p) or is_traced(r):
+        raise UntraceableError("unit_root: p and r are traced; expected values.")
+    exponents = (to_host(p).astype(np.int64) * to_host(r)) % (2 * q)
+    distinct = np.arange(2 * q) if exponents.size > 2 * q else exponents
+    angle = _PI * distinct / q
     root = np.cos(angle) + 1j * np.sin(angle)
-    return root if type(p) is np.ndarray else from_host(root.astype(np.complex128), xp, device=device(p))
+    root = root if distinct is exponents else root[exponents]
+    if type(p) is np.ndarray:
+        return root
+    return from_host(root.astype(np.complex128), xp, device=device(p), dtype=complex_dtype(xp, widest_dtype(xp)))
 
 
 def singular_values(n: int, kind: int, norm: str | None, *, sine: bool) -> list[float]:

@@ -1,6 +1,6 @@
 """The operator contract: what an operator is, how operators compose, and how new ones are made; no mathematics."""
 
-from structmat.core.blocks import block_array, block_diag, hstack, kron, repeat, vstack
+from structmat.core.blocks import block_diag, hstack, kron, repeat, vstack
 from structmat.core.crossover import set_dense_crossover
 from structmat.core.fields import cached, constant, param, size
 from structmat.core.leaf import Leaf
@@ -12,7 +12,6 @@ __all__ = [
     "Leaf",
     "LinearOperator",
     "Saved",
-    "block_array",
     "block_diag",
     "cached",
     "constant",

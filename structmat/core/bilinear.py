@@ -17,6 +17,7 @@ from structmat._backend import (
     is_complex,
     is_traced,
     join,
+    kind,
     real_dtype,
     split,
 )
@@ -221,6 +222,12 @@ class Adjoint(Wrapper):
         entries = self.of._entries(xp, j, i)
         return conjugate(xp, entries) if self._is_complex else entries
 
+    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None] | None:
+        return _conjugate_value(xp, self.of._column_entry(xp, i))
+
+    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None] | None:
+        return _conjugate_value(xp, self.of._row_entry(xp, j))
+
     def _same_side(self, of: LinearOperator) -> LinearOperator:
         return of.H
 
@@ -261,6 +268,12 @@ class Conjugate(Wrapper):
 
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
         return conjugate(xp, self.of._entries(xp, i, j))
+
+    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None] | None:
+        return _conjugate_value(xp, self.of._row_entry(xp, i))
+
+    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None] | None:
+        return _conjugate_value(xp, self.of._column_entry(xp, j))
 
     def _same_side(self, of: LinearOperator) -> LinearOperator:
         return of.conj()
@@ -324,3 +337,9 @@ class Inverse(Wrapper):
 def conjugate(xp: Namespace, values: Array | None) -> Array | None:
     """Conjugate values that may be unknown."""
     return None if values is None else xp.conj(values)
+
+
+def _conjugate_value(xp: Namespace, found: tuple[Array, Array | None] | None) -> tuple[Array, Array | None] | None:
+    if found is None or found[1] is None or kind(xp, found[1].dtype) != "complex":
+        return found
+    return found[0], xp.conj(found[1])

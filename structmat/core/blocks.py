@@ -5,12 +5,12 @@ import functools
 import itertools
 import operator
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from structmat._backend import Array, Namespace, descending, pad
+from structmat._backend import Array, Device, DType, Namespace, astype, descending, pad
 from structmat.core.compose import Several, Single
 from structmat.core.fields import checked_size
-from structmat.core.operator import LinearOperator
+from structmat.core.operator import LinearOperator, Places, as_places
 
 
 def _pieces(x: Array, widths: Sequence[int]) -> list[Array]:
@@ -30,8 +30,94 @@ def _added(arrays: list[Array]) -> Array:
     return functools.reduce(operator.add, arrays)
 
 
-class HStack(Several):
+def _shares(places: range, widths: Sequence[int]) -> list[range]:
+    """Divide places among parts of given widths: for each part those that lie in it, counted from its start."""
+    ends = list(itertools.accumulate(widths))
+    spans = (
+        (max(places.start, end - width), min(places.stop, end), end - width)
+        for width, end in zip(widths, ends, strict=True)
+    )
+    return [range(first - start, max(first, last) - start) for first, last, start in spans]
+
+
+def _from_parts(
+    xp: Namespace,
+    parts: Sequence[LinearOperator],
+    places: tuple[Array, Array],
+    sides: tuple[bool, bool],
+    read: Callable[[LinearOperator, Array, Array], Array | None],
+) -> Array | None:
+    """Read entries from the parts that they lie in; parts follow one another along the sides that say so."""
+    found, starts = None, [0, 0]
+    for part in parts:
+        inside, local = [], []
+        for side, at in enumerate(places):
+            off = at - starts[side]
+            inside.append((off >= 0) & (off < part.shape[side]))
+            local.append(xp.clip(off, 0, part.shape[side] - 1))
+            starts[side] += part.shape[side] * sides[side]
+        entries = read(part, *local)
+        if entries is None:
+            return None
+        found = xp.where(inside[0] & inside[1], entries, 0 if found is None else found)
+    return found
+
+
+class Stack(Several):
+    """Operators that follow one another along rows, columns or both, with zeros beside them."""
+
+    _sides: ClassVar[tuple[bool, bool]]
+
+    def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
+        return _from_parts(xp, self.parts, (i, j), self._sides, lambda part, i, j: part._entries(xp, i, j))
+
+    def _block(self, xp: Namespace, i: Places, j: Places, where: Device) -> Array:
+        return _block_of_parts(xp, self.parts, (i, j), self._sides, where)
+
+
+def _block_of_parts(
+    xp: Namespace,
+    parts: Sequence[LinearOperator],
+    places: tuple[Places, Places],
+    sides: tuple[bool, bool],
+    where: Device,
+) -> Array:
+    """Put the blocks of parts that follow one another beside each other, between zeros."""
+    split = [at for at, apart in zip(places, sides, strict=True) if apart]
+    if not all(isinstance(at, range) for at in split):
+        rows, columns = (as_places(xp, at, where) for at in places)
+        found = _from_parts(
+            xp,
+            parts,
+            (rows[:, None], columns[None, :]),
+            sides,
+            lambda part, rows, columns: part._block(xp, rows[:, 0], columns[0, :], where),
+        )
+        assert found is not None  # blocks are always known
+        return found
+    shares = [
+        _shares(at, [part.shape[side] for part in parts]) if sides[side] else [at] * len(parts)
+        for side, at in enumerate(places)
+    ]
+    several = zip(parts, *shares, strict=True)
+    if not all(sides):
+        axis = sides.index(True)
+        return xp.concat([part._block(xp, *share, where) for part, *share in several if share[axis]], axis=axis)
+    read = functools.cache(lambda part, rows, columns: part._block(xp, rows, columns, where))  # a part may stand often
+    bands, before = [], 0
+    for part, rows, columns in several:
+        if rows:
+            empty = xp.zeros((len(rows), 0), dtype=part._matrix_dtype(xp), device=where)
+            block = read(part, rows, columns) if columns else empty
+            bands.append(pad(xp, block, before, len(places[1]) - before - len(columns)))
+        before += len(columns)
+    return xp.concat(bands, axis=0)
+
+
+class HStack(Stack):
     """Operators side by side, [A B ...]: the products of the pieces of x are added."""
+
+    _sides = False, True
 
     def _shape_of_children(self) -> tuple[int, int]:
         first = self.parts[0]
@@ -63,8 +149,10 @@ class HStack(Several):
         return VStack(tuple(part.H for part in self.parts))
 
 
-class VStack(Several):
+class VStack(Stack):
     """Operators on top of each other, [A; B; ...]: the products of one x are concatenated."""
+
+    _sides = True, False
 
     def _shape_of_children(self) -> tuple[int, int]:
         first = self.parts[0]
@@ -96,8 +184,10 @@ class VStack(Several):
         return HStack(tuple(part.H for part in self.parts))
 
 
-class BlockDiag(Several):
+class BlockDiag(Stack):
     """Operators along a diagonal: each takes its own piece of x and gives its own piece of y."""
+
+    _sides = True, True
 
     def _shape_of_children(self) -> tuple[int, int]:
         return sum(part.m for part in self.parts), sum(part.n for part in self.parts)
@@ -174,6 +264,17 @@ class Repeat(Single):
         dx, grads = self.of._backward(xp, saved, self._cut(xp, g))
         return self._flat(xp, dx), grads
 
+    def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
+        m, n = self.of.shape
+        entries = self.of._entries(xp, i % m, j % n)
+        return None if entries is None else xp.where(i // m == j // n, entries, 0)
+
+    def _block(self, xp: Namespace, i: Places, j: Places, where: Device) -> Array:
+        if isinstance(i, range) and isinstance(j, range):
+            return _block_of_parts(xp, [self.of] * self.times, (i, j), (True, True), where)
+        (m, n), (i, j) = self.of.shape, (as_places(xp, at, where) for at in (i, j))
+        return xp.where((i // m)[:, None] == (j // n)[None, :], self.of._block(xp, i % m, j % n, where), 0)
+
     def _inverse(self) -> LinearOperator:
         return repeat(self.of**-1, self.times)
 
@@ -238,6 +339,33 @@ class Kron(Several):
         outer, inner = A._entries(xp, i // B.m, j // B.n), B._entries(xp, i % B.m, j % B.n)
         return None if outer is None or inner is None else outer * inner
 
+    def _block(self, xp: Namespace, i: Places, j: Places, where: Device) -> Array:
+        A, B = self.parts
+        if not (isinstance(i, range) and isinstance(j, range)):
+            i, j = (as_places(xp, at, where) for at in (i, j))
+            return A._block(xp, i // B.m, j // B.n, where) * B._block(xp, i % B.m, j % B.n, where)
+        outer, inner = [], []
+        for places, size in ((i, B.m), (j, B.n)):
+            outer.append(range(places.start // size, -(-places.stop // size)))
+            start, alone = outer[-1].start * size, len(outer[-1]) == 1
+            inner.append(range(places.start - start, places.stop - start) if alone else range(size))
+        of_blocks, of_entries = A._block(xp, outer[0], outer[1], where), B._block(xp, inner[0], inner[1], where)
+        products = of_blocks[:, None, :, None] * of_entries[None, :, None, :]
+        shape = products.shape[0] * products.shape[1], products.shape[2] * products.shape[3]
+        first, left = (
+            0 if len(across) == 1 else places.start - across.start * size
+            for places, across, size in zip((i, j), outer, self.parts[1].shape, strict=True)
+        )
+        return xp.reshape(products, shape)[first : first + len(i), left : left + len(j)]
+
+    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None] | None:
+        A, B = self.parts
+        return _crossed(xp, A._row_entry(xp, i // B.m), B._row_entry(xp, i % B.m), B.n, self._matrix_dtype(xp))
+
+    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None] | None:
+        A, B = self.parts
+        return _crossed(xp, A._column_entry(xp, j // B.n), B._column_entry(xp, j % B.n), B.m, self._matrix_dtype(xp))
+
     def _adjoint(self) -> LinearOperator:
         return Kron(tuple(part.H for part in self.parts))
 
@@ -263,6 +391,21 @@ class Kron(Several):
     def _products(self, xp: Namespace, found: list[Array | None]) -> Array | None:
         first, second = found
         return None if first is None or second is None else xp.reshape(first[:, None] * second[None, :], (-1,))
+
+
+def _crossed(
+    xp: Namespace,
+    outer: tuple[Array, Array | None] | None,
+    inner: tuple[Array, Array | None] | None,
+    size: int,
+    dtype: DType,
+) -> tuple[Array, Array | None] | None:
+    """The one nonzero entry of a row or column of a Kronecker product, from those of its factors."""
+    if outer is None or inner is None:
+        return None
+    place = xp.where((outer[0] < 0) | (inner[0] < 0), -1, outer[0] * size + inner[0])
+    values = [astype(xp, value, dtype) for _, value in (outer, inner) if value is not None]
+    return place, functools.reduce(operator.mul, values) if values else None
 
 
 def _with_zeros(xp: Namespace, values: Array, count: int) -> Array:
@@ -378,35 +521,6 @@ def block_diag(operators: Sequence[LinearOperator]) -> LinearOperator:
            [0., 0., 3.]])
     """
     return _built("block_diag", BlockDiag, operators)
-
-
-def block_array(operators: Sequence[Sequence[LinearOperator]]) -> LinearOperator:
-    """Assemble operators from rows of blocks, as `numpy.block` does with arrays.
-
-    Parameters
-    ----------
-    operators : sequence of sequence of LinearOperator
-        Rows of blocks.
-
-    Returns
-    -------
-    LinearOperator
-        The rows, each an `hstack`, in a `vstack`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for `hstack` and `vstack`.
-
-    Examples
-    --------
-    >>> import structmat as sm
-    >>> eye = sm.identity(1)
-    >>> sm.block_array([[eye, 2 * eye], [3 * eye, 4 * eye]]).to_dense()
-    array([[1., 2.],
-           [3., 4.]])
-    """
-    return vstack([hstack(row) for row in operators])
 
 
 def repeat(A: LinearOperator, times: int) -> LinearOperator:

@@ -9,16 +9,20 @@ from typing import Any
 
 from structmat._backend import (
     Array,
+    Device,
+    DType,
     LinAlgError,
     Namespace,
     astype,
     complex_dtype,
     copied,
     is_complex,
+    kind,
     namespace_name,
+    real_dtype,
     result_dtype,
 )
-from structmat.core.operator import LinearOperator
+from structmat.core.operator import LinearOperator, Places, as_places, count, is_all
 
 
 class Composite(LinearOperator):
@@ -135,6 +139,26 @@ class Product(Several):
             gradients += grads
         return g, gradients
 
+    def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
+        core, i, j, factors = _peeled(xp, self.parts, i, j, real_dtype(xp, self._matrix_dtype(xp)))
+        if len(core) > 1:
+            return None
+        entries = core[0]._entries(xp, *(xp.where(at < 0, 0, at) for at in (i, j)))
+        return None if entries is None else _with_factors(xp, entries, i, j, factors)
+
+    def _block(self, xp: Namespace, i: Places, j: Places, where: Device) -> Array:
+        dtype = self._matrix_dtype(xp)
+        rows, columns = (as_places(xp, places, where) for places in (i, j))
+        core, at_i, at_j, factors = _peeled(xp, self.parts, rows[:, None], columns[None, :], real_dtype(xp, dtype))
+        if len(core) == len(self.parts):
+            return _block_of_product(xp, core, (i, j), dtype, where)
+        if len(core) == 1 and (block := self._block_of_entries(xp, rows, columns)) is not None:
+            return block
+        whole: LinearOperator = Product(core) if len(core) > 1 else core[0]
+        kept_i, kept_j = (xp.where(at < 0, 0, at) for at in (at_i[:, 0], at_j[0, :]))
+        block = whole._block(xp, kept_i, kept_j, where)
+        return _with_factors(xp, block, at_i, at_j, factors)
+
     def _adjoint(self) -> LinearOperator:
         return Product(tuple(part.H for part in reversed(self.parts)))
 
@@ -181,6 +205,9 @@ class Sum(Several):
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
         found = [part._entries(xp, i, j) for part in self.parts]
         return None if any(entries is None for entries in found) else functools.reduce(operator.add, found)
+
+    def _block(self, xp: Namespace, i: Places, j: Places, where: Device) -> Array:
+        return functools.reduce(operator.add, [part._block(xp, i, j, where) for part in self.parts])
 
     def _adjoint(self) -> LinearOperator:
         return Sum(tuple(part.H for part in self.parts))
@@ -242,6 +269,25 @@ class Scaled(Single):
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
         entries = self.of._entries(xp, i, j)
         return None if entries is None else self._times(xp, self.scalar, entries)
+
+    def _block(self, xp: Namespace, i: Places, j: Places, where: Device) -> Array:
+        return self._times(xp, self.scalar, self.of._block(xp, i, j, where))
+
+    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None] | None:
+        return self._scaled_entry(xp, self.of._row_entry(xp, i))
+
+    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None] | None:
+        return self._scaled_entry(xp, self.of._column_entry(xp, j))
+
+    def _scaled_entry(
+        self, xp: Namespace, found: tuple[Array, Array | None] | None
+    ) -> tuple[Array, Array | None] | None:
+        if found is None:
+            return None
+        place, value = found
+        dtype = self.of._matrix_dtype(xp)
+        value = xp.ones_like(place, dtype=dtype) if value is None else astype(xp, value, dtype)
+        return place, self._times(xp, self.scalar, value)
 
     def _conj(self) -> LinearOperator:
         return Scaled(self.of.conj(), self.scalar.conjugate())
@@ -313,6 +359,17 @@ class Power(Single):
             total = tuple(old + new for old, new in zip(total, grads, strict=True))
         return g, total
 
+    def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
+        if not self.exponent:
+            return astype(xp, i == j, self._matrix_dtype(xp))
+        return Product((self.of,) * self.exponent)._entries(xp, i, j) if self.of._row_entry(xp, i) else None
+
+    def _block(self, xp: Namespace, i: Places, j: Places, where: Device) -> Array:
+        if not self.exponent or self.of._row_entry(xp, as_places(xp, range(1), where)):
+            return super()._block(xp, i, j, where)
+        parts = self.of, power(self.of, self.exponent - 1)
+        return _block_of_product(xp, parts, (i, j), self._matrix_dtype(xp), where)
+
     def _inverse(self) -> LinearOperator:
         return power(self.of**-1, self.exponent)
 
@@ -323,6 +380,61 @@ class Power(Single):
     @property
     def _details(self) -> str:
         return f", exponent={self.exponent}"
+
+
+def _peeled(
+    xp: Namespace, parts: tuple[LinearOperator, ...], i: Array, j: Array, dtype: DType
+) -> tuple[tuple[LinearOperator, ...], Array, Array, list[Array]]:
+    """Take factors that only move and scale entries off both ends of a product.
+
+    Returns what is left, one factor at least, the rows and columns of it that rows i and columns j of the product are
+    multiples of, -1 where these are zero, and what they are multiplied by: an array for each side that has any.
+    """
+    first, last = 0, len(parts)
+    sides: tuple[list[Array], list[Array]] = [], []
+    while last - first > 1 and (found := parts[first]._row_entry(xp, xp.where(i < 0, 0, i))) is not None:
+        i, first = xp.where(i < 0, -1, found[0]), first + 1
+        sides[0].append(found[1])
+    while last - first > 1 and (found := parts[last - 1]._column_entry(xp, xp.where(j < 0, 0, j))) is not None:
+        j, last = xp.where(j < 0, -1, found[0]), last - 1
+        sides[1].append(found[1])
+    factors = []
+    for side in sides:
+        values = [value if kind(xp, value.dtype) else xp.astype(value, dtype) for value in side if value is not None]
+        factors += [functools.reduce(operator.mul, values)] if values else []
+    return parts[first:last], i, j, factors
+
+
+def _with_factors(xp: Namespace, entries: Array, i: Array, j: Array, factors: list[Array]) -> Array:
+    """Multiply entries by the factors from both sides; those whose row i or column j is -1 are zero.
+
+    Both factors first, so that D A D is symmetric where A is; unless their product overflows or loses digits.
+    """
+    if len(factors) == 2:
+        left, right = factors
+        both, apart = left * right, entries * right * left
+        size = xp.abs(both)
+        info = xp.finfo(both.dtype)
+        entries = xp.where((size >= info.smallest_normal) & (size <= info.max), entries * both, apart)
+    elif factors:
+        entries = entries * factors[0]
+    return xp.where((i < 0) | (j < 0), 0, entries)
+
+
+def _block_of_product(
+    xp: Namespace, parts: tuple[LinearOperator, ...], places: tuple[Places, Places], dtype: DType, where: Device
+) -> Array:
+    """Multiply entries of the last factor by the others, or of the first one where rows are fewer than columns."""
+
+    def cast(block: Array) -> Array:
+        return astype(xp, block, dtype if is_complex(xp, block.dtype) else real_dtype(xp, dtype))
+
+    (i, j), first, last = places, parts[0], parts[-1]
+    if is_all(i, first.m) or count(j) <= count(i):
+        block = functools.reduce(product, parts[:-1]).matmat(cast(last._block(xp, range(last.m), j, where)))
+        return block if is_all(i, first.m) else xp.take(block, as_places(xp, i, where), axis=0)
+    block = functools.reduce(product, parts[1:]).T.matvec(cast(first._block(xp, i, range(first.n), where)))
+    return block if is_all(j, last.n) else xp.take(block, as_places(xp, j, where), axis=1)
 
 
 def product(left: LinearOperator, right: LinearOperator) -> LinearOperator:

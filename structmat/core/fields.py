@@ -12,6 +12,8 @@ from structmat._backend import (
     Namespace,
     astype,
     compute_dtype,
+    conj,
+    copied,
     dtype_name,
     is_array,
     is_integer,
@@ -36,6 +38,7 @@ class ArraySpec:
 
     dims: tuple[str, ...]
     role: Role
+    default: Callable[[Any], Array] | None = None
 
     @property
     def is_open(self) -> bool:
@@ -53,7 +56,7 @@ class ArraySpec:
         return [(symbol.removesuffix("..."), width) for symbol, width in zip(self.dims, widths, strict=True)]
 
 
-def param(*dims: str) -> Any:
+def param(*dims: str, default: Callable[[Any], Array] | None = None) -> Any:
     """Declare a parameter: a floating or complex array that has a gradient.
 
     It enters the operator linearly, each field by itself, unless the class says `_linear_in_params = False`.
@@ -63,8 +66,23 @@ def param(*dims: str) -> Any:
     *dims : str
         One size symbol an axis. A symbol that stands twice, in one field or in several, must have one size. A last
         symbol "n..." takes any number of axes; n is then the product of their sizes.
+    default : callable, optional
+        Makes the array where none or None is given, of the operator with the fields before it.
     """
-    return dataclasses.field(metadata={"array": ArraySpec(dims, "parameter")})
+    metadata = {"array": ArraySpec(dims, "parameter", default)}
+    return (
+        dataclasses.field(metadata=metadata) if default is None else dataclasses.field(default=None, metadata=metadata)
+    )
+
+
+def conjugate_of(name: str) -> Callable[[Any], Array]:
+    """Return the default of a parameter that is the conjugate of another one, in memory of its own."""
+
+    def conjugated(operator: Any) -> Array:
+        array = getattr(operator, name)
+        return copied(namespace(array), conj(namespace(array), array))
+
+    return conjugated
 
 
 def constant(*dims: str) -> Any:

@@ -10,10 +10,12 @@ from structmat._backend import (
     Device,
     DType,
     Namespace,
+    UntraceableError,
     as_dtype,
     astype,
     complex_dtype,
     compute_dtype,
+    conversion,
     device,
     dtype_name,
     is_array,
@@ -82,7 +84,12 @@ class Leaf(Bilinear):
         raise NotImplementedError
 
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
-        return astype(xp, self._entry(xp, i, j), self._matrix_dtype(xp))
+        if type(self)._entry is Leaf._entry:
+            return None
+        try:
+            return astype(xp, self._entry(xp, i, j), self._matrix_dtype(xp))
+        except UntraceableError:
+            return None
 
     def _check(self) -> None:
         """Look at the values of arrays that are no parameters; called by the constructor alone."""
@@ -132,6 +139,8 @@ class Leaf(Bilinear):
 
     def _admit_fields(self) -> None:
         for name, spec in self._specs.items():
+            if spec.default is not None and getattr(self, name) is None:
+                self.__dict__[name] = spec.default(self)
             self._admit_field(name, spec, getattr(self, name))
 
     def _admit_field(self, name: str, spec: ArraySpec, value: Any) -> None:
@@ -144,7 +153,7 @@ class Leaf(Bilinear):
         if spec.role == "parameter" and kind(xp, value.dtype) is None:
             raise TypeError(
                 f"{title}: {name} has dtype {dtype_name(value.dtype)}; expected a real or complex floating dtype: "
-                f"convert it first, for example with xp.astype({name}, xp.float64)."
+                f"convert it first, for example with {conversion(xp, name)}."
             )
         if not spec.fits(value.ndim):
             wanted = f"{len(spec.dims)} {'or more ' * spec.is_open}axes ({', '.join(spec.dims)})"
@@ -165,7 +174,10 @@ class Leaf(Bilinear):
                         f"{title}: {name} has shape {tuple(array.shape)}; its {symbol} must be {known} (set by {by})."
                     )
                 if width < 1:
-                    raise ValueError(f"{title}: {name} has shape {tuple(array.shape)}; expected no empty axis.")
+                    raise ValueError(
+                        f"{title}: {name} has shape {tuple(array.shape)}; expected no empty axis: no operator is "
+                        f"empty, and structmat.Zero(m, n) is the one of zeros."
+                    )
         sizes.update({symbol: (width, symbol) for symbol, width in self._bound().items()})
         bound = [[sizes[symbol] for symbol in side.split("*")] for side in self.dims]
         notes = tuple(

@@ -12,6 +12,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeAlias, overload
 
 from structmat._backend import (
+    LIBRARIES,
+    STORED,
     Array,
     Device,
     DType,
@@ -21,6 +23,8 @@ from structmat._backend import (
     astype,
     complex_dtype,
     compute_dtype,
+    conversion,
+    copied,
     device,
     dtype_name,
     full_precision,
@@ -34,9 +38,11 @@ from structmat._backend import (
     optional,
     overlap,
     plain_dtype,
+    real_dtype,
     result_dtype,
     takes_writes,
     unmapped,
+    widest_dtype,
 )
 from structmat._backend import nbytes as array_bytes
 from structmat.core.batches import Target, chunk, pieces, piecewise
@@ -47,9 +53,16 @@ DENSE_LIMIT = 2**30  # bytes that `to_dense` makes without being asked
 
 
 _SETTLED = ("m", "n", "shape", "dtype", "xp", "device", "_is_complex", "_plain", "_cache", "_origin", "_mirror")
+_ELSEWHERE = {  # what users and SciPy look for in an operator, and find elsewhere
+    "trace": "structmat.linalg.trace(A) is its trace, and SciPy's functions take A.to_scipy()",
+    "toarray": "A.to_dense() is its matrix",
+    "todense": "A.to_dense() is its matrix",
+    "copy": "operators are immutable, so that there is nothing to copy",
+}
 _SAVE = "spectrum", "input", "nothing"  # what `forward` may keep
 
 Product: TypeAlias = Callable[[Namespace, Array], Array]
+Places: TypeAlias = range | Array  # rows or columns: what lies side by side, or an array of any
 
 
 class NoExactInverseError(TypeError):
@@ -92,6 +105,7 @@ class LinearOperator:
     respect to x is `rmatvec(g)`, as in PyTorch.
     """
 
+    ndim = 2
     __array_ufunc__ = None  # so that `array @ A` and `scalar * A` reach this class
     _is_identity = False
     _is_unitary = False  # for all values of its arrays, so that it cancels with its own adjoint
@@ -143,7 +157,8 @@ class LinearOperator:
 
     def _inverse(self) -> "LinearOperator":
         raise NoExactInverseError(
-            f"{self._head} ** -1: {type(self).__name__} has no exact inverse; structmat.linalg.solve finds solutions."
+            f"{self._head} ** -1: {type(self).__name__} has no exact inverse; structmat.linalg.solve finds solutions"
+            f"{', and structmat.simplify may find an operator that has one' if self._children else ''}."
         )
 
     def _eigenvalues(self, xp: Namespace) -> Array | None:
@@ -168,6 +183,48 @@ class LinearOperator:
 
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
         """A[i, j] for integer arrays that broadcast, where the definition gives entries without a product."""
+        return None
+
+    def _block(self, xp: Namespace, i: Places, j: Places, where: Device) -> Array:
+        """The submatrix of rows i and columns j: from the entries, or from products where these are unknown.
+
+        It is made on the device `where`, which an operator without arrays has none of its own of.
+        """
+        rows, columns = (as_places(xp, places, where) for places in (i, j))
+        if (block := self._block_of_entries(xp, rows, columns)) is not None:
+            return block
+        if is_all(i, self.m) or columns.shape[0] <= rows.shape[0]:
+            block = self._unit_products(xp, columns)
+            return block if is_all(i, self.m) else xp.take(block, rows, axis=0)
+        block = self.T._unit_products(xp, rows)
+        return xp.matrix_transpose(block if is_all(j, self.n) else xp.take(block, columns, axis=0))
+
+    def _block_of_entries(self, xp: Namespace, rows: Array, columns: Array) -> Array | None:
+        """The same from the entries alone, some rows at a time, so that arrays of indices stay small."""
+        shape = rows.shape[0], columns.shape[0]
+        step = max(1, (2**18 if type(rows) is HostArray else 2**22) // max(1, shape[1]))
+        first = self._entries(xp, rows[: shape[0] if shape[0] <= step else 1, None], columns[None, :])
+        if first is None:
+            return None
+        if shape[0] <= step:
+            return first if tuple(first.shape) == shape else copied(xp, xp.broadcast_to(first, shape))
+
+        def read(chosen: Array) -> tuple[Array, None]:
+            block = self._entries(xp, chosen[:, None], columns[None, :])
+            return xp.broadcast_to(block, (chosen.shape[0], shape[1])), None
+
+        parts = ((rows[start : min(start + step, shape[0])],) for start in range(0, shape[0], step))
+        return piecewise(read, parts, step, Target(xp, (shape[0],), shape[1], first.dtype))
+
+    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None] | None:
+        """For rows with one nonzero entry at most: its column, -1 for none, and its value; None instead of ones.
+
+        Products with such an operator only move and scale entries, so the entries of the product are known as well.
+        """
+        return None
+
+    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None] | None:
+        """The same for columns with one nonzero entry at most."""
         return None
 
     @property
@@ -214,7 +271,8 @@ class LinearOperator:
         def __getattr__(self, name: str) -> Any:
             """Set up at first use what `_of` made."""
             if name not in _SETTLED:
-                raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+                hint = f"; {_ELSEWHERE[name]}" if name in _ELSEWHERE else ""
+                raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{hint}")
             try:
                 self._admit_fields()
                 self._setup()
@@ -264,7 +322,7 @@ class LinearOperator:
             hint = "" if self.dtype is not None else " SciPy's solvers, which ask for a dtype so, take A.to_scipy()."
             raise TypeError(
                 f"{self._head}.{call}: {name} has dtype {dtype_name(x.dtype)}; expected a real or complex floating "
-                f"dtype: convert it first, for example with xp.astype({name}, xp.float64).{hint}"
+                f"dtype: convert it first, for example with {conversion(xp, name)}.{hint}"
             )
         if self.xp is not None:
             if xp is not self.xp:
@@ -282,7 +340,10 @@ class LinearOperator:
             place = "last" if axis == -1 else "second to last"
             hint = ""
             if axis == -1 and x.ndim > 1 and x.shape[-2] == self.shape[side]:
-                hint = f" Columns of a matrix go through A.{'r' * (side == 0)}matmat."
+                columns = f"A.{'r' * (side == 0)}matmat"
+                hint = f" Columns of a matrix go through {columns}. SciPy's functions take A.to_scipy()."
+            else:
+                hint = _to_flatten(name, tuple(x.shape), self.shape[side], "A.rmatvec" if side == 0 else "A.matvec")
             raise ValueError(
                 f"{self._head}.{call}: {name} has shape {tuple(x.shape)}; its {place} axis must be "
                 f"{self._size_note(side)}.{hint}"
@@ -480,6 +541,24 @@ class LinearOperator:
             The matrix would be larger than `max_bytes`.
         TypeError
             `max_bytes` is no number.
+
+        Notes
+        -----
+        The entries are those of the definition, the same bits as `A[i, j]`, for operators and their adjoints, sums,
+        multiples, Kronecker products and blocks, and for products with diagonal matrices, sign flips, permutations,
+        shifts and selections. The columns of other products, of powers, of inverses, of `Sparse` and of a
+        `FunctionOperator` are products with the operator, accurate to rounding as these are.
+
+        Cost: O(m n) where the entries are known, n products elsewhere.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import structmat as sm
+        >>> sm.Toeplitz(np.asarray([1.0, 1e20, 0.0]), np.asarray([1.0, 0.0, 0.0])).to_dense()
+        array([[1.e+00, 0.e+00, 0.e+00],
+               [1.e+20, 1.e+00, 0.e+00],
+               [0.e+00, 1.e+20, 1.e+00]])
         """
         limit: Any = max_bytes
         if not isinstance(limit, Real):
@@ -491,7 +570,8 @@ class LinearOperator:
                 f"{self._head}.to_dense: the matrix takes {needed:,} bytes, over the limit of {max_bytes:,}; "
                 f"if you want it all the same, pass max_bytes={needed}."
             )
-        return self.matmat(xp.eye(self.n, dtype=dtype, device=self.device))
+        A = self._in_one_precision(xp)
+        return astype(xp, A._block(xp, range(A.m), range(A.n), self.device), dtype)
 
     # ------------------------------------------------------------------ entries
 
@@ -502,22 +582,33 @@ class LinearOperator:
         return xp, self._matrix_dtype(xp)
 
     def _matrix_dtype(self, xp: Namespace) -> DType:
-        return self._product_dtype(xp, xp.float64 if self.dtype is None else self.dtype)
+        return self._product_dtype(xp, widest_dtype(xp) if self.dtype is None else self.dtype)
+
+    def _in_one_precision(self, xp: Namespace) -> "LinearOperator":
+        """Bring all parts to the precision that the operator computes in, before entries are put together."""
+        if self.dtype is None:
+            return self
+        dtype = compute_dtype(xp, self.dtype)
+        precision = real_dtype(xp, dtype)
+        if all(kind(xp, value.dtype) is None or real_dtype(xp, value.dtype) == precision for value in self._arrays):
+            return self
+        return self._map(lambda leaf: leaf._at(xp, dtype))  # type: ignore[attr-defined]
 
     def _unit_products(self, xp: Namespace, chosen: Array) -> Array:
         """Columns of the matrix, for an array of their places."""
-        places = xp.arange(self.n, device=self.device)
-        return self.matmat(xp.astype(places[:, None] == chosen[None, :], self._library[1]))
+        places = xp.arange(self.n, device=device(chosen))
+        return self.matmat(xp.astype(places[:, None] == chosen[None, :], self._matrix_dtype(xp)))
 
     def _column_blocks(self) -> Iterator[tuple[int, Array]]:
         """Blocks of columns of the matrix, each of a few megabytes at most, with the place of their first."""
         xp, dtype = self._library
         width = max(1, min(self.n, 2**20 // max(self.m, self.n)))
-        rows, columns = (xp.arange(size, device=self.device) for size in self.shape)
+        A = self._in_one_precision(xp)
         for first in range(0, self.n, width):
-            chosen = columns[first : first + width]
-            entries = self._entries(xp, rows[:, None], chosen[None, :])
-            yield first, self._unit_products(xp, chosen) if entries is None else astype(xp, entries, dtype)
+            yield (
+                first,
+                astype(xp, A._block(xp, range(self.m), range(self.n)[first : first + width], self.device), dtype),
+            )
 
     def diagonal(self) -> Array:
         """Read the diagonal of the matrix.
@@ -529,8 +620,8 @@ class LinearOperator:
 
         Notes
         -----
-        Cost: O(n), exact, for leaves, their adjoints, sums and Kronecker products; n products with the operator, in
-        blocks of a few megabytes, for other compositions.
+        Cost: O(n), exact, where the entries are known, as `to_dense` says; n products with the operator, in blocks of a
+        few megabytes, for other compositions.
 
         Examples
         --------
@@ -541,7 +632,7 @@ class LinearOperator:
         """
         xp, dtype = self._library
         places = xp.arange(min(self.shape), device=self.device)
-        entries = self._entries(xp, places, places)
+        entries = self._in_one_precision(xp)._entries(xp, places, places)
         if entries is not None:
             return astype(xp, entries, dtype)
         blocks = ((first, block) for first, block in self._column_blocks() if first < self.m)
@@ -549,12 +640,11 @@ class LinearOperator:
 
     def __getitem__(self, key: Any) -> Any:
         """Select rows and columns, `A[rows, columns]`: an operator, a vector, or an entry; see `structmat.select`."""
-        from structmat.compounds import select
+        from structmat.compounds import selected
 
-        keys = key if isinstance(key, tuple) else (key,)
-        if len(keys) > 2:
-            raise IndexError(f"{self._head}: {len(keys)} indices; expected one for rows and one for columns.")
-        return select(self, *keys)
+        return selected(self, key)
+
+    __contains__ = None  # `x in A` would search the rows, each an array
 
     # ------------------------------------------------------------------ gradients
 
@@ -818,15 +908,19 @@ class LinearOperator:
     def _frozen_copy(self) -> "LinearOperator":
         return self
 
-    def to(self, *, xp: ModuleType | None = None, device: Device = None, dtype: DType = None) -> Self:
+    def to(
+        self, target: Any = None, /, *, xp: ModuleType | str | None = None, device: Device = None, dtype: DType = None
+    ) -> Self:
         """Move the operator to an array library, a device, a dtype, or several of them.
 
         This is the one place where arrays move between libraries and devices.
 
         Parameters
         ----------
-        xp : module, optional
-            numpy, cupy, torch, jax.numpy, ...
+        target : dtype, module, device or str, optional
+            One of the three that follow, whichever it is: `A.to("float32")`, `A.to("torch")`, `A.to("cuda")`.
+        xp : module or str, optional
+            numpy, cupy, torch, jax.numpy, ..., or its name.
         device : device, optional
             A device of that library.
         dtype : dtype or str, optional
@@ -840,11 +934,24 @@ class LinearOperator:
         Raises
         ------
         TypeError
-            The library lacks the dtype, or complex parameters would become real.
+            The library lacks the dtype, complex parameters would become real, or `target` is none of these or given
+            twice.
+        ImportError
+            The library is not installed.
         """
-        target = None if xp is None else as_namespace(xp)
+        if target is not None:
+            what = _kind_of_target(target)
+            given = {"xp": xp, "device": device, "dtype": dtype}
+            if what is None or given[what] is not None:
+                twice = f", and {what}= is given as well" if what else ""
+                raise TypeError(
+                    f"{self._head}.to: got {target!r}{twice}; expected a dtype such as 'float32', a library such as "
+                    f"'torch', or a device such as 'cuda'."
+                )
+            return self.to(**{**given, what: target})
+        library = None if xp is None else as_namespace(xp)
         # a leaf that stands twice moves once, so that the copies go on sharing their arrays
-        move = functools.cache(lambda leaf: leaf._moved(target, device, dtype))
+        move = functools.cache(lambda leaf: leaf._moved(library, device, dtype))
         return self._map(move)  # type: ignore[return-value]
 
     def _moved(self, xp: Namespace | None, device: Device, dtype: DType) -> "LinearOperator":
@@ -1022,6 +1129,24 @@ class LinearOperator:
         """Return the elementwise complex conjugate; the operator itself if it is real."""
         return self._conj() if self._is_complex else self
 
+    def adjoint(self) -> "LinearOperator":
+        """Return the conjugate transpose, `A.H`, by the name that SciPy's class has for it."""
+        return self.H
+
+    def transpose(self) -> "LinearOperator":
+        """Return the transpose, `A.T`, by the name that SciPy's class has for it."""
+        return self.T
+
+    def dot(self, other: Any) -> Any:
+        """Multiply by an array or operator, `A @ other`, or by a scalar, by the name that SciPy's class has for it."""
+        return self * other if isinstance(_scalar(other), Complex) else self @ other
+
+    @property
+    def args(self) -> tuple[Any, ...]:
+        """What a composition is made of: operators, a scalar, an exponent; empty for other operators, as in SciPy."""
+        held = [value for name, value in self._fields.items() if not name.startswith("_")] if self._children else []
+        return tuple(each for value in held for each in (value if isinstance(value, tuple) else (value,)))
+
     @overload
     def __matmul__(self, other: "LinearOperator") -> "LinearOperator": ...
     @overload
@@ -1044,7 +1169,10 @@ class LinearOperator:
 
     def __array__(self, *arguments: Any, **options: Any) -> HostArray[Any, Any]:
         """Refuse to be an entry of an array of objects, which NumPy's functions would make of an operator."""
-        raise TypeError(f"{self._head}: NumPy's functions take no operators; write A @ x, or take A.to_dense().")
+        raise TypeError(
+            f"{self._head}: NumPy's functions take no operators; write A @ x, or take A.to_dense(). SciPy's functions "
+            f"of linear operators take A.to_scipy()."
+        )
 
     def __mul__(self, other: Any) -> "LinearOperator":
         other = _scalar(other)
@@ -1117,15 +1245,55 @@ class LinearOperator:
         return "\n".join(lines)
 
 
+def as_places(xp: Namespace, places: Places, where: Device) -> Array:
+    """Return places as an array."""
+    if not isinstance(places, range):
+        return places
+    return xp.arange(places.start, places.stop, places.step, device=where)
+
+
+def count(places: Places) -> int:
+    """How many places there are."""
+    return len(places) if isinstance(places, range) else int(places.shape[0])
+
+
+def is_all(places: Places, size: int) -> bool:
+    """Tell whether places are known to be all in their order."""
+    return isinstance(places, range) and places == range(size)
+
+
 def _computing(xp: Namespace, x: Array) -> Array:
     """Bring half precision to single."""
     return astype(xp, x, compute_dtype(xp, x.dtype))
 
 
+def _kind_of_target(target: Any) -> str | None:
+    """Tell whether a user means a library, a dtype or a device; None if it is none of them."""
+    named = isinstance(target, str)
+    if isinstance(target, ModuleType) or (named and target in LIBRARIES):
+        return "xp"
+    if (name := dtype_name(target)) in STORED or name.startswith(("float", "longdouble", "complex", "clongdouble")):
+        return "dtype"
+    known = named and target.partition(":")[0] in {"cpu", "cuda", "gpu", "meta", "mps", "tpu", "xpu"}
+    return "device" if known or "device" in type(target).__name__.lower() else None
+
+
+def _to_flatten(name: str, shape: tuple[int, ...], size: int, product: str) -> str:
+    """What to do with an image or a tensor that has as many entries on its last axes as a vector."""
+    for axes in range(2, len(shape) + 1):
+        if math.prod(shape[-axes:]) == size:
+            flat = f"{name}.ravel()" if axes == len(shape) else f"{name}.reshape(*{name}.shape[:-{axes}], {size})"
+            return f" Its last {axes} axes have {size} entries together: flatten them, {product}({flat})."
+    return ""
+
+
 def _no_term(left: Any, sign: str, right: Any) -> Any:
     """Refuse to add numbers and arrays to operators; other types may know how to."""
     if all(isinstance(x, LinearOperator | Complex) or is_array(x) for x in (left, right)):
-        raise TypeError(f"{_named(left)} {sign} {_named(right)}: operators add to operators, such as sm.identity(n).")
+        hint = " SciPy's functions take A.to_scipy()." if is_array(left) or is_array(right) else ""
+        raise TypeError(
+            f"{_named(left)} {sign} {_named(right)}: operators add to operators, such as sm.identity(n).{hint}"
+        )
     return NotImplemented
 
 

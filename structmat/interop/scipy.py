@@ -21,6 +21,7 @@ class Products:
     operator: LinearOperator
     dtype: Any
     shape: tuple[int, ...]
+    args = ()  # the operators that SciPy made it of
 
     def __init__(self, operator: LinearOperator, dtype: DType, **options: Any) -> None:
         self.operator = operator
@@ -30,13 +31,18 @@ class Products:
         return type(self), (self.operator, self.dtype)
 
     def _floating(self, x: Array) -> Array:
-        """SciPy multiplies integers too."""
+        """SciPy multiplies integers too, and hands on matrices of NumPy."""
+        x = np.asarray(x) if isinstance(x, np.matrix) else x
         xp = namespace(x)
-        return x if kind(xp, x.dtype) else astype(xp, x, xp.result_type(self.dtype, x.dtype))
+        if not xp.isdtype(x.dtype, ("bool", "integral")):
+            return x
+        dtype = xp.result_type(self.dtype, x.dtype)
+        return astype(xp, x, dtype if kind(xp, dtype) else own_dtype(self.operator))
 
     def _vectors(self, x: Array, length: int) -> Array:
         """Vectors along the last axis; a column (length, 1) is handed through as it is."""
-        return self._floating(x[..., 0] if x.shape[-1] != length else x)
+        x = self._floating(x)
+        return x[..., 0] if x.shape[-1] != length else x
 
     def _matvec(self, x: Array) -> Array:
         return self.operator.matvec(self._vectors(x, self.shape[-1]))

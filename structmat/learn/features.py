@@ -231,7 +231,7 @@ class FourierFeatures(Features):
         rng : int, numpy.random.Generator or None, optional
             Seed or generator; one seed gives the same features on every backend.
         dtype : dtype or str, optional
-            Of what is drawn; double precision unless given.
+            Of what is drawn; the default of the library unless given.
         xp : module, optional
             Array library, NumPy unless given.
         device : device, optional
@@ -360,7 +360,7 @@ class ArcCosineFeatures(Features):
         rng : int, numpy.random.Generator or None, optional
             Seed or generator; one seed gives the same features on every backend.
         dtype : dtype or str, optional
-            Of what is drawn; double precision unless given.
+            Of what is drawn; the default of the library unless given.
         xp : module, optional
             Array library, NumPy unless given.
         device : device, optional

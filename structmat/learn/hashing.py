@@ -155,7 +155,7 @@ class HyperplaneHash(Hash):
         rng : int, numpy.random.Generator or None, optional
             Seed or generator; one seed gives the same hash on every backend.
         dtype : dtype or str, optional
-            Of the Gaussians; double precision unless given.
+            Of the Gaussians; the default of the library unless given.
         xp : module, optional
             Array library, NumPy unless given.
         device : device, optional
@@ -284,7 +284,7 @@ class DHHash(Hash):
         rng : int, numpy.random.Generator or None, optional
             Seed or generator; one seed gives the same hash on every backend.
         dtype : dtype or str, optional
-            Of Gaussians and offsets; double precision unless given.
+            Of Gaussians and offsets; the default of the library unless given.
         xp : module, optional
             Array library, NumPy unless given.
         device : device, optional

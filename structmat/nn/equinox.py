@@ -3,6 +3,10 @@
 import math
 from typing import Any
 
+from structmat._backend import optional
+
+optional("structmat.nn.equinox", "equinox", "equinox")
+
 import equinox as eqx
 import jax
 

@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from structmat._backend import optional
+
+optional("structmat.nn.flax", "flax", "flax")
+
 import jax.numpy as jnp
 from flax import nnx
 

@@ -5,6 +5,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any, Self
 
+from structmat._backend import optional
+
+optional("structmat.nn.jax", "jax", "jax")
+
 import jax
 import jax.numpy as jnp
 

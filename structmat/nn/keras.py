@@ -2,6 +2,10 @@
 
 from typing import Any
 
+from structmat._backend import optional
+
+optional("structmat.nn.keras", "keras", "keras")
+
 import keras
 from keras import ops
 

@@ -11,6 +11,10 @@ import operator as operators
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from structmat._backend import optional
+
+optional("structmat.nn.peft", "peft", "peft")
+
 import torch
 from peft import PEFT_TYPE_TO_CONFIG_MAPPING, PEFT_TYPE_TO_TUNER_MAPPING, PeftConfig
 from peft.mapping import PEFT_TYPE_TO_PREFIX_MAPPING

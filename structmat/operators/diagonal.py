@@ -67,6 +67,12 @@ class Diagonal(Leaf):
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return xp.where(i == j, self.entries[i], 0)
 
+    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None]:
+        return i, self.entries[i]
+
+    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None]:
+        return j, self.entries[j]
+
     def _adjoint(self) -> LinearOperator:
         return super()._adjoint() if self._is_complex else self
 

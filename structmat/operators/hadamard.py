@@ -4,7 +4,7 @@ import functools
 import math
 from typing import Any
 
-from structmat._backend import Array, Namespace, signed_sums, walsh
+from structmat._backend import Array, Namespace, signed_sums, walsh, widest_dtype
 from structmat.core import Leaf, operator, size
 from structmat.core.operator import LinearOperator
 
@@ -119,7 +119,7 @@ class Hadamard(Leaf):
             squares = [(i - j) % prime == x * x % prime for x in range(1, prime // 2 + 1)]
             flipped = (i > 0) & ((j == 0) | ((i != j) & ~xp.any(xp.stack(squares), axis=0)))
             sign = xp.where(flipped, -sign, sign)
-        return xp.astype(sign, xp.float64) / math.sqrt(self.n) if self.norm == "ortho" else sign
+        return xp.astype(sign, widest_dtype(xp)) / math.sqrt(self.n) if self.norm == "ortho" else sign
 
     def _adjoint(self) -> LinearOperator:
         return self if _core(self.n) == 1 else super()._adjoint()

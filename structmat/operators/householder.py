@@ -89,7 +89,7 @@ class Householder(Leaf):
         return ((4 * along * self._unit - 2 * across) / length,)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
-        v = self.vector
+        v = self.vector / self._largest  # whose squares neither overflow nor underflow
         return xp.astype(i == j, v.dtype) - 2 * v[i] * xp.conj(v[j]) / xp.sum(v * xp.conj(v))
 
     def _adjoint(self) -> LinearOperator:

@@ -53,6 +53,12 @@ class Identity(Leaf):
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return xp.astype(i == j, xp.int8)
 
+    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None]:
+        return i, None
+
+    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None]:
+        return j, None
+
     def _adjoint(self) -> LinearOperator:
         return self
 

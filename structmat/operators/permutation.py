@@ -119,6 +119,12 @@ class Permutation(Leaf):
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return xp.astype(self.index[i] == j, xp.int8)
 
+    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None]:
+        return self.index[i], None
+
+    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None]:
+        return self._inverse_index[j], None
+
     def _adjoint(self) -> LinearOperator:
         return self._replace(index=self._inverse_index)
 

@@ -75,7 +75,7 @@ class Restriction(Leaf):
     def _check(self) -> None:
         if isinstance(self.index, slice):
             if self.m < 1:
-                raise ValueError(f"Restriction: index is {self.index}; expected entries below n = {self.n}.")
+                raise ValueError(f"Restriction: index is {self.index}; expected one below n = {self.n} at least.")
         else:
             self.__dict__["index"] = checked_index("Restriction", self.index, self.n)
 
@@ -121,5 +121,15 @@ class Restriction(Leaf):
         return xp.ones(self.m, dtype=xp.float64, device=self.device)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
-        kept = self.index[i] if is_array(self.index) else self._span.start + self._span.step * i
-        return xp.astype(kept == j, xp.int8)
+        return xp.astype(self._row_entry(xp, i)[0] == j, xp.int8)
+
+    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None]:
+        return self.index[i] if is_array(self.index) else self._span.start + self._span.step * i, None
+
+    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None]:
+        if is_array(self.index):
+            places = self._places[j]
+            return xp.where(places < self.m, places, -1), None
+        span, off = self._span, j - self._span.start
+        place = off // span.step
+        return xp.where((off % span.step == 0) & (place >= 0) & (place < self.m), place, -1), None

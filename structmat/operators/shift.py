@@ -68,6 +68,12 @@ class Shift(Leaf):
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return xp.astype((i - self.k) % self.n == j, xp.int8)
 
+    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None]:
+        return (i - self.k) % self.n, None
+
+    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None]:
+        return (j + self.k) % self.n, None
+
     def _adjoint(self) -> LinearOperator:
         return self._replace(k=-self.k)
 

@@ -121,6 +121,12 @@ class SignFlip(Leaf):
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return xp.where(i == j, self.signs[i], 0)
 
+    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None]:
+        return i, self.signs[i]
+
+    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None]:
+        return j, self.signs[j]
+
     def _adjoint(self) -> LinearOperator:
         return self
 

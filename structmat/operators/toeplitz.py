@@ -4,6 +4,7 @@ from typing import Any
 
 from structmat._backend import Array, Namespace, astype, batch_sum, conj, copied, dft, fast_length, filtered, idft, pad
 from structmat.core import Leaf, cached, operator, param
+from structmat.core.fields import conjugate_of
 from structmat.core.operator import LinearOperator
 
 
@@ -74,8 +75,9 @@ class Toeplitz(Embedded):
     ----------
     column : array, shape (m,)
         First column c, real or complex.
-    row : array, shape (n,)
-        First row r, real or complex. Its first entry is ignored: A_00 is c_0.
+    row : array, shape (n,), optional
+        First row r, real or complex. Its first entry is ignored: A_00 is c_0. Unless given it is a copy of the
+        conjugate of the column, as in SciPy, and a parameter of its own.
 
     Raises
     ------
@@ -114,7 +116,7 @@ class Toeplitz(Embedded):
 
     dims = "m", "n"
     column: Array = param("m")
-    row: Array = param("n")
+    row: Array = param("n", default=conjugate_of("column"))
 
     def _sides(self) -> tuple[Array, Array]:
         return self.column, self.row

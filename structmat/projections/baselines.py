@@ -24,7 +24,7 @@ def gaussian_projection(
     rng : int, numpy.random.Generator or None, optional
         Seed or generator; one seed gives the same operator on every backend.
     dtype : dtype or str, optional
-        Of the entries; double precision unless given.
+        Of the entries; the default of the library unless given.
     xp : module, optional
         Array library, NumPy unless given.
     device : device, optional
@@ -89,7 +89,7 @@ def low_rank(
     rng : int, numpy.random.Generator or None, optional
         Seed or generator; one seed gives the same operator on every backend.
     dtype : dtype or str, optional
-        Of the entries; double precision unless given.
+        Of the entries; the default of the library unless given.
     xp : module, optional
         Array library, NumPy unless given.
     device : device, optional

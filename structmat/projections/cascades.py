@@ -38,7 +38,7 @@ def acdc(
     rng : int, numpy.random.Generator or None, optional
         Seed or generator; one seed gives the same operator on every backend.
     dtype : dtype or str, optional
-        Of the diagonals; double precision unless given.
+        Of the diagonals; the default of the library unless given.
     xp : module, optional
         Array library, NumPy unless given.
     device : device, optional
@@ -105,7 +105,7 @@ def diagonal_circulant(
     rng : int, numpy.random.Generator or None, optional
         Seed or generator; one seed gives the same operator on every backend.
     dtype : dtype or str, optional
-        Of columns and diagonals; double precision unless given.
+        Of columns and diagonals; the default of the library unless given.
     xp : module, optional
         Array library, NumPy unless given.
     device : device, optional

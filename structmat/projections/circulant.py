@@ -42,7 +42,7 @@ def circulant_projection(
     rng : int, numpy.random.Generator or None, optional
         Seed or generator; one seed gives the same operator on every backend.
     dtype : dtype or str, optional
-        Of the column; double precision unless given.
+        Of the column; the default of the library unless given.
     xp : module, optional
         Array library, NumPy unless given.
     device : device, optional
@@ -128,7 +128,7 @@ def block_circulant_projection(
     rng : int, numpy.random.Generator or None, optional
         Seed or generator; one seed gives the same operator on every backend.
     dtype : dtype or str, optional
-        Of the blocks; double precision unless given.
+        Of the blocks; the default of the library unless given.
     xp : module, optional
         Array library, NumPy unless given.
     device : device, optional

@@ -43,7 +43,7 @@ def fastfood(
     rng : int, numpy.random.Generator or None, optional
         Seed or generator; one seed gives the same operator on every backend.
     dtype : dtype or str, optional
-        Of the diagonals; double precision unless given.
+        Of the diagonals; the default of the library unless given.
     xp : module, optional
         Array library, NumPy unless given.
     device : device, optional

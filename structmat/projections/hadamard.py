@@ -108,7 +108,7 @@ def fjlt(
     rng : int, numpy.random.Generator or None, optional
         Seed or generator; one seed gives the same operator on every backend.
     dtype : dtype or str, optional
-        Of the entries of G; double precision unless given.
+        Of the entries of G; the default of the library unless given.
     xp : module, optional
         Array library, NumPy unless given.
     device : device, optional

@@ -24,7 +24,7 @@ def toeplitz_projection(
     rng : int, numpy.random.Generator or None, optional
         Seed or generator; one seed gives the same operator on every backend.
     dtype : dtype or str, optional
-        Of the column and the row; double precision unless given.
+        Of the column and the row; the default of the library unless given.
     xp : module, optional
         Array library, NumPy unless given.
     device : device, optional

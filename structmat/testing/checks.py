@@ -116,6 +116,27 @@ def check_entries(bench: Bench) -> None:
     bench.near(bench.A.to_dense(), bench.matrix, bench.norm, "to_dense")
 
 
+def check_dense(bench: Bench) -> None:
+    """`A.to_dense()[i, j]` and `A[i, j]` are the same bits, where the definition gives the entries."""
+    A = bench.A
+    matrix = to_host(A.to_dense())
+    xp = A._library[0]
+    first = xp.zeros((1,), dtype=xp.int64, device=A.device)
+    exact = A._entries(xp, first, first) is not None
+    rows, columns = ({0, size - 1, int(bench.rng.integers(size))} for size in A.shape)
+    bench.near(A.H.to_dense(), matrix.conj().T, bench.norm, "A.H.to_dense()")
+    reads = [("A.diagonal()", A.diagonal(), matrix.diagonal())]
+    reads += [(f"A[{i}, :]", A[i, :], matrix[i]) for i in rows]
+    reads += [(f"A[:, {j}]", A[:, j], matrix[:, j]) for j in columns]
+    reads += [
+        (f"A[{i}, {j}]", xp.reshape(xp.asarray(A[i, j]), (1,)), matrix[i, j : j + 1]) for i in rows for j in columns
+    ]
+    for what, got, wanted in reads:
+        bench.near(got, wanted, bench.norm, f"{what} against to_dense")
+        if exact and not np.array_equal(to_host(got), wanted, equal_nan=True):
+            raise AssertionError(f"{what} and to_dense differ")
+
+
 def check_products(bench: Bench) -> None:
     """`matvec` and `rmatvec` agree with the dense matrix, for every batch shape, real and complex."""
     for x in bench.cases(1):
@@ -361,6 +382,7 @@ def check_messages(bench: Bench) -> None:
 #: The checks by name, in the order they run.
 CHECKS: dict[str, Callable[[Bench], None]] = {
     "entries": check_entries,
+    "dense": check_dense,
     "products": check_products,
     "matrices": check_matrices,
     "linear": check_linear,

@@ -1,5 +1,9 @@
 """Structured layers for PyTorch in the place of `torch.nn.Linear`, and models compressed by them."""
 
+from structmat._backend import optional
+
+optional("structmat.nn.torch", "torch", "torch")
+
 from structmat.nn.torch.compression import Compression, Replaced, compress, decompress
 from structmat.nn.torch.layers import (
     BlockCirculantLinear,
