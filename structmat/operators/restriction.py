@@ -75,7 +75,7 @@ class Restriction(Leaf):
     def _check(self) -> None:
         if isinstance(self.index, slice):
             if self.m < 1:
-                raise ValueError(f"Restriction: index is {self.index}; expected one below n = {self.n} at least.")
+                raise ValueError(f"Restriction: index is {self.index}; expected entries below n = {self.n}.")
         else:
             self.__dict__["index"] = checked_index("Restriction", self.index, self.n)
 
