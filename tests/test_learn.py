@@ -147,6 +147,12 @@ def test_codes_are_those_of_packbits(k: int, seed: int) -> None:
     assert np.array_equal(codes, np.packbits(y >= 0, axis=-1, bitorder="big"))
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_there_is_no_code_of_what_is_no_number(bad: float) -> None:
+    with pytest.raises(ValueError, match="encode: a product of a vector with the projection is NaN or infinite"):
+        learn.encode(sm.identity(3), np.asarray([1.0, bad, 1.0]))
+
+
 @pytest.mark.parametrize("xp", [np, torch, array_api_strict])
 def test_hamming_and_search_on_other_libraries(xp: Any) -> None:
     rng = np.random.default_rng(6)

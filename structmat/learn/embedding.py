@@ -22,6 +22,7 @@ from structmat._backend import (
 )
 from structmat.core.fields import checked_size
 from structmat.core.operator import LinearOperator
+from structmat.learn.hashing import checked_finite
 from structmat.operators import Circulant, SignFlip
 from structmat.projections.structures import matrices
 
@@ -198,7 +199,7 @@ def encode(P: LinearOperator, X: Array) -> Array:
     TypeError
         P or X is complex, or they do not go together.
     ValueError
-        The last axis of X is not d.
+        The last axis of X is not d, or a product is NaN or infinite.
 
     Notes
     -----
@@ -215,7 +216,7 @@ def encode(P: LinearOperator, X: Array) -> Array:
     xp = namespace(y)
     if is_complex(xp, y.dtype):
         raise TypeError("encode: the projections are complex; expected real ones.")
-    return pack_bits(xp, y >= 0)
+    return pack_bits(xp, checked_finite("encode", y) >= 0)
 
 
 def hamming(queries: Array, codes: Array) -> Array:

@@ -54,8 +54,8 @@ def circulant_ridge(
     TypeError
         X, Y or the weights are no floating array, or they are of two libraries.
     ValueError
-        The shapes do not fit, an axis is empty, α or a weight is negative or not finite, or `axes` is not a positive
-        int.
+        The shapes do not fit, an axis is empty, α or a weight is negative or infinite, all weights are zero, or `axes`
+        is not a positive int.
 
     Notes
     -----
@@ -89,7 +89,11 @@ def circulant_ridge(
     title = "circulant_ridge"
     xp, x, y, grid = _admitted(title, X, Y, axes)
     _checked_weight(title, "alpha", alpha, least=0)
-    weights = None if sample_weight is None else _checked_sample_weight(title, sample_weight, x)
+    weights = None
+    if sample_weight is not None:
+        weights = checked_sample_weight(
+            title, checked_floating(title, X=X, sample_weight=sample_weight)[1][1], x.shape[0]
+        )
     slices = row_blocks(x.shape[0], 2 * math.prod(x.shape[1:]))
     blocks = ((x[rows, ...], y[rows, ...], None if weights is None else weights[rows]) for rows in slices)
     w = astype(xp, filter_of_blocks(xp, blocks, grid, alpha, real=not is_complex(xp, x.dtype)), x.dtype)
@@ -385,19 +389,22 @@ def _admitted(
 
 
 def _checked_weight(title: str, name: str, value: float, *, least: float | None = None) -> None:
-    if not (value > 0 or value == least):
-        raise ValueError(f"{title}: {name} is {value!r}; expected {'more than 0' if least is None else '0 or more'}.")
-
-
-def _checked_sample_weight(title: str, weights: Array, x: Array) -> Array:
-    """Check the weights of samples (N, q, grid); they come back as (N,)."""
-    xp, (_, found) = checked_floating(title, X=x, sample_weight=weights)
-    if is_complex(xp, found.dtype):
-        raise TypeError(f"{title}: sample_weight is complex; expected real weights.")
-    if found.ndim > 1 or math.prod(found.shape) not in (1, x.shape[0]):
+    if not (0 < value < math.inf or value == least):
         raise ValueError(
-            f"{title}: sample_weight has shape {tuple(weights.shape)}; expected ({x.shape[0]},), or () for all."
+            f"{title}: {name} is {value!r}; expected {'more than 0' if least is None else '0 or more'}, and finite."
         )
-    if not is_traced(found) and not bool(xp.all((found >= 0) & xp.isfinite(found))):
-        raise ValueError(f"{title}: sample_weight has an entry that is negative or not finite; expected 0 or more.")
-    return xp.broadcast_to(found, (x.shape[0],))
+
+
+def checked_sample_weight(title: str, weights: Array, N: int) -> Array:
+    """Check real floating weights of N samples; they come back as (N,)."""
+    xp = namespace(weights)
+    if is_complex(xp, weights.dtype):
+        raise TypeError(f"{title}: sample_weight is complex; expected real weights.")
+    if tuple(weights.shape) not in ((), (N,)):
+        raise ValueError(f"{title}: sample_weight has shape {tuple(weights.shape)}; expected ({N},), or () for all.")
+    if not is_traced(weights):
+        if not bool(xp.all((weights >= 0) & xp.isfinite(weights))):
+            raise ValueError(f"{title}: sample_weight has an entry that is negative or not finite; expected 0 or more.")
+        if not bool(xp.any(weights > 0)):
+            raise ValueError(f"{title}: sample_weight is zero throughout; expected one weight at least that is not.")
+    return xp.broadcast_to(weights, (N,))

@@ -1,6 +1,7 @@
 """The structured operator that maps given vectors to given ones best."""
 
 import functools
+import math
 import operator
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -73,7 +74,7 @@ def fit(
         parameters.
     ValueError
         X or Y has not two axes or is empty, their numbers of rows differ, `like` is unknown or does not fit the shape,
-        `ridge` is negative, or an option is missing, wrong or not for this structure.
+        `ridge` is negative or infinite, or an option is missing, wrong or not for this structure.
 
     Notes
     -----
@@ -111,8 +112,8 @@ def fit(
     xp, (X_, Y_) = matrices(title, X=X, Y=Y)
     if X.shape[0] != Y.shape[0]:
         raise ValueError(f"{title}: X has {X.shape[0]} rows and Y {Y.shape[0]}; expected equally many.")
-    if not ridge >= 0:
-        raise ValueError(f"{title}: ridge is {ridge!r}; expected 0 or more.")
+    if not 0 <= ridge < math.inf:
+        raise ValueError(f"{title}: ridge is {ridge!r}; expected 0 or more, and finite.")
     wide = xp.result_type(sum_dtype(X_), sum_dtype(Y_))
     flips = None if signs is None else SignFlip(signs)
     data = _Data(xp, X_ if flips is None else flips.matvec(X_), Y_, ridge, wide)

@@ -190,7 +190,7 @@ class _Problem:
         return found
 
     def descend(self, theta: Sequence[Array], scales: Sequence[Array], rtol: float) -> tuple[list[Array], float]:
-        """Go on from θ in coordinates θ / scales until the slope is `rtol` of the first; θ, and the slope here at first."""
+        """Go on from θ in coordinates θ / scales until the slope is `rtol` of the first; θ and the slope before."""
         xp = self.xp
 
         def slopes() -> list[Array]:
