@@ -85,6 +85,16 @@ def test_objective_falls_and_is_the_dense_one(d: int, k: int, lam: float | None)
     assert math.isclose(dense_objective(P, X, k, B, weight), objectives[11], rel_tol=1e-11)
 
 
+@pytest.mark.parametrize("size", [2.0**90, 2.0**-90])
+def test_embedding_does_not_depend_on_the_scale(size: float) -> None:
+    """A power of two, which rounding does not see, to where squares over- and underflow in single precision."""
+    X = np.random.default_rng(3).standard_normal((30, 8)).astype(np.float32)
+    P, objectives = learn.optimize_embedding(X, 5, rng=1)
+    Q, others = learn.optimize_embedding(np.float32(size) * X, 5, rng=1)
+    assert np.array_equal(P.params[0], Q.params[0])
+    assert objectives == others
+
+
 @pytest.mark.parametrize(("d", "k"), [(6, 6), (7, 4)])
 def test_column_step_is_the_minimum_over_all_columns(d: int, k: int) -> None:
     rng = np.random.default_rng(2)

@@ -131,6 +131,8 @@ def optimize_embedding(
     rng = generator(rng)
     flips = SignFlip.random(d, rng=rng, xp=xp, device=device(x))
     start = random_normal(rng, (d,), d**-0.5, dtype=x.dtype, xp=xp, device=device(x))
+    largest = xp.max(xp.abs(x))
+    x = x / xp.where(largest > 0, largest, xp.ones_like(largest))  # or squares over- and underflow
     square = xp.sum(x**2)
     scale = xp.sqrt(N * d / xp.where(square > 0, square, xp.ones_like(square)))
     spectra = dft(xp, flips.matvec(x) * scale)
