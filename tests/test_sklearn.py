@@ -195,6 +195,7 @@ def test_inverse_that_is_written_out(kind: str, dtype: Any) -> None:
     assert np.allclose(fitted.inverse_components_, np.linalg.pinv(fitted.components_.astype(float)), **close)
     Y = fitted.transform(X)
     assert np.allclose(fitted.inverse_transform(Y), plain.inverse_transform(Y), **close)
+    assert not hasattr(fitted.set_params(compute_inverse_components=False).fit(X), "inverse_components_")
 
 
 @pytest.mark.parametrize("make", TRANSFORMERS)
