@@ -255,7 +255,8 @@ class StructuredProjection(_Projection):
         self.n_components_ = self._outputs(X)
         self.projection_ = draw(X.shape[1], self.n_components_, **self._drawn(X)).freeze()
         self._dtype = X.dtype
-        vars(self).pop("inverse_components_", None)  # of an earlier fit
+        if hasattr(self, "inverse_components_"):  # of an earlier fit
+            delattr(self, "inverse_components_")
         if self.compute_inverse_components:
             xp, where = _home(X)
             unit = xp.eye(self.n_components_, dtype=X.dtype, device=where)

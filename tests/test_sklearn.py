@@ -266,7 +266,10 @@ def test_many_rows_are_mapped_as_few_are(make: Any) -> None:
     assert_as_near_as_rounded(fitted, X, fitted.transform(X), parts)
 
 
-SPARSE = [getattr(scipy.sparse, f"{form}_{kind}") for form in ("csr", "csc", "coo") for kind in ("array", "matrix")]
+SPARSE = [
+    *(scipy.sparse.csr_array, scipy.sparse.csc_array, scipy.sparse.coo_array),
+    *(scipy.sparse.csr_matrix, scipy.sparse.csc_matrix, scipy.sparse.coo_matrix),
+]
 
 
 @pytest.mark.parametrize("form", SPARSE)
