@@ -1,5 +1,8 @@
 """Estimators for scikit-learn: random projections, random features, binary codes and ridge regression on all shifts."""
 
+import math
+import warnings
+from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, Literal, Self
 
@@ -8,18 +11,34 @@ from structmat._backend import optional
 optional("structmat.sklearn", "sklearn", "sklearn")
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn import get_config
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, RegressorMixin, TransformerMixin
+from sklearn.exceptions import DataDimensionalityWarning
+from sklearn.random_projection import johnson_lindenstrauss_min_dim
 from sklearn.utils import check_array, check_random_state, check_scalar, column_or_1d
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from structmat._backend import Array, astype, device, is_array, move, namespace, namespace_name
+from structmat._backend import (
+    Array,
+    Device,
+    Namespace,
+    astype,
+    device,
+    is_array,
+    move,
+    namespace,
+    namespace_name,
+    sum_dtype,
+)
 from structmat.core.batches import Target, chunk, pieces, piecewise
 from structmat.core.operator import LinearOperator
-from structmat.learn import FourierFeatures, circulant_ridge, cyclic_scores, optimize_embedding
+from structmat.learn import FourierFeatures, cyclic_scores, optimize_embedding
+from structmat.learn.ridge import checked_sample_weight, filter_of_blocks
 from structmat.linalg import lstsq
 from structmat.projections import circulant_projection
 from structmat.projections.kinds import ALL, chosen
+from structmat.projections.least_squares import row_blocks
 
 __all__ = [
     "CirculantBinaryEmbedding",
@@ -41,11 +60,29 @@ def _floating(X: Any) -> tuple[Any, Any]:
     return xp.float64, xp.float32
 
 
+def _home(X: Any) -> tuple[Namespace, Device]:
+    """The library and device of checked data; products with sparse ones are made by NumPy."""
+    X = X.data if issparse(X) else X
+    return namespace(X), device(X)
+
+
+def _dense(X: Any, rows: slice = slice(None)) -> Array:
+    """Rows of checked data as a plain array."""
+    return X[rows].toarray() if issparse(X) else X[rows, ...]
+
+
+def _blocks(X: Any) -> Iterator[Array]:
+    """All rows of checked data, a bounded number at a time, in double precision."""
+    for rows in row_blocks(*X.shape):
+        block = _dense(X, rows)
+        yield astype(namespace(block), block, sum_dtype(block))
+
+
 class _Estimator(BaseEstimator):  # type: ignore[misc]
     """What all have in common: checked data in single or double precision, on the library where they are."""
 
     def _checked(self, X: Any, y: Any = "no_validation", *, reset: bool = True, **options: Any) -> Any:
-        return validate_data(self, X, y, reset=reset, dtype=_floating(X), **options)
+        return validate_data(self, X, y, reset=reset, dtype=_floating(X), accept_sparse="csr", **options)
 
     def _same_place(self, method: str, X: Array, fitted: Array | LinearOperator) -> Array:
         """Refuse what is in another library or on another device than what was fitted."""
@@ -53,16 +90,18 @@ class _Estimator(BaseEstimator):  # type: ignore[misc]
             xp, where = fitted.xp, fitted.device
         else:
             xp, where = namespace(fitted), device(fitted)
-        if namespace(X) is not xp or device(X) != where:
+        found, here = _home(X)
+        if found is not xp or here != where:
             raise ValueError(
                 f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and device as those "
-                f"passed to fit(): {namespace_name(xp)} on {where}, not {namespace_name(namespace(X))} on {device(X)}."
+                f"passed to fit(): {namespace_name(xp)} on {where}, not {namespace_name(found)} on {here}."
             )
         return X
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.array_api_support = True
+        tags.input_tags.sparse = True
         return tags
 
 
@@ -71,8 +110,8 @@ class _Projection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Estimator)
 
     def _drawn(self, X: Array) -> dict[str, Any]:
         """What a random operator for X is drawn with: one seed gives the same on every library."""
-        seeds = check_random_state(self.random_state).randint(2**31, size=4)
-        return {"rng": np.random.default_rng(seeds), "dtype": X.dtype, "xp": namespace(X), "device": device(X)}
+        seeds, (xp, where) = check_random_state(self.random_state).randint(2**31, size=4), _home(X)
+        return {"rng": np.random.default_rng(seeds), "dtype": X.dtype, "xp": xp, "device": where}
 
     def _outputs(self, X: Array, most: int | None = None) -> int:
         """Return `n_components`, or the number of features for None."""
@@ -89,21 +128,23 @@ class _Projection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Estimator)
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
+        X : array-like or sparse matrix, shape (n_samples, n_features)
             Data.
 
         Returns
         -------
         array, shape (n_samples, n_components)
-            Mapped data, in single precision if X and the parameters of `projection_` are, which have the dtype of the
-            data it was fitted to.
+            Mapped data, dense, in single precision if X and the parameters of `projection_` are, which have the dtype
+            of the data it was fitted to.
         """
         check_is_fitted(self)
         X = self._same_place("transform", self._checked(X, reset=False), self.projection_)
-        xp, step = namespace(X), chunk(self.projection_, "transform", X, None)
-        like = self._mapped(X[:0, :])
-        target = Target(xp, X.shape[:-1], like.shape[-1], like.dtype)
-        return piecewise(lambda x: (self._mapped(x), None), zip(pieces(xp, X, step), strict=True), step, target)
+        xp, where = _home(X)
+        size = np.broadcast_to(np.zeros(1, X.dtype), X.shape) if issparse(X) else X  # as large as the dense rows
+        step = chunk(self.projection_, "transform", size, None)
+        like = self._mapped(xp.zeros((0, X.shape[1]), dtype=X.dtype, device=where))
+        target, blocks = Target(xp, X.shape[:-1], like.shape[-1], like.dtype), map(_dense, pieces(xp, X, step))
+        return piecewise(lambda x: (self._mapped(x), None), zip(blocks, strict=True), step, target)
 
     def _mapped(self, X: Array) -> Array:
         return self.projection_.matvec(X)
@@ -119,11 +160,17 @@ class StructuredProjection(_Projection):
 
     Parameters
     ----------
-    n_components : int or None, optional
-        Output dimension k, smaller or larger than the number d of features; d for None.
+    n_components : int, "auto" or None, optional
+        Output dimension k, smaller or larger than the number d of features. "auto" takes
+        `sklearn.random_projection.johnson_lindenstrauss_min_dim` of the number of samples and `eps`, as scikit-learn
+        does, and refuses data of fewer features than that. None is "auto" where `eps` is given, and else d.
     kind : str, optional
         The projection of `structmat.projections`: "circulant", "fastfood", "fjlt", "gaussian" (dense, a baseline),
         "sorf", "srht" or "toeplitz".
+    eps : float, optional
+        For "auto": the share, between 0 and 1, that squared distances may be off by; 0.1 unless given.
+    compute_inverse_components : bool, optional
+        Whether `fit` writes out the pseudoinverse for `inverse_transform`, d k numbers.
     random_state : int, RandomState instance or None, optional
         As everywhere in scikit-learn.
 
@@ -131,6 +178,12 @@ class StructuredProjection(_Projection):
     ----------
     projection_ : LinearOperator
         The projection, of shape (k, d), scaled so that it keeps squared lengths on average.
+    n_components_ : int
+        k.
+    components_ : array, shape (k, d)
+        The dense matrix of the projection, which is written out each time it is asked for.
+    inverse_components_ : array, shape (d, k)
+        Its pseudoinverse, with `compute_inverse_components` only.
     n_features_in_ : int
         Features of the data it was fitted to.
     feature_names_in_ : array
@@ -141,8 +194,10 @@ class StructuredProjection(_Projection):
     Only the number, dtype and place of the features matter to `fit`. It costs O(d) memory, and a row O(d log d) time,
     or O(k log d) for k > d.
 
-    How many components keep distances is said in `structmat.projections`;
-    `sklearn.random_projection.johnson_lindenstrauss_min_dim` holds for Gaussian matrices only.
+    Sparse data are made dense some rows at a time, and what comes out is dense.
+
+    How many components keep distances is said in `structmat.projections`; the number that "auto" takes is proved for
+    dense Gaussian matrices.
 
     References
     ----------
@@ -158,9 +213,19 @@ class StructuredProjection(_Projection):
     (100, 50)
     """
 
-    def __init__(self, n_components: int | None = None, *, kind: str = "circulant", random_state: Any = None) -> None:
+    def __init__(
+        self,
+        n_components: int | Literal["auto"] | None = None,
+        *,
+        kind: str = "circulant",
+        eps: float | None = None,
+        compute_inverse_components: bool = False,
+        random_state: Any = None,
+    ) -> None:
         self.n_components = n_components
         self.kind = kind
+        self.eps = eps
+        self.compute_inverse_components = compute_inverse_components
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
@@ -168,7 +233,7 @@ class StructuredProjection(_Projection):
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
+        X : array-like or sparse matrix, shape (n_samples, n_features)
             Data, of which only shape and dtype matter.
         y : object, optional
             Ignored.
@@ -178,22 +243,68 @@ class StructuredProjection(_Projection):
         StructuredProjection
             Itself.
 
+        Warns
+        -----
+        DataDimensionalityWarning
+            There are more components than features.
+
         Raises
         ------
         ValueError
-            `n_components` is less than 1, or `kind` is unknown.
+            `n_components` is less than 1, `eps` is not between 0 and 1, "auto" leads to no component or to more than
+            there are features, or `kind` is unknown.
         """
         X = self._checked(X)
         draw = chosen(type(self).__name__, self.kind, ALL)
-        self.projection_ = draw(X.shape[1], self._outputs(X), **self._drawn(X)).freeze()
+        self.n_components_ = self._outputs(X)
+        self.projection_ = draw(X.shape[1], self.n_components_, **self._drawn(X)).freeze()
+        self._dtype = X.dtype
+        if hasattr(self, "inverse_components_"):  # of an earlier fit
+            delattr(self, "inverse_components_")
+        if self.compute_inverse_components:
+            xp, where = _home(X)
+            unit = xp.eye(self.n_components_, dtype=X.dtype, device=where)
+            self.inverse_components_ = lstsq(self.projection_, unit)
         return self
+
+    def _outputs(self, X: Any, most: int | None = None) -> int:
+        """Also of "auto"; more components than features are allowed, with scikit-learn's warning."""
+        samples, features = X.shape
+        if isinstance(self.n_components, str) and self.n_components != "auto":
+            raise ValueError(
+                f"{type(self).__name__}: n_components is {self.n_components!r}; expected an int, 'auto' or None."
+            )
+        if self.n_components == "auto" or (self.n_components is None and self.eps is not None):
+            given = 0.1 if self.eps is None else self.eps
+            eps = float(check_scalar(given, "eps", Real, min_val=0, max_val=1, include_boundaries="neither"))
+            k = int(johnson_lindenstrauss_min_dim(samples, eps=eps))
+            if not 0 < k <= features:
+                fault = "invalid" if k <= 0 else f"larger than the original space with n_features={features}"
+                raise ValueError(
+                    f"eps={eps:f} and n_samples={samples} lead to a target dimension of {k} which is {fault}"
+                )
+            return k
+        k = super()._outputs(X, most)
+        if k > features:
+            warnings.warn(
+                f"The number of components is higher than the number of features: {k} and {features}; "
+                f"{type(self).__name__} does not reduce the dimension.",
+                DataDimensionalityWarning,
+                stacklevel=3,
+            )
+        return k
+
+    @property
+    def components_(self) -> Array:
+        """The dense matrix of the projection."""
+        return astype(self.projection_.xp, self.projection_.to_dense(), self._dtype)
 
     def inverse_transform(self, X: Any) -> Array:
         """Return the shortest vectors whose projections are nearest to X: products with the pseudoinverse.
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_components)
+        X : array-like or sparse matrix, shape (n_samples, n_components)
             Projections.
 
         Returns
@@ -207,9 +318,12 @@ class StructuredProjection(_Projection):
         components; else an iteration for each row, for arrays of NumPy and CuPy only.
         """
         check_is_fitted(self)
-        X = self._same_place("inverse_transform", check_array(X, dtype=_floating(X)), self.projection_)
-        if X.shape[1] != self._n_features_out:
-            raise ValueError(f"X has {X.shape[1]} features, but the projection has {self._n_features_out} components.")
+        X = check_array(X, dtype=_floating(X), accept_sparse="csr")
+        X = _dense(self._same_place("inverse_transform", X, self.projection_))
+        if X.shape[1] != self.n_components_:
+            raise ValueError(f"X has {X.shape[1]} features, but the projection has {self.n_components_} components.")
+        if hasattr(self, "inverse_components_"):
+            return X @ self.inverse_components_.T
         return lstsq(self.projection_, X.T).T
 
 
@@ -218,8 +332,14 @@ class CirculantProjection(StructuredProjection):
 
     Parameters
     ----------
-    n_components : int or None, optional
-        Output dimension k, smaller or larger than the number d of features; d for None.
+    n_components : int, "auto" or None, optional
+        Output dimension k, smaller or larger than the number d of features. "auto" takes
+        `sklearn.random_projection.johnson_lindenstrauss_min_dim` of the number of samples and `eps`, as scikit-learn
+        does, and refuses data of fewer features than that. None is "auto" where `eps` is given, and else d.
+    eps : float, optional
+        For "auto": the share, between 0 and 1, that squared distances may be off by; 0.1 unless given.
+    compute_inverse_components : bool, optional
+        Whether `fit` writes out the pseudoinverse for `inverse_transform`, d k numbers.
     random_state : int, RandomState instance or None, optional
         As everywhere in scikit-learn.
 
@@ -227,6 +347,8 @@ class CirculantProjection(StructuredProjection):
     ----------
     projection_ : LinearOperator
         `structmat.projections.circulant_projection`, of shape (k, d).
+    n_components_, components_, inverse_components_
+        As of `StructuredProjection`.
     n_features_in_ : int
         Features of the data it was fitted to.
     feature_names_in_ : array
@@ -249,9 +371,40 @@ class CirculantProjection(StructuredProjection):
 
     kind = "circulant"
 
-    def __init__(self, n_components: int | None = None, *, random_state: Any = None) -> None:
+    def __init__(
+        self,
+        n_components: int | Literal["auto"] | None = None,
+        *,
+        eps: float | None = None,
+        compute_inverse_components: bool = False,
+        random_state: Any = None,
+    ) -> None:
         self.n_components = n_components
+        self.eps = eps
+        self.compute_inverse_components = compute_inverse_components
         self.random_state = random_state
+
+
+def _scale(X: Any) -> float:
+    """1 / (d · variance of X), or 1 where all entries are equal.
+
+    The variance is that of (x - low) / (high - low), in double precision: it is more than 0 wherever two entries
+    differ, and its terms neither over- nor underflow.
+    """
+    extremes = [(float(namespace(x).min(x)), float(namespace(x).max(x))) for x in _blocks(X)]
+    low, high = min(one for one, _ in extremes) / 2, max(other for _, other in extremes) / 2  # no difference overflows
+    if low == high:
+        return 1.0
+    span, count = high - low, math.prod(X.shape)
+    mean = sum(float(namespace(x).sum((x / 2 - low) / span)) for x in _blocks(X)) / count
+    variance = sum(float(namespace(x).sum(((x / 2 - low) / span - mean) ** 2)) for x in _blocks(X)) / count
+    gamma: float = 1 / (4 * X.shape[1] * variance) / span / span
+    if not 0 < gamma < math.inf:
+        raise ValueError(
+            f"StructuredRFF: gamma is 'scale' and X runs from {2 * low:g} to {2 * high:g}, where 1 / (n_features * "
+            f"X.var()) over- or underflows; scale X, or give gamma a number."
+        )
+    return gamma
 
 
 class StructuredRFF(_Projection):
@@ -264,8 +417,8 @@ class StructuredRFF(_Projection):
     n_components : int, optional
         Features n.
     gamma : float or "scale", optional
-        The kernel's γ, more than 0; "scale" is 1 / (d · variance of X), as in `sklearn.svm.SVC`, and 1 if X is
-        constant.
+        The kernel's γ, more than 0; "scale" is 1 / (d · variance of X), as in `sklearn.svm.SVC`, and 1 if all entries
+        of X are equal.
     kind : str, optional
         The projection that the frequencies come from: "circulant", "fastfood", "gaussian" (dense, a baseline), "sorf"
         or "toeplitz".
@@ -322,7 +475,7 @@ class StructuredRFF(_Projection):
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
+        X : array-like or sparse matrix, shape (n_samples, n_features)
             Data, of which only shape and dtype matter, and the variance if gamma is "scale".
         y : object, optional
             Ignored.
@@ -332,17 +485,22 @@ class StructuredRFF(_Projection):
         StructuredRFF
             Itself.
 
+        Warns
+        -----
+        UserWarning
+            The kind is "sorf" and there are 8 features or fewer, which its features are biased for.
+
         Raises
         ------
         ValueError
-            `n_components` is less than 1, gamma is not positive, or `kind` is unknown.
+            `n_components` is less than 1, gamma is not positive, its square root over- or underflows in the precision
+            of X, or `kind` is unknown.
         """
         X = self._checked(X)
         if isinstance(self.gamma, str):
             if self.gamma != "scale":
                 raise ValueError(f"{type(self).__name__}: gamma is {self.gamma!r}; expected a number or 'scale'.")
-            variance = float(namespace(X).var(X))
-            self.gamma_ = 1 / (X.shape[1] * variance) if variance > 0 else 1.0
+            self.gamma_ = _scale(X)
         else:
             self.gamma_ = float(check_scalar(self.gamma, "gamma", Real, min_val=0, include_boundaries="neither"))
         features = FourierFeatures.random(
@@ -421,8 +579,8 @@ class CirculantBinaryEmbedding(_Projection):
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
-            Data.
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Data, which "optimized" needs whole and dense.
         y : object, optional
             Ignored.
 
@@ -444,7 +602,7 @@ class CirculantBinaryEmbedding(_Projection):
             self.projection_ = circulant_projection(X.shape[1], self._outputs(X), **options).freeze()
         else:
             k = self._outputs(X, most=X.shape[1])
-            self.projection_ = optimize_embedding(X, k, rng=options["rng"]).operator.freeze()
+            self.projection_ = optimize_embedding(_dense(X), k, rng=options["rng"]).operator.freeze()
         return self
 
     def _mapped(self, X: Array) -> Array:
@@ -504,15 +662,18 @@ class CirculantRidge(RegressorMixin, _Estimator):  # type: ignore[misc]
     def __init__(self, alpha: float = 1.0) -> None:
         self.alpha = alpha
 
-    def fit(self, X: Any, y: Any) -> Self:
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit the filter.
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
-            Samples.
+        X : array-like or sparse matrix, shape (n_samples, n_features)
+            Samples; sparse ones are made dense some at a time.
         y : array-like, shape (n_samples,) or (n_samples, n_features)
-            Their targets, or those of all their shifts.
+            Their targets, or those of all their shifts. A column (n_samples, 1) is taken as (n_samples,), with
+            scikit-learn's warning, unless there is one feature.
+        sample_weight : float or array-like, shape (n_samples,), optional
+            Weights of the samples, 0 or more; all 1 unless given.
 
         Returns
         -------
@@ -522,22 +683,34 @@ class CirculantRidge(RegressorMixin, _Estimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            alpha is negative, or y has another shape.
+            alpha is negative or infinite, y has another shape, or a weight is negative, or all are zero.
         """
-        if _dispatched(X) and is_array(y):
-            y = move(y, xp=namespace(X), device=device(X))
+        if _dispatched(X):
+            where = {"xp": namespace(X), "device": device(X)}
+            y, sample_weight = (move(side, **where) if is_array(side) else side for side in (y, sample_weight))
         X, y = self._checked(X, y, multi_output=True, y_numeric=True)
-        alpha = float(check_scalar(self.alpha, "alpha", Real, min_val=0))
-        xp, (N, d) = namespace(X), X.shape
-        if y.ndim == 2 and y.shape[1] == 1:
+        alpha = float(check_scalar(self.alpha, "alpha", Real, min_val=0, max_val=math.inf, include_boundaries="left"))
+        (xp, where), (N, d) = _home(X), X.shape
+        if y.ndim == 2 and y.shape[1] == 1 < d:
             y = column_or_1d(y, warn=True)
         self._all_shifts = y.ndim == 2
-        y = astype(xp, y, X.dtype)
-        if not self._all_shifts:
-            y = xp.concat((y[:, None], xp.zeros((N, d - 1), dtype=X.dtype, device=device(X))), axis=1)
-        elif tuple(y.shape) != (N, d):
+        if self._all_shifts and tuple(y.shape) != (N, d):
             raise ValueError(f"y has shape {tuple(y.shape)}; expected ({N},), or ({N}, {d}) with a target a shift.")
-        self.coef_ = circulant_ridge(X, y, alpha)
+        y, weights = astype(xp, y, X.dtype), None
+        if sample_weight is not None:
+            each = [sample_weight] * N if isinstance(sample_weight, Real) else sample_weight
+            weights = check_array(each, ensure_2d=False, dtype=_floating(X), input_name="sample_weight")
+            weights = checked_sample_weight(type(self).__name__, xp.asarray(weights, device=where), N)
+
+        def blocks() -> Iterator[tuple[Array, Array, Array | None]]:
+            for rows in row_blocks(N, 2 * d):
+                targets = y[rows, ...]
+                if not self._all_shifts:
+                    zeros = xp.zeros((targets.shape[0], d - 1), dtype=X.dtype, device=where)
+                    targets = xp.concat((targets[:, None], zeros), axis=1)
+                yield _dense(X, rows)[:, None, :], targets[:, None, :], None if weights is None else weights[rows]
+
+        self.coef_ = astype(xp, filter_of_blocks(xp, blocks(), (d,), alpha, real=True), X.dtype)[0, :]
         return self
 
     def predict(self, X: Any) -> Array:
@@ -545,7 +718,7 @@ class CirculantRidge(RegressorMixin, _Estimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        X : array-like, shape (n_samples, n_features)
+        X : array-like or sparse matrix, shape (n_samples, n_features)
             Samples.
 
         Returns
@@ -555,7 +728,10 @@ class CirculantRidge(RegressorMixin, _Estimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         X = self._same_place("predict", self._checked(X, reset=False), self.coef_)
-        return cyclic_scores(self.coef_, X) if self._all_shifts else X @ self.coef_
+        if not self._all_shifts:
+            return X @ self.coef_
+        scores = [cyclic_scores(self.coef_, _dense(X, rows)) for rows in row_blocks(X.shape[0], 2 * X.shape[1])]
+        return _home(X)[0].concat(scores)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,6 +1,8 @@
 """Random features hold kernels on average; compact maps learn their projection; the training loop."""
 
 import functools
+import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -50,6 +52,7 @@ def arc_cosine(theta: float, order: int) -> float:
     return 2 * radial * total / (2 * np.pi)
 
 
+@pytest.mark.filterwarnings("ignore:.*d is 6; signs and Hadamard matrices:UserWarning")
 @pytest.mark.parametrize("n", [1, 7, 12, 40])
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", MAKERS)
@@ -77,6 +80,32 @@ def test_fourier_features_are_unbiased(kind: str, n: int) -> None:
     off = np.abs(values.mean(axis=0) - rbf_kernel(x, gamma=gamma))
     bias = 0.25 / d if kind == "sorf" else 0
     assert np.all(off <= 5 * values.std(axis=0) / np.sqrt(draws) + bias + 1e-12)
+
+
+@pytest.mark.parametrize(("d", "most"), [(2, 1.0), (4, 0.91), (8, 0.46), (9, 1 / 9), (32, 1 / 32)])
+def test_bias_of_orthogonal_rows(d: int, most: float) -> None:
+    """What the documentation says of it, along an axis, a diagonal and a random line; it warns where it is not small.
+
+    Over all products of 1,000 draws; the mean of the rows of one is 1 at most, so five standard errors are 5 / √1000.
+    """
+    rng = np.random.default_rng(6)
+    lines = np.stack([np.eye(d)[0], np.eye(d)[0] + np.eye(d)[1], rng.standard_normal(d)])
+    lines /= np.linalg.norm(lines, axis=1, keepdims=True)
+    t = np.linspace(0.25, 4, 16)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        draws = [L.FourierFeatures.random(d, 2 * d, gamma=0.5, kind="sorf", rng=rng) for _ in range(1000)]
+    products = np.stack([draw.projection.matvec(lines) for draw in draws])
+    means = np.asarray([np.cos(s * products).mean(axis=(0, 2)) for s in t])
+    bias = np.max(np.abs(means - np.exp(-(t[:, None] ** 2) / 2)))
+    assert bias < most + 5 / np.sqrt(1000)
+    for make in (functools.partial(L.FourierFeatures.random, gamma=1.0), L.ArcCosineFeatures.random):
+        if d > 8:
+            make(d, 4, kind="sorf", rng=0)
+        else:
+            assert bias > 0.3
+            with pytest.warns(UserWarning, match=f"Features: d is {d}; .* so that products of features are biased"):
+                make(d, 4, kind="sorf", rng=0)
 
 
 @pytest.mark.parametrize("order", [0, 1])
@@ -228,6 +257,9 @@ def test_messages() -> None:
     for gamma in (0, -1.0, np.inf, np.nan):
         with pytest.raises(ValueError, match="gamma is"):
             L.FourierFeatures.random(4, 4, gamma=gamma)
+    for gamma, dtype in ((1e80, "float32"), (1e-80, "float32"), (1e10, "float16")):
+        with pytest.raises(ValueError, match=re.escape(f"gamma is {gamma}, whose square root {dtype} does")):
+            L.FourierFeatures.random(4, 4, gamma=gamma, dtype=dtype)
     with pytest.raises(ValueError, match="n_features"):
         L.FourierFeatures.random(4, 0, gamma=1.0)
     with pytest.raises(ValueError, match=r"phase has shape \(3,\); expected \(4,\)"):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import structmat as sm
 
 nearest, fit = sm.projections.nearest, sm.projections.fit
-EPS = np.finfo(np.float64).eps
+EPS, EPS32 = np.finfo(np.float64).eps, np.finfo(np.float32).eps
 SQUARE = ["banded", "diagonal", "skew_circulant", "symmetric_toeplitz", "tridiagonal"]
 ANY = ["block_circulant", "circulant", "hankel", "toeplitz"]
 
@@ -206,6 +206,90 @@ def test_reduced_rank_regression_is_the_best_of_its_rank(complex_: bool, ridge: 
     assert np.allclose(A.to_dense(), Z.T, rtol=0, atol=1e-12)
     whole = fit(X, Y, "low_rank", rank=4, ridge=ridge).to_dense()
     assert np.allclose(whole, np.linalg.solve(gram, X.conj().T @ Y).T, rtol=0, atol=1e-12)
+
+
+def equilibrated(rows: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Least squares with columns of one length: the solution, the lengths, and the condition without their spread."""
+    lengths = np.linalg.norm(rows, axis=0)
+    lengths[lengths == 0] = 1
+    Q, R = np.linalg.qr(rows / lengths)
+    return (np.linalg.solve(R, Q.T @ target).T / lengths).T, lengths, float(np.linalg.cond(R))
+
+
+SINGLE = [(like, N, ridge) for like in SQUARE + ANY for N in (10, 1000) for ridge in (0.0, 1e-3)]
+MANY = [(like, 100_000, 0.0) for like in ("diagonal", "circulant", "block_circulant", "toeplitz")]
+
+
+@pytest.mark.parametrize(("like", "N", "ridge"), SINGLE + MANY)
+def test_single_precision_loses_what_its_data_lose(like: str, N: int, ridge: float) -> None:
+    """Columns of sizes 1e-6 to 1e6 and up to 100,000 samples: against double precision on the same data.
+
+    An entry is rounded to single precision. What is computed in double precision has errors of eps ‖y‖ over the length
+    of what its parameter multiplies, times the squared condition of conjugate gradients; where a transform mixes
+    parameters of unequal lengths it has those of the largest.
+    """
+    rng, n = np.random.default_rng(N), 4
+    mixing = like in ("hankel", "symmetric_toeplitz", "toeplitz")
+    spread = 3 if mixing else 6
+    options = {"banded": {"bands": (1, 2)}, "block_circulant": {"block_size": 2}}.get(like, {})
+    X = (rng.standard_normal((N, n)) * 10.0 ** rng.permutation(np.linspace(-spread, spread, n))).astype(np.float32)
+    units = basis(like, n, n, options, False)
+    W = np.tensordot(rng.standard_normal(len(units)), units, 1)
+    Y = (X.astype(float) @ W.T).astype(np.float32)
+    x, y = X.astype(float), Y.astype(float)
+    design = np.stack([(x @ unit.T).ravel() for unit in units], axis=1)
+    rows = np.concatenate((design, math.sqrt(ridge) * np.eye(len(units))))
+    weights, lengths, condition = equilibrated(rows, np.concatenate((y.ravel(), np.zeros(len(units)))))
+    A = fit(X, Y, like, ridge=ridge, **options)
+    assert A.dtype == np.float32
+    found = A.to(dtype="float64").to_dense()
+    wanted = np.tensordot(weights, units, 1)
+    share = np.max(lengths) / lengths if mixing else 1
+    off = 64 * EPS * (condition**2 * np.linalg.norm(y) / lengths * share + np.max(np.abs(wanted)))
+    bound = EPS32 * np.abs(wanted) + np.tensordot(off, np.abs(units), 1)
+    assert np.all(np.abs(found - wanted) <= bound)
+
+
+@pytest.mark.parametrize("ridge", [0.0, 1e-3])
+@pytest.mark.parametrize("N", [10, 100_000])
+def test_regression_in_single_precision(N: int, ridge: float) -> None:
+    """Of full rank, so that it is a regression of each output on all inputs; of rank 2, against the same in double."""
+    rng, n = np.random.default_rng(1), 4
+    X = (rng.standard_normal((N, n)) * [1e6, 1e-6, 1, 1e3]).astype(np.float32)
+    Y = (X @ rng.standard_normal((n, n)) + rng.standard_normal((N, n))).astype(np.float32)
+    x, y = X.astype(float), Y.astype(float)
+    rows = np.concatenate((x, math.sqrt(ridge) * np.eye(n)))
+    Z, lengths, condition = equilibrated(rows, np.concatenate((y, np.zeros((n, n)))))
+    found = fit(X, Y, "low_rank", rank=n, ridge=ridge).to(dtype="float64").to_dense().T
+    # the product of two rounded factors, with rows of unequal lengths
+    bound = 4 * n * EPS32 * np.linalg.norm(Z, axis=1) + 64 * EPS * condition * np.linalg.norm(y) / lengths
+    assert np.all(np.linalg.norm(found - Z, axis=1) <= bound)
+    single, double = (fit(a, b, "low_rank", rank=2, ridge=ridge) for a, b in ((X, Y), (x, y)))
+    gap = np.abs(x @ (single.to(dtype="float64").to_dense() - double.to_dense()).T)
+    assert np.max(gap) <= 64 * n * EPS32 * np.max(np.abs(x @ double.to_dense().T))
+
+
+def test_permutation_of_columns_with_a_large_mean() -> None:
+    """Scores are about N 1e8, their differences N: more than single precision holds, less than double."""
+    rng = np.random.default_rng(2)
+    X = (1e4 + rng.standard_normal((20_000, 7))).astype(np.float32)
+    order = rng.permutation(7)
+    assert np.array_equal(fit(X, X[:, order], "permutation").index, order)
+
+
+@pytest.mark.parametrize("like", [*SQUARE, *ANY, "low_rank", "permutation"])
+def test_fit_takes_numbers_of_any_size(like: str) -> None:
+    """Scaled by powers of two, which rounding does not see, to where squares over- and underflow."""
+    rng = np.random.default_rng(3)
+    options = {"banded": {"bands": (1, 1)}, "block_circulant": {"block_size": 2}, "low_rank": {"rank": 2}}.get(like, {})
+    X, Y = rng.standard_normal((2, 12, 4))
+    for ridge, x, y in ((0, 600, 610), (0, -600, -590), (0.5, 400, 390), (0.5, -500, -490)):
+        wanted = fit(X, Y, like, ridge=ridge, **options).to_dense()
+        found = fit(2.0**x * X, 2.0**y * Y, like, ridge=ridge and ridge * 2.0 ** (2 * x), **options).to_dense()
+        unit = 1 if like == "permutation" else 2.0 ** (y - x)
+        assert np.allclose(found / unit, wanted, rtol=0, atol=1e-9 * np.max(np.abs(wanted)))
+    single = fit(np.float32(1e25) * X.astype(np.float32), np.float32(1e-25) * Y.astype(np.float32), like, **options)
+    assert np.all(np.isfinite(single.to_dense()))
 
 
 def test_without_enough_data_the_shortest_parameters_are_taken() -> None:

@@ -1,5 +1,7 @@
 """Locality-sensitive hashing: the codes, how often they collide, and the index."""
 
+import functools
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +39,10 @@ def double_hadamard(d: int, k: int, rng: np.random.Generator) -> np.ndarray:
     return np.vstack(blocks)[:k, :d]
 
 
+FEW = pytest.mark.filterwarnings("ignore:CrossPolytopeHash. d is .; signs and Hadamard matrices:UserWarning")
+
+
+@FEW
 @pytest.mark.parametrize(("d", "tables", "hashes"), [(1, 1, 1), (8, 2, 3), (10, 3, 7), (17, 2, 2)])
 def test_codes_are_those_of_dense_matrices(d: int, tables: int, hashes: int) -> None:
     x = np.random.default_rng(0).standard_normal((5, d))
@@ -166,6 +172,54 @@ def test_one_seed_is_one_hash(backend: Backend, name: str) -> None:
     assert np.allclose(to_host(theirs[1]), mine[1], rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", MAKERS)
+def test_there_is_no_code_of_what_is_no_number(name: str, dtype: str) -> None:
+    """Nor of products that overflow; an index refuses them, and queries."""
+    hashed = MAKERS[name](10, n_hashes=2, n_tables=2, rng=4)
+    X = np.random.default_rng(4).standard_normal((5, 10)).astype(dtype)
+    index = L.HashIndex(hashed, X)
+    refused = functools.partial(
+        pytest.raises, ValueError, match="Hash: a product of a vector with the projection is NaN"
+    )
+    with np.errstate(over="ignore", invalid="ignore"):  # NumPy warns of infinite products
+        overflow = [np.finfo(dtype).max] if dtype == "float64" else []  # products of float32 may be made in double
+        for bad in (np.nan, np.inf, -np.inf, *overflow):
+            X[3] = bad
+            for call in (lambda: hashed(X), lambda: L.HashIndex(hashed, X), lambda: index.query(X[3], 1)):
+                with refused():
+                    call()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_buckets_are_told_apart_or_refused(dtype: str) -> None:
+    """Up to 1 / eps buckets from 0 those of an integer grid are all there; beyond, numbers are further apart."""
+    eps = np.finfo(dtype).eps
+    buckets = L.DHHash(sm.Diagonal(np.ones(4, dtype)), np.zeros(4, dtype), 1.0)
+    last = int(1 / eps)
+    x = np.asarray([last - 1, 1 - last, last // 2 + 1, 0], dtype)
+    assert buckets(x)[0].tolist() == [last - 1, 1 - last, last // 2 + 1, 0]
+    for far in (last, -last, 1e30):
+        with pytest.raises(ValueError, match=f"DHHash: a product .* times the width 1 or more, where {dtype} does not"):
+            buckets(np.asarray([0, 0, far, 0], dtype))
+
+
+@pytest.mark.parametrize(("n", "ways"), [(1, 1), (2, 1), (4, 3)])
+def test_few_rotations_cut_space_in_few_ways(n: int, ways: int) -> None:
+    """Over all signs, up to names of the vertices: the numbers in the documentation, and a warning."""
+    X, found = np.random.default_rng(9).standard_normal((400, n)), set()
+    for pattern in itertools.product((1.0, -1.0), repeat=3 * n):
+        D1, D2, D3 = (np.diag(part) for part in np.reshape(pattern, (3, n)))
+        y = X @ (hadamard(n) @ D3 @ hadamard(n) @ D2 @ hadamard(n) @ D1).T
+        names: dict[int, int] = {}
+        found.add(tuple(names.setdefault(int(code), len(names)) for code in np.argmax(np.hstack([y, -y]), axis=1)))
+    assert len(found) == ways
+    with pytest.warns(UserWarning, match=f"d is {n}; signs and Hadamard matrices of order {n} make few rotations, so"):
+        L.CrossPolytopeHash.random(n, n_hashes=1, rng=0)
+    L.CrossPolytopeHash.random(9, n_hashes=1, rng=0)
+
+
+@FEW
 @pytest.mark.parametrize("name", MAKERS)
 def test_index_finds_what_shares_a_code(name: str) -> None:
     """Candidates and neighbours against all pairs of codes; codes of 30 hashes are longer than a key."""
@@ -209,6 +263,7 @@ def test_tables_find_near_neighbours_and_few_others() -> None:
     assert looked < 2000 * tables / d  # twice what orthogonal pairs give, which collide at 1 / 2d a table
 
 
+@FEW
 def test_bad_arguments_are_named() -> None:
     P = sm.projections.gaussian_projection(4, 6, rng=0)
     cases: list[tuple[Callable[[], Any], str]] = [

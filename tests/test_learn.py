@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 import structmat as sm
 from structmat._backend import as_namespace
 from structmat.learn.embedding import spectrum_step
+from structmat.projections.least_squares import reduced, ridge_solution
 
 learn = sm.learn
 EPS = np.finfo(np.float64).eps
@@ -84,6 +85,16 @@ def test_objective_falls_and_is_the_dense_one(d: int, k: int, lam: float | None)
     assert math.isclose(dense_objective(P, X, k, B, weight), objectives[11], rel_tol=1e-11)
 
 
+@pytest.mark.parametrize("size", [2.0**90, 2.0**-90])
+def test_embedding_does_not_depend_on_the_scale(size: float) -> None:
+    """A power of two, which rounding does not see, to where squares over- and underflow in single precision."""
+    X = np.random.default_rng(3).standard_normal((30, 8)).astype(np.float32)
+    P, objectives = learn.optimize_embedding(X, 5, rng=1)
+    Q, others = learn.optimize_embedding(np.float32(size) * X, 5, rng=1)
+    assert np.array_equal(P.params[0], Q.params[0])
+    assert objectives == others
+
+
 @pytest.mark.parametrize(("d", "k"), [(6, 6), (7, 4)])
 def test_column_step_is_the_minimum_over_all_columns(d: int, k: int) -> None:
     rng = np.random.default_rng(2)
@@ -144,6 +155,12 @@ def test_codes_are_those_of_packbits(k: int, seed: int) -> None:
     codes = learn.encode(sm.identity(k), y)
     assert codes.dtype == np.uint8
     assert np.array_equal(codes, np.packbits(y >= 0, axis=-1, bitorder="big"))
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_there_is_no_code_of_what_is_no_number(bad: float) -> None:
+    with pytest.raises(ValueError, match="encode: a product of a vector with the projection is NaN or infinite"):
+        learn.encode(sm.identity(3), np.asarray([1.0, bad, 1.0]))
 
 
 @pytest.mark.parametrize("xp", [np, torch, array_api_strict])
@@ -230,6 +247,115 @@ def test_ridge_is_dense_ridge_on_all_shifts(problem: Any, alpha: float) -> None:
     assert np.allclose(
         scores.ravel(), rows @ w.ravel(), rtol=0, atol=1e3 * EPS * np.linalg.norm(rows) * np.linalg.norm(w)
     )
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize("N", [10, 100_000])
+def test_ridge_in_single_precision(N: int, alpha: float) -> None:
+    """Samples of a large mean and features of sizes 1e-6 to 1e6, against double precision on the same data.
+
+    The filter is rounded to single precision once; the errors of transforms in double precision are eps times the size
+    of a feature, over what stands at a frequency.
+    """
+    rng, n, sizes = np.random.default_rng(11), 4, np.asarray([1e-6, 1.0, 1e6])
+    X = ((10 + rng.standard_normal((N, 3, n))) * sizes[:, None]).astype(np.float32)
+    Y = (100 + rng.standard_normal((N, n))).astype(np.float32)
+    x, y = X.astype(float), Y.astype(float)
+    rows = np.stack([np.roll(x, s, axis=-1) for s in range(n)], axis=1).reshape(N * n, 3 * n)
+    stacked = np.concatenate((rows, math.sqrt(alpha) * np.eye(3 * n)))
+    lengths = np.linalg.norm(stacked, axis=0)
+    Q, R = np.linalg.qr(stacked / lengths)
+    wanted = np.linalg.solve(R, Q.T @ np.concatenate((y.ravel(), np.zeros(3 * n)))) / lengths
+    found = learn.circulant_ridge(X, Y, alpha)
+    assert found.dtype == np.float32
+    off = 64 * EPS * np.linalg.cond(R) ** 2 * np.linalg.norm(y) / lengths
+    assert np.all(np.abs(found.ravel() - wanted) <= np.finfo(np.float32).eps * np.abs(wanted) + off)
+
+
+@pytest.mark.parametrize("mean", [0.0, 100.0])
+def test_kernels_in_single_precision(mean: float) -> None:
+    """A kernel is rounded once, and a constant in all samples changes nothing that they do not lose by it."""
+    rng, options = np.random.default_rng(12), {"gamma": 0.3}
+    X, Z = ((mean + rng.standard_normal((N, 2, 6))).astype(np.float32) for N in (8, 5))
+    y = rng.standard_normal((8, 6)).astype(np.float32)
+    wide = [side.astype(float) for side in (X, y, Z)]
+    K, exact = learn.gaussian_correlation(X, Z, 0.3), learn.gaussian_correlation(wide[0], wide[2], 0.3)
+    assert K.dtype == np.float32
+    assert np.all(np.abs(K - exact) <= np.finfo(np.float32).eps * exact + 1e-12)
+    dual, double = (
+        learn.kernel_circulant_ridge(X, y, 1e-3, **options),
+        learn.kernel_circulant_ridge(*wide[:2], 1e-3, **options),
+    )
+    assert np.all(np.abs(dual - double) <= np.finfo(np.float32).eps * np.abs(double) + 1e-9 * np.max(np.abs(double)))
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+def test_ridge_with_weights_is_that_of_repeated_samples(axes: int) -> None:
+    rng = np.random.default_rng(13)
+    X, Y = rng.standard_normal((5, 2, 3, 4)), rng.standard_normal((5, 3, 4))
+    if axes == 1:
+        X, Y = X[:, 0], Y[:, 0]
+    weights = np.asarray([2.0, 0.0, 1.0, 3.0, 1.0])
+    repeated = weights.astype(int)
+    for alpha in (0.0, 0.5):
+        w = learn.circulant_ridge(X, Y, alpha, axes=axes, sample_weight=weights)
+        wanted = learn.circulant_ridge(np.repeat(X, repeated, 0), np.repeat(Y, repeated, 0), alpha, axes=axes)
+        assert np.allclose(w, wanted, rtol=0, atol=1e-12 * np.max(np.abs(wanted)))
+    many = learn.circulant_ridge(X, Y, 0.5, axes=axes, sample_weight=np.asarray(0.25))
+    assert np.allclose(many, learn.circulant_ridge(X, Y, 2.0, axes=axes), rtol=0, atol=1e-12)
+
+
+def test_ridge_takes_samples_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(14)
+    for shape in ((40, 6), (40, 3, 6), (2, 3, 6)):
+        X, Y, weights = rng.standard_normal(shape), rng.standard_normal((shape[0], 6)), rng.random(shape[0])
+        whole = learn.circulant_ridge(X, Y, 0.1, sample_weight=weights)
+        with monkeypatch.context() as patch:
+            patch.setattr("structmat.projections.least_squares.NUMBERS", 100)
+            parts = learn.circulant_ridge(X, Y, 0.1, sample_weight=weights)
+        assert np.allclose(parts, whole, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.5])
+@pytest.mark.parametrize("shape", [(5,), (6, 5), (6, 2, 5), (2, 3, 5)])
+def test_ridge_takes_numbers_of_any_size(shape: tuple[int, ...], alpha: float) -> None:
+    """Scaled by powers of two, which rounding does not see, to where squares over- and underflow."""
+    rng = np.random.default_rng(15)
+    X, Y = rng.standard_normal(shape), rng.standard_normal((*shape[:-1][:1], 5))
+    wanted = learn.circulant_ridge(X, Y, alpha)
+    for x, y in ((500.0, 490.0), (-500.0, -490.0)):
+        found = learn.circulant_ridge(2**x * X, 2**y * Y, alpha and alpha * 2 ** (2 * x))
+        assert np.allclose(found, 2 ** (y - x) * wanted, rtol=0, atol=2 ** (y - x) * 1e-12)
+    single = learn.circulant_ridge((1e25 * X).astype(np.float32), (1e20 * Y).astype(np.float32), 0.0)
+    assert np.allclose(single, 1e-5 * learn.circulant_ridge(X, Y, 0.0), rtol=1e-3, atol=1e-9)
+
+
+def test_stacks_of_systems_in_single_precision_alone() -> None:
+    """As of a library without double precision: columns of any sizes lose eps times their own condition."""
+    rng, sizes = np.random.default_rng(16), np.asarray([1e6, 1e-6, 1.0])
+    X = (rng.standard_normal((7, 50, 3)) * sizes).astype(np.float32)
+    Y = rng.standard_normal((7, 50, 2)).astype(np.float32)
+    xp = as_namespace(None)
+    for ridge in (0.0, 1e-3):
+        found = ridge_solution(xp, *reduced(xp, iter([(X[:, :20], Y[:, :20]), (X[:, 20:], Y[:, 20:])])), ridge)
+        assert found.dtype == np.float32
+        for x, y, Z in zip(X.astype(float), Y.astype(float), found, strict=True):
+            rows = np.concatenate((x, math.sqrt(ridge) * np.eye(3)))
+            lengths = np.linalg.norm(rows, axis=0)
+            wanted = np.linalg.lstsq(rows / lengths, np.concatenate((y, np.zeros((3, 2)))))[0] / lengths[:, None]
+            bound = 64 * np.finfo(np.float32).eps * np.linalg.cond(rows / lengths) ** 2 * np.linalg.norm(y)
+            assert np.all(np.abs(Z - wanted) * lengths[:, None] <= bound)
+
+
+def test_what_depends_on_other_columns_is_shortest() -> None:
+    """Of columns of unequal sizes: a copy, a multiple and a zero, against the pseudoinverse."""
+    rng, xp = np.random.default_rng(17), as_namespace(None)
+    x, other = rng.standard_normal((2, 9, 1))
+    X = np.concatenate((x, 1e3 * x, 0 * x, other, 1e-3 * other - x), axis=1)
+    Y = rng.standard_normal((9, 2))
+    Z = ridge_solution(xp, *reduced(xp, iter([(X[None], Y[None])])), 0.0)[0]
+    assert np.allclose(Z, np.linalg.pinv(X, rcond=1e-12) @ Y, rtol=0, atol=1e-9)
+    assert np.all(Z[2] == 0)
 
 
 @given(shifted(), st.sampled_from([0.05, 1.0]))
@@ -320,6 +446,15 @@ X34, BYTES = np.ones((3, 4)), np.zeros((2, 3), dtype=np.uint8)
         (lambda: learn.circulant_ridge(X34, X34, axes=3), ValueError, "expected 3 axes of a grid"),
         (lambda: learn.circulant_ridge(X34, np.ones((1, 3, 4))), ValueError, r"Y has shape \(1, 3, 4\)"),
         (lambda: learn.circulant_ridge(X34, X34, axes=0), ValueError, "axes is 0"),
+        (
+            lambda: learn.circulant_ridge(X34, X34, sample_weight=np.ones(4)),
+            ValueError,
+            r"sample_weight has shape \(4,",
+        ),
+        (lambda: learn.circulant_ridge(X34, X34, sample_weight=-np.ones(3)), ValueError, "negative or not finite"),
+        (lambda: learn.circulant_ridge(X34, X34, sample_weight=np.inf * np.ones(3)), ValueError, "or not finite"),
+        (lambda: learn.circulant_ridge(X34, X34, sample_weight=[1, 1, 1]), TypeError, "sample_weight is a list"),
+        (lambda: learn.circulant_ridge(X34, X34, sample_weight=1j * np.ones(3)), TypeError, "sample_weight is complex"),
         (lambda: learn.cyclic_scores(np.ones(3), X34), ValueError, "expected X to end in the shape of w"),
         (lambda: learn.kernel_circulant_ridge(X34, X34, 0, gamma=1), ValueError, "alpha is 0; expected more than 0"),
         (lambda: learn.kernel_circulant_ridge(X34, X34, gamma=-1), ValueError, "gamma is -1; expected more than 0"),

@@ -202,6 +202,20 @@ def test_data_aware_compression_is_the_better_one_on_the_data(name: str) -> None
     assert report.layers[0].energy == pytest.approx(1 - errors["data-aware"], rel=1e-4)
 
 
+@pytest.mark.parametrize("ridge", [0.0, 1e-6])
+@pytest.mark.parametrize(("like", "options"), [("diagonal", {}), ("tridiagonal", {}), ("low_rank", {"rank": 6})])
+def test_data_aware_compression_of_features_of_unequal_size(like: str, options: dict[str, int], ridge: float) -> None:
+    """A layer that has the structure keeps the weights of features of sizes 1e-3 to 1e3, of many rows, in float32."""
+    sizes = torch.logspace(-3, 3, 6)
+    model = torch.nn.Sequential(torch.nn.Linear(6, 6, bias=False))
+    weight = torch.diag(torch.arange(1.0, 7.0)) / sizes
+    with torch.no_grad():
+        model[0].weight.copy_(weight)
+    nn.compress(model, like, "data-aware", sample=inputs(3000, 6) * sizes, ridge=ridge * 1e-3, **options)
+    # of outputs of size 1 to 6, rounded to eps each
+    torch.testing.assert_close(model[0].to_dense() * sizes, weight * sizes, rtol=0, atol=60 * torch.finfo().eps)
+
+
 def test_rules_by_layer_and_dry_run() -> None:
     model = network()
     before = {name: id(part) for name, part in model.named_modules()}

@@ -150,7 +150,7 @@ SIZED = {
         for name in ("circulant_projection", "toeplitz_projection", "fastfood", "srht", "fjlt", "sorf")
     },
     "fourier": lambda i: sm.learn.FourierFeatures.random(i(5), i(4), gamma=1.0, rng=0).projection,
-    "cross-polytope": lambda i: sm.learn.CrossPolytopeHash.random(i(5), n_hashes=i(2), vertices=i(4), rng=0).projection,
+    "cross-polytope": lambda i: sm.learn.CrossPolytopeHash.random(i(9), n_hashes=i(2), vertices=i(4), rng=0).projection,
 }
 
 

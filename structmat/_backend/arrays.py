@@ -190,6 +190,17 @@ def compute_dtype(xp: Namespace, dtype: DType) -> DType:
     return xp.float32 if kind(xp, dtype) == "real" else xp.complex64
 
 
+def sum_dtype(x: Array) -> DType:
+    """Return the dtype for sums of many entries like x's: at least double precision, where its library has that."""
+    xp = namespace(x)
+    wide = (
+        xp.__array_namespace_info__()
+        .dtypes(device=device(x))
+        .get("complex128" if is_complex(xp, x.dtype) else "float64")
+    )
+    return compute_dtype(xp, x.dtype) if wide is None else xp.result_type(x.dtype, wide)
+
+
 @lru_cache(maxsize=256)
 def result_dtype(xp: Namespace, first: DType, second: DType) -> DType:
     """Return the dtype of a product of the two dtypes; None follows the other one."""

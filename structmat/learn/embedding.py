@@ -22,6 +22,7 @@ from structmat._backend import (
 )
 from structmat.core.fields import checked_size
 from structmat.core.operator import LinearOperator
+from structmat.learn.hashing import checked_finite
 from structmat.operators import Circulant, SignFlip
 from structmat.projections.structures import matrices
 
@@ -130,6 +131,8 @@ def optimize_embedding(
     rng = generator(rng)
     flips = SignFlip.random(d, rng=rng, xp=xp, device=device(x))
     start = random_normal(rng, (d,), d**-0.5, dtype=x.dtype, xp=xp, device=device(x))
+    largest = xp.max(xp.abs(x))
+    x = x / xp.where(largest > 0, largest, xp.ones_like(largest))  # or squares over- and underflow
     square = xp.sum(x**2)
     scale = xp.sqrt(N * d / xp.where(square > 0, square, xp.ones_like(square)))
     spectra = dft(xp, flips.matvec(x) * scale)
@@ -198,7 +201,7 @@ def encode(P: LinearOperator, X: Array) -> Array:
     TypeError
         P or X is complex, or they do not go together.
     ValueError
-        The last axis of X is not d.
+        The last axis of X is not d, or a product is NaN or infinite.
 
     Notes
     -----
@@ -215,7 +218,7 @@ def encode(P: LinearOperator, X: Array) -> Array:
     xp = namespace(y)
     if is_complex(xp, y.dtype):
         raise TypeError("encode: the projections are complex; expected real ones.")
-    return pack_bits(xp, y >= 0)
+    return pack_bits(xp, checked_finite("encode", y) >= 0)
 
 
 def hamming(queries: Array, codes: Array) -> Array:

@@ -12,7 +12,9 @@ from structmat._backend import (
     Device,
     DType,
     Namespace,
+    as_namespace,
     astype,
+    dtype_name,
     is_array,
     is_complex,
     is_traced,
@@ -22,7 +24,7 @@ from structmat._backend import (
 from structmat.core.fields import checked_floating
 from structmat.core.operator import LinearOperator
 from structmat.projections.kinds import GAUSSIAN, Draw, chosen
-from structmat.projections.parts import Source, checked_sizes
+from structmat.projections.parts import Source, checked_sizes, warn_of_few_rotations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +124,9 @@ class Features:
         raise NotImplementedError
 
 
+_BIASED = "so that products of features are biased"
+
+
 def _gaussian_rows(draw: Draw, d: int, k: int, source: Source) -> LinearOperator:
     """Draw k rows that are like standard Gaussian vectors."""
     P = draw(d, k, rng=source.rng, dtype=source.dtype, xp=source.xp, device=source.device)
@@ -164,7 +169,9 @@ class FourierFeatures(Features):
 
     The variance of z(x)^T z(y) is (1 - K²)² / n for independent rows [2]_, where K is the kernel. Rows of a circulant
     matrix share their numbers, which adds (2 K ln K)² / n for k ≥ d ≫ 1 and less for k < d: never more than as much
-    again. Those of "sorf" are orthogonal and have less [4]_; for them the mean is the kernel for large d only.
+    again. Those of "sorf" are orthogonal and have less [4]_. Their mean is within 1 / d of the kernel for d of 9 and
+    more and distances that it is not zero at; for d of 8 and less it may be off by 0.45 to 1, and `random` warns. See
+    `structmat.projections.sorf`.
 
     Gradient: `forward` and `backward` lead from z to x and to the parameters of W.
 
@@ -242,16 +249,31 @@ class FourierFeatures(Features):
         FourierFeatures
             With the parameters of that projection.
 
+        Warns
+        -----
+        UserWarning
+            The kind is "sorf" and d is 8 or less.
+
         Raises
         ------
         ValueError
-            d or `n_features` is not a positive int, γ is not positive and finite, or `kind` is unknown.
+            d or `n_features` is not a positive int, γ is not positive and finite, its square root over- or underflows
+            in the dtype, or `kind` is unknown.
         """
         d, n_features = checked_sizes(cls._title, d=d, n_features=n_features)
         if not 0 < gamma < math.inf:
             raise ValueError(f"{cls._title}: gamma is {gamma!r}; expected a finite number of more than 0.")
         source, k = Source.of(rng, dtype, xp, device), (n_features + 1) // 2
-        W = math.sqrt(2 * gamma) * _gaussian_rows(chosen(cls._title, kind, GAUSSIAN), d, k, source)
+        scale, limits = math.sqrt(2) * math.sqrt(gamma), as_namespace(xp).finfo(source.dtype)
+        if not float(limits.smallest_normal) <= scale <= float(limits.max):
+            raise ValueError(
+                f"{cls._title}: gamma is {gamma!r}, whose square root {dtype_name(source.dtype)} does not hold; scale "
+                f"the vectors, or take a dtype of more range."
+            )
+        draw = chosen(cls._title, kind, GAUSSIAN)
+        if kind == "sorf":
+            warn_of_few_rotations(cls._title, d, _BIASED, "another kind, such as 'circulant'")
+        W = scale * _gaussian_rows(draw, d, k, source)
         if n_features % 2 == 0:
             return cls(W)
         phase = source.rng.uniform(0, 2 * math.pi, k)
@@ -371,6 +393,11 @@ class ArcCosineFeatures(Features):
         ArcCosineFeatures
             With the parameters of that projection.
 
+        Warns
+        -----
+        UserWarning
+            The kind is "sorf" and d is 8 or less.
+
         Raises
         ------
         ValueError
@@ -378,6 +405,8 @@ class ArcCosineFeatures(Features):
         """
         d, n_features = checked_sizes(cls._title, d=d, n_features=n_features)
         draw = chosen(cls._title, kind, GAUSSIAN)
+        if kind == "sorf":
+            warn_of_few_rotations(cls._title, d, _BIASED, "another kind, such as 'circulant'")
         return cls(_gaussian_rows(draw, d, n_features, Source.of(rng, dtype, xp, device)), order)
 
     @property

@@ -1,19 +1,35 @@
 """Ridge regression on all cyclic shifts of the data, linear and with a Gaussian kernel: correlation filters."""
 
 import math
+from collections.abc import Iterable, Iterator
 
-from structmat._backend import Array, Namespace, astype, device, dftn, idftn, is_complex, namespace
+from structmat._backend import (
+    Array,
+    DType,
+    Namespace,
+    astype,
+    device,
+    dftn,
+    idftn,
+    is_complex,
+    is_traced,
+    namespace,
+    sum_dtype,
+)
 from structmat.core.fields import checked_floating, checked_size
-from structmat.projections.least_squares import ridge_solution
+from structmat.projections.least_squares import reduced, ridge_solution, row_blocks, transform_noise
 
 
-def circulant_ridge(X: Array, Y: Array, alpha: float = 1.0, *, axes: int = 1) -> Array:
+def circulant_ridge(
+    X: Array, Y: Array, alpha: float = 1.0, *, axes: int = 1, sample_weight: Array | None = None
+) -> Array:
     r"""Fit a linear filter to all cyclic shifts of samples.
 
-    .. math:: \min_w \sum_i \sum_s \Bigl( y_i[s] - \sum_c \langle w_c, P^s x_{ic} \rangle \Bigr)^2
+    .. math:: \min_w \sum_i v_i \sum_s \Bigl( y_i[s] - \sum_c \langle w_c, P^s x_{ic} \rangle \Bigr)^2
        + \alpha \lVert w \rVert^2, \qquad (P^s x)[t] = x[t - s],
 
-    where s runs over all shifts, along each of the last axes, the grid, and c over features.
+    where s runs over all shifts, along each of the last axes, the grid, and c over features. The weights v are 1 unless
+    given.
 
     Parameters
     ----------
@@ -25,6 +41,8 @@ def circulant_ridge(X: Array, Y: Array, alpha: float = 1.0, *, axes: int = 1) ->
         Weight α ≥ 0 of the ridge. Where it is 0, w is the shortest of the best.
     axes : int, optional
         How many axes the grid has: 1 for signals, 2 for images.
+    sample_weight : array, shape (N,) or (), optional
+        Weights v ≥ 0 of the samples: 2 counts a sample twice, 0 leaves it out.
 
     Returns
     -------
@@ -34,12 +52,17 @@ def circulant_ridge(X: Array, Y: Array, alpha: float = 1.0, *, axes: int = 1) ->
     Raises
     ------
     TypeError
-        X or Y is no floating array, or they are of two libraries.
+        X, Y or the weights are no floating array, or they are of two libraries.
     ValueError
-        The shapes do not fit, an axis is empty, α is negative, or `axes` is not a positive int.
+        The shapes do not fit, an axis is empty, α or a weight is negative or infinite, all weights are zero, or `axes`
+        is not a positive int.
 
     Notes
     -----
+    Sums over samples are made in double precision, where the library has it, some samples at a time, and no square of
+    a spectrum is formed: single precision is lost neither to many samples, nor to a large mean, nor to features of
+    unequal size. For α = 0 a frequency counts as missing in a feature if it is a rounding error of the others there.
+
     Cost: transforms of X and Y, and one ridge system of N equations in q unknowns for each frequency [1]_, in place of
     one of N n equations in q n unknowns; for one feature or one sample it is one quotient, as for one sample [2]_
 
@@ -63,12 +86,41 @@ def circulant_ridge(X: Array, Y: Array, alpha: float = 1.0, *, axes: int = 1) ->
     >>> bool(np.allclose(sm.learn.cyclic_scores(w, x), [1, 0, 0, 0]))
     True
     """
-    xp, x, y, grid = _admitted("circulant_ridge", X, Y, axes)
-    _checked_weight("circulant_ridge", "alpha", alpha, least=0)
-    spectra = _stacked(xp, xp.conj(x), len(grid))
-    solution = ridge_solution(xp, xp.conj(spectra), _stacked(xp, y, len(grid)), alpha)
-    w = _unstacked(xp, solution, grid, real=not is_complex(xp, x.dtype))[:, 0, ...]
+    title = "circulant_ridge"
+    xp, x, y, grid = _admitted(title, X, Y, axes)
+    _checked_weight(title, "alpha", alpha, least=0)
+    weights = None
+    if sample_weight is not None:
+        weights = checked_sample_weight(
+            title, checked_floating(title, X=X, sample_weight=sample_weight)[1][1], x.shape[0]
+        )
+    slices = row_blocks(x.shape[0], 2 * math.prod(x.shape[1:]))
+    blocks = ((x[rows, ...], y[rows, ...], None if weights is None else weights[rows]) for rows in slices)
+    w = astype(xp, filter_of_blocks(xp, blocks, grid, alpha, real=not is_complex(xp, x.dtype)), x.dtype)
     return w if X.ndim == axes + 2 else w[0, ...]
+
+
+def filter_of_blocks(
+    xp: Namespace,
+    blocks: Iterable[tuple[Array, Array, Array | None]],
+    grid: tuple[int, ...],
+    alpha: float,
+    *,
+    real: bool,
+) -> Array:
+    """The filter (q, grid) of `circulant_ridge`, from blocks of samples (N, q, grid), targets (N, 1, grid), weights."""
+
+    def spectra() -> Iterator[tuple[Array, Array]]:
+        for *sides, weights in blocks:
+            x, y = (astype(xp, side, sum_dtype(side)) for side in sides)
+            if weights is not None:
+                roots = xp.reshape(xp.sqrt(astype(xp, weights, sum_dtype(weights))), (-1, *(1 for _ in x.shape[1:])))
+                x, y = roots * x, roots * y
+            yield xp.conj(_stacked(xp, xp.conj(x), len(grid))), _stacked(xp, y, len(grid))
+
+    R, C = reduced(xp, spectra())
+    solution = ridge_solution(xp, R, C, alpha, transform_noise(xp, R, math.prod(grid)))
+    return _unstacked(xp, solution, grid, real=real)[:, 0, ...]
 
 
 def cyclic_scores(w: Array, X: Array, *, axes: int = 1) -> Array:
@@ -158,18 +210,8 @@ def gaussian_correlation(X: Array, Z: Array, gamma: float, *, axes: int = 1) -> 
     >>> sm.learn.gaussian_correlation(x, x, 0.5)
     array([[[1.        , 0.36787944, 0.36787944]]])
     """
-    title = "gaussian_correlation"
-    xp, (x, z) = checked_floating(title, X=X, Z=Z)
-    _checked_weight(title, "gamma", gamma)
-    wide = xp.result_type(x.dtype, z.dtype)
-    if is_complex(xp, wide):
-        raise TypeError(f"{title}: X or Z is complex; expected real samples.")
-    x, z = _samples(title, "X", astype(xp, x, wide), axes), _samples(title, "Z", astype(xp, z, wide), axes)
-    if x.shape[1:] != z.shape[1:]:
-        raise ValueError(
-            f"{title}: X has shape {tuple(X.shape)} and Z {tuple(Z.shape)}; expected one grid and the same features."
-        )
-    return _kernel(xp, x, z, gamma)
+    xp, x, z, dtype = _checked_pair("gaussian_correlation", X, Z, gamma, axes)
+    return astype(xp, _kernel(xp, x, z, gamma), dtype)
 
 
 def kernel_circulant_ridge(X: Array, Y: Array, alpha: float = 1.0, *, gamma: float, axes: int = 1) -> Array:
@@ -227,8 +269,8 @@ def kernel_circulant_ridge(X: Array, Y: Array, alpha: float = 1.0, *, gamma: flo
     _checked_weight(title, "gamma", gamma)
     K = xp.conj(_stacked(xp, _kernel(xp, x, x, gamma), axes))
     unit = xp.eye(K.shape[-1], dtype=K.dtype, device=device(x))
-    solution = xp.linalg.solve(K + alpha * unit, _stacked(xp, y, axes))
-    return xp.reshape(_unstacked(xp, solution, grid, real=True), tuple(Y.shape))
+    solution = xp.linalg.solve(K + alpha * unit, _stacked(xp, astype(xp, y, sum_dtype(y)), axes))
+    return xp.reshape(astype(xp, _unstacked(xp, solution, grid, real=True), y.dtype), tuple(Y.shape))
 
 
 def kernel_cyclic_scores(dual: Array, X: Array, Z: Array, *, gamma: float, axes: int = 1) -> Array:
@@ -266,14 +308,35 @@ def kernel_cyclic_scores(dual: Array, X: Array, Z: Array, *, gamma: float, axes:
     array([0.36787944, 0.36787944, 1.        ])
     """
     xp, _, a, grid = _admitted("kernel_cyclic_scores", X, dual, axes, real=True, name="dual")
-    K = gaussian_correlation(Z, X, gamma, axes=axes)
-    scores = xp.matmul(xp.conj(_stacked(xp, K, axes)), _stacked(xp, astype(xp, a, K.dtype), axes))
-    return xp.reshape(_unstacked(xp, scores, grid, real=True), (*(Z.shape[:1] if Z.ndim > axes else ()), *grid))
+    _, z, x, dtype = _checked_pair("gaussian_correlation", Z, X, gamma, axes)
+    K = _stacked(xp, _kernel(xp, z, x, gamma), axes)
+    scores = xp.matmul(xp.conj(K), _stacked(xp, astype(xp, a, sum_dtype(a)), axes))
+    scores = astype(xp, _unstacked(xp, scores, grid, real=True), xp.result_type(dtype, a.dtype))
+    return xp.reshape(scores, (*(Z.shape[:1] if Z.ndim > axes else ()), *grid))
+
+
+def _checked_pair(title: str, X: Array, Z: Array, gamma: float, axes: int) -> tuple[Namespace, Array, Array, DType]:
+    """Check what a kernel is to be evaluated between; samples (N, q, grid), and the dtype of the result."""
+    xp, (x, z) = checked_floating(title, X=X, Z=Z)
+    _checked_weight(title, "gamma", gamma)
+    wide = xp.result_type(x.dtype, z.dtype)
+    if is_complex(xp, wide):
+        raise TypeError(f"{title}: X or Z is complex; expected real samples.")
+    x, z = _samples(title, "X", x, axes), _samples(title, "Z", z, axes)
+    if x.shape[1:] != z.shape[1:]:
+        raise ValueError(
+            f"{title}: X has shape {tuple(X.shape)} and Z {tuple(Z.shape)}; expected one grid and the same features."
+        )
+    return xp, x, z, wide
 
 
 def _kernel(xp: Namespace, x: Array, z: Array, gamma: float) -> Array:
-    """At i, j, s the kernel of x_i and P^s z_j, from samples (N, q, grid)."""
+    """At i, j, s the kernel of x_i and P^s z_j, from samples (N, q, grid), in double precision if there is one."""
     grid = tuple(x.shape[2:])
+    x, z = (astype(xp, side, sum_dtype(side)) for side in (x, z))
+    # a constant of a feature changes no distance; squared lengths are to be no larger than distances
+    centre = xp.mean(z, axis=(0, *range(2, z.ndim)), keepdims=True)
+    x, z = x - centre, z - centre
     inner = xp.matmul(_stacked(xp, x, len(grid)), xp.conj(xp.matrix_transpose(_stacked(xp, z, len(grid)))))
     squares, others = (
         xp.reshape(xp.sum(side**2, axis=tuple(range(1, side.ndim))), (*shape, *(1 for _ in grid)))
@@ -326,5 +389,22 @@ def _admitted(
 
 
 def _checked_weight(title: str, name: str, value: float, *, least: float | None = None) -> None:
-    if not (value > 0 or value == least):
-        raise ValueError(f"{title}: {name} is {value!r}; expected {'more than 0' if least is None else '0 or more'}.")
+    if not (0 < value < math.inf or value == least):
+        raise ValueError(
+            f"{title}: {name} is {value!r}; expected {'more than 0' if least is None else '0 or more'}, and finite."
+        )
+
+
+def checked_sample_weight(title: str, weights: Array, N: int) -> Array:
+    """Check real floating weights of N samples; they come back as (N,)."""
+    xp = namespace(weights)
+    if is_complex(xp, weights.dtype):
+        raise TypeError(f"{title}: sample_weight is complex; expected real weights.")
+    if tuple(weights.shape) not in ((), (N,)):
+        raise ValueError(f"{title}: sample_weight has shape {tuple(weights.shape)}; expected ({N},), or () for all.")
+    if not is_traced(weights):
+        if not bool(xp.all((weights >= 0) & xp.isfinite(weights))):
+            raise ValueError(f"{title}: sample_weight has an entry that is negative or not finite; expected 0 or more.")
+        if not bool(xp.any(weights > 0)):
+            raise ValueError(f"{title}: sample_weight is zero throughout; expected one weight at least that is not.")
+    return xp.broadcast_to(weights, (N,))

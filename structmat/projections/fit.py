@@ -1,13 +1,21 @@
 """The structured operator that maps given vectors to given ones best."""
 
 import functools
-from collections.abc import Callable
+import math
+import operator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from structmat._backend import Array, Namespace, astype, device, pad
+from structmat._backend import Array, DType, Namespace, astype, device, pad, sum_dtype
 from structmat.core.operator import LinearOperator
 from structmat.operators import BlockCirculant, Circulant, LowRank, SignFlip
-from structmat.projections.least_squares import least_squares, ridge_solution
+from structmat.projections.least_squares import (
+    least_squares,
+    reduced,
+    ridge_solution,
+    row_blocks,
+    transform_noise,
+)
 from structmat.projections.structures import (
     PATTERNS,
     affine,
@@ -66,16 +74,23 @@ def fit(
         parameters.
     ValueError
         X or Y has not two axes or is empty, their numbers of rows differ, `like` is unknown or does not fit the shape,
-        `ridge` is negative, or an option is missing, wrong or not for this structure.
+        `ridge` is negative or infinite, or an option is missing, wrong or not for this structure.
 
     Notes
     -----
     Cost: circulant and block-circulant operators, as far as no row is cut away, take one system of q unknowns at each
     of b frequencies, O(B (m + n) log b + B q² b) [1]_; "diagonal" one of 1 unknown for each entry; "low_rank" is
-    reduced-rank regression, a singular value decomposition of X and one of what is fitted [2]_; "permutation" an
-    assignment of O(n³). All others go through conjugate gradients on the parameters: a product with A and a gradient
-    for each step, until the gradient of the loss is a rounding error of what it was, or for about twice as many steps
-    as there are parameters. Where X is close to singular, a ridge makes these both fast and sure.
+    reduced-rank regression, a QR decomposition of X and a singular value decomposition of what is fitted [2]_;
+    "permutation" an assignment of O(n³). All others go through conjugate gradients on the parameters: a product with A
+    and a gradient for each step, until the gradient of the loss is a rounding error of what it was, or for about twice
+    as many steps as there are parameters. Where X is close to singular, a ridge makes these both fast and sure.
+
+    Data in single precision lose no more: rows are taken in double precision, where the library has it, a bounded
+    number at a time, and turned into no more rows than columns by QR decompositions. Columns of X may differ in size by
+    any factor. With a ridge no singular value is cut off. Without one, those count as zero that are rounding errors in
+    their own system, its columns scaled to one length, and frequencies that are rounding errors of the transform.
+    Conjugate gradients scale parameters by the lengths of what they multiply where these differ by more than a factor
+    of 32, and the smallest parameters are then meant in this scale.
 
     References
     ----------
@@ -97,12 +112,11 @@ def fit(
     xp, (X_, Y_) = matrices(title, X=X, Y=Y)
     if X.shape[0] != Y.shape[0]:
         raise ValueError(f"{title}: X has {X.shape[0]} rows and Y {Y.shape[0]}; expected equally many.")
-    if not ridge >= 0:
-        raise ValueError(f"{title}: ridge is {ridge!r}; expected 0 or more.")
-    wide = xp.result_type(X_.dtype, Y_.dtype)
-    X_, Y_ = astype(xp, X_, wide), astype(xp, Y_, wide)
+    if not 0 <= ridge < math.inf:
+        raise ValueError(f"{title}: ridge is {ridge!r}; expected 0 or more, and finite.")
+    wide = xp.result_type(sum_dtype(X_), sum_dtype(Y_))
     flips = None if signs is None else SignFlip(signs)
-    data = _Data(xp, X_ if flips is None else flips.matvec(X_), Y_, ridge)
+    data = _Data(xp, X_ if flips is None else flips.matvec(X_), Y_, ridge, wide)
     options = {"block_size": block_size, "rank": rank, "bands": bands}
     A = solver_of(title, like, _SOLVERS, _of_operator, options)(data).to(dtype=xp.result_type(X.dtype, Y.dtype))
     return A if flips is None else A @ flips
@@ -113,10 +127,26 @@ class _Data(NamedTuple):
     X: Array
     Y: Array
     ridge: float
+    dtype: DType
 
     @property
     def shape(self) -> tuple[int, int]:
         return self.Y.shape[1], self.X.shape[1]
+
+    def blocks(self, width: int = 1) -> Iterator[tuple[Array, Array]]:
+        """Some rows at a time, in the dtype that is computed in; `width` is that of what they are reduced to."""
+        for rows in row_blocks(self.X.shape[0], sum(self.shape), width):
+            x, y = (astype(self.xp, side[rows, :], self.dtype) for side in (self.X, self.Y))
+            yield x, y
+
+    def reduced(self) -> tuple[Array, Array]:
+        """Rows that have the same loss, no more than columns."""
+        return reduced(self.xp, self.blocks(self.X.shape[1]))
+
+    @property
+    def like(self) -> Array:
+        """An array where the operator is to be, of its dtype."""
+        return astype(self.xp, self.X[:1, :1], self.dtype)
 
 
 def _circulant(data: _Data) -> LinearOperator:
@@ -136,23 +166,25 @@ def _block_circulant(data: _Data, block_size: int) -> LinearOperator:
 def _blocks(data: _Data, b: int) -> BlockCirculant:
     """One ridge system for each frequency; the last piece of x is filled with zeros."""
     xp, (m, n) = data.xp, data.shape
-    X = pad(xp, data.X, 0, -n % b)
-    A = BlockCirculant(xp.ones((m // b, X.shape[1] // b, b), dtype=X.dtype, device=device(X)))
-    spectra = ridge_solution(xp, A._right(xp, X)[0], A._left(xp, data.Y)[0], data.ridge)
-    return A._replace(blocks=A._back(xp, xp.matrix_transpose(spectra)))
+    A = BlockCirculant(xp.ones((m // b, -(-n // b), b), dtype=data.dtype, device=device(data.X)))
+    spectra = ((A._right(xp, pad(xp, x, 0, -n % b))[0], A._left(xp, y)[0]) for x, y in data.blocks())
+    R, C = reduced(xp, spectra)
+    Z = ridge_solution(xp, R, C, data.ridge, transform_noise(xp, R, b))
+    return A._replace(blocks=A._back(xp, xp.matrix_transpose(Z)))
 
 
 def _diagonal(data: _Data) -> LinearOperator:
-    A = of_ones("fit", "diagonal", data.shape, data.X)
-    x, y = (data.xp.matrix_transpose(side)[..., None] for side in (data.X, data.Y))
-    return A.with_params([ridge_solution(data.xp, x, y, data.ridge)[:, 0, 0]])
+    A, xp = of_ones("fit", "diagonal", data.shape, data.like), data.xp
+    entries = (tuple(xp.matrix_transpose(side)[..., None] for side in block) for block in data.blocks())
+    return A.with_params([ridge_solution(xp, *reduced(xp, entries), data.ridge)[:, 0, 0]])
 
 
 def _low_rank(data: _Data, rank: int) -> LinearOperator:
     """What ridge regression fits, the rows of the ridge included, is projected to its first right singular vectors."""
     xp, rank = data.xp, checked_rank("fit", rank, data.shape)
-    Z = ridge_solution(xp, data.X, data.Y, data.ridge)
-    fitted = xp.concat((xp.matmul(data.X, Z), data.ridge**0.5 * Z))
+    R, C = data.reduced()
+    Z = ridge_solution(xp, R, C, data.ridge)
+    fitted = xp.concat((xp.matmul(R, Z), data.ridge**0.5 * Z))
     left = xp.matrix_transpose(xp.linalg.svd(fitted, full_matrices=False)[2][:rank, :])
     return LowRank(left, xp.matmul(xp.conj(Z), left))
 
@@ -160,15 +192,19 @@ def _low_rank(data: _Data, rank: int) -> LinearOperator:
 def _permutation(data: _Data) -> LinearOperator:
     """Σ ‖P x - y‖² = Σ ‖x‖² + Σ ‖y‖² - 2 Re Σ_i (Y^H X)[i, index[i]]."""
     xp = data.xp
-    return permutation("fit", xp.matmul(xp.conj(xp.matrix_transpose(data.Y)), data.X))
+    units = [float(xp.max(xp.abs(side))) or 1.0 for side in (data.X, data.Y)]
+    products = (
+        xp.matmul(xp.conj(xp.matrix_transpose(y / units[1])), x / units[0]) for x, y in data.blocks(data.shape[1])
+    )
+    return permutation("fit", functools.reduce(operator.add, products))
 
 
 def _general(like: str, data: _Data, **options: Any) -> LinearOperator:
-    return least_squares(of_ones("fit", like, data.shape, data.X, **options), data.X, data.Y, data.ridge)
+    return least_squares(of_ones("fit", like, data.shape, data.like, **options), *data.reduced(), data.ridge)
 
 
 def _of_operator(like: LinearOperator, data: _Data) -> LinearOperator:
-    return least_squares(affine("fit", like, data.shape, data.X), data.X, data.Y, data.ridge)
+    return least_squares(affine("fit", like, data.shape, data.like), *data.reduced(), data.ridge)
 
 
 _SOLVERS: dict[str, Callable[..., LinearOperator]] = {

@@ -202,6 +202,9 @@ def hd3(
     It takes the place of a dense random rotation in locality-sensitive hashing [1]_ and in structured spinners [2]_.
     For some of the n rows, or more than n, see `sorf`.
 
+    It is like a random rotation for n of 12 and more only. The sign patterns make 2^3n products, but few of them are
+    distinct for small n: 8 matrices for n = 2, and 192 for n = 4.
+
     Gradient: none, there are no parameters.
 
     References
@@ -266,7 +269,15 @@ def sorf(
     Cost: O(n log n) time for each of ⌈k/n⌉ rotations, 3 n bytes for the signs of each.
 
     For random features of the Gaussian kernel exp(-‖x - z‖² / 2σ²) take √k / σ times P: its rows then have length √n,
-    as the matrix √d / σ H D1 H D2 H D3 of the paper.
+    as the matrix √d / σ H D1 H D2 H D3 of the paper. Such rows are not Gaussian: with t = ‖x - z‖ / σ, uniform ones of
+    that length have the mean
+
+    .. math:: e^{-t^2/2} \Bigl(1 - \frac{t^4}{4 n} + O(n^{-2})\Bigr)
+
+    in the place of the kernel, at most 0.54 / n too little. Measured for t of 4 and less, those of P are off by no more
+    than 1 / n for n of 12 and more, but by up to 0.45 for n = 8, 0.9 for n = 4 and 1 for n = 2, where products with
+    them take few values. Where x - z has one or two entries, products lie on a lattice for larger n as well, and at
+    some larger distances, t = 25 for n = 16, the mean is 1 again.
 
     Gradient: none, there are no parameters.
 

@@ -1,29 +1,118 @@
 """Least squares: stacks of small systems, and parameters of an operator by conjugate gradients."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
-from structmat._backend import Array, DType, Namespace, generator, random_normal
+from structmat._backend import Array, DType, Namespace, astype, device, generator, matmul, random_normal
 from structmat.core.operator import LinearOperator
 
+NUMBERS = 2**22  # numbers that a block of rows has, 32 MiB in double precision
+PROBES = 16  # the mean of as many squared Gaussians is between a fifth and three times its expectation
+ROUNDS = 3  # restarts from the true residual, from which that of the recursion drifts away
+SPREAD = 32  # up to this ratio of sizes, conjugate gradients go without scaling
 
-def ridge_solution(xp: Namespace, X: Array, Y: Array, ridge: float) -> Array:
-    """Minimise ‖X Z - Y‖² + ridge ‖Z‖² for each of a stack of matrices; the shortest Z where there are several.
 
-    Singular values that are rounding errors next to the largest of the whole stack count as zero.
+def row_blocks(N: int, numbers: int, width: int = 1) -> Iterator[slice]:
+    """Divide N rows of so many numbers into blocks of bounded memory, or at least four times as high as `width`."""
+    step = max(1, NUMBERS // numbers, 4 * width)
+    for start in range(0, N, step):
+        yield slice(start, min(start + step, N))
+
+
+def reduced(xp: Namespace, blocks: Iterable[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Turn the rows of X (..., N, q) and Y (..., N, k), which come in blocks, into R and C of q rows at most.
+
+    ‖R Z - C‖ is ‖X Z - Y‖ but for a constant, for all Z. QR decompositions, one after another, lose no more digits
+    than one of all rows does, and never form a square.
     """
+    R: Array | None = None
+    C: Array | None = None
+    for x, y in blocks:
+        X, Y = (x, y) if R is None else (xp.concat((R, x), axis=-2), xp.concat((C, y), axis=-2))
+        R, C = _turned(xp, X, Y)
+    return R, C
 
-    def gains(values: Array) -> Array:
-        """1 / (s² + ridge)."""
-        kept = values > max(X.shape[-2:]) * float(xp.finfo(values.dtype).eps) * xp.max(values)
-        return xp.where(kept, 1 / xp.where(kept, values**2 + ridge, xp.ones_like(values)), xp.zeros_like(values))
 
-    if 1 in X.shape[-2:]:  # one singular value, which needs no decomposition
-        value = xp.sqrt(xp.sum(xp.abs(X) ** 2, axis=(-2, -1), keepdims=True))
-        return xp.matmul(_adjoint(xp, X), xp.astype(gains(value), Y.dtype) * Y)
-    U, values, Vh = xp.linalg.svd(X, full_matrices=False)
-    weights = xp.astype(values * gains(values), Y.dtype)
-    return xp.matmul(_adjoint(xp, Vh), weights[..., None] * xp.matmul(_adjoint(xp, U), Y))
+def _turned(xp: Namespace, X: Array, Y: Array) -> tuple[Array, Array]:
+    """One step of `reduced`. The columns are scaled, so that no square of a length over- or underflows."""
+    if X.shape[-2] <= X.shape[-1]:
+        return X, Y
+    if X.shape[-1] == 1:
+        length, Q = _normed(xp, X, -2)
+        return astype(xp, length, X.dtype), matmul(xp, _adjoint(xp, Q), Y)
+    largest = xp.max(xp.abs(X), axis=-2, keepdims=True)
+    scale = xp.where(largest > 0, largest, xp.ones_like(largest))
+    Q, R = xp.linalg.qr(X / scale)
+    return R * scale, xp.matmul(_adjoint(xp, Q), Y)
+
+
+def _normed(xp: Namespace, X: Array, axis: int | tuple[int, ...]) -> tuple[Array, Array]:
+    """Lengths along axes, which stay, and X over them; no square over- or underflows."""
+    moduli = xp.abs(X)
+    largest = xp.max(moduli, axis=axis, keepdims=True)
+    scale = xp.where(largest > 0, largest, xp.ones_like(largest))
+    root = xp.sqrt(xp.sum((moduli / scale) ** 2, axis=axis, keepdims=True))
+    return root * scale, X / scale / xp.where(root > 0, root, xp.ones_like(root))
+
+
+def transform_noise(xp: Namespace, R: Array, n: int) -> Array:
+    """Lengths of columns, (1, 1, q), that are rounding errors of transforms of length n: R has frequencies first.
+
+    The error of a fast transform is at most a small multiple of eps log2(n) of the root mean square over all
+    frequencies (Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, theorem 24.2).
+    """
+    lengths, _ = _normed(xp, R, -2)
+    total, _ = _normed(xp, lengths, 0)
+    return total * (float(xp.finfo(R.dtype).eps) * math.log2(2 * n) / math.sqrt(R.shape[0]))
+
+
+def ridge_solution(xp: Namespace, R: Array, C: Array, ridge: float, noise: Array | None = None) -> Array:
+    """Minimise ‖R Z - C‖² + ridge ‖Z‖² for each of a stack of matrices; the shortest Z where there are several.
+
+    Each problem is judged by itself, with columns scaled to one length: what is left of a column that depends on the
+    others counts as zero where it is a rounding error. Without a ridge, columns no longer than `noise` count as zero.
+    """
+    q = R.shape[-1]
+    if 1 not in R.shape[-2:] and ridge > 0:  # R is the ridge's rows and those of the data
+        rows = math.sqrt(ridge) * xp.eye(q, dtype=R.dtype, device=device(R))
+        R = xp.concat((R, xp.broadcast_to(rows, (*R.shape[:-2], q, q))), axis=-2)
+        zeros = xp.zeros((*C.shape[:-2], q, C.shape[-1]), dtype=C.dtype, device=device(C))
+        R, C = _turned(xp, R, xp.concat((C, zeros), axis=-2))
+    lengths, _ = _normed(xp, R, -2)
+    floor = xp.zeros_like(lengths) if noise is None or ridge > 0 else noise + xp.zeros_like(lengths)
+    dead = lengths <= floor
+    R = xp.where(dead, xp.zeros_like(R), R)
+    if 1 in R.shape[-2:]:  # one singular value, which needs no decomposition
+        value, unit = _normed(xp, R, (-2, -1))
+        root = math.sqrt(ridge)
+        size = xp.where(value > root, value, xp.full_like(value, root))
+        size = xp.where(size > 0, size, xp.ones_like(size))
+        share = value / size
+        weight = share**2 + (root / size) ** 2  # of 1 to 2, or 0
+        gain = share / xp.where(weight > 0, weight, xp.ones_like(weight)) / size
+        return matmul(xp, _adjoint(xp, unit), astype(xp, gain, C.dtype) * C)
+
+    scale = xp.where(dead, xp.ones_like(lengths), lengths)
+    U, values, Vh = xp.linalg.svd(R / scale, full_matrices=False)
+    share = xp.where(dead, xp.zeros_like(floor), floor / scale)
+    cutoff = q * float(xp.finfo(R.dtype).eps) + xp.sqrt(xp.sum(share**2, axis=-1))
+    kept = values > cutoff * values[..., :1]
+    gains = xp.where(kept, 1 / xp.where(kept, values, xp.ones_like(values)), xp.zeros_like(values))
+    coordinates = astype(xp, gains, C.dtype)[..., None] * xp.matmul(_adjoint(xp, U), C)
+    V, scale = _adjoint(xp, Vh), xp.matrix_transpose(scale)
+    Z = _shortest(xp, scale * V, coordinates, kept)  # R Z = U values V^H (scale Z)
+    if values.shape[-1] == q:
+        whole = xp.all(kept, axis=-1)[..., None, None]
+        Z = xp.where(whole, xp.matmul(V, coordinates) / scale, Z)
+    return xp.where(xp.matrix_transpose(dead), xp.zeros_like(Z), Z)
+
+
+def _shortest(xp: Namespace, directions: Array, coordinates: Array, kept: Array) -> Array:
+    """The shortest Z with directions^H Z = coordinates in those that are kept, which come first."""
+    Q, T = xp.linalg.qr(directions)
+    both = kept[..., :, None] & kept[..., None, :]
+    T = xp.where(both, T, xp.eye(T.shape[-1], dtype=T.dtype, device=device(T)))
+    return xp.matmul(Q, xp.linalg.solve(_adjoint(xp, T), coordinates))
 
 
 def _adjoint(xp: Namespace, X: Array) -> Array:
@@ -34,35 +123,103 @@ def least_squares(A: LinearOperator, X: Array, Y: Array, ridge: float = 0.0) -> 
     """Minimise Σ ‖A(θ) x - y‖² + ridge ‖θ‖² over the parameters, which A is an affine function of.
 
     Conjugate gradients on the normal equations (CGLS; Björck, *Numerical Methods for Least Squares Problems*, 1996,
-    section 7.4), in the real inner product: A may depend on conjugates of its parameters.
+    section 7.4), in the real inner product: A may depend on conjugates of its parameters. X and the part of Y that is
+    fitted are brought to size 1 first, so that no square over- or underflows.
     """
     xp = A.xp
-    if X.shape[0] > X.shape[1]:  # a unitary turn of the rows changes the loss by a constant
-        Q, X = xp.linalg.qr(X)
-        Y = xp.matmul(_adjoint(xp, Q), Y)
     theta = [xp.zeros_like(value) for value in A.params]
     base = A.with_params(theta)
-    offset, saved = base.forward(X)
-
-    def gradient(residual: Array) -> list[Array]:
-        pairs = zip(base.backward(saved, residual)[1], theta, strict=True)
-        return [share - ridge * value for share, value in pairs]
-
-    residual = Y - offset
-    step = slope = gradient(residual)
-    size = start = _square(xp, slope)
+    target = Y - base.matvec(X)
+    root = math.sqrt(ridge)
+    unit_x, unit_y = max(_largest(xp, X), root) or 1.0, _largest(xp, target) or 1.0
+    problem = _Problem(A, X / unit_x, target / unit_y, (root / unit_x) ** 2)
+    sizes = problem.sizes()
+    largest = max(_largest(xp, size) for size in sizes)
+    least = min(float(xp.min(xp.where(size > 0, size, largest))) for size in sizes)
     eps = float(xp.finfo(X.dtype).eps)
-    for _ in range(2 * sum(math.prod(value.shape) for value in theta) + 50):
-        if size <= (4 * eps) ** 2 * start:
+    if least < eps**0.5 * largest:  # the large ones first: rounding errors of what they have to fit hide the small ones
+        theta, _ = problem.descend(theta, _scales(xp, sizes, eps**0.5 * largest), eps**0.5)
+    scales = _scales(xp, sizes, largest if largest <= SPREAD * least else 0.0)
+    before = math.inf
+    for _ in range(ROUNDS):
+        theta, slope = problem.descend(theta, scales, 4 * eps)
+        if not slope < before:
             break
-        change = A.with_params(step).matvec(X) - offset
-        length = size / (_square(xp, [change]) + ridge * _square(xp, step))
-        theta = _moved(theta, length, step)
-        residual = residual - length * change
-        slope = gradient(residual)
-        size, old = _square(xp, slope), size
-        step = _moved(slope, size / old, step)
-    return A.with_params(theta)
+        before = slope
+    return A.with_params([value * (unit_y / unit_x) for value in theta])
+
+
+def _scales(xp: Namespace, sizes: Sequence[Array], floor: float) -> list[Array]:
+    """Reciprocals of sizes, of the floor for smaller ones, and 0 for those that are 0."""
+    raised = [xp.where(size > floor, size, floor or 1.0) for size in sizes]
+    return [xp.where(size > 0, 1 / safe, xp.zeros_like(size)) for size, safe in zip(sizes, raised, strict=True)]
+
+
+class _Problem:
+    """Minimise ‖A(θ) x - y‖² + ridge ‖θ‖², y without what A(0) gives."""
+
+    def __init__(self, A: LinearOperator, X: Array, Y: Array, ridge: float) -> None:
+        self.A, self.X, self.Y, self.ridge, self.xp = A, X, Y, ridge, A.xp
+        self.base = A.with_params([0 * value for value in A.params])
+        self.offset, self.saved = self.base.forward(X)
+        self.eps = float(self.xp.finfo(X.dtype).eps)
+        self.steps = 2 * sum(math.prod(value.shape) for value in A.params) + 50
+        self.start = 0.0
+
+    def product(self, theta: Sequence[Array]) -> Array:
+        """What the parameters add to the products of A."""
+        return self.A.with_params(theta).matvec(self.X) - self.offset
+
+    def gradient(self, residual: Array) -> tuple[Array, ...]:
+        """Gradient of Re⟨residual, A(θ) x⟩ with respect to θ."""
+        return self.base.backward(self.saved, residual)[1]
+
+    def sizes(self) -> list[Array]:
+        """Lengths of ∂(A x, √ridge θ) / ∂θ for each parameter; 0 where they are rounding errors of others in its array.
+
+        The gradient of a Gaussian residual has the variance ‖∂A x / ∂θ‖².
+        """
+        xp, rng = self.xp, generator(0)
+        shape, options = tuple(self.Y.shape), {"dtype": self.Y.dtype, "xp": self.xp, "device": device(self.Y)}
+        draws = (self.gradient(random_normal(rng, shape, 1.0, **options)) for _ in range(PROBES))
+        found = []
+        for each in zip(*draws, strict=True):
+            square = sum(xp.abs(g) ** 2 for g in each) / PROBES
+            shown = square > (4 * self.eps * math.log2(2 * math.prod(square.shape))) ** 2 * xp.max(square)
+            found.append(xp.where(shown, xp.sqrt(square + self.ridge), xp.zeros_like(square)))
+        return found
+
+    def descend(self, theta: Sequence[Array], scales: Sequence[Array], rtol: float) -> tuple[list[Array], float]:
+        """Go on from θ in coordinates θ / scales until the slope is `rtol` of the first; θ and the slope before."""
+        xp = self.xp
+
+        def slopes() -> list[Array]:
+            triples = zip(self.gradient(residual), theta, scales, strict=True)
+            return [scale * (share - self.ridge * value) for share, value, scale in triples]
+
+        residual = self.Y - self.product(theta)
+        step = slope = slopes()
+        size = first = least = _square(xp, slope)
+        best = theta
+        self.start = max(self.start, size)
+        # no slope grows by more than the condition, which is at most eps^(-1/2) where normal equations can be solved
+        while rtol**2 * self.start < size < least / self.eps and self.steps:
+            self.steps -= 1
+            way = [scale * part for scale, part in zip(scales, step, strict=True)]
+            change = self.product(way)
+            length = size / (_square(xp, [change]) + self.ridge * _square(xp, way))
+            theta = _moved(theta, length, way)
+            residual = residual - length * change
+            slope = slopes()
+            size, old = _square(xp, slope), size
+            step = _moved(slope, size / old, step)
+            if size < least:
+                least, best = size, theta
+        return list(best), first
+
+
+def _largest(xp: Namespace, X: Array) -> float:
+    return float(xp.max(xp.abs(X)))
 
 
 def require_affine(title: str, A: LinearOperator) -> None:

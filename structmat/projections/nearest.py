@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from structmat._backend import Array, device, namespace
+from structmat._backend import Array, astype, device, namespace, real_dtype, sum_dtype
 from structmat.core import kron
 from structmat.core.operator import LinearOperator
 from structmat.operators import Dense, LowRank, Monarch, SignFlip
@@ -110,16 +110,18 @@ def nearest(
     0.8947
     """
     title = "nearest"
-    xp, (M,) = matrices(title, W=W)
-    flips = None if signs is None else SignFlip(signs)
+    xp, (single,) = matrices(title, W=W)
+    M, flips = astype(xp, single, sum_dtype(single)), None if signs is None else SignFlip(signs)
     if flips is not None:
         M = flips.matvec(M)
     options = {"block_size": block_size, "rank": rank, "bands": bands, "factors": factors, "blocks": blocks}
     A = solver_of(title, like, _SOLVERS, _of_operator, options)(M).to(dtype=W.dtype)
-    misfit, total = (xp.sum(xp.abs(part) ** 2) for part in (M - A.matmat(_units(M)), M))
+    unit = xp.max(xp.abs(M))
+    unit = xp.where(unit > 0, unit, xp.ones_like(unit))
+    misfit, total = (xp.sum(xp.abs(part / unit) ** 2) for part in (M - A.matmat(_units(M)), M))
     some = total > 0
     energy = xp.where(some, 1 - misfit / xp.where(some, total, xp.ones_like(total)), xp.ones_like(total))
-    return Nearest(A if flips is None else A @ flips, energy)
+    return Nearest(A if flips is None else A @ flips, astype(xp, energy, real_dtype(xp, single.dtype)))
 
 
 def _units(W: Array) -> Array:

@@ -1,6 +1,7 @@
 """What projections are put together from: one source of random parts, padding, cutting and stacking."""
 
 import dataclasses
+import warnings
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Self
@@ -77,6 +78,17 @@ def checked_sizes(title: str, **sizes: Any) -> list[int]:
 def hadamard_order(d: int) -> int:
     """Return the least order of at least d that `Hadamard` has: 2^k, 12·2^k or 20·2^k."""
     return min(core << ((d - 1) // core).bit_length() for core in (1, 12, 20))
+
+
+def warn_of_few_rotations(title: str, d: int, fault: str, remedy: str) -> None:
+    """Warn where `Source.rotation` is no random rotation yet: its signs and Hadamard matrix make few matrices."""
+    n = hadamard_order(d)
+    if n < 12:
+        warnings.warn(
+            f"{title}: d is {d}; signs and Hadamard matrices of order {n} make few rotations, {fault}. Take {remedy}, "
+            f"or vectors of 9 entries or more.",
+            stacklevel=3,
+        )
 
 
 def keep(k: int, n: int) -> LinearOperator:
