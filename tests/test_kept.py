@@ -39,9 +39,12 @@ def as_dense_matrix(A: LinearOperator) -> None:
 METHODS: dict[str, Callable[[Any], Any]] = {
     "H": lambda A: (A.H.matvec(z(A, 0)), A.H.vjp(z(A, 0, 3), z(A, 1, 3))),
     "T": lambda A: A.T.matvec(z(A, 0, 3)),
+    "adjoint": lambda A: A.adjoint().matvec(z(A, 0)),
+    "args": lambda A: A.args,
     "backward": backward,
     "conj": lambda A: A.conj().vjp(z(A, 1, 3), z(A, 0, 3)),
     "diagonal": lambda A: A.diagonal(),
+    "dot": lambda A: (A.dot(z(A, 1)), A.dot(A.H)),
     "forward": lambda A: A.forward(z(A, 1)),
     "freeze": lambda A: A.freeze().matvec(z(A, 1)),
     "matmat": lambda A: A.matmat(z(A, 1, 3).T),
@@ -54,6 +57,7 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "to": lambda A: A.to(dtype="complex64").matvec(z(A, 1)),
     "to_dense": lambda A: A.to_dense(),
     "to_scipy": lambda A: A.to_scipy() @ z(A, 1),
+    "transpose": lambda A: A.transpose().matvec(z(A, 0)),
     "unflatten": lambda A: A.unflatten(A.params),
     "vjp": lambda A: A.vjp(z(A, 1, 3), z(A, 0, 3)),
     "with_params": lambda A: A.with_params([2 * value for value in A.params]).matvec(z(A, 1)),
@@ -63,7 +67,19 @@ METHODS: dict[str, Callable[[Any], Any]] = {
     "simplify": lambda A: (sm.simplify(A @ A.H), sm.simplify(A.H + 2 * A.H), sm.simplify((A @ A.H) ** 3)),
     "repr": lambda A: (repr(A), str(A)),
 }
-ELSEWHERE = {"dtype", "device", "m", "n", "shape", "xp", "to_cupyx", "to_linear_operator", "to_lineax", "to_pylops"}
+ELSEWHERE = {
+    "dtype",
+    "ndim",
+    "device",
+    "m",
+    "n",
+    "shape",
+    "xp",
+    "to_cupyx",
+    "to_linear_operator",
+    "to_lineax",
+    "to_pylops",
+}
 LINALG: dict[str, Callable[[Any], Any]] = {
     "circulant_preconditioner": sm.linalg.circulant_preconditioner,
     "cond": lambda A: [sm.linalg.cond(A, p) for p in (None, 1, "fro")],
