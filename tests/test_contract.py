@@ -24,6 +24,7 @@ CASES = [
     for backend in ALL
     for dtype in backend.dtypes
     for check in CHECKS.get(backend.name, sm.testing.CHECKS)
+    if check != "views" or dtype in {"float32", "complex128"}  # layouts differ by the size of an entry alone
 ]
 
 
@@ -34,7 +35,7 @@ def example(name: str, n: int) -> sm.LinearOperator:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize(("backend", "dtype", "check"), CASES)
 def test_contract(backend: Backend, dtype: str, check: str, name: str) -> None:
-    for n in backend.sizes:
+    for n in backend.sizes[1:3] if check == "views" else backend.sizes:
         A = backend.bring(example(name, n), dtype)
         sm.testing.check_operator(
             A,

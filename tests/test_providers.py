@@ -4,15 +4,17 @@ import os
 import subprocess
 import sys
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import scipy.fft
 import scipy.linalg
-from backends import WITHOUT
+from backends import WITHOUT, library
 
 import structmat as sm
 from structmat._backend import providers
+from structmat.core import OPERATORS
 
 NAMES = [name for name in ("scipy", "mkl_fft", "ducc0") if name not in WITHOUT]
 PROVIDERS = (*NAMES, np.fft, scipy.fft)
@@ -123,13 +125,80 @@ def test_settings_nest_and_end() -> None:
         assert providers.threads() == 2
 
 
+OPERATORS_OF_OURS = sorted(
+    name for name, entry in OPERATORS.items() if entry.cls.__module__.startswith("structmat.operators.")
+)
+
+
+@pytest.mark.parametrize("name", OPERATORS_OF_OURS)
 @pytest.mark.parametrize("provider", NAMES)
-def test_threads_change_no_result(provider: str) -> None:
-    A, x = sm.Circulant(draw((512,), "float32", 0)), draw((64, 512), "float32", 1)
-    with sm.set_fft_provider(provider):
+def test_threads_change_no_bit(provider: str, name: str) -> None:
+    """Nor does a call differ from the same one before it."""
+    dense = name in ("Dense", "LowRank", "Monarch", "Sparse")
+    for n, count in ((250, 33),) if dense else ((127, 33), (4093, 2)):
+        for dtype in ("float32", "complex128"):
+            A = OPERATORS[name].example(n, np.random.default_rng(n)).to(dtype=dtype)
+            x, g = draw((count, A.n), dtype, 1), draw((count, A.m), dtype, 2)
+
+            def bits(A: Any = A, x: np.ndarray = x, g: np.ndarray = g) -> bytes:
+                dx, grads = A.vjp(x, g)
+                rest = A.vjp(x, g, chunk_size=2)
+                y, saved = A.forward(x, chunk_size=2)
+                whole = [A.matvec(x), A.rmatvec(g), A.matvec(x[0]), dx, *grads, rest[0], *rest[1], y]
+                return b"".join(array.tobytes() for array in (*whole, *A.backward(saved, g)[1]))
+
+            with sm.set_fft_provider(provider), sm.set_threads(1):
+                once = bits()
+                assert bits() == once
+                for threads in (np.int64(2), 3):
+                    with sm.set_threads(threads):
+                        assert bits() == once, (n, dtype)
+
+
+@pytest.mark.parametrize("name", ["Identity", "Permutation", "Restriction", "Shift", "SignFlip", "Zero"])
+def test_products_of_the_same_bits_everywhere(name: str) -> None:
+    torch, jnp = library("torch"), library("jax.numpy")
+    for dtype in ("float32", "float64", "complex128"):
+        A = OPERATORS[name].example(37, np.random.default_rng(0)).to(dtype=dtype)
+        x = draw((5, A.n), dtype, 1)
         y = A.matvec(x)
-        with sm.set_threads(np.int64(2)):
-            assert np.allclose(A.matvec(x), y, atol=1e-4)
+        for xp in (torch, jnp):
+            assert np.array_equal(np.asarray(A.to(xp=xp).matvec(xp.asarray(x))), y)
+        assert np.array_equal(np.stack([A.matvec(v) for v in x]), y)
+        assert np.array_equal(A.matvec(np.asfortranarray(x), chunk_size=2), y)
+
+
+@pytest.mark.skipif("mkl_fft" in WITHOUT, reason="STRUCTMAT_TEST_WITHOUT leaves mkl_fft out")
+def test_mkl_s_limit_ends_with_the_transform(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is set for a thread of the system, where PyTorch's and NumPy's MKL would meet it; also after an error."""
+    provider = providers.MKL()
+    limits = [provider._limit(3)]  # what was set before
+    try:
+        with sm.set_threads(2):  # MKL transforms in one all the same
+            for x, real in ((np.ones((64, 128)), True), (np.ones((64, 128), complex), False)):
+                X = provider.forward(x, 128, real)
+                limits.append(provider._limit(3))
+                provider.inverse(X, 128, real)
+                limits.append(provider._limit(3))
+            monkeypatch.setattr(provider, "module", SimpleNamespace(fft=len, rfft=len))
+            with pytest.raises(TypeError):
+                provider.forward(np.ones((64, 128)), 128, True)
+            limits.append(provider._limit(3))
+    finally:
+        provider._limit(limits[0])
+    assert limits[1:] == [3] * 5
+
+
+def test_pieces_side_by_side_are_transformed_alone() -> None:
+    """A thread that works beside others asks for no more threads, within its transforms or for pieces of pieces."""
+
+    def seen(depth: int) -> list[int]:
+        return [providers.threads(), *(max(inner) for inner in providers.side_by_side(seen, [(depth - 1,)] * depth))]
+
+    with sm.set_threads(2):
+        assert providers.threads() == 2
+        assert [number for numbers in providers.side_by_side(seen, [(2,)] * 6) for number in numbers] == [1] * 18
+        assert providers.threads() == 2
 
 
 def test_wrong_settings() -> None:

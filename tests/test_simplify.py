@@ -7,14 +7,16 @@ from typing import Any
 import array_api_strict
 import numpy as np
 import pytest
+import scipy.linalg
 from backends import library
 from hypothesis import given, settings
 from trees import DTYPES, KINDS, leaf, trees
 
 import structmat as sm
 from structmat.core.bilinear import Inverse
-from structmat.core.compose import Power, Product, Sum
+from structmat.core.compose import Power, Product, Scaled, Sum
 from structmat.rewrite import RULES, rewritten
+from structmat.rewrite.composites import scale_zero
 
 jax = library("jax")
 jnp = library("jax.numpy")
@@ -488,6 +490,48 @@ def test_left_alone(case: str) -> None:
     B, fired = check(A)
     assert fired == []
     assert B is A
+
+
+NORMS = (None, "backward", "ortho", "forward")
+FOURIER_PAIRS = [(first, second) for first in NORMS for second in NORMS]
+
+
+@pytest.mark.parametrize(("left", "right"), FOURIER_PAIRS)
+def test_scales_of_transforms_there_and_back(left: str | None, right: str | None) -> None:
+    """The transform's own scale, by its definition, in every pair: alone, and around a diagonal and a circulant."""
+    n, share = 6, {None: 1, "backward": 1, "ortho": 6**-0.5, "forward": 1 / 6}
+    W = np.exp(-2j * np.pi * np.outer(range(n), range(n)) / n)
+    one, other, c = share[left] * W, share[right] * W, draw(n, dtype="complex128")
+    F, G, circ = sm.DFT(n, norm=left), sm.DFT(n, norm=right), scipy.linalg.circulant(c)
+    for A, dense_form, kind in (
+        (F.H @ G, one.conj().T @ other, (sm.Identity, Scaled)),
+        (F @ G.H, one @ other.conj().T, (sm.Identity, Scaled)),
+        (F.H @ sm.Diagonal(c) @ G, one.conj().T @ np.diag(c) @ other, (sm.Circulant,)),
+        (F @ sm.Diagonal(c) @ G.H, one @ np.diag(c) @ other.conj().T, (sm.Circulant,)),
+        (F.H @ sm.Circulant(c) @ G, one.conj().T @ circ @ other, (sm.Diagonal,)),
+        (F @ sm.Circulant(c) @ G.H, one @ circ @ other.conj().T, (sm.Diagonal,)),
+    ):
+        simple = sm.simplify(A)
+        assert isinstance(simple, kind)
+        assert np.allclose(simple.to_dense(), dense_form, rtol=1e-12, atol=1e-12)
+
+
+def test_what_stands_between_transforms_stays_frozen() -> None:
+    for middle in (D, E, C, Z):
+        for A in (ORTHO.H @ middle @ ORTHO, ORTHO @ middle @ ORTHO.H):
+            frozen, learnable = (sm.simplify(form) for form in (A.freeze(), A))
+            assert type(frozen) is type(learnable) is (sm.Circulant if type(middle) is sm.Diagonal else sm.Diagonal)
+            assert frozen.params == ()
+            assert len(learnable.params) == 1
+
+
+def test_a_complex_zero_is_no_real_one() -> None:
+    """The rule itself tells them apart, whatever its caller checks."""
+    for scalar in (2j, 1 + 0j):
+        assert scale_zero(Scaled(sm.Zero(6, 4), scalar)) is None
+        assert sm.simplify(Scaled(sm.Zero(6, 4), scalar))._is_complex
+    zero = sm.Zero(6, 4)
+    assert scale_zero(Scaled(zero, 2.0)) is zero
 
 
 def test_frozen_stays_frozen() -> None:

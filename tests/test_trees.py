@@ -16,7 +16,7 @@ torch = library("torch")
 P = sm.projections
 
 ALGEBRA = ["products", "matrices", "linear", "adjoint", "forward", "gradients", "dtypes"]
-HOUSEKEEPING = ["entries", "dense", "untouched", "strided", "params", "pickle", "printing", "messages"]
+HOUSEKEEPING = ["entries", "dense", "untouched", "views", "params", "pickle", "printing", "messages"]
 EAGER = [b for b in ALL if b.name in ("strict", "strict-device1", "torch")]
 
 

@@ -37,9 +37,9 @@ _REAL = {"complex32": "float16", "complex64": "float32", "complex128": "float64"
 
 
 def plain_dtype(xp: Namespace, dtype: DType) -> DType:
-    """Return the dtype if NumPy's arrays of it need no conversion of any kind, else one that no array has."""
+    """Return the dtype if it is a native one of NumPy, of single precision at least; else None, which no array has."""
     plain = xp is numpy_namespace and dtype is not None and dtype.isnative and dtype.char in "fdgFDG"
-    return np.dtype(dtype.char) if plain else np.dtype(object)
+    return np.dtype(dtype.char) if plain else None
 
 
 def is_array(x: object) -> bool:
@@ -167,6 +167,8 @@ def is_complex(xp: Namespace, dtype: DType) -> bool:
 
 def is_integer(xp: Namespace, dtype: DType) -> bool:
     """Tell whether a dtype is an integer one (bool is not)."""
+    if xp is numpy_namespace:  # whose own function refuses dtypes of strings and records
+        return np.dtype(dtype).kind in "iu"
     return bool(xp.isdtype(dtype, "integral"))
 
 
@@ -241,6 +243,19 @@ def full_precision(x: Array) -> AbstractContextManager[object]:
 
 
 _AS_IT_IS = nullcontext()
+
+
+def native(x: Array) -> Array:
+    """Return arrays of NumPy in the machine's byte order and alignment, their strides multiples of an entry's size.
+
+    Compiled functions refuse others or read them wrong: `numpy.linalg` does so in a field of records.
+    """
+    if not isinstance(x, np.ndarray):
+        return x
+    flags = x.flags
+    if flags.aligned and x.dtype.isnative and (flags.forc or not any(stride % x.itemsize for stride in x.strides)):
+        return x
+    return np.array(x, x.dtype.newbyteorder("="), order="C")
 
 
 def copied(xp: Namespace, x: Array) -> Array:
@@ -353,6 +368,35 @@ def takes_writes(x: Array) -> bool:
 def is_writable(x: Array) -> bool:
     """Tell whether an array is not read-only, where its library knows that."""
     return bool(x.flags.writeable) if isinstance(x, np.ndarray) else True
+
+
+def repeats(x: Array) -> bool:
+    """Tell whether entries of an array share memory, as in a broadcast view, where its library shows strides.
+
+    The rare views whose entries interleave without sharing memory count as such too.
+    """
+    if compat.is_torch_array(x):
+        strides, width = x.stride(), 1
+    elif (strides := getattr(x, "strides", None)) is not None:
+        width = x.itemsize
+    else:
+        return False
+    for stride, size in sorted((abs(stride), size) for stride, size in zip(strides, x.shape, strict=True) if size > 1):
+        if stride < width:
+            return True
+        width += stride * (size - 1)
+    return False
+
+
+def read_only(value: Any) -> Any:
+    """Return a view of an array of NumPy that refuses to be written to, also in tuples; anything else as it is."""
+    if isinstance(value, np.ndarray):
+        view = value.view()
+        view.flags.writeable = False
+        return view
+    if isinstance(value, tuple):
+        return getattr(value, "_make", tuple)(map(read_only, value))
+    return value
 
 
 def overlap(x: Array, y: Array) -> bool:
@@ -477,7 +521,8 @@ def move(x: Array, *, xp: Namespace | None = None, device: Device = None) -> Arr
     name = dtype_name(x.dtype)
     if not hasattr(xp, name):
         raise TypeError(f"{namespace_name(xp)} has no dtype {name}; convert the operator first, with A.to(dtype=...).")
-    return from_host(to_host(x), xp, device=device, dtype=as_dtype(xp, name) if kind(source, x.dtype) else None)
+    host = native(to_host(x))  # other libraries know one byte order
+    return from_host(host, xp, device=device, dtype=as_dtype(xp, name) if kind(source, x.dtype) else None)
 
 
 def to_stored(x: Array) -> np.ndarray[Any, Any]:

@@ -58,17 +58,18 @@ def dft(xp: Namespace, x: Array, n: int | None = None) -> Array:
     return provider.forward(x, n, real)
 
 
-def idft(xp: Namespace, X: Array, n: int, *, real: bool) -> Array:
+def idft(xp: Namespace, X: Array, n: int, *, real: bool, temporary: bool = False) -> Array:
     """Undo `dft`: real vectors (..., n) from half spectra, or complex ones from full spectra.
 
-    X is a temporary of the caller's: it may be overwritten.
+    X is only overwritten if it is a temporary of the caller's.
     """
     if 0 in X.shape:
         dtype = real_dtype(xp, X.dtype) if real else X.dtype
         return xp.zeros((*X.shape[:-1], n), dtype=dtype, device=device(X))
     if type(X) is np.ndarray:
-        return provider_for(X, n).inverse(X, n, real)
-    return _of_library(xp).inverse(packed(xp, X), n, real)  # PyTorch would copy a strided X itself, more slowly
+        return provider_for(X, n).inverse(X, n, real, temporary=temporary)
+    X = packed(xp, X)  # PyTorch would copy a strided X itself, more slowly
+    return _of_library(xp).inverse(X, n, real, temporary=temporary)
 
 
 def filtered(xp: Namespace, X: Array, kernel: Array, n: int, *, real: bool, temporary: bool = False) -> Array:
@@ -83,7 +84,7 @@ def filtered(xp: Namespace, X: Array, kernel: Array, n: int, *, real: bool, temp
         X *= kernel
     else:
         X = X * kernel  # in this order: then both round alike
-    return _of_library(xp).unscaled_inverse(X, n, real) if apart else idft(xp, X, n, real=real)
+    return _of_library(xp).unscaled_inverse(X, n, real) if apart else idft(xp, X, n, real=real, temporary=True)
 
 
 def _scales_apart(xp: Namespace, X: Array) -> bool:
@@ -106,7 +107,7 @@ def convolve(xp: Namespace, x: Array, column: Array, kernel: Array) -> Array:
         return provider.convolve(x, column)
     X = provider.forward(x, length, real)
     X *= kernel
-    y = provider.inverse(X, length, real)
+    y = provider.inverse(X, length, real, temporary=True)
     return y if length == n else y[..., :n]
 
 
@@ -124,11 +125,12 @@ def dftn(xp: Namespace, x: Array, axes: int) -> Array:
     return x
 
 
-def idftn(xp: Namespace, X: Array, shape: tuple[int, ...], *, real: bool) -> Array:
-    """Undo `dftn` for tensors of a shape; X may be overwritten."""
-    for width in shape[:-1]:
-        X = idft(xp, _rotated(xp, X, len(shape), -1), width, real=False)
-    return idft(xp, _rotated(xp, X, len(shape), -1), shape[-1], real=real)
+def idftn(xp: Namespace, X: Array, shape: tuple[int, ...], *, real: bool, temporary: bool = False) -> Array:
+    """Undo `dftn` for tensors of a shape; X is only overwritten if it is a temporary of the caller's."""
+    for level, width in enumerate(shape):
+        last = level == len(shape) - 1
+        X = idft(xp, _rotated(xp, X, len(shape), -1), width, real=real and last, temporary=temporary or level > 0)
+    return X
 
 
 def fast_length(n: int) -> int:

@@ -17,7 +17,8 @@ from typing import Any, Self
 import numpy as np
 import scipy.fft
 
-Array = Any
+from structmat._backend.arrays import Array, native
+
 VARIABLE = "STRUCTMAT_FFT_PROVIDER"  #: environment variable that names the provider
 
 
@@ -31,8 +32,8 @@ class Provider:
         """Transform vectors, cropped or zero-padded to length n."""
         raise NotImplementedError
 
-    def inverse(self, X: Array, n: int, real: bool) -> Array:
-        """Undo `forward`; X may be overwritten."""
+    def inverse(self, X: Array, n: int, real: bool, *, temporary: bool = False) -> Array:
+        """Undo `forward`; a temporary X may be overwritten."""
         raise NotImplementedError
 
     convolve: Callable[[Array, Array], Array] | None = None  # vectors (..., n) and a column (n,), in one go
@@ -48,14 +49,17 @@ class Module(Provider):
 
     def forward(self, x: Array, n: int, real: bool) -> Array:
         """Transform by `rfft` or `fft`."""
+        x = _packed(x) if isinstance(x, np.ndarray) else x
         return (self.module.rfft if real else self.module.fft)(x, n=n, axis=-1)
 
-    def inverse(self, X: Array, n: int, real: bool) -> Array:
+    def inverse(self, X: Array, n: int, real: bool, *, temporary: bool = False) -> Array:
         """Transform by `irfft` or `ifft`."""
-        return (self.module.irfft if real else self.module.ifft)(X, n=n, axis=-1, **self.options)
+        options = self.options if temporary else {}
+        X = _packed(X) if isinstance(X, np.ndarray) else X
+        return (self.module.irfft if real else self.module.ifft)(X, n=n, axis=-1, **options)
 
     def unscaled_inverse(self, X: Array, n: int, real: bool) -> Array:
-        """Return n times the inverse."""
+        """Return n times the inverse of a temporary."""
         return (self.module.irfft if real else self.module.ifft)(X, n=n, axis=-1, norm="forward", **self.options)
 
 
@@ -72,15 +76,16 @@ class Pocket(Provider):
 
     def forward(self, x: Array, n: int, real: bool) -> Array:
         """Transform, with no scale."""
-        x = _plain(_fitted(x, n))
+        x = native(_fitted(x, n))
         return (self.r2c if real else self.c2c)(x, (x.ndim - 1,), True, 0, None, threads())
 
-    def inverse(self, X: Array, n: int, real: bool) -> Array:
-        """Transform, with the scale 1/n; complex vectors in place."""
+    def inverse(self, X: Array, n: int, real: bool, *, temporary: bool = False) -> Array:
+        """Transform, with the scale 1/n; complex temporaries in place."""
+        X = native(X)
         axes = (X.ndim - 1,)
         if real:
             return self.c2r(X, axes, n, False, 2, None, threads())
-        return self.c2c(X, axes, False, 2, X, threads())
+        return self.c2c(X, axes, False, 2, X if temporary else None, threads())
 
 
 class Ducc(Pocket):
@@ -93,8 +98,8 @@ class Ducc(Pocket):
 
     def convolve(self, x: Array, column: Array) -> Array:
         """Convolve without keeping the spectrum."""
-        x = _plain(x)
-        return self.convolve_axis(x, np.empty(x.shape, x.dtype), x.ndim - 1, _plain(column), threads())
+        x = native(x)
+        return self.convolve_axis(x, np.empty(x.shape, x.dtype), x.ndim - 1, native(column), threads())
 
 
 class MKL(Module):
@@ -111,22 +116,26 @@ class MKL(Module):
     def forward(self, x: Array, n: int, real: bool) -> Array:
         """Transform by `rfft` or `fft`."""
         transform = self.module.rfft if real else self.module.fft
+        x = _packed(x)
         if x.size < self.SMALL:
             return transform(x, n)
         with self._limited():
-            return transform(np.ascontiguousarray(x), n)
+            return transform(x, n)
 
-    def inverse(self, X: Array, n: int, real: bool) -> Array:
-        """Transform by `irfft`, or in place by `ifft`."""
+    def inverse(self, X: Array, n: int, real: bool, *, temporary: bool = False) -> Array:
+        """Transform by `irfft`, or by `ifft`, temporaries in place."""
+        X = _packed(X)
         if X.size < self.SMALL:
-            return self.module.irfft(X, n) if real else self.module.ifft(X, out=X)
-        X = np.ascontiguousarray(X)  # which takes MKL longer itself, several times over
+            return self._inverted(X, n, real, temporary)
         with self._limited():
-            return self.module.irfft(X, n=n) if real else self.module.ifft(X, out=X)
+            return self._inverted(X, n, real, temporary)
+
+    def _inverted(self, X: Array, n: int, real: bool, temporary: bool) -> Array:
+        return self.module.irfft(X, n) if real else self.module.ifft(X, out=X if temporary else None)
 
     @contextmanager
     def _limited(self) -> Iterator[None]:
-        before = self._limit(threads())
+        before = self._limit(1)  # its results depend on the number of threads
         try:
             yield
         finally:
@@ -268,11 +277,14 @@ def side_by_side(function: Callable[..., Any], items: Iterable[tuple[Any, ...]])
             yield waiting.popleft().result()
 
 
-def _plain(x: Array) -> Array:
-    """Return x in the machine's byte order and alignment."""
-    if x.dtype.isnative and x.flags.aligned:
+def _packed(x: Array) -> Array:
+    """Return an array of NumPy in the machine's byte order, its entries side by side, as modules can read it.
+
+    `mkl_fft` takes views that repeat entries (stride 0) for others.
+    """
+    if x.flags.carray and x.dtype.isnative:
         return x
-    return np.require(x, x.dtype.newbyteorder("="), "A")
+    return np.require(x, x.dtype.newbyteorder("="), ["C", "A"])
 
 
 def _fitted(x: Array, n: int) -> Array:
@@ -381,9 +393,10 @@ def set_threads(count: int | None) -> Restore:
 
     Notes
     -----
-    The number holds for the whole process, and for all providers but modules of the user's. The functions of a
-    `FunctionOperator` are called from several threads at once then. Matrix products are NumPy's: `threadpoolctl` limits
-    their threads.
+    The number holds for the whole process, and for all providers but modules of the user's. No result depends on it:
+    mkl_fft, whose results would, transforms an array in one thread, and only pieces of large batches side by side. The
+    functions of a `FunctionOperator` are called from several threads at once then. Matrix products are NumPy's:
+    `threadpoolctl` limits their threads.
 
     Examples
     --------

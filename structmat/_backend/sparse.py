@@ -5,14 +5,16 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
-from structmat._backend.arrays import Array
+from structmat._backend.arrays import Array, read_only
 
 
 def compressed(values: Array, rows: Array, columns: Array, shape: tuple[int, int]) -> Any:
     """Return SciPy's matrix with entries of NumPy at some places, where several add up; None for entries of others."""
     if type(values) is not np.ndarray:
         return None
-    return scipy.sparse.coo_array((_native(values), (_native(rows), _native(columns))), shape=shape).tocsr()
+    made = scipy.sparse.coo_array((_native(values), (_native(rows), _native(columns))), shape=shape).tocsr()
+    made.data, made.indices, made.indptr = map(read_only, (made.data, made.indices, made.indptr))  # it is kept
+    return made
 
 
 def sparse_product(matrix: Any, x: Array) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from structmat._backend.arrays import Array, DType, Namespace, device
+from structmat._backend.arrays import Array, DType, Namespace, device, read_only
 
 BITS = 6  # of the orders that are faster as a matrix product than as butterflies
 
@@ -19,7 +19,7 @@ BITS = 6  # of the orders that are faster as a matrix product than as butterflie
 def _sylvester(order: int, dtype: DType) -> np.ndarray[Any, Any]:
     from scipy.linalg import hadamard
 
-    return hadamard(order, dtype=dtype)  # type: ignore[no-any-return]
+    return read_only(hadamard(order, dtype=dtype))  # type: ignore[no-any-return]
 
 
 def signed_sums(xp: Namespace, x: Array, signs: list[list[int]]) -> Array:

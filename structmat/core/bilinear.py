@@ -162,6 +162,7 @@ class Wrapper(Bilinear):
     def _setup(self) -> None:
         of = self.of
         self._settle(self._shape_of(of), of.dtype, of.xp, of.device, of._is_complex)
+        self.__dict__["_plain"] = of._plain
 
     def _shape_of(self, of: Bilinear) -> tuple[int, int]:
         return of.shape

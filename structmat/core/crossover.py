@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from structmat._backend import Array, HostArray, Namespace, Restore, device, may_keep
+from structmat._backend import Array, HostArray, Namespace, Restore, device, may_keep, read_only
 from structmat.core.fields import checked_size
 
 if TYPE_CHECKING:
@@ -60,6 +60,6 @@ def dense_product(A: "LinearOperator", xp: Namespace, x: Array, *, side: int) ->
     if not (type(x) is HostArray or may_keep(x, A._arrays)):
         return None
     if key not in A._cache:
-        A._cache[key] = A._apply(xp, xp.eye(A.n, dtype=x.dtype, device=device(x)))
+        A._cache[key] = read_only(A._apply(xp, xp.eye(A.n, dtype=x.dtype, device=device(x))))
     rows = A._cache[key]
     return xp.matmul(x, rows if side else xp.conj(xp.matrix_transpose(rows)))

@@ -22,6 +22,8 @@ from structmat._backend import (
     may_keep,
     namespace,
     namespace_name,
+    native,
+    read_only,
     to_host,
 )
 
@@ -123,7 +125,7 @@ def checked_size(title: str, name: str, value: Any, *, least: int = 1) -> int:
 
 
 def checked_floating(title: str, **arrays: Any) -> tuple[Namespace, list[Array]]:
-    """Return the library of floating arrays that a user gave, and them, half precision as single."""
+    """Return the library of floating arrays that a user gave, and them, native, half precision as single."""
     first, *others = arrays
     found: list[Array] = []
     for name, array in arrays.items():
@@ -135,7 +137,7 @@ def checked_floating(title: str, **arrays: Any) -> tuple[Namespace, list[Array]]
                 f"{title}: {name} is an array of {namespace_name(xp)}, {first} of "
                 f"{namespace_name(namespace(arrays[first]))}; expected one library."
             )
-        found.append(astype(xp, array, compute_dtype(xp, array.dtype)))
+        found.append(native(astype(xp, array, compute_dtype(xp, array.dtype))))
     return xp, found
 
 
@@ -166,7 +168,7 @@ def widened(xp: Namespace, index: Array) -> Array:
 
 
 class cached(Generic[T]):  # noqa: N801 (used as a decorator, as functools.cached_property is)
-    """A value derived from an operator's arrays, computed at first use and kept on the instance.
+    """A value derived from an operator's arrays, computed at first use and kept on the instance, read-only in NumPy.
 
     A new parameter means a new operator, so a kept value cannot be stale. Values that must not outlive their call
     (JAX tracers, PyTorch tensors with a graph) are computed afresh each time; pickles and copies start without any.
@@ -193,5 +195,5 @@ class cached(Generic[T]):  # noqa: N801 (used as a decorator, as functools.cache
                 return value
         value = self.compute(operator)
         if may_keep(value, operator._arrays):
-            cache[self.name] = value
+            value = cache[self.name] = read_only(value)  # what overwrites it would change every later product
         return value

@@ -25,6 +25,8 @@ from structmat._backend import (
     move,
     namespace,
     namespace_name,
+    native,
+    read_only,
     real_dtype,
     reciprocal,
     result_dtype,
@@ -209,6 +211,16 @@ class Leaf(Bilinear):
                 dtype = result_dtype(xp, dtype, array.dtype)
         return xp, where, dtype
 
+    def _settle(self, shape: tuple[int, int], dtype: DType, xp: Namespace, where: Device, is_complex: bool) -> None:
+        super()._settle(shape, dtype, xp, where, is_complex)
+        if self._plain is not None and not self._has_precision(xp, real_dtype(xp, dtype)):
+            self.__dict__["_plain"] = None
+
+    def _has_precision(self, xp: Namespace, dtype: DType) -> bool:
+        """Tell whether kernels may use all parameters as they are, in products of a real dtype or its complex one."""
+        held = [getattr(self, name) for name in self._param_fields]
+        return all(real_dtype(xp, array.dtype) == dtype and native(array) is array for array in held)
+
     def _size_note(self, side: int) -> str:
         return str(self.__dict__["_notes"][side])
 
@@ -249,10 +261,10 @@ class Leaf(Bilinear):
         return self._replace(**changes)
 
     def _at(self, xp: Namespace, dtype: DType) -> Bilinear:
-        if self.dtype is None or (self.dtype == dtype and compute_dtype(xp, dtype) == dtype):
+        if self.dtype is None:
             return self
         wide = real_dtype(xp, compute_dtype(xp, result_dtype(xp, self.dtype, dtype)))
-        if all(real_dtype(xp, self._array_fields[name].dtype) == wide for name in self._param_fields):
+        if self._has_precision(xp, wide):
             return self
         kept = self._cache.get(wide)
         if kept is not None and may_keep(kept._arrays, self._arrays):
@@ -260,7 +272,8 @@ class Leaf(Bilinear):
         casts = {}
         for name in self._param_fields:
             array = getattr(self, name)
-            casts[name] = astype(xp, array, complex_dtype(xp, wide) if is_complex(xp, array.dtype) else wide)
+            cast = native(astype(xp, array, complex_dtype(xp, wide) if is_complex(xp, array.dtype) else wide))
+            casts[name] = cast if cast is array else read_only(cast)
         leaf = self._replace(**casts)
         if all(may_keep(cast, self._arrays) for cast in casts.values()):
             self._cache[wide] = leaf

@@ -35,10 +35,12 @@ from structmat._backend import (
     layout,
     namespace,
     namespace_name,
+    native,
     optional,
     overlap,
     plain_dtype,
     real_dtype,
+    repeats,
     result_dtype,
     takes_writes,
     unmapped,
@@ -118,7 +120,7 @@ class LinearOperator:
     xp: Namespace
     device: Device
     _is_complex: bool
-    _plain: DType  # that of NumPy's arrays whose products need no conversion; no array's if there are none
+    _plain: DType  # of NumPy's arrays whose products need no conversion; None if there are none
     _cache: dict[object, Any]
     _origin: "LinearOperator | None"  # the operator that this one is the adjoint of
     _mirror: "weakref.ref[LinearOperator] | None"  # its adjoint, while someone holds it
@@ -351,9 +353,20 @@ class LinearOperator:
         return xp
 
     def _admit(self, call: str, name: str, x: Any, side: int, axis: int = -1) -> tuple[Namespace, Array]:
-        """Check one argument, and bring half precision to single."""
+        """Check one argument, and bring it to the precision of the product."""
         xp = self._inspect(call, name, x, side, axis)
-        return xp, _computing(xp, x)
+        return xp, self._widened(xp, x, x.dtype)
+
+    def _widened(self, xp: Namespace, x: Array, dtype: DType) -> Array:
+        """Bring vectors to the precision of products with a dtype: parts without parameters compute in that of x."""
+        if x.dtype is dtype is self._plain and x.flags.carray:
+            return x
+        x, wide = native(x), compute_dtype(xp, self._product_dtype(xp, dtype))
+        if x.dtype == wide:
+            return x
+        if is_complex(xp, x.dtype) == is_complex(xp, wide):
+            return astype(xp, x, wide)
+        return astype(xp, x, real_dtype(xp, wide) if is_complex(xp, wide) else complex_dtype(xp, wide))
 
     def _admit_out(self, call: str, out: Any, x: Array, *, side: int) -> None:
         """Check where the product of x, with as many entries as one side, shall be written to."""
@@ -376,6 +389,8 @@ class LinearOperator:
             raise TypeError(f"{head} has dtype {out.dtype}; expected {expected}.")
         if not is_writable(out):
             raise ValueError(f"{head} is read-only; expected an array to write to.")
+        if repeats(out):
+            raise ValueError(f"{head} has entries that share memory; expected an array with a place for each.")
         if any(overlap(array, out) for array in (x, *self._arrays)):
             raise ValueError(f"{head} shares memory with {name} or the operator; expected an array of its own.")
 
@@ -392,7 +407,7 @@ class LinearOperator:
             self._admit_out(call, out, x, side=side)
 
         def multiplied(vectors: Array) -> tuple[Array, None]:
-            inner = _computing(xp, vectors)
+            inner = self._widened(xp, vectors, x.dtype)
             with full_precision(vectors):
                 y = dense_product(self, xp, inner, side=side) if is_small(self) else None
                 return self._finish(xp, x, product(xp, inner) if y is None else y), None
@@ -689,7 +704,7 @@ class LinearOperator:
 
         def multiplied(vectors: Array) -> tuple[Array, Any]:
             with full_precision(vectors):
-                y, tape = self._forward(xp, _computing(xp, vectors))
+                y, tape = self._forward(xp, self._widened(xp, vectors, x.dtype))
                 return self._finish(xp, x, y), tape
 
         target = Target(xp, batch, self.m, self._product_dtype(xp, x.dtype))
@@ -737,14 +752,15 @@ class LinearOperator:
                 f"{self._head}.backward: g has shape {tuple(g.shape)}; expected that of y, {(*saved.batch, self.m)}."
             )
         if saved.save == "nothing":
+            g = self._widened(xp, g, saved.dtype)
             dx = self._run("backward", g, self._apply_adjoint, side=0, chunk_size=saved.step)
             return astype(xp, dx, saved.dtype), ()
         total: tuple[Array, ...] = ()
 
         def pulled(vectors: Array, kept: Any) -> tuple[Array, tuple[Array, ...]]:
             with full_precision(vectors):
-                tape = self._record(xp, _computing(xp, kept)) if saved.save == "input" else kept
-                dx, grads = self._backward(xp, tape, _computing(xp, vectors))
+                tape = self._record(xp, self._widened(xp, kept, saved.dtype)) if saved.save == "input" else kept
+                dx, grads = self._backward(xp, tape, self._widened(xp, vectors, saved.dtype))
                 return astype(xp, dx, saved.dtype), grads
 
         def add(grads: tuple[Array, ...]) -> None:
@@ -1260,11 +1276,6 @@ def count(places: Places) -> int:
 def is_all(places: Places, size: int) -> bool:
     """Tell whether places are known to be all in their order."""
     return isinstance(places, range) and places == range(size)
-
-
-def _computing(xp: Namespace, x: Array) -> Array:
-    """Bring half precision to single."""
-    return astype(xp, x, compute_dtype(xp, x.dtype))
 
 
 def _kind_of_target(target: Any) -> str | None:

@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-from structmat._backend import Array, device, dtype_name, is_array, namespace, rows
+from structmat._backend import Array, device, dtype_name, is_array, is_integer, namespace, rows
 from structmat.core.operator import LinearOperator
 from structmat.operators import Dense, FunctionOperator
 
@@ -66,7 +66,7 @@ def aslinearoperator(obj: Any) -> LinearOperator:
             return operator
     if is_array(obj):
         xp = namespace(obj)
-        return Dense(xp.astype(obj, xp.float64) if xp.isdtype(obj.dtype, ("bool", "integral")) else obj)
+        return Dense(xp.astype(obj, xp.float64) if is_integer(xp, obj.dtype) or obj.dtype == xp.bool else obj)
     if hasattr(obj, "tocsr"):
         products = [functools.partial(_sparse_product, matrix) for matrix in (obj.tocsr(), obj.conj().T.tocsr())]
     elif all(hasattr(obj, name) for name in ("shape", "matmat", "rmatmat")):

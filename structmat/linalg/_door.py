@@ -13,6 +13,7 @@ from structmat._backend import (
     is_array,
     is_complex,
     kind,
+    native,
     real_dtype,
 )
 from structmat.core.operator import LinearOperator
@@ -50,20 +51,18 @@ def admits(*, square: bool = False, rounds: bool = True) -> Callable[[F], F]:
 
 
 def in_single(A: LinearOperator) -> LinearOperator:
-    """Return an operator with its half-precision arrays in single precision, itself if there are none."""
-    if not any(_is_half(A.xp, array) for array in A._arrays):
+    """Return an operator with half-precision arrays in single precision, and all native; itself if they are so."""
+    if all(_computing(A.xp, array) is array for array in A._arrays):
         return A
     return A._map(functools.cache(_widened))  # a leaf that stands twice is converted once
 
 
-def _is_half(xp: Namespace, array: Array) -> bool:
-    return kind(xp, array.dtype) is not None and compute_dtype(xp, array.dtype) != array.dtype
+def _computing(xp: Namespace, x: Array) -> Array:
+    return native(x if kind(xp, x.dtype) is None else astype(xp, x, compute_dtype(xp, x.dtype)))
 
 
 def _widened(leaf: LinearOperator) -> LinearOperator:
-    xp = leaf.xp
-    arrays = [astype(xp, x, compute_dtype(xp, x.dtype)) if _is_half(xp, x) else x for x in leaf._arrays]
-    return leaf._with_arrays(arrays)
+    return leaf._with_arrays([_computing(leaf.xp, x) for x in leaf._arrays])
 
 
 def _rounded(A: LinearOperator, result: Any) -> Any:

@@ -89,13 +89,14 @@ class BlockCirculant(Leaf):
     _right = _left = _prepare
 
     def _finish_blocks(self, xp: Namespace, Y: Array, batch: tuple[int, ...]) -> Array:
-        return xp.reshape(self._back(xp, Y), (*batch, Y.shape[-1] * self.blocks.shape[-1]))
+        return xp.reshape(self._back(xp, Y, temporary=True), (*batch, Y.shape[-1] * self.blocks.shape[-1]))
 
-    def _back(self, xp: Namespace, Y: Array) -> Array:
+    def _back(self, xp: Namespace, Y: Array, *, temporary: bool = False) -> Array:
         """Transform matrices of spectra back: (f, r, c) -> (r, c, b)."""
         f, r, c = Y.shape
         b = self.blocks.shape[-1]
-        pieces = idft(xp, xp.matrix_transpose(xp.reshape(Y, (f, r * c))), b, real=not self._is_complex)
+        Y = xp.matrix_transpose(xp.reshape(Y, (f, r * c)))
+        pieces = idft(xp, Y, b, real=not self._is_complex, temporary=temporary)
         return xp.reshape(pieces, (r, c, b))
 
     def _matvec(self, xp: Namespace, X: tuple[Array, tuple[int, ...]]) -> Array:

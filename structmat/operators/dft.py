@@ -72,7 +72,7 @@ class DFT(Leaf):
         return y if self._scale == 1 else self._scale * y
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
-        return idft(xp, (self._scale * self.n) * g, self.n, real=False)
+        return idft(xp, (self._scale * self.n) * g, self.n, real=False, temporary=True)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return self._scale * unit_root(xp, -2 * i, j, self.n)

@@ -56,9 +56,9 @@ class Twisted(Leaf):
         half = self.n // 2
         return dft(xp, x[..., :half] + x[..., half:] if self._folds else x)
 
-    def _from(self, xp: Namespace, Y: Array, weights: Array) -> Array:
+    def _from(self, xp: Namespace, Y: Array, weights: Array, *, temporary: bool = False) -> Array:
         length = self.n // 2 if self._folds else self.n
-        y = idft(xp, Y, length, real=not self._is_complex and not self._folds)
+        y = idft(xp, Y, length, real=not self._is_complex and not self._folds, temporary=temporary)
         return xp.real(xp.concat((y, y), axis=-1) * weights) if self._folds else y * weights
 
     def _right(self, xp: Namespace, x: Array) -> Array:
@@ -68,10 +68,10 @@ class Twisted(Leaf):
         return self._to(xp, g, conj(xp, self._untwist))
 
     def _matvec(self, xp: Namespace, X: Array) -> Array:
-        return self._from(xp, self.spectrum * X, self._untwist)
+        return self._from(xp, self.spectrum * X, self._untwist, temporary=True)
 
     def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        return self._from(xp, conj(xp, self.spectrum) * G, conj(xp, self._twist))
+        return self._from(xp, conj(xp, self.spectrum) * G, conj(xp, self._twist), temporary=True)
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         return (self._from(xp, batch_sum(xp, xp.conj(X) * G), xp.conj(self._twist)),)

@@ -80,8 +80,8 @@ class MultilevelCirculant(Leaf):
     def _transform(self, xp: Namespace, x: Array) -> Array:
         return dftn(xp, x, self.tensor.ndim)
 
-    def _back(self, xp: Namespace, Y: Array) -> Array:
-        return idftn(xp, Y, self.tensor.shape, real=not self._is_complex)
+    def _back(self, xp: Namespace, Y: Array, *, temporary: bool = False) -> Array:
+        return idftn(xp, Y, self.tensor.shape, real=not self._is_complex, temporary=temporary)
 
     def _right(self, xp: Namespace, x: Array) -> Array:
         return self._transform(xp, xp.reshape(x, (*x.shape[:-1], *self.tensor.shape)))
@@ -89,10 +89,10 @@ class MultilevelCirculant(Leaf):
     _left = _right
 
     def _matvec(self, xp: Namespace, X: Array) -> Array:
-        return self._vectors(xp, self._back(xp, self.spectrum * X))
+        return self._vectors(xp, self._back(xp, self.spectrum * X, temporary=True))
 
     def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        return self._vectors(xp, self._back(xp, conj(xp, self.spectrum) * G))
+        return self._vectors(xp, self._back(xp, conj(xp, self.spectrum) * G, temporary=True))
 
     def _vectors(self, xp: Namespace, y: Array) -> Array:
         return xp.reshape(y, (*y.shape[: y.ndim - self.tensor.ndim], self.n))

@@ -9,8 +9,11 @@ from structmat._backend import (
     Device,
     Namespace,
     astype,
+    dtype_name,
     generator,
+    is_integer,
     is_traced,
+    kind,
     random_signs,
     to_host,
 )
@@ -107,8 +110,10 @@ class SignFlip(Leaf):
 
     def _check(self) -> None:
         xp, given = self.xp, self.signs
-        if not xp.isdtype(given.dtype, ("signed integer", "real floating")):
-            raise TypeError(f"SignFlip: signs has dtype {given.dtype}; expected integers or floats of -1 and +1.")
+        signed = is_integer(xp, given.dtype) and xp.iinfo(given.dtype).min < 0
+        if not signed and kind(xp, given.dtype) != "real":
+            found = dtype_name(given.dtype)
+            raise TypeError(f"SignFlip: signs has dtype {found}; expected integers or floats of -1 and +1.")
         if not is_traced(given) and not (abs(to_host(given)) == 1).all():  # in a trace, xp's own check would be traced
             raise ValueError("SignFlip: signs has entries other than -1 and +1; expected only these.")
         self.__dict__["signs"] = xp.astype(given, xp.int8, copy=False)

@@ -24,8 +24,10 @@ from structmat._backend import (
     real_dtype,
     to_host,
 )
+from structmat.core.leaf import Leaf
 from structmat.core.operator import LinearOperator
 from structmat.testing.reference import DIFFERENCE_ERROR, dense_pair, norm_bound, sensitivity
+from structmat.testing.views import WRITABLE, layouts, same_entries
 
 RATIO = 30.0  # the threshold of LAPACK's tests: error / (eps ‖A‖ ‖x‖)
 BATCHES: tuple[tuple[int, ...], ...] = ((), (0,), (3,), (2, 3))
@@ -82,6 +84,29 @@ class Bench:
         bound = RATIO * self.eps * np.asarray(scale, dtype=float)
         if not np.all(error <= bound):
             raise AssertionError(f"{what}: {_ratio(error, bound) * RATIO:.3g} eps ‖A‖ ‖x‖, expected at most {RATIO:g}")
+
+    def paired(
+        self,
+        A: LinearOperator,
+        slope: tuple[np.ndarray[Any, Any], list[Array]],
+        vectors: tuple[Array, Array],
+        grads: tuple[Array, ...],
+        what: str,
+    ) -> None:
+        """Hold gradients against a derivative and its directions: Re⟨p', d⟩ = Re⟨g, A'(d) x⟩ to rounding."""
+        (derivative, directions), (x, g) = slope, map(to_host, vectors)
+        # a gradient is rounded to its parameter's precision, which may be lower than the tree's
+        coarsest = max([self.eps, *(float(self.xp.finfo(value.dtype).eps) for value in self.A.params)])
+        steps = sum(float(np.linalg.norm(to_host(d).astype(complex))) for d in directions)
+        bent = sensitivity(A, self.norm)
+        scale = RATIO * coarsest * (_norm(derivative) + steps * (1 + bent)) + DIFFERENCE_ERROR * bent * steps
+        bound = scale * float(np.sum(_lengths(vectors[0]) * _lengths(vectors[1])))
+        moved = np.sum(g.conj() * (x @ derivative.T)).real
+        pairs = zip(grads, directions, strict=True)
+        found = sum(np.sum(to_host(p).astype(np.clongdouble).conj() * to_host(d)).real for p, d in pairs)
+        if not abs(found - moved) <= bound:
+            off = abs(found - moved) / bound * RATIO
+            raise AssertionError(f"{what}: off by {off:.3g} eps, expected at most {RATIO:g}")
 
     def kept(self, got: Array, like: Array, dtype: Any, what: str) -> None:
         """Hold the library, device and dtype of a result against those of the argument."""
@@ -214,17 +239,11 @@ def check_forward(bench: Bench) -> None:
 
 def check_gradients(bench: Bench) -> None:
     """The gradient to x is A^H g; those to the parameters satisfy Re⟨p', d⟩ = Re⟨g, A'(d) x⟩ to rounding."""
-    # a gradient is rounded to its parameter's precision, which may be lower than the tree's
-    coarsest = max([bench.eps, *(float(bench.xp.finfo(value.dtype).eps) for value in bench.A.params)])
     for name, A, matrix, derivative in (
         ("A", bench.A, bench.matrix, bench.derivative),
         ("A.H", bench.A.H, *dense_pair(bench.A.H, _adjoint_directions(bench))),
     ):
         directions = bench.directions if A is bench.A else _adjoint_directions(bench)
-        steps = sum(float(np.linalg.norm(to_host(d).astype(complex))) for d in directions)
-        bent = sensitivity(A, bench.norm)
-        scale = _norm(derivative) + steps * (1 + bent)
-        differences = DIFFERENCE_ERROR * bent * steps
         for batch in bench.batches:
             for dtype in bench.kinds():
                 x = bench.draw((*batch, A.n), dtype)
@@ -234,16 +253,9 @@ def check_gradients(bench: Bench) -> None:
                 wanted = exact if is_complex(bench.xp, x.dtype) else exact.real
                 bench.near(dx, wanted, bench.norm * _lengths(g), f"{name} backward to x of {dtype_name(dtype)}")
                 bench.kept(dx, x, x.dtype, "gradient to x")
-                moved = np.sum(to_host(g).conj() * (to_host(x) @ derivative.T)).real
-                pairs = list(zip(grads, directions, A.params, strict=True))
-                paired = sum(np.sum(to_host(p).astype(np.clongdouble).conj() * to_host(d)).real for p, d, _ in pairs)
-                bound = (RATIO * coarsest * scale + differences) * float(np.sum(_lengths(x) * _lengths(g)))
-                if not abs(paired - moved) <= bound:
-                    raise AssertionError(
-                        f"{name} gradients for {tuple(x.shape)} {dtype_name(dtype)}: off by "
-                        f"{abs(paired - moved) / bound * RATIO:.3g} eps, expected at most {RATIO:g}"
-                    )
-                for grad, _, value in pairs:
+                what = f"{name} gradients for {tuple(x.shape)} {dtype_name(dtype)}"
+                bench.paired(A, (derivative, directions), (x, g), grads, what)
+                for grad, value in zip(grads, A.params, strict=True):
                     bench.kept(grad, value, value.dtype, "gradient to a parameter")
                     if grad.shape != value.shape:
                         raise AssertionError(f"gradient of shape {grad.shape} for a parameter of shape {value.shape}")
@@ -294,20 +306,69 @@ def check_untouched(bench: Bench) -> None:
             raise AssertionError("a result shares memory with an argument")
 
 
-def check_strided(bench: Bench) -> None:
-    """Views that are not contiguous give the same products."""
-    A, xp = bench.A, bench.xp
-    wide = bench.draw((2, 2 * A.n, 3), bench.dtype)
-    view = xp.matrix_transpose(wide[:, ::2, :])
-    _close_to_copy(bench, A.matvec, view, "matvec")
-    tall = bench.draw((2, 2 * A.m, 3), bench.dtype)
-    _close_to_copy(bench, A.rmatvec, xp.matrix_transpose(tall[:, ::2, :]), "rmatvec")
+def check_views(bench: Bench) -> None:
+    """Vectors in any layout (strided, repeated, swapped, ...) give the products and gradients of their entries.
+
+    So do parameters, and `out` takes what is its own memory and refuses the rest.
+    """
+    A, matrix, dtype = bench.A, bench.matrix, bench.kinds()[0]
+    pairs = (layouts(bench.draw((3, side), dtype)) for side in (A.n, A.m))
+    for (name, x), (_, g) in zip(*pairs, strict=True):
+        _hold_products(bench, A, (matrix, bench.norm), x, g, what=name)
+        wanted = to_host(g) @ matrix.conj()
+        wanted = wanted if is_complex(bench.xp, dtype) else wanted.real
+        y, saved = A.forward(x)
+        bench.near(y, to_host(x) @ matrix.T, bench.norm * _lengths(x), f"forward, {name}")
+        for call, (dx, grads) in {"backward": A.backward(saved, g), "vjp": A.vjp(x, g)}.items():
+            bench.near(dx, wanted, bench.norm * _lengths(g), f"{call}, {name}")
+            bench.paired(A, (bench.derivative, bench.directions), (x, g), grads, f"gradients of {call}, {name}")
+    if bench.xp is as_namespace(None):
+        _check_views_of_numpy(bench)
 
 
-def _close_to_copy(bench: Bench, product: Callable[[Array], Array], view: Array, what: str) -> None:
-    copy = from_host(np.ascontiguousarray(to_host(view)), bench.xp, device=bench.device, dtype=view.dtype)
-    wanted = to_host(product(copy))
-    bench.near(product(view), wanted, 2 * bench.norm * _lengths(view), f"{what} of a view")
+def _hold_products(
+    bench: Bench, A: LinearOperator, reference: tuple[np.ndarray[Any, Any], float], x: Array, g: Array, *, what: str
+) -> None:
+    (matrix, norm), columns = reference, bench.xp.matrix_transpose
+    forwards, backwards = to_host(x) @ matrix.T, to_host(g) @ matrix.conj()
+    for name, got, wanted, of in (
+        ("matvec", A.matvec(x), forwards, x),
+        ("matvec one by one", A.matvec(x, chunk_size=1), forwards, x),
+        ("matvec of the first", A.matvec(x[0, :]), forwards[0], x[0, :]),
+        ("matmat", columns(A.matmat(columns(x))), forwards, x),
+        ("rmatvec", A.rmatvec(g), backwards, g),
+        ("rmatvec of the first", A.rmatvec(g[0, :]), backwards[0], g[0, :]),
+        ("rmatmat", columns(A.rmatmat(columns(g))), backwards, g),
+    ):
+        bench.near(got, wanted, norm * _lengths(of), f"{name}, {what}")
+
+
+def _check_views_of_numpy(bench: Bench) -> None:
+    A, dtype = bench.A, bench.kinds()[0]
+    x, g = (bench.draw((3, side), dtype) for side in (A.n, A.m))
+    for product, vectors in ((A.matvec, x), (A.rmatvec, g)):
+        wanted = product(vectors)
+        for name, out in layouts(np.full_like(wanted, np.nan)):
+            if name in (*WRITABLE, "transposed", "every second vector"):
+                if product(vectors, out=out) is not out:
+                    raise AssertionError(f"out= in memory of the layout {name} is not what the product returns")
+                _same(out, wanted, f"out= in memory of the layout {name}")
+                continue
+            try:
+                product(vectors, out=out)
+            except (TypeError, ValueError) as error:
+                if "out " not in str(error):
+                    raise AssertionError(f"out= in memory of the layout {name} raises {error}") from error
+            else:
+                raise AssertionError(f"out= in memory of the layout {name} is not refused")
+    for views in zip(*[same_entries(value) for value in A.params], strict=True):
+        B = A.with_params([view for _, view in views])
+        _hold_products(bench, B, (bench.matrix, bench.norm), x, g, what=f"parameters {views[0][0]}")
+        for value, grad in zip(B.params, B.vjp(x, A.matvec(x))[1], strict=True):
+            bench.kept(grad, x, value.dtype, f"gradient to a parameter {views[0][0]}")
+    if isinstance(A, Leaf):  # an inverse may have none of equal numbers
+        B = A.with_params([np.broadcast_to(value.reshape(-1)[0], value.shape) for value in A.params])
+        _hold_products(bench, B, (dense_pair(B)[0], norm_bound(B)), x, g, what="parameters of one number each")
 
 
 def check_params(bench: Bench) -> None:
@@ -391,7 +452,7 @@ CHECKS: dict[str, Callable[[Bench], None]] = {
     "gradients": check_gradients,
     "dtypes": check_dtypes,
     "untouched": check_untouched,
-    "strided": check_strided,
+    "views": check_views,
     "params": check_params,
     "pickle": check_pickle,
     "printing": check_printing,
