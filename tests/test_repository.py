@@ -88,6 +88,42 @@ def test_import_is_quick() -> None:
     assert structmat_s - scipy_s < 0.4
 
 
+INTERRUPTED = """
+import sys
+import numpy as np, array_api_compat.numpy, scipy.fft
+
+module = sys.argv[1]
+
+def trace(frame, event, _):
+    if frame.f_globals.get("__name__") != module or frame.f_code.co_name != "<module>":
+        return None
+    if event == "line" and frame.f_lineno > int(sys.argv[2]):
+        sys.settrace(None)
+        raise KeyboardInterrupt
+    return trace
+
+sys.settrace(trace)
+try:
+    import structmat
+    print("was not interrupted")
+except KeyboardInterrupt:
+    pass
+
+import structmat as sm
+A, x = sm.Circulant(np.asarray([4.0, 1.0, 0.0, 1.0])), np.arange(4.0)
+B = 2 * A + A @ A
+print(np.abs(sm.linalg.solve(B, B @ x) - x).max() < 1e-12 and isinstance(sm.simplify(B), sm.Circulant))
+"""
+
+
+@pytest.mark.parametrize("module", ["core.operator", "core.compose", "core.blocks"])
+def test_an_interrupted_import_is_made_good_by_the_next(module: str) -> None:
+    """Whatever modules are loaded by then, none may hold an unfinished one."""
+    lines = (PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8").count("\n")
+    call = [sys.executable, "-c", INTERRUPTED, f"structmat.{module}", str(lines // 2)]
+    assert subprocess.run(call, check=True, capture_output=True, text=True, cwd=ROOT).stdout == "True\n"
+
+
 @pytest.mark.parametrize("path", MATHEMATICS, ids=short)
 def test_mathematics_imports_no_array_library(path: Path) -> None:
     imported = set()
