@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import io
 import json
 import os
 import platform
@@ -102,20 +103,24 @@ def info() -> None:
 
 
 def demo(arguments: argparse.Namespace) -> None:
-    """Run the demonstration, print its tables, draw its picture and write its figures."""
+    """Run the demonstration, write its figures, draw its picture, and print its tables even if that fails."""
     from structmat.demo import report, run
 
     console = report.console()
     figures = {"about": about(), **run(console, arguments.seeds, arguments.epochs, arguments.backend)}
-    for table in report.tables(figures):
-        console.print(table)
-    with replacing(arguments.png) as file:
-        report.draw(figures, file, arguments.png.suffix[1:].lower())
-    if arguments.json:
-        with replacing(arguments.json) as file:
-            file.write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    try:
+        if arguments.json:
+            with replacing(arguments.json) as file:
+                file.write_text(json.dumps(figures, indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        with replacing(arguments.png) as file:
+            report.draw(figures, file, arguments.png.suffix[1:].lower())
+    finally:
+        for table in report.tables(figures, console.encoding):
+            console.print(table)
+            console.print()
     written = " and ".join(str(path) for path in (arguments.png, arguments.json) if path)
-    console.print(f"{figures['seconds']:.0f} seconds; wrote {written}", highlight=False, markup=False)
+    told = f"{figures['seconds']:.0f} seconds; wrote {written}.", report.sentence(figures)
+    console.print(*told, sep="\n", highlight=False, markup=False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -159,6 +164,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     show.add_argument("--json", type=writable, metavar="FILE", help="write all figures there as well")
     summary = "print versions, array libraries with their devices, and FFT providers"
     commands.add_parser("info", help=summary, description=summary.capitalize() + ".")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # as for errors: no letter is worth the loss of a result
     arguments = parser.parse_args(argv)
 
     try:
