@@ -39,6 +39,13 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("structmat")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let `--hypothesis-seed` have its way, which `derandomize` would ignore."""
+    if config.getoption("--hypothesis-seed", default=None) is not None:
+        hypothesis.settings.register_profile("seeded", hypothesis.settings.default, derandomize=False, database=None)
+        hypothesis.settings.load_profile("seeded")
+
+
 def _imported(path: Path) -> set[str]:
     """The packages that a module can't be loaded without."""
     statements = ast.parse(path.read_text(encoding="utf-8")).body
