@@ -448,6 +448,28 @@ def test_another_owner_s_file_stays_theirs(path: Path) -> None:
     assert (path.stat().st_uid, path.stat().st_gid) == (1234, 2345)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="access control lists are read by Linux' calls")
+def test_access_control_lists_are_kept(path: Path) -> None:
+    """The bits of a file with a list are its mask: with them alone, the group would gain what one user was given."""
+    sm.save(path, C)
+    nobody = 0xFFFFFFFF
+    entries = [
+        (1, 6, nobody),
+        (2, 4, 1234),
+        (4, 0, nobody),
+        (16, 4, nobody),
+        (32, 0, nobody),
+    ]  # acl(5): tag, rights, id
+    acl = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", acl)
+    except OSError:
+        pytest.skip("this file system has no access control lists")
+    sm.save(path, C.H)
+    assert os.getxattr(path, "system.posix_acl_access") == acl
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
 def in_another_process(code: str, path: Path) -> "subprocess.Popen[str]":
     head = "import os, sys, pathlib, numpy as np, structmat as sm; path = pathlib.Path(sys.argv[1]);"
     return subprocess.Popen([sys.executable, "-c", f"{head}\n{code}", str(path)], stdout=subprocess.PIPE, text=True)
