@@ -861,7 +861,8 @@ def test_many_nodes_are_refused_before_any_is_made(path: Path, monkeypatch: pyte
     built = []
     setup = sm.Identity._setup
     monkeypatch.setattr(sm.Identity, "_setup", lambda self: (built.append(self.n), setup(self)))
-    text = '{"format":1,"tensors":{},"nodes":[' + ",".join([node(3)] * 2000 + [node(4)]) + "]}"
+    unused = '{"op":"Power","fields":{"of":{"operator":0},"exponent":2}}'
+    text = '{"format":1,"tensors":{},"nodes":[' + ",".join([node(3)] * 2000 + [unused, node(4)]) + "]}"
     path.write_bytes(raw({"__metadata__": {"structmat": text}}))
     refused(path, "it holds tensors or operators that belong to nothing")
     assert set(built) == {4}
