@@ -4,8 +4,10 @@ VENV := .venv
 STAMP := $(VENV)/stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-mutants test-matrix test-oldest test-newest lint docs bench clean
+.PHONY: help demo test test-fast test-mutants test-matrix test-oldest test-newest test-cupy-api test-cupy-oldest \
+  test-cupy-newest lint docs bench clean
 .NOTPARALLEL:  # one pip at a time in the one environment
+COMMA := ,
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/'
@@ -19,6 +21,20 @@ test: $(STAMP)-test  ## run the tests, the examples of the documentation among t
 
 test-mutants: $(STAMP)-test  ## plant mistakes in copies of the package, each of which the tests must notice
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m mutants tests/test_mutants.py $(ARGS)
+
+# What imports a package that is left out is not collected; beside it the slow ones, and those that need one indirectly.
+LEFT_OUT := torch jax equinox flax keras linear_operator lineax matplotlib onnxruntime onnxscript peft pylops rich sklearn transformers
+SLOW := accuracy mutants
+INDIRECT := cli distances docs paper providers
+
+test-fast: $(VENV)-fast/stamp  ## run the tests of the core with NumPy alone (under 90 seconds), at each change
+	STRUCTMAT_TEST_WITHOUT='$(LEFT_OUT)' OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
+	  $(VENV)-fast/bin/python -m pytest -n auto $(patsubst %,--ignore=tests/test_%.py,$(SLOW) $(INDIRECT)) $(ARGS)
+
+$(VENV)-fast/stamp: pyproject.toml
+	$(PYTHON) -m venv --clear $(VENV)-fast
+	$(call install,fast,NumPy$(COMMA) SciPy and what runs tests (.3 GB),--editable . --group test-fast)
+	@touch $@
 
 # Both ends of what pyproject.toml allows, each in an environment made afresh; so few lines need no tool such as nox.
 test-matrix: test-oldest test-newest  ## run the tests with the oldest and with the newest dependencies
@@ -40,11 +56,38 @@ test-newest:
 	$(call tested,newest,--group test-without-torch,torch linear_operator)
 
 define tested
-	$(VENV)-$(1)/bin/python -m pip install -qq --upgrade 'pip>=25.1'
-	$(VENV)-$(1)/bin/python -m pip install -qq --editable '.[demo]' $(2)
+	$(call install,$(1),all that the tests need (3.3 GB),--editable '.[demo]' $(2))
 	STRUCTMAT_TEST_WITHOUT='$(3)' OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
 	  $(VENV)-$(1)/bin/python -m pytest -n auto $(ARGS)
 endef
+
+# pip shows what it downloads.
+define install
+	@echo "Installing $(2) into $(VENV)-$(1)"
+	$(VENV)-$(1)/bin/python -m pip install -qq --upgrade 'pip>=25.1'  # 25.1: dependency groups
+	$(VENV)-$(1)/bin/python -m pip install $(3)
+endef
+
+# CuPy imports without a GPU where it finds the libraries of CUDA, and newer releases look for NVIDIA's packages.
+test-cupy-api: test-cupy-oldest test-cupy-newest  ## hold what structmat asks of CuPy against its oldest and newest release (no GPU)
+
+LEAST_CUPY := import tomllib; \
+  extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+  print(extras["cuda12"][0].replace(">=", "==") + ".*")
+
+test-cupy-oldest:
+	$(OLDEST) -m venv --clear $(VENV)-cupy-oldest
+	$(OLDEST) -c '$(FLOORS)' > $(VENV)-cupy-oldest/floors.txt
+	$(OLDEST) -c '$(LEAST_CUPY)' >> $(VENV)-cupy-oldest/floors.txt
+	$(call install,cupy-oldest,CuPy and CUDA 12 (2.9 GB),--editable '.[cuda12]' --group test-cupy-oldest \
+	  --constraint $(VENV)-cupy-oldest/floors.txt)
+	LD_LIBRARY_PATH=$$(ls -d $(CURDIR)/$(VENV)-cupy-oldest/lib/python*/site-packages/nvidia/*/lib | paste -sd:) \
+	  $(VENV)-cupy-oldest/bin/python -m pytest --noconftest tests/cupy_api.py $(ARGS)
+
+test-cupy-newest:
+	$(OLDEST) -m venv --clear $(VENV)-cupy-newest
+	$(call install,cupy-newest,CuPy and CUDA 13 (2.1 GB),--editable '.[cuda13]' --group test-cupy-newest)
+	$(VENV)-cupy-newest/bin/python -m pytest --noconftest tests/cupy_api.py $(ARGS)
 
 lint: $(STAMP)-lint  ## check style, types, layers, spelling and the repository itself
 	$(VENV)/bin/ruff check .
@@ -63,18 +106,20 @@ bench: $(STAMP)-bench  ## time products and training steps beside peers', and ju
 	$(VENV)/bin/python -m benchmarks.peers $(or $(ARGS),--json benchmarks/results/peers.json)
 
 clean:  ## remove the environment and everything built
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-newest build dist docs/_build docs/_generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .asv
+	rm -rf $(VENV) $(VENV)-* build dist docs/_build docs/_generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .asv
 
-# What each target installs beside the package itself.
+# What each target installs beside the package itself; pip shows what it downloads.
 $(STAMP)-demo: EXTRAS := [demo]
 $(STAMP)-test: EXTRAS := [demo]
 $(STAMP)-test: GROUP := --group test
+$(STAMP)-test: NOTE := : 3.3 GB of PyTorch, JAX, Keras and other libraries that structmat works with
 $(STAMP)-lint: GROUP := --group lint
 $(STAMP)-docs: GROUP := --group docs
 $(STAMP)-bench: GROUP := --group bench
 
 $(STAMP)-%: pyproject.toml | $(STAMP)
-	$(VENV)/bin/python -m pip install -qq --editable '.$(EXTRAS)' $(GROUP)
+	@echo "Installing structmat$(EXTRAS) $(GROUP) into $(VENV)$(NOTE)"
+	$(VENV)/bin/python -m pip install --editable '.$(EXTRAS)' $(GROUP)
 	@touch $@
 
 $(STAMP):

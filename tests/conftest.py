@@ -1,8 +1,13 @@
 """Settings that every test shares."""
 
+import ast
+import ctypes
+import gc
 import re
+import sys
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +18,7 @@ import scipy.fft
 from backends import ALL, WITHOUT, library
 
 import structmat
+from benchmarks.measuring import resident
 from benchmarks.ways import without_mkl_fft
 
 if "jax" not in WITHOUT:
@@ -33,6 +39,32 @@ hypothesis.settings.register_profile(
 hypothesis.settings.load_profile("structmat")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let `--hypothesis-seed` have its way, which `derandomize` would ignore."""
+    if config.getoption("--hypothesis-seed", default=None) is not None:
+        hypothesis.settings.register_profile("seeded", hypothesis.settings.default, derandomize=False, database=None)
+        hypothesis.settings.load_profile("seeded")
+
+
+def _imported(path: Path) -> set[str]:
+    """The packages that a module can't be loaded without."""
+    statements = ast.parse(path.read_text(encoding="utf-8")).body
+    names = [alias.name for node in statements if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module for node in statements if isinstance(node, ast.ImportFrom) and node.module]
+    return {name.partition(".")[0] for name in names}
+
+
+collect_ignore = ["cupy_api.py"]  # for `make test-cupy-api`
+collect_ignore += [path.name for path in Path(__file__).parent.glob("*.py") if _imported(path) & WITHOUT]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collectreport(report: pytest.CollectReport) -> None:
+    """Let no test module go missing: `--doctest-ignore-import-errors` skips those that can't be imported."""
+    if report.skipped and report.nodeid.startswith("tests/") and "unable to import module" in str(report.longrepr):
+        report.outcome = "failed"
+
+
 def pytest_report_header() -> str:
     left_out = f", without {', '.join(sorted(WITHOUT))}" if WITHOUT else ""
     return f"backends: {', '.join(map(repr, ALL))}{left_out}; numpy {np.__version__}, scipy {scipy.__version__}"
@@ -46,6 +78,23 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             missing = WITHOUT.intersection(re.findall(r"^(?:import|from) (\w+)", source, flags=re.MULTILINE))
             if missing:
                 item.add_marker(pytest.mark.skip(f"STRUCTMAT_TEST_WITHOUT leaves {', '.join(missing)} out"))
+
+
+GROWTH = 2**29  # bytes that a worker may gain before it is made to give them back
+_memory = {"least": resident()}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logfinish() -> None:
+    """Free the programs that JAX has compiled once they take too much: they would add up to 5 GB a worker."""
+    now, jax = resident(), sys.modules.get("jax")
+    if now is None or jax is None or now - (_memory["least"] or now) < GROWTH:
+        return
+    jax.clear_caches()
+    gc.collect()
+    if hasattr(libc := ctypes.CDLL(None), "malloc_trim"):  # glibc keeps what is freed
+        libc.malloc_trim(0)
+    _memory["least"] = resident()
 
 
 @pytest.fixture

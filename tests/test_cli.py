@@ -1,7 +1,9 @@
 """The command line: commands, one-line errors with exit code 2, and files that are written whole or not at all."""
 
+import io
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ import structmat
 import structmat.__main__ as cli
 from structmat import demo
 from structmat._backend.providers import installed
+from structmat.demo import report
 from structmat.demo.network import Images
 
 
@@ -27,12 +30,12 @@ def untrained(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Noise for images, two kinds of layer, small products; files go to a folder of their own."""
+    """Noise for images, three kinds of layer, small products; files go to a folder of their own."""
     monkeypatch.chdir(tmp_path)
     noise = Images(np.random.default_rng(0).standard_normal((100, demo.PIXELS), np.float32), np.arange(100) % 10)
     monkeypatch.setattr(demo, "digits", lambda: (noise, noise))
     monkeypatch.setattr(demo, "BUDGET", 0.01)
-    run, names = demo.run, ("circulant, random", "dense, narrow")
+    run, names = demo.run, ("dense", "circulant, learned", "circulant, random")
     monkeypatch.setattr(demo, "LAYERS", {name: demo.LAYERS[name] for name in names})
     monkeypatch.setattr(demo, "run", lambda *arguments: run(*arguments, sizes=(8, 16)))
 
@@ -71,7 +74,7 @@ def test_help() -> None:
         (["demo", "--backend", "jax"], "invalid choice: 'jax'"),
         (["demo", "--json"], "expected one argument"),
         (["demo", "--json", "none/figures.json"], "cannot write 'none/figures.json': No such file or directory"),
-        (["demo", "--json", "."], "'.' is not a regular file"),
+        (["demo", "--json", "."], "cannot write '.': . exists and is no regular file"),
         (["demo", "--json", "file/figures.json"], "cannot write 'file/figures.json': Not a directory"),
         (["demo", "--json", "loop"], "cannot write 'loop'"),
         (["demo", "--png", "none/picture.png"], "cannot write 'none/picture.png'"),
@@ -110,8 +113,9 @@ def test_demo_writes_figures_and_picture(capsys: pytest.CaptureFixture[str]) -> 
     out, err = capsys.readouterr()
     assert err == ""
     assert "circulant, random" in out
-    assert "wrote structmat-demo.png and link.json" in out
+    assert "wrote structmat-demo.png and link.json." in out
     assert max(map(len, out.splitlines())) <= 100
+    assert re.search(r"\nA circulant layer with 784 times fewer parameters [^\n]+\n?[^\n]+ times as fast\.\n$", out)
     figures = json.loads(Path("real.json").read_text(encoding="utf-8"))
     assert list(figures) == ["about", "settings", "layers", "growth", "seconds"]
     assert figures["about"]["structmat"] == structmat.__version__
@@ -119,6 +123,55 @@ def test_demo_writes_figures_and_picture(capsys: pytest.CaptureFixture[str]) -> 
     assert Path("structmat-demo.png").read_bytes().startswith(b"\x89PNG")
     assert Path("link.json").is_symlink()
     assert len(list(Path().iterdir())) == 3, "a temporary file was left"
+
+
+@pytest.mark.usefixtures("small")
+def test_demo_at_60_columns(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    assert cli.main(["demo", "--seeds", "2", "--epochs", "1"]) == 0
+    out, _ = capsys.readouterr()
+    assert max(map(len, out.splitlines())) <= 60
+    assert "…" not in out
+    assert "1,229,312" in out
+    assert "4,917,248" in out
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "koi8-r", "utf-8"])
+def test_demo_in_any_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
+    """Letters that it lacks are spelled in others, in the tables as in the names of files."""
+    buffer = io.BytesIO()
+    with io.TextIOWrapper(buffer, encoding) as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        assert cli.main(["demo", "--seeds", "2", "--epochs", "1", "--png", "Bild-日.png"]) == 0
+        monkeypatch.undo()
+        out.flush()
+        text = buffer.getvalue().decode(encoding)
+    assert Path("Bild-日.png").exists() or "Bild" in text  # `undo` has left the folder
+    assert ("µs a vector" if encoding in ("latin-1", "cp1252", "utf-8") else "us a vector") in text
+    assert re.search(r"\d ± \d" if encoding in ("latin-1", "cp1252", "utf-8") else r"\d \+- \d", text)
+    assert ("Bild-日.png" if encoding == "utf-8" else r"Bild-\u65e5.png") in text
+
+
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(
+    ("place", "left"), [("report.tables", ["f.json", "p.png"]), ("report.draw", ["f.json"]), ("json.dumps", [])]
+)
+def test_what_fails_takes_no_other_result_along(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, place: str, left: list[str]
+) -> None:
+    """Files are written before tables are shown, figures before the picture; and tables are shown without them."""
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    owner, name = place.split(".")
+    monkeypatch.setattr(report if owner == "report" else json, name, fail)
+    assert cli.main(["demo", "--seeds", "1", "--epochs", "1", "--json", "f.json", "--png", "p.png"]) == 1
+    out, err = capsys.readouterr()
+    assert err == "python -m structmat: No space left on device\n"
+    assert sorted(path.name for path in Path().iterdir()) == left
+    assert ("circulant, learned  1,568" in out) == (name != "tables")
 
 
 @pytest.mark.usefixtures("small")

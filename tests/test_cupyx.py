@@ -1,10 +1,12 @@
 """The way to CuPy's operators: their logic is what SciPy's tests exercise, so here is what binds it to CuPy."""
 
 import importlib
+import inspect
 import pickle
 import sys
 from collections.abc import Iterator
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ import scipy.sparse.linalg as spla
 from backends import ALL
 
 import structmat as sm
+from structmat._backend import solvers
 
 rng = np.random.default_rng(0)
 N = 16
@@ -79,27 +82,52 @@ def test_without_cupy(monkeypatch: pytest.MonkeyPatch) -> None:
         general.to_cupyx()
 
 
+@pytest.mark.parametrize("tolerance", ["tol", "rtol"])
+@pytest.mark.parametrize("method", solvers.METHODS)
+def test_the_tolerance_has_the_name_that_a_solver_gives_it(
+    method: str, tolerance: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CuPy 13 has tol, CuPy 14 has rtol, but for `minres`; SciPy has rtol."""
+    scope: dict[str, Any] = {}
+    exec(f"def solver(A, b, x0=None, *, {tolerance}=1e-5, **options): given.append({tolerance}); return b, 0", scope)
+    scope["given"] = given = []
+    module = SimpleNamespace(LinearOperator=spla.LinearOperator, **{method: scope["solver"]})
+    monkeypatch.setattr(solvers, "_solvers", lambda xp: module)
+    b = np.ones(4)
+    options: dict[str, Any] = {"rtol": 0.125, "maxiter": 10, "callback": None}
+    assert solvers.krylov(np, method, lambda v: v, None, b, **options) is b
+    assert given == [0.125]
+
+
+def test_eigenvalues_where_the_library_has_none() -> None:
+    """CuPy has them from 14 on."""
+    xp = SimpleNamespace(__name__="cupy", linalg=SimpleNamespace())
+    with pytest.raises(TypeError, match=r"cupy has no eigenvalues .*; expected CuPy 14 or later, or arrays of NumPy"):
+        solvers.general_eigenvalues(xp, np.eye(2))
+
+
 @pytest.mark.skipif("cupy" not in map(repr, ALL), reason="needs CuPy and a GPU")
 def test_solvers_of_cupy() -> None:
     import cupy
-    import cupyx.scipy.sparse.linalg as solvers
+    import cupyx.scipy.sparse.linalg as theirs
 
     symmetric = general + general.T
     A, S, T = (operator.to(xp=cupy) for operator in (general, symmetric, tall))
     b, rhs = rng.standard_normal(N), rng.standard_normal(2 * N)
     for solver, operator, dense in [
-        (solvers.cg, S, symmetric.to_dense()),
-        (solvers.minres, S, symmetric.to_dense()),
-        (solvers.gmres, A, general.to_dense()),
-        (solvers.cgs, A, general.to_dense()),
+        (theirs.cg, S, symmetric.to_dense()),
+        (theirs.minres, S, symmetric.to_dense()),
+        (theirs.gmres, A, general.to_dense()),
+        (theirs.cgs, A, general.to_dense()),
     ]:
-        x, info = solver(operator.to_cupyx(), cupy.asarray(b), tol=1e-12)
+        tolerance = "rtol" if "rtol" in inspect.signature(solver).parameters else "tol"
+        x, info = solver(operator.to_cupyx(), cupy.asarray(b), **{tolerance: 1e-12})
         assert info == 0
         assert np.allclose(x.get(), np.linalg.solve(dense, b), rtol=1e-7)
-    x = solvers.lsmr(T.to_cupyx(), cupy.asarray(rhs), atol=1e-13, btol=1e-13)[0]
+    x = theirs.lsmr(T.to_cupyx(), cupy.asarray(rhs), atol=1e-13, btol=1e-13)[0]
     assert np.allclose(x.get(), np.linalg.lstsq(tall.to_dense(), rhs)[0], rtol=1e-6)
-    values = solvers.eigsh(S.to_cupyx(), k=3, return_eigenvectors=False)
+    values = theirs.eigsh(S.to_cupyx(), k=3, return_eigenvectors=False)
     wanted = np.linalg.eigvalsh(symmetric.to_dense())
     assert np.allclose(np.sort(np.abs(values.get())), np.sort(np.abs(wanted))[-3:])
-    values = solvers.svds(T.to_cupyx(), k=3, return_singular_vectors=False)
+    values = theirs.svds(T.to_cupyx(), k=3, return_singular_vectors=False)
     assert np.allclose(np.sort(values.get()), np.sort(np.linalg.svd(tall.to_dense(), compute_uv=False))[-3:])

@@ -35,9 +35,9 @@ def figures(data: tuple[Images, Images]) -> dict[str, Any]:
         return demo.run(Console(file=io.StringIO()), seeds=2, epochs=1, sizes=SIZES)
 
 
-def show(figures: dict[str, Any], width: int) -> str:
+def show(figures: dict[str, Any], width: int, encoding: str = "utf-8") -> str:
     console = Console(file=io.StringIO(), width=width)
-    for table in report.tables(figures):
+    for table in report.tables(figures, encoding):
         console.print(table)
     text: str = console.file.getvalue()
     return text
@@ -140,15 +140,37 @@ def test_figures_are_complete(figures: dict[str, Any]) -> None:
     assert list(growth["slopes"]) == ["circulant", "dense"]
 
 
-@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("width", [60, 80, 100])
 def test_tables_show_every_row_whole(figures: dict[str, Any], width: int) -> None:
+    noisy = {"test_error_percent": 66.54, "test_error_percent_sd": 21.94}
+    figures = figures | {"layers": [layer | noisy for layer in figures["layers"]]}
     text = show(figures, width)
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
     for name in LAYERS:
         assert name in text
-    for cell in ("1,229,312", "slope", *map(str, SIZES)):
+    for cell in ("1,229,312", "4,917,248", "slope", *map(str, SIZES)):
         assert cell in text
+    plain = show(figures, width, "ascii")
+    assert max(map(len, plain.splitlines())) <= width
+    assert not {"±", "µ", "…"} & set(plain)
+
+
+def test_sentence_says_what_was_shown(figures: dict[str, Any]) -> None:
+    layers = [
+        layer | {"test_error_percent": percent} for layer, percent in zip(figures["layers"], [4, 5, 6, 7], strict=True)
+    ]
+    rows = [
+        {"d": 1024, "circulant": 2.0, "dense": 5.0},
+        {"d": 2048, "circulant": 2.0, "dense": 9.0},
+        {"d": 4096, "circulant": 3.0, "dense": None},
+    ]
+    said = report.sentence(figures | {"layers": layers, "growth": {"microseconds_per_vector": rows}})
+    assert said == (
+        "A circulant layer with 784 times fewer parameters than a dense one has a test error of 5.0 % beside 4.0 %, "
+        "and its product at d = 2,048 is 4.5 times as fast."
+    )
+    assert said.isascii()
 
 
 def test_tables_leave_out_what_was_not_measured(figures: dict[str, Any]) -> None:

@@ -84,7 +84,7 @@ from structmat._backend.fft import (
 from structmat._backend.optional import how_to_install, optional
 from structmat._backend.providers import Restore, set_fft_provider, set_threads, side_by_side
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
-from structmat._backend.solvers import METHODS, has_krylov, krylov, levinson, lsmr
+from structmat._backend.solvers import METHODS, general_eigenvalues, has_krylov, krylov, levinson, lsmr
 from structmat._backend.sparse import compressed, sparse_product
 from structmat._backend.trigonometric import (
     TRANSPOSED,
@@ -138,6 +138,7 @@ __all__ = [
     "from_host",
     "from_stored",
     "full_precision",
+    "general_eigenvalues",
     "generator",
     "has_krylov",
     "how_to_install",

@@ -1,6 +1,7 @@
 """Solvers of other libraries: Levinson's recursion of SciPy, and the Krylov methods of SciPy and CuPy."""
 
 import importlib
+import inspect
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -30,6 +31,16 @@ def levinson(xp: Namespace, column: Array, row: Array, b: Array) -> Array | None
     except np.linalg.LinAlgError:
         return None
     return np.ascontiguousarray(x.T).reshape(b.shape)
+
+
+def general_eigenvalues(xp: Namespace, matrix: Array) -> Array:
+    """Return the eigenvalues of a general matrix."""
+    if not hasattr(xp.linalg, "eigvals"):
+        raise TypeError(
+            f"linalg.eigvals: this release of {namespace_name(xp)} has no eigenvalues of general matrices; expected "
+            f"CuPy 14 or later, or arrays of NumPy: move the operator with A.to(xp=numpy)."
+        )
+    return xp.linalg.eigvals(matrix)
 
 
 def has_krylov(xp: Namespace) -> bool:
@@ -67,7 +78,9 @@ def krylov(
         None if function is None else module.LinearOperator(shape, matvec=function, dtype=b.dtype)
         for function in (product, preconditioner)
     )
-    options: dict[str, Any] = {"rtol" if on_host else "tol": rtol}
+    solver = getattr(module, method)
+    # CuPy 14 has renamed it as SciPy has, but not that of `minres`
+    options: dict[str, Any] = {"rtol" if "rtol" in inspect.signature(solver).parameters else "tol": rtol}
     if not on_host:
         maxiter = max(1, maxiter - 1)  # CuPy's methods begin with the product of A and zero
     if method == "gmres":
@@ -76,7 +89,7 @@ def krylov(
         rounds = max(1, maxiter // (restart + 1))  # the residual after each takes a product
         maxiter = rounds if on_host else rounds * restart  # CuPy's limit counts steps, SciPy's rounds
     try:
-        x, _ = getattr(module, method)(A, b, M=M, maxiter=maxiter, callback=callback, **options)
+        x, _ = solver(A, b, M=M, maxiter=maxiter, callback=callback, **options)
     except ValueError as error:
         if str(error) not in ("indefinite preconditioner", "non-symmetric matrix"):
             raise

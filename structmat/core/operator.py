@@ -285,8 +285,9 @@ class LinearOperator:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
-        if adapter := sys.modules.get("structmat.interop.jax"):
-            adapter.register(cls)
+        register = getattr(sys.modules.get("structmat.interop.jax"), "register", None)  # None: its import has failed
+        if register is not None:
+            register(cls)
 
     def _admit_fields(self) -> None:
         """Check what the fields hold, but for the values of arrays."""

@@ -197,7 +197,7 @@ def run(console: Console, seeds: int, epochs: int, backend: str = "numpy", sizes
     dict
         Of plain numbers, strings, lists and dicts, ready for JSON.
     """
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    columns = TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn()
     start = perf_counter()
     chosen = Backend.of(backend)  # which loads PyTorch, before its threads are limited
     with threadpool_limits(1), Progress(*columns, console=console) as progress:

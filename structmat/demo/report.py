@@ -1,7 +1,8 @@
 """The demonstration's figures as tables and as a picture."""
 
+import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -11,7 +12,16 @@ from rich.table import Table
 
 Figures = dict[str, Any]
 
-STYLE: dict[str, Any] = {"box": box.SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False, "title_justify": "left"}
+STYLE: dict[str, Any] = {
+    "box": box.SIMPLE_HEAD,
+    "collapse_padding": True,
+    "pad_edge": False,
+    "show_edge": False,
+    "title_justify": "left",
+}
+
+NAMES = "hidden layer"
+SPELLINGS = {"±": "+-", "µ": "u"}  # for terminals and logs that lack these letters
 
 # Colours that stay apart for colour-blind eyes (Okabe and Ito), a shape for each, and the place of its label.
 LOOKS = {
@@ -23,9 +33,19 @@ LOOKS = {
 
 
 def console() -> Console:
-    """Return a console as wide as the terminal; a log has no width of its own and gets 100 columns."""
+    """Return a console as wide as the terminal, or as COLUMNS says; a log has no width of its own and gets 100."""
     terminal = Console()
-    return terminal if terminal.is_terminal else Console(width=100)
+    return terminal if terminal.is_terminal or os.environ.get("COLUMNS") else Console(width=100)
+
+
+def spelled(text: str, encoding: str) -> str:
+    """Write a text in letters that an encoding has: µs as us, where it has no µ."""
+    for letter, spelling in SPELLINGS.items():
+        try:
+            letter.encode(encoding)
+        except UnicodeEncodeError:
+            text = text.replace(letter, spelling)
+    return text
 
 
 def microseconds(value: float | None) -> str:
@@ -41,47 +61,76 @@ def error(layer: Figures) -> str:
     return f"{layer['test_error_percent']:.1f}" + ("" if sd is None else f" ± {sd:.1f}")
 
 
-def tables(figures: Figures) -> tuple[Table, Table]:
-    """Make the table of layers and that of growth.
+def table(title: str, columns: dict[str, list[str]], encoding: str) -> Table:
+    """Make a table of columns by their headings."""
+    made = Table(title=spelled(title, encoding), **STYLE)
+    for heading in columns:
+        side: Literal["left", "right"] = "left" if heading == NAMES else "right"
+        made.add_column(spelled(heading, encoding), justify=side, no_wrap=True, vertical="bottom")
+    for row in zip(*columns.values(), strict=True):
+        made.add_row(*(spelled(cell, encoding) for cell in row))
+    return made
+
+
+def tables(figures: Figures, encoding: str = "utf-8") -> tuple[Table, Table, Table]:
+    """Make the tables of what layers learn, of what they cost, and of growth.
 
     Parameters
     ----------
     figures : dict
         As `structmat.demo.run` returns them.
+    encoding : str, optional
+        That of the console; what it lacks is spelled in letters that it has.
 
     Returns
     -------
-    layers, growth : rich.table.Table
-        For a console at least 80 columns wide.
+    learned, costs, growth : rich.table.Table
+        For a console at least 60 columns wide.
     """
-    settings, growth = figures["settings"], figures["growth"]
+    settings, growth, layers = figures["settings"], figures["growth"], figures["layers"]
     seeds = f"{settings['seeds']} seed{'s' * (settings['seeds'] > 1)}"
     epochs = f"{settings['epochs']} epoch{'s' * (settings['epochs'] > 1)}"
     library = ", PyTorch" * (settings.get("backend") == "torch")
-    layers = Table(title=f"5,000 MNIST digits, {epochs}, {seeds}, one thread{library}", **STYLE)
-    layers.add_column("hidden layer\n", no_wrap=True)
-    for heading in ("\nunits", "test\nerror %", "layer's\nparameters", "layer's\nbytes", "s an\nepoch", "µs a\nvector"):
-        layers.add_column(heading, justify="right", no_wrap=True)
-    for layer in figures["layers"]:
-        layers.add_row(
-            layer["layer"],
-            f"{layer['shape'][0]:,}",
-            error(layer),
-            f"{layer['layer_parameters']:,}",
-            f"{layer['layer_bytes']:,}",
-            f"{layer['seconds_per_epoch']:.2f}",
-            microseconds(layer["microseconds_per_vector"]),
-        )
+    names = {NAMES: [layer["layer"] for layer in layers]}
+    learned = {
+        "units": [f"{layer['shape'][0]:,}" for layer in layers],
+        "test\nerror, %": [error(layer) for layer in layers],
+        "layer's\nparameters": [f"{layer['layer_parameters']:,}" for layer in layers],
+    }
+    costs = {
+        "bytes": [f"{layer['layer_bytes']:,}" for layer in layers],
+        "s an epoch": [f"{layer['seconds_per_epoch']:.2f}" for layer in layers],
+        "µs a vector": [microseconds(layer["microseconds_per_vector"]) for layer in layers],
+    }
+    rows = growth["microseconds_per_vector"]
+    ratios = ["" if row["dense"] is None else f"{row['dense'] / row['circulant']:.1f}" for row in rows]
+    growing = {
+        "d": [f"{row['d']:,}" for row in rows] + ["slope"],
+        **{
+            name: [microseconds(row[name]) for row in rows] + [f"{growth['slopes'][name]:.2f}"]
+            for name in growth["slopes"]
+        },
+        "dense / circulant": [*ratios, ""],
+    }
+    return (
+        table(f"5,000 MNIST digits, {epochs}, {seeds}", names | learned, encoding),
+        table(f"What the layers cost, one thread{library}", names | costs, encoding),
+        table(f"µs a vector, {growth['vectors_per_call']} at once; slope p of time as d^p", growing, encoding),
+    )
 
-    times = Table(title=f"µs a vector, {growth['vectors_per_call']} at once", **STYLE)
-    for heading in ("d", "circulant", "dense", "dense / circulant"):
-        times.add_column(heading, justify="right", no_wrap=True)
-    for row in growth["microseconds_per_vector"]:
-        ratio = "" if row["dense"] is None else f"{row['dense'] / row['circulant']:.1f}"
-        last = row is growth["microseconds_per_vector"][-1]
-        times.add_row(f"{row['d']:,}", *(microseconds(row[name]) for name in growth["slopes"]), ratio, end_section=last)
-    times.add_row("slope", *(f"{value:.2f}" for value in growth["slopes"].values()), "")
-    return layers, times
+
+def sentence(figures: Figures) -> str:
+    """Say in one sentence what was shown."""
+    dense, circulant = (
+        next(layer for layer in figures["layers"] if layer["layer"] == name) for name in ("dense", "circulant, learned")
+    )
+    last = [row for row in figures["growth"]["microseconds_per_vector"] if row["dense"] is not None][-1]
+    fewer = dense["layer_parameters"] / circulant["layer_parameters"]
+    return (
+        f"A circulant layer with {fewer:,.0f} times fewer parameters than a dense one has a test error of "
+        f"{circulant['test_error_percent']:.1f} % beside {dense['test_error_percent']:.1f} %, and its product at "
+        f"d = {last['d']:,} is {last['dense'] / last['circulant']:,.1f} times as fast."
+    )
 
 
 def draw(figures: Figures, file: Path, form: str = "png") -> None:

@@ -3,7 +3,7 @@
 import math
 from typing import Literal, NamedTuple
 
-from structmat._backend import Array, Namespace, copied, is_complex
+from structmat._backend import Array, Namespace, copied, general_eigenvalues, is_complex
 from structmat.core.compose import Product
 from structmat.core.operator import DENSE_LIMIT, LinearOperator
 from structmat.linalg._door import admits, eigenvalues_of, known, namespace_of, singular_values_of
@@ -148,7 +148,7 @@ def eigvals(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
     """
     xp = namespace_of(A)
     values = eigenvalues_of(A)
-    return xp.linalg.eigvals(A.to_dense(max_bytes)) if values is None else copied(xp, values)
+    return general_eigenvalues(xp, A.to_dense(max_bytes)) if values is None else copied(xp, values)
 
 
 @admits()
