@@ -313,3 +313,155 @@ def test_bad_input() -> None:
     assert float(L.det(sm.Diagonal(np.asarray([0.0, 1.0])))) == 0
     assert float(L.slogdet(sm.Diagonal(np.asarray([0.0, 1.0]))).logabsdet) == -np.inf
     assert float(L.cond(sm.Diagonal(np.asarray([0.0, 1.0])))) == np.inf
+
+
+def test_gradients_are_in_the_order_of_the_parameters() -> None:
+    """An inverse of a product has the factors, and their parameters, in reverse; gradients are those of A."""
+    V, W, C = (
+        sm.Dense(draw(4, 4, seed=1) + 4 * np.eye(4)),
+        sm.Dense(draw(4, 4, seed=2) + 4 * np.eye(4)),
+        sm.Circulant(safe(4)),
+    )
+    for A in (
+        V @ W,
+        V @ C @ W,
+        (V @ W).H,
+        sm.repeat(V @ W, 2),
+        sm.kron(V @ W, C),
+        sm.block_diag([C, V @ W]),
+        (V @ W) ** 2,
+    ):
+        b, g = draw(A.n, seed=3), draw(A.n, seed=4)
+        _, grads = L.solve_vjp(A, b, g)
+        zeros = [np.zeros_like(value) for value in A.params]
+        for place, (grad, value) in enumerate(zip(grads, A.params, strict=True)):
+            direction = draw(*value.shape, seed=5)
+            matrix, change = sm.testing.dense_pair(A, [*zeros[:place], direction, *zeros[place + 1 :]])
+            matrix, change = matrix.astype(float), change.astype(float)
+            wanted = -np.linalg.solve(matrix.T, g) @ change @ np.linalg.solve(matrix, b)
+            assert np.isclose(np.sum(grad * direction), wanted, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 8, 64])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_singular_is_relative_to_size_and_precision(n: int, dtype: str) -> None:
+    """Refused are singular values of at most n eps times the largest."""
+    limit = n * np.finfo(dtype).eps
+    for place in range(min(n, 3)):
+        entries = np.ones(n, dtype)
+        entries[place] = 0.75 * limit
+        D = sm.Diagonal(entries)
+        if n == 1:
+            assert L.inv(D).shape == (1, 1)
+            continue
+        for A in (D, sm.Dense(np.diag(entries)), sm.block_diag([D, D])):
+            with pytest.raises(np.linalg.LinAlgError, match=r"singular"):
+                L.inv(A)
+        entries[place] = 1.5 * limit
+        assert L.inv(sm.Diagonal(entries)).shape == D.shape
+        assert L.inv(sm.Dense(np.diag(entries))).shape == D.shape
+
+
+def test_norms_over_several_blocks_of_columns() -> None:
+    """Of 1,500 columns, which are read in three blocks; integers, so that sums are exact."""
+    rng = np.random.default_rng(0)
+    matrix = rng.integers(-4, 5, (1200, 1500)).astype(float)
+    matrix[7], matrix[:, 1100] = 5, -6
+    for A in (sm.Dense(matrix), sm.Dense(matrix.T), sm.Dense(matrix) @ sm.Permutation.random(1500, rng=1)):
+        dense = np.abs(matrix if A.m == 1200 else matrix.T)
+        assert L.norm(A, 1) == np.max(np.sum(dense, axis=0))
+        assert L.norm(A, np.inf) == np.max(np.sum(dense, axis=1))
+
+
+@pytest.mark.parametrize("n", [5, 1500])
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+def test_systems_whose_singular_values_are_known(n: int, dtype: str) -> None:
+    """Singular ones are refused at any size, and least squares have the shortest solution; nothing is iterated."""
+    u, v, b = (draw(n, dtype=dtype, seed=seed) for seed in range(3))
+    low = sm.LowRank(u[:, None], v[:, None])
+    shortest = v * (np.vdot(u, b) / (np.vdot(u, u) * np.vdot(v, v)))
+    for A, x in ((sm.Zero(n, n), 0 * b), (low, shortest), (2 * low, shortest / 2), (low + low, shortest / 2)):
+        with pytest.raises(np.linalg.LinAlgError, match=r"is singular.*singular values run from"):
+            L.solve(A, b)
+        assert close(L.lstsq(A, b), x, "float32")
+        assert close(L.pinv(A) @ b, x, "float32")
+    full = sm.LowRank(draw(4, 4, dtype=dtype, seed=5), draw(4, 6, dtype=dtype, seed=6)[:, :4] + 3 * np.eye(4))
+    assert close(L.solve(full, b[:4]), np.linalg.solve(full.to_dense(), b[:4]), "float32")
+
+
+def test_functions_keep_structure_and_kind() -> None:
+    """Of a real operator they are real where circulants, shifts, signs and identities are put together."""
+    C, D, shift = sm.Circulant(safe(4)), sm.Diagonal(safe(3) + 3), sm.Shift(3, 1)
+    for A, kind in (
+        (sm.kron(C, sm.identity(3)), "Kron"),
+        (-2 * sm.kron(sm.identity(3), C), "Repeat"),
+        (sm.kron(C, sm.Circulant(safe(3))), "MultilevelCirculant"),
+        (sm.kron(C, sm.identity(3)) + sm.kron(sm.identity(4), shift), "MultilevelCirculant"),
+        (sm.kron(D, sm.SignFlip.random(2, rng=0)), "Diagonal"),
+        (shift, "Circulant"),
+        (shift + shift.H, "Circulant"),
+        (-0.5 * sm.repeat(shift, 2), "Repeat"),
+        (sm.block_diag([C, sm.identity(2), shift, 2 * sm.SignFlip.random(2, rng=0), C.H]), "BlockDiag"),
+        (C.T**-2, "Circulant"),
+    ):
+        found = L.expm(A)
+        assert not found._is_complex
+        assert type(found).__name__ == kind
+        assert np.allclose(found.to_dense(), scipy.linalg.expm(A.to_dense()), rtol=1e-12, atol=1e-10)
+        assert "funm" in L.exact(A)
+
+
+def test_functions_of_operators_that_only_their_simple_form_inverts() -> None:
+    A = sm.Circulant(safe(4)) + sm.identity(4)
+    for ours, theirs in (
+        (L.logm, scipy.linalg.logm),
+        (lambda A: L.fractional_matrix_power(A, -2), lambda M: np.linalg.inv(M @ M)),
+    ):
+        assert np.allclose(ours(A).to_dense(), theirs(A.to_dense()))
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        L.logm(sm.Circulant(np.asarray([1.0, -2.0, 1.0])) + sm.identity(3) - sm.identity(3))
+
+
+def test_the_power_zero_of_a_singular_operator_is_the_identity() -> None:
+    A = sm.Circulant(np.ones(4)) ** 0
+    b = draw(4)
+    for x in (L.solve(A, b), L.inv(A) @ b, L.lstsq(A, b)):
+        assert np.allclose(x, b, rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "complex128"])
+def test_roots_are_taken_from_above_the_cut(dtype: str) -> None:
+    """Negative eigenvalues that come in pairs, as those of symmetric circulants, have the same root: rounding leaves
+    the one below the real axis and the other above it.
+    """
+    odd = draw(9) - np.roll(draw(9)[::-1], 1)
+    skew = 1j * sm.kron(sm.Circulant(odd.astype(dtype)), sm.Diagonal(np.asarray([1.0, 2.0])))
+    values, V = np.linalg.eigh(skew.to_dense())
+    root = (V * np.emath.sqrt(np.where(np.abs(values) < 1e-12, 0, values))) @ V.conj().T
+    assert np.allclose(L.sqrtm(skew).to_dense(), root, atol=1e-6)  # the root of a zero's rounding
+    spread = sm.Circulant(np.fft.ifft([1e4, -1, 2, -3, -3, 2, -1]).real.astype(dtype))  # whose inverse rounds more
+    values, V = np.linalg.eigh(spread.to_dense())
+    assert np.allclose(L.sqrtm(spread**-1).to_dense(), (V * np.emath.sqrt(1 / values)) @ V.conj().T, atol=1e-6)
+    column = np.asarray([-3, 1, 0.25, 0.5, 0.5, 0.25, 1], dtype)
+    for A in (sm.Circulant(column), sm.MultilevelCirculant(column[:, None]), sm.Circulant(column).conj().T):
+        values, V = np.linalg.eigh(A.to_dense())
+        wanted = (V * np.emath.sqrt(values)) @ V.conj().T
+        assert np.allclose(L.sqrtm(A).to_dense(), wanted, atol=1e-13)
+        assert np.allclose(
+            L.sqrtm(sm.kron(A, sm.Diagonal(np.ones(2)))).to_dense(), np.kron(wanted, np.eye(2)), atol=1e-13
+        )
+
+
+def test_gradients_go_through_functions_of_real_eigenvalues() -> None:
+    """Eigenvalues of a symmetric circulant are real; those beside it, where its column is moved, are not."""
+    torch = library("torch")
+    column, direction, weights = np.asarray([3.0, 1, 0.5, 1]), draw(4, seed=1), [1.0, 2, 4, -3]
+
+    def loss(c: Any) -> Any:
+        found = L.expm(sm.Circulant(c)).column
+        return sum(weight * found[place] for place, weight in enumerate(weights))
+
+    given = torch.asarray(column, requires_grad=True)
+    loss(given).backward()
+    change = (loss(column + 1e-6 * direction) - loss(column - 1e-6 * direction)) / 2e-6
+    assert np.isclose(given.grad.numpy() @ direction, change, rtol=1e-6)

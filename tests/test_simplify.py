@@ -404,6 +404,29 @@ CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
     "kron-of-identity": (sm.kron(sm.identity(3), U), {"Kron of Identity"}, "Repeat"),
     "kron-of-identities": (sm.kron(sm.identity(3), sm.identity(2)), {"Kron of Identity"}, "Identity"),
     "kron-with-one": (sm.kron(U, sm.identity(1)), {"Kron of Identity"}, "Dense"),
+    "krons-that-share-the-right": (2 * sm.kron(S, U) - sm.kron(P, U), {"Kron + Kron"}, "Kron"),
+    "krons-that-share-the-left": (sm.kron(U, S) + 3j * sm.kron(U, P), {"Kron + Kron"}, "Kron"),
+    "repeats-that-share-the-left": (sm.repeat(S, 2) + sm.repeat(P, 2), {"Kron + Kron"}, "Repeat"),
+    "krons-and-an-identity": (sm.kron(U @ U.H, sm.identity(2)) + 2 * sm.identity(12), {"Kron + Kron"}, "Kron"),
+    "an-identity-and-repeats": (2 * sm.identity(12) - sm.repeat(V, 2), {"Kron + Kron"}, "Repeat"),
+    "krons-of-circulants": (
+        sm.kron(circulant(3), sm.identity(4)) + sm.kron(sm.identity(3), circulant(4)),
+        {"Kron of circulants + Kron of circulants", "Kron of Identity"},
+        "MultilevelCirculant",
+    ),
+    "krons-of-shifts-and-levels": (
+        (sm.repeat(circulant(3), 4) - 2j * sm.kron(levels(2, 2), sm.Shift(3, 1)).T).freeze(),
+        {"Kron of circulants + Kron of circulants"},
+        "MultilevelCirculant",
+    ),
+    "krons-of-three-levels": (
+        sm.kron(circulant(2), sm.identity(6))
+        + 2 * sm.kron(sm.kron(sm.identity(2), circulant(3, "complex128")), sm.identity(2)).T
+        - sm.repeat(sm.kron(sm.Shift(3, 2), circulant(2)), 2)
+        + sm.identity(12),
+        {"Kron of circulants + Kron of circulants", "special + general"},
+        "MultilevelCirculant",
+    ),
     "kron-of-multiples": (sm.kron(2 * S, 3j * P), {"Kron of s * A"}, "Scaled"),
     "repeat-of-multiple": (sm.repeat(2j * S, 3), {"Repeat of s * A"}, "Scaled"),
     "all-together": (2 * C @ S @ S @ C.H + sm.identity(6), {"spectrum @ spectrum", "U @ U.H"}, "Circulant"),
@@ -479,6 +502,10 @@ LEFT_ALONE = {
     "signs between transforms": F.H @ S @ F,
     "kron of other sizes": sm.kron(C, D) @ sm.kron(diagonal(4), circulant(9)),
     "kron that makes a repetition longer": sm.kron(C, U) @ sm.repeat(dense(4, 6), 6),
+    "sum of krons of other levels": sm.kron(circulant(2), circulant(6)) + sm.kron(circulant(3), circulant(4)),
+    "sum of krons of finer levels": sm.kron(circulant(2), circulant(6)) + sm.kron(circulant(4), circulant(3)),
+    "sum of krons of others": sm.kron(circulant(2), skew(3)) + sm.kron(circulant(2), circulant(3)),
+    "sum of krons, one frozen": sm.kron(circulant(2), sm.identity(3)) + sm.repeat(circulant(3), 2).freeze(),
     "kron that costs more": sm.kron(U.freeze(), C) @ sm.kron(sm.Dense(draw(4, 6)), C.freeze()),
     "scalars whose product is 0": (1e-200 * S) @ R.H @ (1e-200 * sm.identity(4)),
 }

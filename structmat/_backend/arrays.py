@@ -1,9 +1,11 @@
 """What the core asks of an array, whichever library made it: namespace, device, dtype, kind and transfers."""
 
+import math
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import lru_cache
+from numbers import Complex, Real
 from types import ModuleType
 from typing import Any, TypeAlias
 
@@ -201,6 +203,33 @@ def sum_dtype(x: Array) -> DType:
         .get("complex128" if is_complex(xp, x.dtype) else "float64")
     )
     return compute_dtype(xp, x.dtype) if wide is None else xp.result_type(x.dtype, wide)
+
+
+def widest(xp: Namespace) -> DType:
+    """Return the real dtype to write definitions in: NumPy's extended precision, `widest_dtype` elsewhere."""
+    return np.longdouble if xp is numpy_namespace else widest_dtype(xp)
+
+
+def scalars(xp: Namespace, dtype: DType) -> tuple[Any, Callable[[Any], Any]]:
+    """Return the type to compute constants in, and its square root: extended precision for NumPy's extended dtypes.
+
+    The constants of all others are Python's floats, which widen no product; those of NumPy would.
+    """
+    extended = xp is numpy_namespace and np.dtype(dtype).char in "gG"
+    return (np.longdouble, np.sqrt) if extended else (float, math.sqrt)
+
+
+def as_number(xp: Namespace, dtype: DType, value: Any) -> Any:
+    """Return a number as a plain one of Python, or in NumPy's extended precision where the dtype has that."""
+    real = isinstance(value, Real)
+    if dtype is None or scalars(xp, dtype)[0] is float:
+        return float(value) if real else complex(value)
+    return np.longdouble(value) if real else np.clongdouble(value)
+
+
+def is_complex_number(value: Any) -> bool:
+    """Tell whether a number is complex, of Python or NumPy."""
+    return isinstance(value, Complex) and not isinstance(value, Real)
 
 
 @lru_cache(maxsize=256)
@@ -415,10 +444,50 @@ def descending(xp: Namespace, values: Array) -> Array:
     return xp.sort(xp.abs(values), descending=True)
 
 
-def real_if_close(xp: Namespace, x: Array) -> Array:
-    """Return the real part of an array whose imaginary part is rounding, else the array."""
-    off, largest = (float(xp.max(xp.abs(part))) for part in (xp.imag(x), x))
-    return xp.real(x) if off <= 64 * float(xp.finfo(x.dtype).eps) * largest else x
+def function_of_spectrum(
+    xp: Namespace,
+    function: Callable[[Array], Array],
+    spectrum: Array,
+    back: Callable[[Array], Array],
+    pairs: int | None,
+) -> Array:
+    """Apply a function to eigenvalues that a Fourier transform computed, and transform them back.
+
+    Those of real matrices are conjugate to those in the places of `mirrored` by `pairs`. If the new ones are so too, as
+    for every function that is real on the real line, the entries are real. For complex matrices `pairs` is None.
+    """
+
+    def partners(values: Array) -> Array:
+        return xp.conj(mirrored(xp, values, *range(values.ndim), by=pairs or 1))
+
+    if pairs is not None:
+        spectrum = (spectrum + partners(spectrum)) / 2  # conjugate to the last bit: a function has no slope to enlarge
+    values = on_real_axis(xp, xp.reshape(spectrum, (-1,)))
+    spectrum = xp.reshape(astype(xp, function(values), spectrum.dtype), spectrum.shape)
+    if pairs is None:
+        return back(spectrum)
+    off = spectrum - partners(spectrum)
+    error, largest = (float(xp.max(xp.abs(fixed(part)))) for part in (off, spectrum))
+    paired = error <= 64 * float(xp.finfo(spectrum.dtype).eps) * largest
+    return xp.real(back(spectrum)) if paired else back(spectrum)
+
+
+def on_real_axis(xp: Namespace, values: Array) -> Array:
+    """Take the imaginary parts away that are no more than the rounding of the Fourier transform of as many numbers.
+
+    Eigenvalues on the negative real axis, where roots and logarithms have their branch cut, stay on it so. Gradients
+    are those of the values that were given.
+    """
+    part = fixed(xp.imag(values))
+    limit = 4 * (1 + math.log2(values.shape[0])) * float(xp.finfo(values.dtype).eps) * xp.max(xp.abs(values))
+    return values - 1j * astype(xp, xp.where(xp.abs(part) <= limit, part, 0), values.dtype)
+
+
+def fixed(x: Array) -> Array:
+    """Return an array that gradients do not flow through."""
+    if compat.is_torch_array(x):
+        return x.detach()
+    return sys.modules["jax"].lax.stop_gradient(x) if compat.is_jax_array(x) else x
 
 
 def reciprocal(xp: Namespace, values: Array, cutoff: Array) -> Array:
@@ -432,6 +501,14 @@ def pseudoinverse(xp: Namespace, matrices: Array, cutoff: Array) -> Array:
     U, values, Vh = xp.linalg.svd(matrices, full_matrices=False)
     V = xp.conj(xp.matrix_transpose(Vh))
     return xp.matmul(V * reciprocal(xp, values, cutoff)[..., None, :], xp.conj(xp.matrix_transpose(U)))
+
+
+def mirrored(xp: Namespace, array: Array, *axes: int, by: int = 1) -> Array:
+    """Take index k to by - 1 - k modulo the width, along axes.
+
+    That is to -k unless `by` is given: what transposing does to a circulant's first column.
+    """
+    return xp.roll(xp.flip(array, axis=axes), (by,) * len(axes), axis=axes)
 
 
 def pad(xp: Namespace, x: Array, before: int, after: int) -> Array:

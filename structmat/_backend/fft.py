@@ -18,10 +18,12 @@ from structmat._backend.arrays import (
     dtype_name,
     from_host,
     is_complex,
+    is_complex_number,
     namespace_name,
     packed,
     pad,
     real_dtype,
+    scalars,
     takes_writes,
 )
 from structmat._backend.providers import Module, choice, provider_for
@@ -200,16 +202,17 @@ def _powers(base: int, least: int) -> list[tuple[int, int]]:
 def root_powers(xp: Namespace, f: Any, n: int, *, dtype: DType, device: Device) -> Array:
     """Return the powers w^0, ..., w^(n - 1) of a root w^n = f, real where f is real and has a real one.
 
-    They are computed on the host in double precision, then rounded to the precision of the dtype: an angle that was
-    rounded to single precision first would be off by n times as much.
+    They are computed on the host in double precision, or in extended precision for a dtype of it, then rounded to the
+    precision of the dtype: an angle that was rounded to single precision first would be off by n times as much.
     """
-    share = np.arange(n, dtype=np.float64) / n  # PyTorch, when it traces this, makes single precision of int / int
-    modulus = abs(f) ** share
-    single = dtype_name(real_dtype(xp, dtype)) == "float32"
-    if isinstance(f, complex) or (f < 0 and n % 2 == 0):
-        angle = math.atan2(f.imag, f.real)
-        powers, target = modulus * np.exp(1j * angle * share), xp.complex64 if single else xp.complex128
+    number, _ = scalars(xp, dtype)
+    share = np.arange(n, dtype=number) / n  # PyTorch, when it traces this, makes single precision of int / int
+    modulus = np.hypot(number(f.real), number(f.imag)) ** share
+    target = real_dtype(xp, dtype)
+    if is_complex_number(f) or (f < 0 and n % 2 == 0):
+        angle = np.arctan2(number(f.imag), number(f.real)) * share
+        powers, target = modulus * (np.cos(angle) + 1j * np.sin(angle)), complex_dtype(xp, target)
     else:
         signs = 1 if f > 0 else 1 - 2 * (np.arange(n) % 2)
-        powers, target = modulus * signs, xp.float32 if single else xp.float64
+        powers = modulus * signs
     return from_host(powers.astype(dtype_name(target)), xp, device=device, dtype=target)  # ONNX casts nothing complex

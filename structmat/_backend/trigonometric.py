@@ -1,20 +1,24 @@
 """Cosine and sine sums along the last axis, through Fourier transforms of the vectors' own length."""
 
-import math
+from typing import Any
 
 import numpy as np
 import scipy.fft
 
 from structmat._backend.arrays import (
     Array,
+    Device,
+    DType,
     Namespace,
     astype,
     complex_dtype,
     device,
+    dtype_name,
     from_host,
     is_traced,
     pad,
     real_dtype,
+    scalars,
     to_host,
     widest_dtype,
 )
@@ -46,30 +50,45 @@ def unit_root(xp: Namespace, p: Array, r: Array, q: int) -> Array:
     return from_host(root.astype(np.complex128), xp, device=device(p), dtype=complex_dtype(xp, widest_dtype(xp)))
 
 
-def singular_values(n: int, kind: int, norm: str | None, *, sine: bool) -> list[float]:
+def singular_values(
+    xp: Namespace, n: int, kind: int, norm: str | None, *, sine: bool, dtype: DType, device: Device
+) -> Array:
     """Return the singular values of SciPy's cosine or sine transform, the largest first.
 
     That of norm "ortho" is orthogonal, Q. The others are multiples of E^{-1} Q D, where E and D have √½ at the ends
     where Q has weights, and 1 elsewhere.
     """
+    values = np.ones(n, dtype=np.longdouble)
+    if norm != "ortho":
+        two, period = np.longdouble(2), np.longdouble(2 * (n + (kind == 1) * (1 if sine else -1)))
+        above = _ratios_above_one(n) if kind == 1 and not sine else [np.sqrt(two)] * (kind in (2, 3))
+        below = [1 / ratio for ratio in reversed(above)] * (kind != 2)
+        above = above * (kind != 3)
+        values[: len(above)] = above
+        values[n - len(below) :] = below
+        values *= 1 / np.sqrt(period) if norm == "forward" else np.sqrt(period)
+    return from_host(values.astype(dtype_name(dtype)), xp, device=device, dtype=dtype)
+
+
+def trigonometric_weights(
+    xp: Namespace, dtype: DType, period: int, kind: int, norm: str | None
+) -> tuple[Any, Any, Any]:
+    """Return the scale of SciPy's transform, twice its own, and the weights of x and y at the ends, for a dtype."""
+    number, sqrt = scalars(xp, dtype)
+    before, after = (number(0.5 if kind in kinds else 1) for kinds in ((1, 3), (1, 2)))
     if norm == "ortho":
-        return [1.0] * n
-    period = 2 * (n + (kind == 1) * (1 if sine else -1))
-    above = _ratios_above_one(n) if kind == 1 and not sine else [math.sqrt(2)] * (kind in (2, 3))
-    below = [1 / ratio for ratio in reversed(above)] * (kind != 2)
-    above = above * (kind != 3)
-    ratios = [*above, *[1.0] * (n - len(above) - len(below)), *below]
-    return [ratio * period ** (-0.5 if norm == "forward" else 0.5) for ratio in ratios]
+        return 2 / sqrt(number(period)), sqrt(before), sqrt(after)
+    return 2 / number(period if norm == "forward" else 1), before, number(1)
 
 
-def _ratios_above_one(n: int) -> list[float]:
+def _ratios_above_one(n: int) -> list[Any]:
     """Return what the ends on both sides of Q make of it in the cosine transform of type 1."""
     # E = D: the square D Q D^{-2} Q D has determinant 1 and trace (5 - c²) / 2 on the plane of e and Q e, where e is a
     # principal vector of the ends' span beside its image under Q; the cosines c are singular values of Q's corners
-    N = n - 1
-    squares = (1 / N, 1 / N) if N % 2 else (0.0, 2 / N)
+    N = np.longdouble(n - 1)
+    squares = (1 / N, 1 / N) if N % 2 else (0 * N, 2 / N)
     traces = [(5 - square) / 2 for square in squares if square < 1]
-    return [math.sqrt(trace / 2 + math.sqrt(trace**2 / 4 - 1)) for trace in traces]
+    return [np.sqrt(trace / 2 + np.sqrt(trace**2 / 4 - 1)) for trace in traces]
 
 
 def suits_scipy(x: Array, kind: int) -> bool:

@@ -337,6 +337,9 @@ class Inverse(Wrapper):
         values = self.of._eigenvalues(xp)
         return None if values is None else 1 / values
 
+    def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator | None:
+        return self.of._function(xp, lambda values: function(1 / values))
+
 
 def conjugate(xp: Namespace, values: Array | None) -> Array | None:
     """Conjugate values that may be unknown."""

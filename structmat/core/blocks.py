@@ -385,8 +385,14 @@ class Kron(Several):
             values = other._singular_values(xp)
             if values is None or not float(values[0]):
                 return None
-            found.append(part._pseudoinverse(xp, cutoff / values[0]))
+            found.append(part._pseudoinverse(xp, cutoff / float(values[0])))
         return None if None in found else Kron(tuple(part for part in found if part is not None))
+
+    def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator | None:
+        """f(A ⊗ I) = f(A) ⊗ I; of other products it has no such form."""
+        A, B = self.parts
+        of = A._function(xp, function) if B._is_identity else B._function(xp, function) if A._is_identity else None
+        return None if of is None else Kron((of, B) if B._is_identity else (A, of))
 
     def _products(self, xp: Namespace, found: list[Array | None]) -> Array | None:
         first, second = found

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import operator
 from collections.abc import Callable
-from numbers import Real
 from typing import Any
 
 from structmat._backend import (
@@ -13,10 +12,12 @@ from structmat._backend import (
     DType,
     LinAlgError,
     Namespace,
+    as_number,
     astype,
     complex_dtype,
     copied,
     is_complex,
+    is_complex_number,
     kind,
     namespace_name,
     real_dtype,
@@ -241,7 +242,9 @@ class Scaled(Single):
 
     def _setup(self) -> None:
         super()._setup()
-        if isinstance(self.scalar, complex):
+        if type(self.scalar) not in (float, complex):
+            self.__dict__["scalar"] = as_number(self.xp, self.dtype, self.scalar)
+        if is_complex_number(self.scalar):
             dtype = None if self.dtype is None else complex_dtype(self.xp, self.dtype)
             self._settle(self.shape, dtype, self.xp, self.device, True)
 
@@ -249,7 +252,7 @@ class Scaled(Single):
         return self.of.shape
 
     def _times(self, xp: Namespace, scalar: Any, x: Array) -> Array:
-        if isinstance(scalar, complex) and not is_complex(xp, x.dtype):
+        if is_complex_number(scalar) and not is_complex(xp, x.dtype):
             x = astype(xp, x, complex_dtype(xp, x.dtype))
         return scalar * x
 
@@ -371,7 +374,7 @@ class Power(Single):
         return _block_of_product(xp, parts, (i, j), self._matrix_dtype(xp), where)
 
     def _inverse(self) -> LinearOperator:
-        return power(self.of**-1, self.exponent)
+        return power(self.of**-1, self.exponent) if self.exponent else self
 
     def _eigenvalues(self, xp: Namespace) -> Array | None:
         values = self.of._eigenvalues(xp)
@@ -453,12 +456,17 @@ def added(left: LinearOperator, right: LinearOperator) -> LinearOperator:
 def scaled(scalar: Any, of: LinearOperator) -> LinearOperator:
     """Scale an operator by a Python or NumPy number; scalars of scalars multiply."""
     if isinstance(of, Scaled):
-        scalar, of = scalar * of.scalar, of.of
-    try:  # a plain number: that of NumPy has a dtype, which would widen the products
-        number = float(scalar) if isinstance(scalar, Real) else complex(scalar)
+        scalar, of = number(scalar, of) * of.scalar, of.of
+    factor = number(scalar, of)
+    return of if factor == 1 else Scaled(of, factor)
+
+
+def number(scalar: Any, of: LinearOperator) -> Any:
+    """Return a scalar as a plain number: one of NumPy has a dtype, which would widen the products of an operator."""
+    try:
+        return as_number(of.xp, of.dtype, scalar)
     except OverflowError:
         raise OverflowError(f"{of._head}: the scalar is too large; expected one that double precision holds.") from None
-    return of if number == 1 else Scaled(of, number)
 
 
 def power(of: LinearOperator, exponent: int) -> LinearOperator:

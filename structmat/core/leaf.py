@@ -102,7 +102,7 @@ class Leaf(Bilinear):
         return self._function(xp, lambda values: reciprocal(xp, values, cutoff)) if self._is_normal else None
 
     def _singular_values(self, xp: Namespace) -> Array | None:
-        return xp.ones(self.n, dtype=xp.float64, device=self.device) if self._is_unitary else None
+        return xp.ones(self.n, dtype=self._value_dtype(xp), device=self.device) if self._is_unitary else None
 
     def _bound(self) -> dict[str, int]:
         """Sizes that no field binds by its shape or value."""

@@ -164,7 +164,10 @@ class LinearOperator:
         )
 
     def _eigenvalues(self, xp: Namespace) -> Array | None:
-        """All eigenvalues, in any order, where the structure gives them exactly; None where it does not."""
+        """All eigenvalues, in any order, where the structure gives them exactly; None where it does not.
+
+        In the precision of the operator; that of one without parameters is the whole's, which `_value_dtype` says.
+        """
         return None
 
     def _singular_values(self, xp: Namespace) -> Array | None:
@@ -609,6 +612,10 @@ class LinearOperator:
         if all(kind(xp, value.dtype) is None or real_dtype(xp, value.dtype) == precision for value in self._arrays):
             return self
         return self._map(lambda leaf: leaf._at(xp, dtype))  # type: ignore[attr-defined]
+
+    def _value_dtype(self, xp: Namespace) -> DType:
+        """Real dtype of singular values, and the precision of eigenvalues."""
+        return real_dtype(xp, compute_dtype(xp, self._matrix_dtype(xp)))
 
     def _unit_products(self, xp: Namespace, chosen: Array) -> Array:
         """Columns of the matrix, for an array of their places."""
@@ -1207,7 +1214,7 @@ class LinearOperator:
             return NotImplemented
         if other == 0:
             raise ZeroDivisionError(f"{self._head} / {other!r}: division by zero.")
-        return compose.scaled(1 / other, self)
+        return compose.scaled(1 / compose.number(other, self), self)
 
     def __neg__(self) -> "LinearOperator":
         return compose.scaled(-1, self)

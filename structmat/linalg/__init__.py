@@ -1,4 +1,9 @@
-"""Linear algebra with operators: exact and fast where the structure gives it, dense or iterative where it does not."""
+"""Linear algebra with operators: exact and fast where the structure gives it, dense or iterative where it does not.
+
+Results have the precision of the operator, `A.dtype`, whatever its parts are: those of single precision are of single
+precision, and half precision, which is computed in single, has half-precision results where these are real. An operator
+without parameters has no dtype; its results are in double precision.
+"""
 
 from structmat.core.operator import NoExactInverseError
 from structmat.linalg.eigenvectors import EighResult, eigh

@@ -1,14 +1,18 @@
 """What all functions of the package do with the operator they are given."""
 
 import functools
+import operator
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from structmat._backend import (
     Array,
+    DType,
     Namespace,
+    as_dtype,
     as_namespace,
     astype,
+    complex_dtype,
     compute_dtype,
     is_array,
     is_complex,
@@ -16,7 +20,8 @@ from structmat._backend import (
     native,
     real_dtype,
 )
-from structmat.core.operator import LinearOperator
+from structmat.core.bilinear import Bilinear
+from structmat.core.operator import LinearOperator, NoExactInverseError
 from structmat.rewrite import simplify
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,7 +33,7 @@ def namespace_of(A: LinearOperator) -> Namespace:
 
 
 def admits(*, square: bool = False, rounds: bool = True) -> Callable[[F], F]:
-    """Check the first argument, an operator; compute in single precision what is half, and round it at the end.
+    """Check the first argument, an operator; compute in single precision what is half, and round to its dtype.
 
     A function that does not round takes half precision as it comes.
     """
@@ -41,9 +46,9 @@ def admits(*, square: bool = False, rounds: bool = True) -> Callable[[F], F]:
                 raise TypeError(f"{name}: A is a {type(A).__name__}; expected an operator, such as sm.Dense(matrix).")
             if square and A.m != A.n:
                 raise ValueError(f"{name}: A is {A._label}; expected a square operator.")
-            if not rounds or (precise := in_single(A)) is A:
+            if not rounds:
                 return function(A, *arguments, **options)
-            return _rounded(A, function(precise, *arguments, **options))
+            return _rounded(A, function(in_single(A), *arguments, **options))
 
         return cast("F", call)
 
@@ -51,29 +56,60 @@ def admits(*, square: bool = False, rounds: bool = True) -> Callable[[F], F]:
 
 
 def in_single(A: LinearOperator) -> LinearOperator:
-    """Return an operator with half-precision arrays in single precision, and all native; itself if they are so."""
-    if all(_computing(A.xp, array) is array for array in A._arrays):
+    """Return an operator whose arrays are native and have its precision, single at least; itself if they have."""
+    if all(_fits(A, array) for array in A._arrays):
         return A
-    return A._map(functools.cache(_widened))  # a leaf that stands twice is converted once
+    return A._map(functools.cache(functools.partial(_fitted, A)))  # a leaf that stands twice is converted once
 
 
-def _computing(xp: Namespace, x: Array) -> Array:
-    return native(x if kind(xp, x.dtype) is None else astype(xp, x, compute_dtype(xp, x.dtype)))
+def _precision(A: LinearOperator) -> DType:
+    """The real dtype that functions of A compute in; None where it has none."""
+    return None if A.dtype is None else real_dtype(A.xp, compute_dtype(A.xp, A.dtype))
 
 
-def _widened(leaf: LinearOperator) -> LinearOperator:
-    return leaf._with_arrays([_computing(leaf.xp, x) for x in leaf._arrays])
+def _fits(A: LinearOperator, x: Array) -> bool:
+    same = A.dtype is None or kind(A.xp, x.dtype) is None or real_dtype(A.xp, x.dtype) == _precision(A)
+    return same and native(x) is x
+
+
+def _fitted(A: LinearOperator, leaf: LinearOperator) -> LinearOperator:
+    if isinstance(leaf, Bilinear) and A.dtype is not None:
+        leaf = leaf._at(A.xp, _precision(A))
+    natives = list(map(native, leaf._arrays))
+    return leaf if all(map(operator.is_, natives, leaf._arrays)) else leaf._with_arrays(natives)
 
 
 def _rounded(A: LinearOperator, result: Any) -> Any:
-    """Give single precision the dtype of A; complex numbers keep theirs, as there are no half complex ones."""
+    """Give numbers the precision of A; there are no half complex ones, so that these are single."""
+    if A.dtype is None:
+        return result
     if isinstance(result, tuple):
         make = getattr(result, "_make", tuple)
         return make(_rounded(A, each) for each in result)
+    real = real_dtype(A.xp, A.dtype)
     if isinstance(result, LinearOperator):
-        return result if result._is_complex or result.dtype is None else result.to(dtype=A.dtype)
-    keeps = not is_array(result) or is_complex(A.xp, result.dtype)
-    return result if keeps else A.xp.astype(result, real_dtype(A.xp, A.dtype))
+        return result if result._is_complex or result.dtype is None else result.to(dtype=real)
+    if not is_array(result):
+        return result
+    return astype(A.xp, result, complex_dtype(A.xp, real) if is_complex(A.xp, result.dtype) else real)
+
+
+def settled(A: LinearOperator, whole: LinearOperator) -> LinearOperator:
+    """Give leaves that have no arrays, or no dtype, those of the whole they are part of: so have their spectra.
+
+    Ask the result for numbers only: an operator made of it would have a dtype that is not its own.
+    """
+
+    def placed(leaf: LinearOperator) -> LinearOperator:
+        if leaf.dtype is not None:
+            return leaf
+        xp, dtype = whole._library
+        dtype = as_dtype(xp, complex_dtype(xp, dtype) if leaf._is_complex else real_dtype(xp, dtype))
+        made = leaf._replace()
+        made._settle(leaf.shape, dtype, xp, whole.device, leaf._is_complex)
+        return made
+
+    return A._map(functools.cache(placed))
 
 
 def right_hand_side(call: str, A: LinearOperator, b: Any) -> tuple[Namespace, Array, Callable[[Array], Array]]:
@@ -90,14 +126,33 @@ def right_hand_side(call: str, A: LinearOperator, b: Any) -> tuple[Namespace, Ar
 def known(A: LinearOperator, values: Callable[[LinearOperator], Any]) -> Any:
     """What the structure of A gives exactly, or that of A simplified; None where neither does."""
     found = values(A)
-    return values(simplify(A)) if found is None else found
+    if found is None and (simple := simplify(A)) is not A:
+        found = values(simple)
+    return found
 
 
-def eigenvalues_of(A: LinearOperator) -> Array | None:
+def numbers(A: LinearOperator, values: Callable[[LinearOperator], Any], whole: LinearOperator | None = None) -> Any:
+    """What `known` gives, in the library, device and precision of A, or of a whole that A is part of."""
+    return known(A, lambda form: values(settled(form, A if whole is None else whole)))
+
+
+def inverse_of(A: LinearOperator) -> LinearOperator | None:
+    """Return the inverse of A or of A simplified, where the structure gives it; a singular operator has none."""
+    return known(A, _inverse)  # type: ignore[no-any-return]
+
+
+def _inverse(A: LinearOperator) -> LinearOperator | None:
+    try:
+        return A**-1
+    except NoExactInverseError:
+        return None
+
+
+def eigenvalues_of(A: LinearOperator, whole: LinearOperator | None = None) -> Array | None:
     """Return all eigenvalues where the structure gives them."""
-    return known(A, lambda form: form._eigenvalues(namespace_of(form)))
+    return numbers(A, lambda form: form._eigenvalues(namespace_of(form)), whole)
 
 
 def singular_values_of(A: LinearOperator) -> Array | None:
     """Return all singular values, the largest first, where the structure gives them."""
-    return known(A, lambda form: form._singular_values(namespace_of(form)))
+    return numbers(A, lambda form: form._singular_values(namespace_of(form)))

@@ -4,11 +4,12 @@ import functools
 import math
 from typing import NamedTuple
 
-from structmat._backend import Array, is_complex, is_traced
+from structmat._backend import Array, is_complex, is_traced, on_real_axis
+from structmat.core.bilinear import Adjoint, Conjugate, Inverse
 from structmat.core.blocks import BlockDiag, Kron, Repeat, block_diag, kron, repeat
-from structmat.core.compose import Scaled, product
+from structmat.core.compose import Power, Scaled, product
 from structmat.core.operator import DENSE_LIMIT, LinearOperator
-from structmat.linalg._door import admits, known, namespace_of
+from structmat.linalg._door import admits, namespace_of, numbers
 from structmat.operators import (
     DFT,
     Circulant,
@@ -17,6 +18,7 @@ from structmat.operators import (
     Identity,
     MultilevelCirculant,
     Permutation,
+    Shift,
     SignFlip,
     SkewCirculant,
     identity,
@@ -30,63 +32,95 @@ class EighResult(NamedTuple):
     eigenvectors: LinearOperator
 
 
-def eigenbasis(A: LinearOperator) -> tuple[Array, LinearOperator] | None:
-    """Return the eigenvalues of a normal operator and the unitary V of its eigenvectors, where they are known."""
-    basis: LinearOperator | None = known(A, _basis)
-    if basis is None:
-        return None
-    values = known(A, lambda form: form._eigenvalues(namespace_of(form)))
-    return None if values is None else (values, basis)
+class Eigenpairs(NamedTuple):
+    """Eigenvalues of a normal operator, and the unitary V whose columns are the eigenvectors in the same order."""
+
+    values: Array
+    vectors: LinearOperator
+
+
+def eigenpairs(A: LinearOperator) -> Eigenpairs | None:
+    """Return eigenvalues and eigenvectors of a normal operator, where its structure gives both."""
+    return numbers(A, _pairs)  # type: ignore[no-any-return]
 
 
 @functools.singledispatch
-def _basis(A: LinearOperator) -> LinearOperator | None:  # noqa: ARG001 (the cases below take it)
-    """Eigenvectors in the order that `_eigenvalues` has."""
+def _pairs(A: LinearOperator) -> Eigenpairs | None:  # noqa: ARG001 (the cases below take it)
     return None
 
 
-@_basis.register(Diagonal | Identity | SignFlip)
-def _(A: LinearOperator) -> LinearOperator:
-    return identity(A.n)
+@_pairs.register(Diagonal | Identity | SignFlip)
+def _(A: Diagonal | Identity | SignFlip) -> Eigenpairs:
+    return Eigenpairs(A._eigenvalues(namespace_of(A)), identity(A.n))
 
 
-@_basis.register
-def _(A: Circulant) -> LinearOperator:
-    return DFT(A.n, norm="ortho").H
+def _by_fourier(A: LinearOperator, vectors: LinearOperator) -> Eigenpairs:
+    xp = namespace_of(A)
+    return Eigenpairs(on_real_axis(xp, A._eigenvalues(xp)), vectors)
 
 
-@_basis.register
-def _(A: MultilevelCirculant) -> LinearOperator:
-    first, *others = A.tensor.shape
-    basis: LinearOperator = DFT(first, norm="ortho").H
-    for width in others:
-        basis = kron(basis, DFT(width, norm="ortho").H)
-    return basis
+@_pairs.register(Circulant | Shift)
+def _(A: Circulant | Shift) -> Eigenpairs:
+    return _by_fourier(A, DFT(A.n, norm="ortho").H)
 
 
-@_basis.register
-def _(A: SkewCirculant) -> LinearOperator:
-    return product(Diagonal(A._untwist).freeze(), DFT(A.n, norm="ortho").H)
+@_pairs.register
+def _(A: MultilevelCirculant) -> Eigenpairs:
+    first, *others = [DFT(width, norm="ortho").H for width in A.tensor.shape]
+    return _by_fourier(A, functools.reduce(kron, others, first))
 
 
-@_basis.register
-def _(A: Scaled) -> LinearOperator | None:
-    return _basis(A.of)
+@_pairs.register
+def _(A: SkewCirculant) -> Eigenpairs:
+    return _by_fourier(A, product(Diagonal(A._untwist).freeze(), DFT(A.n, norm="ortho").H))
 
 
-@_basis.register
-def _(A: Repeat) -> LinearOperator | None:
-    basis = _basis(A.of)
-    return None if basis is None else repeat(basis, A.times)
+@_pairs.register
+def _(A: Adjoint) -> Eigenpairs | None:
+    found = _pairs(A.of)
+    return found and Eigenpairs(namespace_of(A).conj(found.values), found.vectors)
 
 
-@_basis.register(BlockDiag | Kron)
-def _(A: BlockDiag | Kron) -> LinearOperator | None:
-    found = [_basis(part) if part.m == part.n else None for part in A.parts]
-    bases = [basis for basis in found if basis is not None]
-    if len(bases) < len(found):
+@_pairs.register
+def _(A: Conjugate) -> Eigenpairs | None:
+    found = _pairs(A.of)
+    return found and Eigenpairs(namespace_of(A).conj(found.values), found.vectors.conj())
+
+
+@_pairs.register
+def _(A: Inverse) -> Eigenpairs | None:
+    found = _pairs(A.of)
+    return found and Eigenpairs(1 / found.values, found.vectors)
+
+
+@_pairs.register
+def _(A: Power) -> Eigenpairs | None:
+    found = _pairs(A.of)
+    return found and Eigenpairs(found.values**A.exponent, found.vectors)
+
+
+@_pairs.register
+def _(A: Scaled) -> Eigenpairs | None:
+    found = _pairs(A.of)
+    return found and Eigenpairs(A._times(namespace_of(A), A.scalar, found.values), found.vectors)
+
+
+@_pairs.register
+def _(A: Repeat) -> Eigenpairs | None:
+    found = _pairs(A.of)
+    return found and Eigenpairs(namespace_of(A).concat([found.values] * A.times), repeat(found.vectors, A.times))
+
+
+@_pairs.register(BlockDiag | Kron)
+def _(A: BlockDiag | Kron) -> Eigenpairs | None:
+    found = [pairs for part in A.parts if (pairs := _pairs(part)) is not None]
+    if len(found) < len(A.parts):
         return None
-    return block_diag(bases) if isinstance(A, BlockDiag) else kron(*bases)
+    xp = namespace_of(A)
+    values, vectors = ([pairs[place] for pairs in found] for place in (0, 1))
+    if isinstance(A, BlockDiag):
+        return Eigenpairs(xp.concat(values), block_diag(vectors))
+    return Eigenpairs(xp.reshape(values[0][:, None] * values[1][None, :], (-1,)), kron(*vectors))
 
 
 @admits(square=True)
@@ -132,7 +166,7 @@ def eigh(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> EighResult:
     True
     """
     xp = namespace_of(A)
-    found = eigenbasis(A)
+    found = eigenpairs(A)
     if found is None:
         matrix = A.to_dense(max_bytes)
         skew = xp.max(xp.abs(matrix - xp.conj(xp.matrix_transpose(matrix))))

@@ -1,9 +1,10 @@
 """What the structure of an operator gives exactly."""
 
-from structmat._backend import Array, LinAlgError
-from structmat.core.operator import LinearOperator, NoExactInverseError
-from structmat.linalg._door import admits, eigenvalues_of, known, namespace_of, singular_values_of
-from structmat.linalg.eigenvectors import eigenbasis
+from structmat._backend import Array, LinAlgError, copied
+from structmat.core.operator import LinearOperator
+from structmat.linalg._door import admits, eigenvalues_of, inverse_of, known, namespace_of, numbers, singular_values_of
+from structmat.linalg.eigenvectors import eigenpairs
+from structmat.linalg.functions import function_of
 
 
 @admits()
@@ -38,33 +39,25 @@ def exact(A: LinearOperator) -> tuple[str, ...]:
     xp, square = namespace_of(A), A.m == A.n
     values = singular_values_of(A)
     eigenvalues = eigenvalues_of(A) if square else None
-    basis = eigenbasis(A) if square else None
     inverse = square and _has_inverse(A)
     found = {
         "solve": inverse,
         "pinv": inverse or (values is not None and _has_pseudoinverse(A, 0 * values[0])),
-        "det": square and (eigenvalues is not None or known(A, lambda form: form._slogdet(xp)) is not None),
+        "det": square and (eigenvalues is not None or numbers(A, lambda form: form._slogdet(xp)) is not None),
         "eigvals": eigenvalues is not None,
-        "eigh": basis is not None,
+        "eigh": square and eigenpairs(A) is not None,
         "svdvals": values is not None,
-        "funm": square and (basis is not None or known(A, lambda form: form._function(xp, lambda f: f)) is not None),
+        "funm": square and function_of(A, lambda values: copied(xp, values)) is not None,
     }
     return tuple(name for name, holds in found.items() if holds)
 
 
 def _has_inverse(A: LinearOperator) -> bool:
     try:
-        return known(A, _inverse) is not None
+        return inverse_of(A) is not None
     except LinAlgError:  # these values have none, but others may
         return True
 
 
 def _has_pseudoinverse(A: LinearOperator, cutoff: Array) -> bool:
     return known(A, lambda form: form._pseudoinverse(namespace_of(form), cutoff)) is not None
-
-
-def _inverse(A: LinearOperator) -> LinearOperator | None:
-    try:
-        return A**-1
-    except NoExactInverseError:
-        return None

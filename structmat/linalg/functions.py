@@ -1,5 +1,6 @@
 """Functions of operators, through their eigenvalues."""
 
+import functools
 from collections.abc import Callable
 from numbers import Complex, Real
 from typing import Any
@@ -7,20 +8,29 @@ from typing import Any
 from structmat._backend import (
     Array,
     Namespace,
+    astype,
     complex_dtype,
     copied,
     device,
     is_array,
     is_complex,
+    is_complex_number,
     kind,
     namespace,
     namespace_name,
+    on_real_axis,
+    real_dtype,
 )
+from structmat.core.blocks import BlockDiag, Kron, Repeat
+from structmat.core.compose import Composite, Scaled, scaled
+from structmat.core.leaf import Leaf
 from structmat.core.operator import LinearOperator
-from structmat.linalg._door import admits, known, namespace_of
-from structmat.linalg.eigenvectors import eigenbasis
-from structmat.linalg.systems import inv
-from structmat.operators import Diagonal
+from structmat.linalg._door import admits, inverse_of, known, namespace_of, settled
+from structmat.linalg.eigenvectors import eigenpairs
+from structmat.operators import Circulant, Diagonal, Identity, Shift, SignFlip
+from structmat.rewrite import simplify
+from structmat.rewrite.levels import multilevel
+from structmat.rewrite.linear import column_of, diagonal_of
 
 
 @admits(square=True)
@@ -30,8 +40,10 @@ def funm(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperato
     Parameters
     ----------
     A : LinearOperator
-        A circulant, skew-circulant, multilevel circulant or diagonal operator; a block diagonal, repetition, multiple
-        or Kronecker product of such; or what `simplify` makes one of these.
+        A circulant, skew-circulant, f-circulant, multilevel circulant or diagonal operator, a cyclic shift, signs or an
+        identity; an adjoint, conjugate, inverse, power, multiple, block diagonal, repetition or Kronecker product of
+        such; or what `simplify` makes one of these. An f-circulant is not normal but for |f| = 1, and has eigenvectors
+        all the same; in a Kronecker product the other factor must be an identity then.
     function : callable
         Of the array of eigenvalues, elementwise; for a circulant they are complex. It returns as many numbers, or one
         for all; truth values and integers become floating numbers, so that a comparison gives a spectral projector.
@@ -39,8 +51,9 @@ def funm(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperato
     Returns
     -------
     LinearOperator
-        With parameters of its own: of the same structure, real if A and the result are; V f(Λ) V^H of a Kronecker
-        product, with its eigenvectors V.
+        With parameters of its own, in the precision of A: of the same structure, real if A and the result are; a
+        multilevel circulant of a Kronecker product of circulants; V f(Λ) V^H with the eigenvectors V, complex if these
+        are, of other Kronecker products.
 
     Raises
     ------
@@ -63,13 +76,61 @@ def funm(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperato
         result = function(copied(xp, values))
         return copied(xp, _checked_values(xp, values, result))  # nothing may write to what others hold
 
-    found = known(A, lambda form: form._function(xp, applied))
-    if found is None and (basis := eigenbasis(A)) is not None:
-        eigenvalues, V = basis
-        found = V @ Diagonal(applied(eigenvalues)) @ V.H
+    found = function_of(A, applied)
     if found is None:
         raise TypeError(f"linalg.funm: no structure is known for functions of {A._label}; take A.to_dense().")
-    return found  # type: ignore[no-any-return]
+    return found
+
+
+def function_of(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperator | None:
+    """Return the operator with a function of the eigenvalues in place of these, where the structure gives it."""
+    xp = namespace_of(A)
+    found: LinearOperator | None = known(A, lambda form: form._function(xp, function))
+    if found is None:
+        whole = simplify(A._map(functools.cache(_of_one_kind)))
+        found = simplify(_held(whole, A))._function(xp, function)
+    if found is None and (pairs := eigenpairs(A)) is not None:
+        values, V = pairs
+        rounded = is_complex(xp, values.dtype) and not simplify(V)._is_identity
+        found = V @ Diagonal(function(on_real_axis(xp, values) if rounded else values)) @ V.H
+    return found
+
+
+def _of_one_kind(leaf: LinearOperator) -> LinearOperator:
+    """Make the real parameters of a complex leaf complex, as the column of an f-circulant with a complex f."""
+    return leaf.to(dtype=leaf.dtype) if leaf._is_complex and leaf.dtype is not None else leaf
+
+
+def _held(A: LinearOperator, whole: LinearOperator) -> LinearOperator:
+    """Write parts whose functions have not their structure as such that hold any function.
+
+    A cyclic shift is a circulant, a Kronecker product of circulants a circulant of several levels, and a multiple has
+    its scalar in its parts.
+    """
+    like = settled(A, whole)
+    if type(A) is Kron:
+        parts = tuple(part if part._is_identity else _held(part, whole) for part in A.parts)
+        if all(type(part) is Diagonal for part in parts):
+            return Diagonal(like.diagonal())
+        held = None if any(part._is_identity for part in parts) else multilevel(like)
+        return A._rebuilt(parts) if held is None else held
+    if isinstance(A, Composite):
+        parts = tuple(_held(part, whole) for part in A._children)
+        return _distributed(A.scalar, parts[0]) if isinstance(A, Scaled) else A._rebuilt(parts)
+    if type(A) is Shift:
+        return Circulant(column_of(A, like))
+    return Diagonal(diagonal_of(A, like)) if type(A) in (Identity, SignFlip) else A
+
+
+def _distributed(scalar: Any, A: LinearOperator) -> LinearOperator:
+    """Multiply the parts that hold the eigenvalues; a complex scalar makes real ones complex."""
+    if isinstance(A, BlockDiag | Repeat) or (isinstance(A, Kron) and any(part._is_identity for part in A.parts)):
+        skipped = isinstance(A, Kron)
+        parts = (part if skipped and part._is_identity else _distributed(scalar, part) for part in A._children)
+        return A._rebuilt(tuple(parts))
+    if is_complex_number(scalar) and isinstance(A, Leaf) and not A._is_complex and A.dtype is not None:
+        A = A.to(dtype=complex_dtype(A.xp, A.dtype))
+    return scaled(scalar, A)
 
 
 def _checked_values(xp: Namespace, values: Array, result: Any) -> Array:
@@ -87,9 +148,9 @@ def _checked_values(xp: Namespace, values: Array, result: Any) -> Array:
             f"linalg.funm: function returned an array of shape {tuple(result.shape)}; expected {tuple(values.shape)}, "
             f"one number for each eigenvalue."
         )
-    if kind(xp, result.dtype) is None:
-        result = xp.astype(result, values.dtype)
-    return xp.broadcast_to(result, values.shape)
+    complex_values = is_complex(xp, result.dtype if kind(xp, result.dtype) else values.dtype)
+    dtype = complex_dtype(xp, values.dtype) if complex_values else real_dtype(xp, values.dtype)
+    return xp.broadcast_to(astype(xp, result, dtype), values.shape)
 
 
 @admits(square=True)
@@ -117,13 +178,16 @@ def expm(A: LinearOperator) -> LinearOperator:
     return funm(A, namespace_of(A).exp)
 
 
-def _complex_if_negative(A: LinearOperator, function: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """Functions that leave the real line for negative numbers do so here as well."""
+def _principal(A: LinearOperator, function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """Functions that leave the real line for negative numbers do so here as well, and take these from above."""
     xp = namespace_of(A)
 
     def wide(values: Array) -> Array:
-        if not is_complex(xp, values.dtype) and bool(xp.any(values < 0)):
-            values = xp.astype(values, xp.result_type(values.dtype, xp.complex64))
+        if is_complex(xp, values.dtype):
+            cut = (xp.imag(values) == 0) & (xp.real(values) < 0)
+            values = xp.where(cut, astype(xp, xp.real(values), values.dtype), values)  # -0 becomes 0
+        elif bool(xp.any(values < 0)):
+            values = xp.astype(values, complex_dtype(xp, values.dtype))
         return function(values)
 
     return wide
@@ -143,6 +207,11 @@ def sqrtm(A: LinearOperator) -> LinearOperator:
     LinearOperator
         S with S @ S = A and no eigenvalue of negative real part; complex where it has to be.
 
+    Notes
+    -----
+    Negative eigenvalues have roots on the positive imaginary axis. Those of circulants count as real where their
+    imaginary parts are no more than the rounding of the transform that computes them.
+
     Examples
     --------
     >>> import numpy as np
@@ -150,7 +219,7 @@ def sqrtm(A: LinearOperator) -> LinearOperator:
     >>> sm.linalg.sqrtm(sm.Diagonal(np.asarray([4.0, 9.0]))).entries
     array([2., 3.])
     """
-    return funm(A, _complex_if_negative(A, namespace_of(A).sqrt))
+    return funm(A, _principal(A, namespace_of(A).sqrt))
 
 
 @admits(square=True)
@@ -179,8 +248,8 @@ def logm(A: LinearOperator) -> LinearOperator:
     >>> sm.linalg.logm(sm.Diagonal(np.ones(2))).entries
     array([0., 0.])
     """
-    inv(A)  # refuses singular operators
-    return funm(A, _complex_if_negative(A, namespace_of(A).log))
+    inverse_of(A)  # refuses singular operators
+    return funm(A, _principal(A, namespace_of(A).log))
 
 
 @admits(square=True)
@@ -212,9 +281,9 @@ def fractional_matrix_power(A: LinearOperator, t: float) -> LinearOperator:
     array([0.5       , 0.33333333])
     """
     if t < 0:
-        inv(A)  # refuses singular operators
+        inverse_of(A)  # refuses singular operators
 
     def power(values: Array) -> Array:
         return values**t
 
-    return funm(A, power if float(t).is_integer() else _complex_if_negative(A, power))
+    return funm(A, power if float(t).is_integer() else _principal(A, power))

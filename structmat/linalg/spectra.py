@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 from structmat._backend import Array, Namespace, copied, general_eigenvalues, is_complex
 from structmat.core.compose import Product
 from structmat.core.operator import DENSE_LIMIT, LinearOperator
-from structmat.linalg._door import admits, eigenvalues_of, known, namespace_of, singular_values_of
+from structmat.linalg._door import admits, eigenvalues_of, namespace_of, numbers, settled, singular_values_of
 
 Order = Literal[1, 2, "fro"] | float
 
@@ -56,14 +56,19 @@ def slogdet(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> SlogdetResult:
     >>> float(sign), round(float(np.exp(logabsdet)), 12)
     (-1.0, 6.0)
     """
-    xp = namespace_of(A)
-    if isinstance(A, Product) and all(part.m == part.n for part in A.parts):
-        signs, logarithms = zip(*[slogdet(part, max_bytes) for part in A.parts], strict=True)
+    return _slogdet(A, A, max_bytes)
+
+
+def _slogdet(A: LinearOperator, whole: LinearOperator, max_bytes: int) -> SlogdetResult:
+    xp = namespace_of(whole)
+    if isinstance(A, Product) and A._has_square_parts:
+        signs, logarithms = zip(*[_slogdet(part, whole, max_bytes) for part in A.parts], strict=True)
         return SlogdetResult(_phase(xp, math.prod(signs)), sum(logarithms))
-    found = known(A, lambda form: form._slogdet(xp))
-    values = eigenvalues_of(A) if found is None else None
+    found = numbers(A, lambda form: form._slogdet(xp), whole)
+    values = eigenvalues_of(A, whole) if found is None else None
     if found is None:
-        found = xp.linalg.slogdet(A.to_dense(max_bytes)) if values is None else _slogdet_of(xp, values)
+        dense = values is None
+        found = xp.linalg.slogdet(settled(A, whole).to_dense(max_bytes)) if dense else _slogdet_of(xp, values)
     sign = found[0] if A._is_complex or not is_complex(xp, found[0].dtype) else xp.real(found[0])
     return SlogdetResult(_phase(xp, sign), found[1])
 

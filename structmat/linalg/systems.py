@@ -121,8 +121,9 @@ def solve(
        step of refinement where the residual asks for it; the ways below go on where that does not help;
     4. for Toeplitz and Hankel operators: power series inversion if triangular, O(n log n); Levinson's recursion up to
        n = 1024, O(n²); else preconditioned iteration, O(n log n) a step, see `solve_iterative`;
-    5. a dense factorisation up to n = 1024;
-    6. iteration, by GMRES.
+    5. the pseudoinverse where singular values are known, as for matrices of low rank: most are singular, and refused;
+    6. a dense factorisation up to n = 1024;
+    7. iteration, by GMRES.
 
     Examples
     --------
@@ -188,16 +189,12 @@ def solve_vjp(A: LinearOperator, b: Array, g: Array) -> tuple[Array, tuple[Array
     >>> db, dentries
     (array([1. , 0.5]), array([-1.  , -0.25]))
     """
-    try:
-        exact = inv(A)
-    except NoExactInverseError:
-        xp, vectors = A._admit("solve_vjp", "b", b, 0)
-        x = solved(xp, A, vectors, Iteration())
-        _, cotangent = A._admit("solve_vjp", "g", g, 0)
-        h = solved(xp, A.H, astype(xp, cotangent, x.dtype), Iteration())
-        _, grads = A.vjp(x, -h)
-        return astype(xp, h, b.dtype), grads
-    return exact.vjp(b, g)
+    xp, vectors = A._admit("solve_vjp", "b", b, 0)
+    x = solved(xp, A, vectors, Iteration())
+    _, cotangent = A._admit("solve_vjp", "g", g, 0)
+    h = solved(xp, A.H, astype(xp, cotangent, x.dtype), Iteration())
+    _, grads = A.vjp(x, -h)
+    return astype(xp, h, b.dtype), grads
 
 
 @admits()
@@ -318,11 +315,26 @@ def solved(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> Array:
             continue
     way = WAYS.get(type(form))
     x = way(xp, form, B, how) if way else None
+    x = _by_pseudoinverse(xp, form, B) if x is None else x
     if x is not None:
         return x
     if form.n <= DENSE:
         return (Dense(form.to_dense()) ** -1)._apply(xp, B)
     return warn(form, iterate(xp, form, B, how)).x
+
+
+def _by_pseudoinverse(xp: Namespace, A: LinearOperator, B: Array) -> Array | None:
+    """Where singular values are known without an inverse, as those of matrices of low rank, these say what there is."""
+    values = singular_values_of(A)
+    if values is None or is_traced(values):
+        return None
+    if not float(values[-1]) > A.n * float(xp.finfo(values.dtype).eps) * float(values[0]):
+        raise LinAlgError(
+            f"linalg.solve: A is {A._label}, which is singular to working precision: its singular values run from "
+            f"{float(values[-1]):.3g} to {float(values[0]):.3g}. `lstsq` finds the shortest solution."
+        )
+    inverse = A._pseudoinverse(xp, 0 * values[0])
+    return None if inverse is None else inverse._apply(xp, B)
 
 
 def _by_factors(xp: Namespace, A: Product, B: Array, how: Iteration) -> Array | None:

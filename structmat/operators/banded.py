@@ -34,10 +34,10 @@ class Bands(Leaf):
         return banded.factor(self.xp, *self._diagonals)
 
     def _solve(self, xp: Namespace, X: Array) -> Array:
-        return banded.solve(xp, self._factors, X)
+        return banded.solve(xp, self._factors, X, self._matvec)
 
     def _rsolve(self, xp: Namespace, G: Array) -> Array:
-        return banded.solve(xp, self._factors, G, adjoint=True)
+        return banded.solve(xp, self._factors, G, self._rmatvec, adjoint=True)
 
     def _slogdet(self, xp: Namespace) -> tuple[Array, Array]:
         return banded.slogdet(xp, self._factors)

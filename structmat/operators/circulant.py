@@ -6,9 +6,7 @@ from typing import Any
 from structmat._backend import (
     Array,
     Namespace,
-    astype,
     batch_sum,
-    complex_dtype,
     conj,
     convolution_length,
     convolve,
@@ -17,11 +15,11 @@ from structmat._backend import (
     dft,
     extended_spectrum,
     filtered,
+    function_of_spectrum,
     idft,
     is_array,
     kind,
     namespace,
-    real_if_close,
     wrapped,
 )
 from structmat.core import Leaf, LinearOperator, cached, operator, param
@@ -240,7 +238,8 @@ class Circulant(Leaf):
         return xp.min(moduli), xp.max(moduli), "singular values"
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
-        values = astype(xp, self._eigenvalues(xp), complex_dtype(xp, self.dtype))
-        column = idft(xp, astype(xp, function(values), values.dtype), self.n, real=False)
-        # f of conjugate pairs is conjugate pairs for every f that is real on the real line
-        return self._replace(column=column if self._is_complex else real_if_close(xp, column))
+        def back(Y: Array) -> Array:
+            return idft(xp, Y, self.n, real=False)
+
+        pairs = None if self._is_complex else 1
+        return self._replace(column=function_of_spectrum(xp, function, self._eigenvalues(xp), back, pairs))

@@ -1,9 +1,8 @@
 """The discrete Fourier transform."""
 
-import math
 from typing import Any
 
-from structmat._backend import Array, Namespace, dft, idft, unit_root
+from structmat._backend import Array, DType, Namespace, dft, idft, scalars, unit_root
 from structmat.core import Leaf, operator, size
 from structmat.core.operator import LinearOperator
 
@@ -63,25 +62,31 @@ class DFT(Leaf):
         if self.norm not in _OPPOSITE:
             raise ValueError(f'DFT: norm is {self.norm!r}; expected None, "backward", "ortho" or "forward".')
 
-    @property
-    def _scale(self) -> float:
-        return {"ortho": 1 / math.sqrt(self.n), "forward": 1 / self.n}.get(self.norm or "", 1.0)
+    def _scales(self, xp: Namespace, dtype: DType) -> tuple[Any, Any, Any]:
+        """The scale s, and s √n and s n."""
+        number, sqrt = scalars(xp, dtype)
+        n, root = number(self.n), sqrt(number(self.n))
+        return {"ortho": (1 / root, number(1), root), "forward": (1 / n, 1 / root, number(1))}.get(
+            self.norm or "", (number(1), root, n)
+        )
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        y = dft(xp, x)
-        return y if self._scale == 1 else self._scale * y
+        y, (scale, _, _) = dft(xp, x), self._scales(xp, x.dtype)
+        return y if scale == 1 else scale * y
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
-        return idft(xp, (self._scale * self.n) * g, self.n, real=False, temporary=True)
+        return idft(xp, self._scales(xp, g.dtype)[2] * g, self.n, real=False, temporary=True)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
-        return self._scale * unit_root(xp, -2 * i, j, self.n)
+        root = unit_root(xp, -2 * i, j, self.n)
+        return self._scales(xp, root.dtype)[0] * root
 
     def _inverse(self) -> LinearOperator:
         return self._replace(norm=_OPPOSITE[self.norm]).H
 
     def _singular_values(self, xp: Namespace) -> Array:
-        return xp.full((self.n,), self._scale * math.sqrt(self.n), dtype=xp.float64)
+        dtype = self._value_dtype(xp)
+        return xp.full((self.n,), self._scales(xp, dtype)[1], dtype=dtype, device=self.device)
 
     @property
     def _is_unitary(self) -> bool:  # type: ignore[override]

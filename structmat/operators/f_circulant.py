@@ -1,22 +1,23 @@
 """f-circulant matrices, skew-circulant ones among them."""
 
-import math
 from collections.abc import Callable
-from numbers import Complex, Real
+from numbers import Complex
 from typing import Any
 
 from structmat._backend import (
     Array,
     Namespace,
+    as_number,
     astype,
     batch_sum,
     complex_dtype,
     conj,
     descending,
     dft,
+    function_of_spectrum,
     idft,
     is_complex,
-    real_if_close,
+    is_complex_number,
     root_powers,
 )
 from structmat.core import Leaf, cached, operator, param
@@ -52,13 +53,12 @@ class Twisted(Leaf):
         return self._right(self.xp, self.column)
 
     def _to(self, xp: Namespace, x: Array, weights: Array) -> Array:
-        x = weights * x
-        half = self.n // 2
+        x, half = weights * x, self.n // 2
         return dft(xp, x[..., :half] + x[..., half:] if self._folds else x)
 
     def _from(self, xp: Namespace, Y: Array, weights: Array, *, temporary: bool = False) -> Array:
-        length = self.n // 2 if self._folds else self.n
-        y = idft(xp, Y, length, real=not self._is_complex and not self._folds, temporary=temporary)
+        real = not self._is_complex and not self._folds
+        y = idft(xp, Y, self.n // (1 + self._folds), real=real, temporary=temporary)
         return xp.real(xp.concat((y, y), axis=-1) * weights) if self._folds else y * weights
 
     def _right(self, xp: Namespace, x: Array) -> Array:
@@ -81,19 +81,21 @@ class Twisted(Leaf):
         return xp.where(i >= j, entry, self.f * entry)
 
     def _solve(self, xp: Namespace, X: Array) -> Array:
-        return self._from(xp, X / self.spectrum, self._untwist)
+        return self._from(xp, X / self.spectrum, self._untwist, temporary=True)
 
     def _rsolve(self, xp: Namespace, G: Array) -> Array:
-        return self._from(xp, G / conj(xp, self.spectrum), conj(xp, self._twist))
+        return self._from(xp, G / conj(xp, self.spectrum), conj(xp, self._twist), temporary=True)
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         twisted = self._twist * self.column
         return dft(xp, astype(xp, twisted, complex_dtype(xp, twisted.dtype)))
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
-        values = self._eigenvalues(xp)
-        column = self._untwist * idft(xp, astype(xp, function(values), values.dtype), self.n, real=False)
-        return self._replace(column=column if self._is_complex else real_if_close(xp, column))
+        def back(Y: Array) -> Array:
+            return self._untwist * idft(xp, Y, self.n, real=False)
+
+        pairs = None if self._is_complex else 1 + self._folds  # at k and -k, or k and 1 - k if the twist is complex
+        return self._replace(column=function_of_spectrum(xp, function, self._eigenvalues(xp), back, pairs))
 
 
 def _example(n: int, rng: Any) -> "FCirculant":
@@ -163,16 +165,15 @@ class FCirculant(Twisted):
         given: Any = self.f
         if not isinstance(given, Complex):
             raise TypeError(f"FCirculant: f is a {type(given).__name__}; expected a number.")
-        # a plain number: that of NumPy has a dtype, which would widen the products
-        f = float(given) if isinstance(given, Real) else complex(given)
-        if not 0 < abs(f) < math.inf:
-            raise ValueError(f"FCirculant: f is {f}; expected a finite number other than 0.")
-        self.__dict__["f"] = f
+        if not 0 < float(abs(given)) < float("inf"):
+            raise ValueError(f"FCirculant: f is {given * 1.0}; expected a finite number other than 0.")
         super().__post_init__()
 
     def _setup(self) -> None:
         super()._setup()
-        if isinstance(self.f, complex):
+        # a plain number: that of NumPy has a dtype, which would widen the products
+        self.__dict__["f"] = as_number(self.xp, self.dtype, self.f)
+        if is_complex_number(self.f):
             self._settle(self.shape, complex_dtype(self.xp, self.dtype), self.xp, self.device, True)
 
     @property
@@ -218,7 +219,8 @@ class SkewCirculant(Twisted):
 
     Gradient: as for `FCirculant`, where D is unitary.
 
-    Accuracy is normwise, as for `Circulant`; the roots of unity are computed in double precision, then rounded.
+    Accuracy is normwise, as for `Circulant`; the roots of unity are computed in double precision, then rounded, and in
+    extended precision for a column of it.
 
     References
     ----------

@@ -1,10 +1,9 @@
 """Hadamard matrices."""
 
 import functools
-import math
 from typing import Any
 
-from structmat._backend import Array, Namespace, signed_sums, walsh, widest_dtype
+from structmat._backend import Array, DType, Namespace, scalars, signed_sums, walsh, widest
 from structmat.core import Leaf, operator, size
 from structmat.core.operator import LinearOperator
 
@@ -96,13 +95,18 @@ class Hadamard(Leaf):
                 f"Hadamard: n is {self.n}; expected 2^k, 12·2^k or 20·2^k, nearest {below} or {above}{reason}."
             )
 
+    def _root(self, xp: Namespace, dtype: DType) -> Any:
+        """What the entries ±1 are divided by."""
+        number, sqrt = scalars(xp, dtype)
+        return sqrt(number(self.n)) if self.norm == "ortho" else number(1)
+
     def _times(self, xp: Namespace, x: Array, signs: list[list[int]]) -> Array:
         """Multiply by Sylvester's matrix ⊗ the core's, whose columns are given."""
         core = len(signs)
         y = xp.reshape(x, (*x.shape[:-1], self.n // core, core))
         y = signed_sums(xp, y, signs) if core > 1 else y
         y = xp.reshape(walsh(xp, y), x.shape)
-        return y / math.sqrt(self.n) if self.norm == "ortho" else y
+        return y / self._root(xp, x.dtype) if self.norm == "ortho" else y
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
         return self._times(xp, x, [list(column) for column in zip(*_paley(_core(self.n)), strict=True)])
@@ -119,7 +123,10 @@ class Hadamard(Leaf):
             squares = [(i - j) % prime == x * x % prime for x in range(1, prime // 2 + 1)]
             flipped = (i > 0) & ((j == 0) | ((i != j) & ~xp.any(xp.stack(squares), axis=0)))
             sign = xp.where(flipped, -sign, sign)
-        return xp.astype(sign, widest_dtype(xp)) / math.sqrt(self.n) if self.norm == "ortho" else sign
+        if self.norm != "ortho":
+            return sign
+        entry = xp.astype(sign, widest(xp))
+        return entry / self._root(xp, entry.dtype)
 
     def _adjoint(self) -> LinearOperator:
         return self if _core(self.n) == 1 else super()._adjoint()
@@ -128,7 +135,9 @@ class Hadamard(Leaf):
         return self.H if self.norm == "ortho" else self.H / self.n
 
     def _singular_values(self, xp: Namespace) -> Array:
-        return xp.full((self.n,), 1.0 if self.norm == "ortho" else math.sqrt(self.n), dtype=xp.float64)
+        dtype = self._value_dtype(xp)
+        number, sqrt = scalars(xp, dtype)
+        return xp.full((self.n,), sqrt(number(self.n)) / self._root(xp, dtype), dtype=dtype, device=self.device)
 
     @property
     def _is_unitary(self) -> bool:  # type: ignore[override]

@@ -66,7 +66,7 @@ class Identity(Leaf):
         return self
 
     def _eigenvalues(self, xp: Namespace) -> Array:
-        return xp.ones(self.n, dtype=xp.float64)
+        return xp.ones(self.n, dtype=self._value_dtype(xp), device=self.device)
 
 
 def identity(n: int) -> Identity:

@@ -3,7 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import Array, Namespace, astype, complex_dtype, conj, descending, dftn, idftn, real_if_close
+from structmat._backend import (
+    Array,
+    Namespace,
+    astype,
+    complex_dtype,
+    conj,
+    descending,
+    dftn,
+    function_of_spectrum,
+    idftn,
+)
 from structmat.core import Leaf, cached, operator, param
 from structmat.core.operator import LinearOperator
 
@@ -120,10 +130,12 @@ class MultilevelCirculant(Leaf):
         return xp.reshape(self._transform(xp, tensor), (self.n,))
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
-        values = self._eigenvalues(xp)
-        whole = self._replace(tensor=astype(xp, self.tensor, values.dtype))
-        tensor = whole._back(xp, xp.reshape(astype(xp, function(values), values.dtype), self.tensor.shape))
-        return self._replace(tensor=tensor if self._is_complex else real_if_close(xp, tensor))
+        def back(Y: Array) -> Array:
+            return idftn(xp, Y, self.tensor.shape, real=False)
+
+        spectrum = xp.reshape(self._eigenvalues(xp), self.tensor.shape)
+        pairs = None if self._is_complex else 1
+        return self._replace(tensor=function_of_spectrum(xp, function, spectrum, back, pairs))
 
     def _singular_values(self, xp: Namespace) -> Array:
         return descending(xp, self._eigenvalues(xp))

@@ -118,7 +118,7 @@ class Restriction(Leaf):
         return self.H
 
     def _singular_values(self, xp: Namespace) -> Array:
-        return xp.ones(self.m, dtype=xp.float64, device=self.device)
+        return xp.ones(self.m, dtype=self._value_dtype(xp), device=self.device)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return xp.astype(self._row_entry(xp, i)[0] == j, xp.int8)

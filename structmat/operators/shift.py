@@ -1,6 +1,6 @@
 """Cyclic shifts."""
 
-from structmat._backend import Array, Namespace, astype, dft
+from structmat._backend import Array, Namespace, complex_dtype, dft
 from structmat.core import Leaf, operator, size
 from structmat.core.fields import as_integer
 from structmat.core.operator import LinearOperator
@@ -81,8 +81,8 @@ class Shift(Leaf):
         return self.H
 
     def _eigenvalues(self, xp: Namespace) -> Array:
-        unit = astype(xp, xp.eye(1, self.n, k=self.k % self.n, dtype=xp.float64)[0, :], xp.complex128)
-        return dft(xp, unit)
+        dtype = complex_dtype(xp, self._value_dtype(xp))
+        return dft(xp, xp.eye(1, self.n, k=self.k % self.n, dtype=dtype, device=self.device)[0, :])
 
     @property
     def _details(self) -> str:

@@ -139,4 +139,4 @@ class SignFlip(Leaf):
         return self
 
     def _eigenvalues(self, xp: Namespace) -> Array:
-        return xp.astype(self.signs, xp.float64)
+        return xp.astype(self.signs, self._value_dtype(xp))

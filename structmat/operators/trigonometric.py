@@ -1,16 +1,17 @@
 """Discrete cosine and sine transforms."""
 
-import math
 from typing import Any, ClassVar
 
 from structmat._backend import (
     TRANSPOSED,
     Array,
+    DType,
     Namespace,
     scipy_transform,
     singular_values,
     suits_scipy,
     trigonometric_sums,
+    trigonometric_weights,
     unit_root,
 )
 from structmat.core import Leaf, operator, size
@@ -51,22 +52,18 @@ class Trigonometric(Leaf):
         """Where the ends at the beginning stop, and those at the end start."""
         return (0, self.n - (self.type != 1)) if self._is_sine else (1, self.n - (self.type == 1))
 
-    @property
-    def _weights(self) -> tuple[float, float, float]:
+    def _weights(self, xp: Namespace, dtype: DType) -> tuple[Any, Any, Any]:
         """The scale 2 s, and the entries of d and e at the ends."""
-        before = 0.5 if self.type in (1, 3) else 1.0
-        if self._is_unitary:
-            return 2 / math.sqrt(self._period), math.sqrt(before), (math.sqrt(0.5) if self.type in (1, 2) else 1.0)
-        return 2 / (self._period if self.norm == "forward" else 1), before, 1.0
+        return trigonometric_weights(xp, dtype, self._period, self.type, self.norm)
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        return self._transformed(xp, x, self.type, self._weights)
+        return self._transformed(xp, x, self.type, self._weights(xp, x.dtype))
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
-        scale, before, after = self._weights
+        scale, before, after = self._weights(xp, g.dtype)
         return self._transformed(xp, g, TRANSPOSED[self.type], (scale, after, before))
 
-    def _transformed(self, xp: Namespace, x: Array, kind: int, weights: tuple[float, float, float]) -> Array:
+    def _transformed(self, xp: Namespace, x: Array, kind: int, weights: tuple[Any, Any, Any]) -> Array:
         scale, before, after = weights
         if not suits_scipy(x, kind):
             sums = trigonometric_sums(xp, self._weighted(xp, x, before), kind, sine=self._is_sine)
@@ -76,17 +73,18 @@ class Trigonometric(Leaf):
         y = scipy_transform(x, kind, self.norm, sine=self._is_sine)
         return y if self._is_unitary else self._weighted(xp, y, after)
 
-    def _weighted(self, xp: Namespace, x: Array, weight: float) -> Array:
+    def _weighted(self, xp: Namespace, x: Array, weight: Any) -> Array:
         if weight == 1:
             return x
         first, stop = self._ends
         return xp.concat((x[..., :first] * weight, x[..., first:stop], x[..., stop:] * weight), axis=-1)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
-        shifts = ((2 - half if self._is_sine else half) for half in (self.type in (2, 4), self.type in (3, 4)))
+        shifts = ((2 - half if self._is_sine else half) for half in (+(self.type in (2, 4)), +(self.type in (3, 4))))
         root = unit_root(xp, 2 * j + next(shifts), 2 * i + next(shifts), 2 * self._period)
-        entry = self._weights[0] * (xp.imag(root) if self._is_sine else xp.real(root))
-        for k, weight in zip((j, i), self._weights[1:], strict=True):
+        scale, *weights = self._weights(xp, root.dtype)
+        entry = scale * (xp.imag(root) if self._is_sine else xp.real(root))
+        for k, weight in zip((j, i), weights, strict=True):
             entry = xp.where((k < self._ends[0]) | (k >= self._ends[1]), weight * entry, entry)
         return entry
 
@@ -94,7 +92,8 @@ class Trigonometric(Leaf):
         return self._replace(type=TRANSPOSED[self.type], norm=_OPPOSITE[self.norm])
 
     def _singular_values(self, xp: Namespace) -> Array:
-        return xp.asarray(singular_values(self.n, self.type, self.norm, sine=self._is_sine), dtype=xp.float64)
+        dtype, where = self._value_dtype(xp), self.device
+        return singular_values(xp, self.n, self.type, self.norm, sine=self._is_sine, dtype=dtype, device=where)
 
     @property
     def _is_unitary(self) -> bool:  # type: ignore[override]

@@ -60,4 +60,4 @@ class Zero(Leaf):
         return Zero(self.n, self.m)
 
     def _singular_values(self, xp: Namespace) -> Array:
-        return xp.zeros(min(self.shape), dtype=xp.float64)
+        return xp.zeros(min(self.shape), dtype=self._value_dtype(xp), device=self.device)

@@ -25,7 +25,8 @@ def simplify(A: LinearOperator, verbose: bool = False) -> LinearOperator:
     * moves: permutations, shifts, selections and sign flips become one of a kind;
     * dense matrices and those of low rank, which take in a neighbour;
     * unitary operators, inverses and zeros, which cancel;
-    * scalars, powers, blocks, repetitions and Kronecker products, whose parts are multiplied and added.
+    * scalars, powers, blocks, repetitions and Kronecker products, whose parts are multiplied and added;
+    * sums of Kronecker products of circulants, as C ⊗ I + I ⊗ D, which are circulants of several levels.
 
     Nothing structured becomes dense but in a dense neighbour, no rule makes more leaves, and the operator given is
     left as it is.
@@ -52,8 +53,8 @@ def simplify(A: LinearOperator, verbose: bool = False) -> LinearOperator:
     Notes
     -----
     The parameters of the result are new arrays, functions of the old ones, and usually fewer: simplify for inference,
-    after training. Constants and parameters are not mixed: leaves become one only if all are frozen or none is. Signs
-    and identities, which have no parameters, go with either.
+    after training. A circulant of several levels has as many as it has rows. Constants and parameters are not mixed:
+    leaves become one only if all are frozen or none is. Signs and identities, which have no parameters, go with either.
 
     Arrays of lower precision than the whole are left alone, since rounding their products would show; half precision
     always is, since its products are computed in single. A complex multiple of a real leaf is left alone too, since a

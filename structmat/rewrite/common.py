@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from structmat._backend import Array, DType, Namespace, is_array, result_dtype
+from structmat._backend import Array, DType, is_array, is_complex_number, result_dtype
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Adjoint, Wrapper
 from structmat.core.compose import Composite, Product, Scaled, Sum
@@ -84,7 +84,7 @@ def scaled(scalar: Any, of: LinearOperator) -> LinearOperator:
     """Scale as the algebra does, but keep the kind: a complex 1 makes a real operator complex."""
     if type(of) is Scaled and (whole := scalar_product([scalar, of.scalar])) is not None:
         scalar, of = whole, of.of
-    return of if scalar == 1 and (of._is_complex or not isinstance(scalar, complex)) else Scaled(of, scalar)
+    return of if scalar == 1 and (of._is_complex or not is_complex_number(scalar)) else Scaled(of, scalar)
 
 
 def scalar_product(scalars: list[Any]) -> Any:
@@ -92,11 +92,6 @@ def scalar_product(scalars: list[Any]) -> Any:
     whole = functools.reduce(operator.mul, scalars)
     ordinary = all(cmath.isfinite(s) and s != 0 for s in scalars)
     return None if ordinary and not (cmath.isfinite(whole) and whole != 0) else whole
-
-
-def mirrored(xp: Namespace, array: Array, *axes: int) -> Array:
-    """Take index k to -k modulo the width, along axes: what transposing does to a circulant's first column."""
-    return xp.roll(xp.flip(array, axis=axes), (1,) * len(axes), axis=axes)
 
 
 def power_of(x: T, exponent: int, times: Callable[[T, T], T]) -> T:

@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from structmat._backend import astype
+from structmat._backend import astype, is_complex_number
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Inverse
 from structmat.core.blocks import BlockDiag, Kron, Repeat, repeat
 from structmat.core.compose import Power, Product, Scaled, Several, added, power, product
 from structmat.operators import Diagonal, Identity, SignFlip, Zero
 from structmat.rewrite.common import Maybe, agree, kind_of, leaf_of, rebuilt, same, scalar_product, scaled, term
+from structmat.rewrite.levels import factors
 from structmat.rewrite.linear import diagonal_of
 
 
@@ -43,7 +44,7 @@ def add_zero(a: LinearOperator, b: LinearOperator) -> Maybe:
 
 
 def scale_zero(A: Scaled) -> Maybe:
-    return None if isinstance(A.scalar, complex) else A.of
+    return None if is_complex_number(A.scalar) else A.of
 
 
 # ---------------------------------------------------------------------- powers
@@ -136,14 +137,9 @@ def multiply_repeats(a: Repeat, b: Repeat) -> Maybe:
 # ---------------------------------------------------------------------- Kronecker products
 
 
-def _factors(A: LinearOperator) -> tuple[LinearOperator, ...]:
-    """Read a repetition as the Kronecker product with an identity that it is."""
-    return (Identity(A.times), A.of) if isinstance(A, Repeat) else A.parts if isinstance(A, Kron) else ()
-
-
 def multiply_krons(a: LinearOperator, b: LinearOperator) -> Maybe:
     """Multiply (A ⊗ B)(C ⊗ D) = A C ⊗ B D, where it takes no more products of B and C than before."""
-    left, right = _factors(a), _factors(b)
+    left, right = factors(a), factors(b)
     if not left or not right or Kron not in (type(a), type(b)):
         return None
     (A, B), (C, D) = left, right

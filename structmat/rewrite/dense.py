@@ -2,7 +2,7 @@
 
 import math
 
-from structmat._backend import astype, is_complex
+from structmat._backend import astype, is_complex, is_complex_number
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Bilinear, Inverse
 from structmat.core.compose import Product
@@ -71,7 +71,7 @@ def add_low_ranks(a: LinearOperator, b: LinearOperator) -> Maybe:
     (s, A), (t, B) = term(a), term(b)
     if type(A) is not LowRank or type(B) is not LowRank or not agree(A, B):
         return None
-    complex_scalar = isinstance(s, complex) or isinstance(t, complex)
+    complex_scalar = is_complex_number(s) or is_complex_number(t)
     if not (uniform(A) and uniform(B) and A.dtype == B.dtype) or (complex_scalar and not A._is_complex):
         return None
     if A.left.shape[1] + B.left.shape[1] >= min(A.shape):

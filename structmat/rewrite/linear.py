@@ -4,7 +4,7 @@ import cmath
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import Array, astype, complex_dtype, pad
+from structmat._backend import Array, astype, complex_dtype, is_complex_number, mirrored, pad
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Adjoint, Conjugate
 from structmat.core.compose import Scaled
@@ -30,7 +30,7 @@ from structmat.operators import (
     Toeplitz,
     Tridiagonal,
 )
-from structmat.rewrite.common import Maybe, agree, alike, joint_dtype, mirrored, parameters, same, scaled, term, uniform
+from structmat.rewrite.common import Maybe, agree, alike, joint_dtype, parameters, same, scaled, term, uniform
 
 #: Scaling all parameters scales the operator, and adding them adds it.
 LINEAR = {
@@ -65,7 +65,7 @@ def scale_arrays(A: Scaled) -> Maybe:
     of = A.of
     if not isinstance(of, Leaf) or not uniform(of):
         return None
-    if isinstance(A.scalar, complex) and (not of._is_complex or _is_real_linear(of)):
+    if is_complex_number(A.scalar) and (not of._is_complex or _is_real_linear(of)):
         return None
     names = of._param_fields if type(of) in LINEAR else SCALED_BY.get(type(of), [])
     return of._replace(**{name: A.scalar * getattr(of, name) for name in names}) if names else None
@@ -89,7 +89,7 @@ def _linear_combination(s: Any, A: Leaf, t: Any, B: Leaf) -> Maybe:
     dtype = joint_dtype(A, B)
     if dtype is None or not alike(A, B) or any(mine[name].shape != theirs[name].shape for name in mine):
         return None
-    if isinstance(s, complex) or isinstance(t, complex):
+    if is_complex_number(s) or is_complex_number(t):
         if _is_real_linear(A):
             return None
         dtype = complex_dtype(A.xp, dtype)
@@ -181,7 +181,7 @@ def diagonal_of(A: Any, like: Any) -> Array:
     return astype(like.xp, A.signs, like.dtype) if type(A) is SignFlip else ones
 
 
-def _column_of(A: Any, like: Any) -> Array:
+def column_of(A: Any, like: Any) -> Array:
     """The first column of a circulant."""
     if type(A) is Circulant:
         return A.column
@@ -208,7 +208,7 @@ def _as_block_circulant(A: Any, like: BlockCirculant) -> dict[str, Array] | None
     if type(A) is Identity and p == q:
         places = like.xp.eye(p, dtype=like.dtype, device=like.device)
         return {"blocks": places[:, :, None] * _unit(like, b)[None, None, :]}
-    return {"blocks": _column_of(A, like)[None, None, :]} if A.n == b else None
+    return {"blocks": column_of(A, like)[None, None, :]} if A.n == b else None
 
 
 def _as_dense(A: Any, like: Dense) -> dict[str, Array]:
@@ -220,14 +220,14 @@ def _as_multilevel(A: Any, like: MultilevelCirculant) -> dict[str, Array] | None
     shape = like.tensor.shape
     if type(A) is not Identity and max(shape) != A.n:
         return None
-    return {"tensor": like.xp.reshape(_column_of(A, like), shape)}
+    return {"tensor": like.xp.reshape(column_of(A, like), shape)}
 
 
 def _as_toeplitz(A: Any, like: Toeplitz) -> dict[str, Array]:
     if type(A) is SymmetricToeplitz:
         column, row = A._sides()
     else:
-        column = A.column if type(A) in (FCirculant, SkewCirculant) else _column_of(A, like)
+        column = A.column if type(A) in (FCirculant, SkewCirculant) else column_of(A, like)
         row = getattr(A, "f", 1) * mirrored(like.xp, column, 0)
     return {"column": column, "row": row}
 
@@ -242,7 +242,7 @@ def _as_tridiagonal(A: Any, like: Tridiagonal) -> dict[str, Array]:
 EMBEDDINGS: dict[type, tuple[tuple[type, ...], Callable[[Any, Any], dict[str, Array] | None]]] = {
     Banded: ((Identity, SignFlip, Diagonal, Tridiagonal), _as_banded),
     BlockCirculant: ((Identity, Shift, Circulant), _as_block_circulant),
-    Circulant: ((Identity, Shift), lambda A, like: {"column": _column_of(A, like)}),
+    Circulant: ((Identity, Shift), lambda A, like: {"column": column_of(A, like)}),
     Dense: ((Identity, SignFlip, Diagonal), _as_dense),
     Diagonal: ((Identity, SignFlip), lambda A, like: {"entries": diagonal_of(A, like)}),
     FCirculant: ((Identity,), lambda A, like: {"column": _unit(like, A.n)}),

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from structmat._backend import Array, DType, astype, complex_dtype, dft, idft
+from structmat._backend import Array, DType, astype, complex_dtype, dft, idft, mirrored
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Adjoint, Conjugate, Inverse
 from structmat.core.compose import Power
@@ -22,7 +22,7 @@ from structmat.operators import (
     MultilevelCirculant,
     SkewCirculant,
 )
-from structmat.rewrite.common import Maybe, alike, joint_dtype, leaf_of, mirrored, power_of, same, scaled, term, uniform
+from structmat.rewrite.common import Maybe, alike, joint_dtype, leaf_of, power_of, same, scaled, term, uniform
 from structmat.rewrite.linear import embedded, one_class
 
 

@@ -33,6 +33,7 @@ from structmat.rewrite.composites import (
     scale_zero,
 )
 from structmat.rewrite.dense import absorb, absorb_moves, add_low_ranks
+from structmat.rewrite.levels import add_krons, add_levels
 from structmat.rewrite.linear import (
     add_arrays,
     add_embedded,
@@ -117,6 +118,8 @@ RULES: tuple[Rule, ...] = (
     Rule("special + general", Sum, TWO, add_embedded, ROUNDS),
     Rule("LowRank + LowRank", Sum, TWO, add_low_ranks, ROUNDS),
     Rule("BlockDiag + BlockDiag", Sum, TWO, add_blocks),
+    Rule("Kron + Kron", Sum, TWO, add_krons),
+    Rule("Kron of circulants + Kron of circulants", Sum, TWO, add_levels, ROUNDS),
     # multiples, adjoints and conjugates
     Rule("s * 0", Scaled, (Zero,), scale_zero),
     Rule("s * linear", Scaled, (), scale_arrays, ROUNDS),
