@@ -81,7 +81,16 @@ from structmat._backend.fft import (
 from structmat._backend.optional import how_to_install, optional
 from structmat._backend.providers import Restore, set_fft_provider, set_threads, side_by_side
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
-from structmat._backend.solvers import METHODS, has_krylov, krylov, levinson, lsmr
+from structmat._backend.solvers import (
+    METHODS,
+    DenseFactors,
+    has_krylov,
+    has_levinson,
+    krylov,
+    levinson,
+    lsmr,
+    substituted,
+)
 from structmat._backend.sparse import compressed, sparse_product
 from structmat._backend.trigonometric import (
     TRANSPOSED,
@@ -103,6 +112,7 @@ __all__ = [
     "TRANSPOSED",
     "Array",
     "DType",
+    "DenseFactors",
     "Device",
     "HostArray",
     "LinAlgError",
@@ -137,6 +147,7 @@ __all__ = [
     "full_precision",
     "generator",
     "has_krylov",
+    "has_levinson",
     "how_to_install",
     "idft",
     "idftn",
@@ -186,6 +197,7 @@ __all__ = [
     "singular_values",
     "sparse_product",
     "split",
+    "substituted",
     "suits_scipy",
     "sum_dtype",
     "takes_writes",

@@ -244,7 +244,7 @@ def least_squares(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) ->
     for b in _each(xp, B):
         if not bool(xp.all(xp.isfinite(b))):
             found.append(xp.full((A.n,), math.nan, dtype=dtype))
-            warn(A, SolveResult(found[-1], False, math.nan, 0, "lsmr"))
+            warn(A._label, SolveResult(found[-1], False, math.nan, 0, "lsmr"))
             continue
         x, converged, steps = lsmr(
             xp,
@@ -257,16 +257,16 @@ def least_squares(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) ->
         )
         if not converged:
             residual = float(xp.linalg.vector_norm(b - A._apply(xp, x)) / xp.linalg.vector_norm(b))
-            warn(A, SolveResult(x, False, residual, steps, "lsmr"))
+            warn(A._label, SolveResult(x, False, residual, steps, "lsmr"))
         found.append(x)
     return xp.reshape(xp.stack(found), (*B.shape[:-1], A.n)) if found else xp.zeros((*B.shape[:-1], A.n), dtype=dtype)
 
 
-def warn(A: LinearOperator, result: SolveResult) -> SolveResult:
+def warn(label: str, result: SolveResult) -> SolveResult:
     """Say aloud that a solver has stopped early."""
     if not result.converged:
         warnings.warn(
-            f"linalg: {result.method} has not solved the system with {A._label} to the tolerance: after "
+            f"linalg: {result.method} has not solved the system with {label} to the tolerance: after "
             f"{result.products} products ‖b - A x‖ / ‖b‖ is {result.residual:.3g}. The operator may be singular or "
             f"ill-conditioned; give a preconditioner, more iterations or a looser rtol.",
             ConvergenceWarning,
@@ -369,4 +369,4 @@ def solve_iterative(
     checked_iteration("solve_iterative", A, how)
     xp, vectors, finish = right_hand_side("solve_iterative", A, b)
     result = iterate(xp, in_single(A), vectors, how)
-    return warn(A, result._replace(x=finish(result.x)))
+    return warn(A._label, result._replace(x=finish(result.x)))

@@ -10,23 +10,18 @@ from structmat._backend import (
     LinAlgError,
     Namespace,
     astype,
-    dft,
-    fast_length,
-    idft,
-    is_complex,
     is_traced,
-    levinson,
 )
 from structmat.core.blocks import BlockDiag, Kron, Repeat
 from structmat.core.compose import Power, Product, Scaled, Sum, added
 from structmat.core.operator import LinearOperator, NoExactInverseError
 from structmat.linalg._door import admits, in_single, known, namespace_of, right_hand_side, singular_values_of
 from structmat.linalg.iterative import PRODUCTS, Iteration, checked_iteration, iterate, least_squares, tolerance, warn
-from structmat.operators import Dense, Hankel, LowRank, SymmetricToeplitz, Toeplitz
+from structmat.linalg.toeplitz import toeplitz_solution
+from structmat.operators import Dense, LowRank
 from structmat.rewrite import simplify
 
 DENSE = 1024  # columns up to which a dense matrix is factored where there is no structure
-LEVINSON = 1024  # columns up to which Levinson's O(n²) recursion is faster than O(n log n) a step of an iteration
 
 
 @admits(square=True, rounds=False)
@@ -315,14 +310,16 @@ def solved(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> Array:
         try:
             return (form**-1)._apply(xp, B)
         except NoExactInverseError:
-            continue
+            x = toeplitz_solution(xp, form, B, how)
+            if x is not None:
+                return x
     way = WAYS.get(type(form))
     x = way(xp, form, B, how) if way else None
     if x is not None:
         return x
     if form.n <= DENSE:
         return (Dense(form.to_dense()) ** -1)._apply(xp, B)
-    return warn(form, iterate(xp, form, B, how)).x
+    return warn(form._label, iterate(xp, form, B, how)).x
 
 
 def _by_factors(xp: Namespace, A: Product, B: Array, how: Iteration) -> Array | None:
@@ -392,49 +389,7 @@ def _by_low_rank_update(xp: Namespace, A: Sum, B: Array, how: Iteration) -> Arra
     x = x + updated(astype(xp, solved(xp, rest, B - A._apply(xp, x), how), dtype))
     if _solves(xp, A, x, B):
         return x
-    return None if A.n <= DENSE else warn(A, iterate(xp, A, B, how, x)).x
-
-
-def _by_toeplitz(xp: Namespace, A: Toeplitz | SymmetricToeplitz, B: Array, how: Iteration) -> Array | None:
-    column, row = (astype(xp, side, A.dtype) for side in A._sides())
-    if bool(xp.all(row[1:] == 0)):
-        x = Toeplitz(*_triangular_inverse(xp, column))._apply(xp, B)
-    elif bool(xp.all(column[1:] == 0)):
-        x = Toeplitz(*reversed(_triangular_inverse(xp, xp.concat((column[:1], row[1:])))))._apply(xp, B)
-    else:
-        x = levinson(xp, column, row, B) if A.n <= LEVINSON else None
-    if x is not None and _solves(xp, A, x, B):
-        return astype(xp, x, A._product_dtype(xp, B.dtype))
-    if A.n <= DENSE:
-        return None
-    result = iterate(xp, A, B, how)
-    if not result.converged and result.method == "cg":  # it may not have been definite
-        result = min(result, iterate(xp, A, B, how._replace(method="gmres")), key=lambda one: one.residual)
-    return warn(A, result).x
-
-
-def _by_reversal(xp: Namespace, A: Hankel, B: Array, how: Iteration) -> Array:
-    """A Hankel matrix with its columns reversed is a Toeplitz matrix."""
-    column, row = (astype(xp, side, A.dtype) for side in (A.column, A.row))
-    diagonals = xp.concat((column, row[1:]))
-    reversed_ = Toeplitz(diagonals[A.n - 1 :], xp.flip(diagonals[: A.n]))
-    return xp.flip(solved(xp, reversed_, B, how), axis=-1)
-
-
-def _triangular_inverse(xp: Namespace, column: Array) -> tuple[Array, Array]:
-    """First column and row of the inverse of a lower triangular Toeplitz matrix: the series 1 / c(z), by Newton."""
-    if bool(column[0] == 0):
-        raise LinAlgError("linalg.solve: a triangular Toeplitz matrix with zeros on its diagonal is singular.")
-    n, real = column.shape[0], not is_complex(xp, column.dtype)
-    z = 1 / column[:1]
-    while z.shape[0] < n:
-        k = min(2 * z.shape[0], n)
-        length = fast_length(2 * k)
-        Z = dft(xp, z, length)
-        rest = idft(xp, Z * dft(xp, column[:k], length), length, real=real)[:k]
-        rest = xp.concat((2 - rest[:1], -rest[1:]))
-        z = idft(xp, Z * dft(xp, rest, length), length, real=real)[:k]
-    return z, xp.concat((z[:1], xp.zeros_like(z[1:])))
+    return None if A.n <= DENSE else warn(A._label, iterate(xp, A, B, how, x)).x
 
 
 def _solves(xp: Namespace, A: LinearOperator, x: Array, B: Array) -> bool:
@@ -447,13 +402,10 @@ def _solves(xp: Namespace, A: LinearOperator, x: Array, B: Array) -> bool:
 #: What `solved` does with operators that have no exact inverse.
 WAYS: dict[type, Callable[[Namespace, Any, Array, Iteration], Array | None]] = {
     BlockDiag: _by_blocks,
-    Hankel: _by_reversal,
     Kron: _by_sides,
     Power: _by_powers,
     Product: _by_factors,
     Repeat: _by_copies,
     Scaled: _by_multiple,
     Sum: _by_low_rank_update,
-    SymmetricToeplitz: _by_toeplitz,
-    Toeplitz: _by_toeplitz,
 }
