@@ -90,6 +90,7 @@ from structmat._backend.solvers import (
     levinson,
     lsmr,
     substituted,
+    toeplitz_matrix,
 )
 from structmat._backend.sparse import compressed, sparse_product
 from structmat._backend.trigonometric import (
@@ -203,6 +204,7 @@ __all__ = [
     "takes_writes",
     "to_host",
     "to_stored",
+    "toeplitz_matrix",
     "trigonometric_sums",
     "unit_root",
     "unmapped",

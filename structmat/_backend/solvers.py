@@ -98,11 +98,31 @@ def lsmr(
     rtol: float,
     maxiter: int,
 ) -> tuple[Array, bool, int]:
-    """Return the least-squares solution for one vector by LSMR, whether it has converged, and the number of steps."""
+    """Return the least-squares solution for one vector by LSMR, whether it has converged, and the number of steps.
+
+    Products are taken in the precision of b, the recurrences in double: SciPy's begin with 1e100.
+    """
     module = _solvers(xp)
-    A = module.LinearOperator(shape, matvec=product, rmatvec=adjoint_product, dtype=b.dtype)
-    x, stop, steps, *_ = module.lsmr(A, b, atol=rtol, btol=rtol, conlim=0.0, maxiter=maxiter)
+    wide = xp.result_type(b.dtype, xp.float64)
+
+    def rounded(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+        return lambda v: xp.astype(function(xp.astype(v, b.dtype, copy=False)), wide, copy=False)
+
+    A = module.LinearOperator(shape, matvec=rounded(product), rmatvec=rounded(adjoint_product), dtype=wide)
+    x, stop, steps, *_ = module.lsmr(A, xp.astype(b, wide), atol=rtol, btol=rtol, conlim=0.0, maxiter=maxiter)
     return xp.astype(x, b.dtype, copy=False), int(stop) != 7, int(steps)
+
+
+def toeplitz_matrix(xp: Namespace, column: Array, row: Array) -> Array:
+    """Return the dense Toeplitz matrix with a first column and, from its second entry on, a first row."""
+    if compat.is_numpy_namespace(xp):
+        from scipy.linalg import toeplitz
+
+        return toeplitz(column, row)
+    n = column.shape[0]
+    places = xp.arange(n, device=compat.device(column))
+    index = places[:, None] - places[None, :] + (row.shape[0] - 1)
+    return xp.reshape(xp.take(xp.concat((xp.flip(row[1:]), column)), xp.reshape(index, (-1,))), (n, n))
 
 
 class DenseFactors:

@@ -5,7 +5,7 @@ A Toeplitz matrix T = (t_{i-j}) of n rows is inverted by the solutions of T x = 
     T^{-1} = 1/2 (S(x) C(e_1 - z) + S(e_1 + z) C(x)),
 
 where C and S are the circulant and the skew-circulant matrix with a first column. It follows from the displacement
-Z_1 T - T Z_{-1} of rank 2 [GohbergOlshevsky1994]_, and holds for every T that has an inverse.
+Z_1 T - T Z_{-1} of rank 2, as in G. Ammar and P. Gader (1991), and holds for every T that has an inverse.
 """
 
 import functools
@@ -38,10 +38,11 @@ from structmat._backend import (
     split,
     substituted,
     takes_writes,
+    toeplitz_matrix,
 )
 from structmat.core.bilinear import Adjoint, Conjugate
 from structmat.core.operator import LinearOperator
-from structmat.linalg.iterative import Iteration, SolveResult, iterate, warn
+from structmat.linalg.iterative import Iteration, SolveResult, iterate, probes, warn
 from structmat.operators import Circulant, Hankel, SkewCirculant, SymmetricToeplitz, Toeplitz
 
 FEW = 4  # right-hand sides that an iteration is tried for, and whose residuals are all looked at
@@ -53,8 +54,9 @@ ITERATED = 4096  # columns from which an iteration that converges is faster than
 ATTEMPT = 100  # products that such an iteration gets before another way is taken
 DIRECT = 2**16  # columns up to which ways of O(n²) operations are taken: more take minutes
 BLOCK = 2**15  # numbers of right-hand sides that are refined at a time
+CHUNK = 64  # right-hand sides of one elimination, of whose complex numbers each step changes all
 ROUNDS = 5  # of refinement
-CLOSE = 0.1  # ‖T M v - v‖ / ‖v‖ up to which products with M count as a way to refine
+CLOSE = 0.05  # of what a singular matrix leaves of a random vector: an approximate inverse must leave less
 
 # Nanoseconds on one core, by which the faster of two ways is guessed.
 PER_FLOP, PER_LEVINSON, PER_COLUMN, CALL = 0.015, 1.5, 5.0, 6e5
@@ -81,23 +83,20 @@ class Columns(NamedTuple):
 
 
 class Checked(NamedTuple):
-    """Vectors that should solve a system: what is left, and their largest backward error."""
+    """Vectors that should solve a system, the residuals, and the backward errors ‖b - T x‖ / (‖T‖ ‖x‖ + ‖b‖)."""
 
     x: Array
     rest: Array
     errors: Array
-
-    @property
-    def error(self) -> float:
-        """The largest of the backward errors ‖b - T x‖ / (‖T‖ ‖x‖ + ‖b‖)."""
-        return float(max(self.errors)) if self.errors.shape[0] else 0.0
+    error: float
 
 
+Leaf = Toeplitz | SymmetricToeplitz | Hankel
 Way = Callable[[Array, Iteration], Checked | None]
 
 
 class ToeplitzSystem:
-    """A square Toeplitz matrix, scaled to entries of at most 1, and what is known of its inverse."""
+    """A square Toeplitz matrix and what is known of its inverse."""
 
     def __init__(self, xp: Namespace, column: Array, row: Array, label: str) -> None:
         self.xp, self.n, self.label = xp, column.shape[0], label
@@ -113,7 +112,7 @@ class ToeplitzSystem:
         self.enough = 8 * self.eps  # backward error from which on refinement has nothing to gain
         self.most = self.enough * math.log2(2 * self.n)  # and what passes, as products are no more exact
         self.columns: Columns | None = None
-        self.tried = False  # whether Levinson's recursion has been asked for columns
+        self.tried = 0  # of the two ways to the columns
         self.factors: DenseFactors | None = None
 
     # ------------------------------------------------------------------ the choice
@@ -164,9 +163,9 @@ class ToeplitzSystem:
             return [*ways, self._by_iteration]
         if n <= LAPACK and self._prefers_factors(k):
             return [*ways, self._by_factors, self._by_elimination]
-        ways += [self._by_iteration] * (n > ITERATED and k <= FEW and self.columns is None)
-        ways += [self._by_columns, *[self._by_factors] * (n <= LAPACK), self._by_elimination]
-        return ways + [self._by_factors] * (LAPACK < n <= FITS)
+        ways += [self._by_attempt] * (n > ITERATED and k <= FEW and self.columns is None)
+        last = [self._by_elimination, *[self._by_factors] * (n <= FITS)]
+        return [*ways, self._by_columns, *(last if k <= FEW and n > LAPACK else reversed(last))]
 
     def _prefers_factors(self, k: int) -> bool:
         n = self.n
@@ -177,12 +176,15 @@ class ToeplitzSystem:
     # ------------------------------------------------------------------ the ways
 
     def _by_columns(self, B: Array, how: Iteration) -> Checked | None:
-        """Products with the inverse, from two columns that Levinson's recursion finds, and refinement."""
-        if not self.tried:
-            self.tried = True
-            xp, T = self.xp, self.T
+        """Products with the inverse, from two columns that Levinson's recursion or elimination finds, and refinement."""
+        xp, T = self.xp, self.T
+        if self.columns is None and self.tried < 1:
+            self.tried = 1
             if (found := levinson(T.column, T.row, self._generators())) is not None:
                 self._admit(astype(xp, found, T.dtype))
+        if self.columns is None and self.tried < 2 and self.n > LAPACK and B.shape[0] > FEW:
+            self.tried = 2
+            self._admit(self._eliminated(self._generators()))
         return None if self.columns is None else self._in_blocks(B)
 
     def _in_blocks(self, B: Array) -> Checked:
@@ -190,7 +192,9 @@ class ToeplitzSystem:
         step, multiply = max(1, BLOCK // self.n), self._times_columns
         blocks = [B[start : start + step, :] for start in range(0, B.shape[0], step)]
         found = [self._refined(multiply(block), block, multiply) for block in blocks]
-        return found[0] if len(found) == 1 else Checked(*map(self.xp.concat, zip(*found, strict=True)))
+        return (
+            found[0] if len(found) == 1 else self._with_errors(*map(self.xp.concat, list(zip(*found, strict=True))[:3]))
+        )
 
     def _times_columns(self, B: Array) -> Array:
         assert self.columns is not None
@@ -201,52 +205,60 @@ class ToeplitzSystem:
         xp, n, k = self.xp, self.n, B.shape[0]
         if (factors := self.factors) is not None:
             x = factors.solve(B)
-            return Checked(x, B, xp.zeros(1)) if k > FEW else self._refined(x, B, factors.solve)
-        factors, probe = DenseFactors(xp, _matrix(xp, self.T.row, self.T.column)), self._probe()  # of the transpose
+            return Checked(x, B, B, 0.0) if k > FEW else self._refined(x, B, factors.solve)
+        factors = DenseFactors(xp, toeplitz_matrix(xp, self.T.row, self.T.column))  # of the transpose
         if factors.reciprocal_condition is not None:
-            self._refuse(1 / max(factors.reciprocal_condition, 1e-300), 4)
-        x = factors.solve(xp.concat((B, probe)))
-        image, x = x[k:, :], x[:k, :]
-        self._refuse_image(image, probe)
-        holds = self._checked(image, probe).error <= self.enough  # then substitution gives all others as well
+            self._refuse(1 / max(factors.reciprocal_condition, 1e-300))
+        x = factors.solve(xp.concat((B, self._probes())))
+        images, x = x[k:, :], x[:k, :]
+        self._refuse(self.norm * self._ratio(images))
+        holds = self._checked(images, self._probes()).error <= self.enough  # then substitution gives all others too
         if holds and n <= KEPT and factors.reciprocal_condition is not None:
             self.factors = factors
-        return Checked(x, B, xp.zeros(1)) if holds and k > FEW else self._refined(x, B, factors.solve)
+        return Checked(x, B, B, 0.0) if holds and k > FEW else self._refined(x, B, factors.solve)
 
     def _by_elimination(self, B: Array, how: Iteration) -> Checked:
         """Elimination with partial pivoting, which finds columns of the inverse as well."""
         xp, k = self.xp, B.shape[0]
-        probe = self._probe()
-        x = self._eliminated(xp.concat((B, self._generators(), probe)))
-        found = x[k : k + 2, :]
-        self._refuse_image(x[k + 2 :, :], probe)
-        x = x[:k, :]
+        wanted = xp.concat((B, self._probes()))
+        x = self._eliminated(xp.concat((wanted, self._generators())))
         if self.columns is None:
-            self._admit(found)
-        best = self._checked(x, B)
+            self._admit(x[k + 2 :, :])
+        x = x[: k + 2, :]
         if self.columns is not None:
-            best = self._refined(x, B, self._times_columns)
-        return best if best.error <= self.most else self._refined(best.x, B, self._eliminated)
+            best = self._refined(x[:k, :], B, self._times_columns)
+            if best.error <= self.most:
+                return best
+        x = x + self._eliminated(wanted - self.T._apply(xp, x))
+        if not self._gap(x[k:, :]) < CLOSE:
+            self._refuse(math.inf)
+        return self._refined(x[:k, :], B, self._eliminated)
 
     def _eliminated(self, B: Array) -> Array:
         xp, T = self.xp, self.T
-        x = eliminated(xp, T.column, T.row, B)
-        if x is None:
-            self._refuse(math.inf, 1)
+        found = [eliminated(xp, T.column, T.row, B[k : k + CHUNK, :]) for k in range(0, B.shape[0], CHUNK)]
+        if any(x is None for x in found):
+            self._refuse(math.inf)
+        x = xp.concat(found)
         return x if T._is_complex else xp.real(x)
 
-    def _by_iteration(self, B: Array, how: Iteration) -> Checked | None:
-        """A preconditioned iteration, with few products where another way is left."""
-        more = self.n <= DIRECT
-        asked = how._replace(
-            rtol=how.rtol or (self.enough if more else None),
-            maxiter=min(how.maxiter, ATTEMPT) if more else how.maxiter,
-        )
-        result = iterate(self.xp, self.T, B, asked)
+    def _by_iteration(self, B: Array, how: Iteration) -> Checked:
+        """A preconditioned iteration, as the user wants it."""
+        result = iterate(self.xp, self.T, B, how)
         found = self._checked(result.x, B)
-        if result.converged and (how.rtol or not more):
-            return Checked(found.x, found.rest, 0 * found.errors)  # as the user wants it
-        return found
+        return found._replace(error=0.0) if result.converged else found
+
+    def _by_attempt(self, B: Array, how: Iteration) -> Checked | None:
+        """An iteration of few products, where other ways are left.
+
+        A singular matrix may have a solution for B that an iteration finds, but not for a probe.
+        """
+        few = how._replace(rtol=self.enough, maxiter=min(how.maxiter, ATTEMPT), callback=None)
+        images = iterate(self.xp, self.T, self._probes(), few).x
+        if not (self._gap(images) < CLOSE and self._checked(images, self._probes()).error <= self.most):
+            return None
+        asked = few._replace(rtol=how.rtol or few.rtol, callback=how.callback)
+        return self._by_iteration(B, asked) if how.rtol else self._checked(iterate(self.xp, self.T, B, asked).x, B)
 
     def _by_series(self, B: Array, how: Iteration) -> Checked:
         """The inverse of a triangular matrix, itself triangular and Toeplitz, from the series of 1 / t(z)."""
@@ -262,14 +274,16 @@ class ToeplitzSystem:
         xp, T = self.xp, self.T
         if self.n > FITS:
             return None
-        x = substituted(xp, _matrix(xp, T.column, T.row), B, lower=bool(self._lower))
+        x = substituted(xp, toeplitz_matrix(xp, T.column, T.row), B, lower=bool(self._lower))
         return None if x is None else self._checked(x, B)
 
     @functools.cached_property
     def _lower(self) -> bool | None:
         """Whether the matrix is lower triangular, or else upper; None if it is neither."""
-        xp, T = self.xp, self.T
-        return next((lower for lower, side in ((True, T.row), (False, T.column)) if bool(xp.all(side[1:] == 0))), None)
+        for lower, side in ((True, self.T.row), (False, self.T.column)):
+            if bool(self.xp.all(side[1:] == 0)):
+                return lower
+        return None
 
     # ------------------------------------------------------------------ columns of the inverse
 
@@ -287,15 +301,13 @@ class ToeplitzSystem:
         columns = Columns.of(xp, found[0, :], found[1, :])
         found = found + columns.apply(xp, wanted - T._apply(xp, found))
         columns = Columns.of(xp, found[0, :], found[1, :])
-        probe = self._probe()
-        image = columns.apply(xp, probe)
-        gap = xp.linalg.vector_norm(T._apply(xp, image) - probe) / xp.linalg.vector_norm(probe)
-        if not float(gap) < CLOSE:
+        images = columns.apply(xp, self._probes())
+        if not self._gap(images) < CLOSE:
             return
         # T^{-H} v is the conjugate of J T^{-1} J conj(v): another step of the power method for the inverse's norm
-        mirrored = xp.flip(xp.conj(image), axis=-1)
-        size = xp.linalg.vector_norm(columns.apply(xp, mirrored)) / xp.linalg.vector_norm(mirrored)
-        self._refuse(self.norm * float(size), 16)
+        mirrored = xp.flip(xp.conj(images), axis=-1)
+        sizes = [xp.linalg.vector_norm(v, axis=-1) for v in (columns.apply(xp, mirrored), mirrored)]
+        self._refuse(self.norm * float(xp.max(sizes[0] / sizes[1])))
         self.columns = columns
 
     # ------------------------------------------------------------------ checks
@@ -305,7 +317,10 @@ class ToeplitzSystem:
         rest = B - self.T._apply(xp, x)
         left, size, wanted = (xp.linalg.vector_norm(v, axis=-1) for v in (rest, x, B))
         errors = left / xp.where(wanted > 0, self.norm * size + wanted, 1)
-        return Checked(x, rest, xp.where(xp.isfinite(errors), errors, math.inf))
+        return self._with_errors(x, rest, xp.where(xp.isfinite(errors), errors, math.inf))
+
+    def _with_errors(self, x: Array, rest: Array, errors: Array) -> Checked:
+        return Checked(x, rest, errors, float(self.xp.max(errors)))
 
     def _refined(self, x: Array, B: Array, correct: Callable[[Array], Array]) -> Checked:
         """Refine until the backward errors are those of rounding, or do not fall any more; keep the best of each."""
@@ -317,7 +332,7 @@ class ToeplitzSystem:
             better = new.errors < best.errors
             falls = bool(xp.any(new.errors < best.errors / 2))
             x, rest = (xp.where(better[:, None], now, old) for now, old in zip(new[:2], best[:2], strict=True))
-            best = Checked(x, rest, xp.where(better, new.errors, best.errors))
+            best = self._with_errors(x, rest, xp.where(better, new.errors, best.errors))
             if not falls:
                 break
         return best
@@ -327,27 +342,26 @@ class ToeplitzSystem:
         left, size = (xp.linalg.vector_norm(v, axis=-1) for v in (rest, B))
         return float(xp.max(left / xp.where(size > 0, size, 1)))
 
-    def _refuse_image(self, image: Array, probe: Array) -> None:
-        """Take the solution for the probe for a bound of the inverse's norm, short by a factor of about sqrt(n)."""
-        size = float(self.xp.linalg.vector_norm(image) / self.xp.linalg.vector_norm(probe))
-        self._refuse(self.norm * size if math.isfinite(size) else math.inf, 4 * math.sqrt(self.n))
+    def _gap(self, images: Array) -> float:
+        """How far T times solutions for the probes is from them, over what a singular T leaves of a random vector."""
+        return self._ratio(self.T._apply(self.xp, images) - self._probes())
 
-    def _refuse(self, condition: float, factor: float) -> None:
-        """Raise if a condition number, or what may fall short of it by a factor, leaves no digit."""
-        if not condition * factor * self.eps < 1:
+    def _ratio(self, vectors: Array) -> float:
+        """Norms over those of the probes, times sqrt(n); for solutions a guess of the norm of the inverse."""
+        norms = [self.xp.linalg.vector_norm(each, axis=-1) for each in (vectors, self._probes())]
+        return float(self.xp.max(norms[0] / norms[1])) * math.sqrt(self.n)
+
+    def _refuse(self, condition: float) -> None:
+        """Raise if a condition number, by an estimate that may fall short of it, leaves no digit."""
+        if not 4 * condition * self.eps < 1:
+            largest = self.norm / self.scale
             raise LinAlgError(
                 f"linalg.solve: {self.label} is singular to working precision: its singular values run from about "
-                f"{self.norm / self.scale / condition:.3g} to {self.norm / self.scale:.3g}."
+                f"{largest / condition:.3g} to {largest:.3g}."
             )
 
-    def _probe(self) -> Array:
-        return self._chirp(self.n)[None, :]
-
-    def _chirp(self, n: int) -> Array:
-        """A vector whose angles with all others are those of a random one."""
-        xp, T = self.xp, self.T
-        places = xp.arange(n, dtype=real_dtype(xp, T.dtype), device=T.device)
-        return astype(xp, xp.cos((places + 1) * (places + 1) * 0.6180339887498949), T.dtype)
+    def _probes(self) -> Array:
+        return probes(self.xp, self.n, self.T.dtype, self.T.device)
 
 
 # ---------------------------------------------------------------------- operators
@@ -377,7 +391,7 @@ def toeplitz_solution(xp: Namespace, A: LinearOperator, B: Array, how: Iteration
     return astype(xp, seen(x), A._product_dtype(xp, B.dtype))
 
 
-def _solved(xp: Namespace, leaf: LinearOperator, B: Array, how: Iteration) -> Array | None:
+def _solved(xp: Namespace, leaf: Leaf, B: Array, how: Iteration) -> Array | None:
     if is_complex(xp, B.dtype) and not leaf._is_complex:
         x = _solved(xp, leaf, split(xp, B), how)
         return None if x is None else join(xp, x)
@@ -399,7 +413,7 @@ def _scaled(callback: Callable[[Array], object], factor: float) -> Callable[[Arr
     return lambda x: callback(factor * x)
 
 
-def _system(xp: Namespace, leaf: LinearOperator, dtype: object) -> ToeplitzSystem:
+def _system(xp: Namespace, leaf: Leaf, dtype: object) -> ToeplitzSystem:
     """What is kept of a leaf for systems of one precision."""
     key = ("toeplitz", dtype_name(dtype))
     found = leaf._cache.get(key)
@@ -423,9 +437,9 @@ def eliminated(xp: Namespace, column: Array, row: Array, B: Array) -> Array | No
     """Solve a Toeplitz system for vectors (k, n) by Gaussian elimination in O(n²) operations and O(n k) memory.
 
     Fourier transforms turn the matrix into a Cauchy-like one, C_ij = (g_i · b_j) / (s_i - t_j) with roots of 1 and of
-    -1, which row exchanges leave Cauchy-like, so that pivots can be chosen [GohbergKailathOlshevsky1995]_. Rows of -1
-    below C and zeros below the right-hand sides end as the solution [Rodriguez2006]_: the one of column k takes the
-    place of the k-th pivot row. None where all that is left of a column is zero.
+    -1, which row exchanges leave Cauchy-like, so that pivots can be chosen (Gohberg, Kailath and Olshevsky, 1995). Rows
+    of -1 below C and zeros below the right-hand sides end as the solution (Rodriguez, 2006): the one of column k takes
+    the place of the k-th pivot row. None where all that is left of a column is zero.
     """
     n, kind = column.shape[0], complex_dtype(xp, column.dtype)
     places = xp.arange(n, device=device(column))
@@ -483,15 +497,6 @@ def reciprocal_series(xp: Namespace, column: Array) -> Array:
         rest = xp.concat((2 - rest[:1], -rest[1:]))
         z = idft(xp, Z * dft(xp, rest, length), length, real=real)[:k]
     return z
-
-
-def _matrix(xp: Namespace, column: Array, row: Array) -> Array:
-    """The dense Toeplitz matrix."""
-    n = column.shape[0]
-    places = xp.arange(n, device=device(column))
-    diagonals = xp.concat((xp.flip(row[1:]), column))
-    index = places[:, None] - places[None, :] + (n - 1)
-    return xp.reshape(xp.take(diagonals, xp.reshape(index, (-1,))), (n, n))
 
 
 def _unit(xp: Namespace, like: Array) -> Array:
