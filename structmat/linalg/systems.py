@@ -95,7 +95,8 @@ def solve(
     Warns
     -----
     ConvergenceWarning
-        An iterative way was taken and has not reached the tolerance; x is the best that was found.
+        An iterative way was taken and has not reached the tolerance, or refinement has not; x is the best that was
+        found.
 
     Raises
     ------
@@ -120,13 +121,13 @@ def solve(
 
     For a Toeplitz matrix the fastest way is taken whose solution holds: its backward error
     ‖b - A x‖ / (‖A‖ ‖x‖ + ‖b‖), after refinement, is that of rounding, as for a dense matrix. A warning says where none
-    holds. The ways are power series inversion for triangular matrices, O(n log n); for few right-hand sides and n > 4096
-    a preconditioned iteration, O(n log n) a step; two columns of the inverse from Levinson's recursion, O(n²), by which
-    each right-hand side takes O(n log n) [2]_; dense factors, where n is small or there are nearly as many right-hand
-    sides as rows; Gaussian elimination with partial pivoting of a Cauchy-like matrix, O(n²) operations and O(n) memory
-    [3]_, [4]_, which needs no nonsingular leading minors. The columns, and dense factors up to n = 512, are kept for the
-    next right-hand sides. NumPy's arrays are computed with in double precision at least. Arrays of other libraries take
-    dense factors up to n = 8192, then elimination.
+    holds. The ways are power series inversion for triangular matrices, O(n log n); for few right-hand sides and
+    n > 4096 a preconditioned iteration, O(n log n) a step; two columns of the inverse from Levinson's recursion, O(n²),
+    by which each right-hand side takes O(n log n) [2]_; dense factors, where n is small or there are nearly as many
+    right-hand sides as rows; Gaussian elimination with partial pivoting of a Cauchy-like matrix, O(n²) operations and
+    O(n) memory [3]_, [4]_, which needs no nonsingular leading minors. The columns, and dense factors up to n = 512, are
+    kept for the next right-hand sides. NumPy's arrays are computed with in double precision at least. Arrays of other
+    libraries take dense factors up to n = 8192, then elimination. Above n = 65536 only iteration is left.
 
     Examples
     --------
@@ -141,8 +142,8 @@ def solve(
     References
     ----------
     .. [1] G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th edition, Johns Hopkins University Press, 2013.
-    .. [2] G. Ammar and P. Gader, "A variant of the Gohberg–Semencul formula involving circulant matrices", *SIAM Journal
-       on Matrix Analysis and Applications* 12(3), 1991.
+    .. [2] G. Ammar and P. Gader, "A variant of the Gohberg–Semencul formula involving circulant matrices", *SIAM
+       Journal on Matrix Analysis and Applications* 12(3), 1991.
     .. [3] I. Gohberg, T. Kailath and V. Olshevsky, "Fast Gaussian elimination with partial pivoting for matrices with
        displacement structure", *Mathematics of Computation* 64(212), 1995.
     .. [4] G. Rodriguez, "Fast solution of Toeplitz- and Cauchy-like least-squares problems", *SIAM Journal on Matrix

@@ -59,7 +59,7 @@ ROUNDS = 5  # of refinement
 CLOSE = 0.05  # of what a singular matrix leaves of a random vector: an approximate inverse must leave less
 
 # Nanoseconds on one core, by which the faster of two ways is guessed.
-PER_FLOP, PER_LEVINSON, PER_COLUMN, CALL = 0.015, 1.5, 5.0, 6e5
+PER_FLOP, PER_LEVINSON, PER_COLUMN, CALL = 0.018, 1.5, 5.0, 6e5
 
 
 class Columns(NamedTuple):
@@ -171,12 +171,12 @@ class ToeplitzSystem:
         n = self.n
         factors = PER_FLOP * (2 * n * n * k + (0 if self.factors else 2 / 3 * n**3))
         columns = PER_COLUMN * n * math.log2(2 * n) * k
-        return factors < columns + (0 if self.columns else 2 * PER_LEVINSON * n * n + CALL)
+        return bool(factors < columns + (0 if self.columns else 2 * PER_LEVINSON * n * n + CALL))
 
     # ------------------------------------------------------------------ the ways
 
     def _by_columns(self, B: Array, how: Iteration) -> Checked | None:
-        """Products with the inverse, from two columns that Levinson's recursion or elimination finds, and refinement."""
+        """Products with the inverse, from two columns that Levinson's recursion or elimination finds; refinement."""
         xp, T = self.xp, self.T
         if self.columns is None and self.tried < 1:
             self.tried = 1
@@ -189,12 +189,12 @@ class ToeplitzSystem:
 
     def _in_blocks(self, B: Array) -> Checked:
         """Take few right-hand sides at a time, whose transforms stay in the cache."""
-        step, multiply = max(1, BLOCK // self.n), self._times_columns
-        blocks = [B[start : start + step, :] for start in range(0, B.shape[0], step)]
-        found = [self._refined(multiply(block), block, multiply) for block in blocks]
-        return (
-            found[0] if len(found) == 1 else self._with_errors(*map(self.xp.concat, list(zip(*found, strict=True))[:3]))
-        )
+        multiply = self._times_columns
+        found = [self._refined(multiply(part), part, multiply) for part in _parts(B, max(1, BLOCK // self.n))]
+        if len(found) == 1:
+            return found[0]
+        x, rest, errors = (self.xp.concat([one[place] for one in found]) for place in range(3))
+        return self._with_errors(x, rest, errors)
 
     def _times_columns(self, B: Array) -> Array:
         assert self.columns is not None
@@ -236,7 +236,7 @@ class ToeplitzSystem:
 
     def _eliminated(self, B: Array) -> Array:
         xp, T = self.xp, self.T
-        found = [eliminated(xp, T.column, T.row, B[k : k + CHUNK, :]) for k in range(0, B.shape[0], CHUNK)]
+        found = [eliminated(xp, T.column, T.row, part) for part in _parts(B, CHUNK)]
         if any(x is None for x in found):
             self._refuse(math.inf)
         x = xp.concat(found)
@@ -501,3 +501,8 @@ def reciprocal_series(xp: Namespace, column: Array) -> Array:
 
 def _unit(xp: Namespace, like: Array) -> Array:
     return xp.concat((xp.ones_like(like[:1]), xp.zeros_like(like[1:])))
+
+
+def _parts(B: Array, step: int) -> list[Array]:
+    k = B.shape[0]
+    return [B[start : min(start + step, k), :] for start in range(0, k, step)]
