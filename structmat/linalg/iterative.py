@@ -195,6 +195,7 @@ def _safe_inverse(C: Circulant, *, definite: bool) -> Circulant:
     """Invert a circulant matrix, or its absolute value; where it is singular it does nothing but scale."""
     xp = C.xp
     largest = xp.max(xp.abs(C.spectrum))
+    largest = xp.where(largest > 0, largest, 1)
     cutoff = C.n * float(xp.finfo(C.dtype).eps) * largest
 
     def reciprocals(values: Array) -> Array:
