@@ -207,6 +207,38 @@ def test_elimination_on_every_library(backend: Any) -> None:
         assert np.allclose(to_host(S.columns.apply(S.xp, backend.asarray(B))), np.linalg.solve(M, B.T).T, atol=1e-12)
 
 
+def test_elimination_chooses_pivots() -> None:
+    """The first entry of the Cauchy-like matrix, a sum over all of T, is made zero, or 1e-14 of the others."""
+    n = 64
+    turns = np.exp(1j * np.pi * np.arange(n) / n)
+    column, row = draw(n, seed=1, dtype="complex128"), draw(n, seed=2, dtype="complex128")
+    for rest in (0.0, 1e-13):
+        row[0] = column[0]
+        column[0] -= np.sum(scipy.linalg.toeplitz(column, row) @ turns) / np.sum(turns) - rest
+        row[0] = column[0]
+        M, B = scipy.linalg.toeplitz(column, row), draw(2, n, seed=3, dtype="complex128")
+        x = toeplitz.eliminated(np, column, row, B)
+        assert x is not None
+        assert np.linalg.norm(M @ x.T - B.T) <= 1e-10 * np.linalg.norm(B)
+
+
+def test_refinement() -> None:
+    """With the inverse to three digits it goes on to the last one; what does no good leaves the solution as it is."""
+    column, row = draw(40, seed=1), draw(40, seed=2)
+    column[0] += 20
+    S, B = toeplitz.ToeplitzSystem(np, column, row, "T"), draw(3, 40)
+    inverse = np.linalg.inv(S.T.to_dense()).T
+
+    def roughly(R: np.ndarray) -> np.ndarray:
+        return R @ (inverse * (1 + 1e-3 * draw(40, 40, seed=3)))
+
+    assert S._checked(roughly(B), B).error > 1e-6
+    assert S._refined(roughly(B), B, roughly).error <= S.enough
+    kept = S._refined(roughly(B), B, lambda R: 1e3 * R)
+    assert np.array_equal(kept.x, roughly(B))
+    assert S._refined(np.full_like(B, np.nan), B, roughly).error == math.inf
+
+
 @pytest.mark.parametrize("backend", LIBRARIES, ids=repr)
 def test_large_systems_on_every_library(backend: Any) -> None:
     """Above the size of general dense fallbacks there is a way without any iterative solver."""
