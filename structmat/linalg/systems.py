@@ -12,13 +12,14 @@ from structmat._backend import (
     astype,
     is_traced,
 )
+from structmat.core.bilinear import Adjoint, Conjugate
 from structmat.core.blocks import BlockDiag, Kron, Repeat
 from structmat.core.compose import Power, Product, Scaled, Sum, added
 from structmat.core.operator import LinearOperator, NoExactInverseError
 from structmat.linalg._door import admits, in_single, known, namespace_of, right_hand_side, singular_values_of
 from structmat.linalg.iterative import PRODUCTS, Iteration, checked_iteration, iterate, least_squares, tolerance, warn
 from structmat.linalg.toeplitz import toeplitz_solution
-from structmat.operators import Dense, LowRank
+from structmat.operators import Dense, Hankel, LowRank, SymmetricToeplitz, Toeplitz
 from structmat.rewrite import simplify
 
 DENSE = 1024  # columns up to which a dense matrix is factored where there is no structure
@@ -322,15 +323,13 @@ def lstsq(
 def solved(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> Array:
     """A^{-1} of vectors (..., n), by the first way that fits."""
     A = in_single(A)
-    for form in (A, simplify(A)):
+    simple = simplify(A)
+    for form in (simple,) if simple is A else (A, simple):
         with contextlib.suppress(NoExactInverseError):
             return (form**-1)._apply(xp, B)
-        if (x := toeplitz_solution(xp, form, B, how)) is not None:
-            return x
-    way = WAYS.get(type(form))
-    x = way(xp, form, B, how) if way else None
-    if x is not None:
-        return x
+        way = WAYS.get(type(form))
+        if (form is simple or way is toeplitz_solution) and way and (x := way(xp, form, B, how)) is not None:
+            return x  # of a Toeplitz leaf as it stands, which keeps its factors
     if form.n <= DENSE:
         return (Dense(form.to_dense()) ** -1)._apply(xp, B)
     return warn(form._label, iterate(xp, form, B, how)).x
@@ -415,11 +414,16 @@ def _solves(xp: Namespace, A: LinearOperator, x: Array, B: Array) -> bool:
 
 #: What `solved` does with operators that have no exact inverse.
 WAYS: dict[type, Callable[[Namespace, Any, Array, Iteration], Array | None]] = {
+    Adjoint: toeplitz_solution,
     BlockDiag: _by_blocks,
+    Conjugate: toeplitz_solution,
+    Hankel: toeplitz_solution,
     Kron: _by_sides,
     Power: _by_powers,
     Product: _by_factors,
     Repeat: _by_copies,
     Scaled: _by_multiple,
     Sum: _by_low_rank_update,
+    SymmetricToeplitz: toeplitz_solution,
+    Toeplitz: toeplitz_solution,
 }
