@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import scipy.linalg
-from backends import ALL
+from backends import ALL, library
 
 import structmat as sm
 from structmat._backend import to_host
@@ -248,6 +248,32 @@ def test_large_systems_on_every_library(backend: Any) -> None:
     for operator, M in ((A, dense(sides)), (A.H, dense(sides).T)):
         x = L.solve(operator, backend.asarray(b))
         assert backward_error(M.astype(float), sides, to_host(x), b) <= 4 * rounding(n)
+
+
+def test_traces_and_graphs() -> None:
+    """Where there are no values to look at, or a graph goes through them, small systems are dense ones."""
+    torch, jax = library("torch"), library("jax")
+    sides, B = (draw(9, seed=1), draw(9, seed=2)), draw(3, 9)
+    sides[0][0] += 9
+    for A in (sm.Toeplitz(*sides), sm.Toeplitz(*sides).H, sm.Hankel(*sides)):
+        wanted = np.linalg.solve(A.to_dense(), B.T).T
+        J, T = A.to(xp=jax.numpy), A.to(xp=torch)
+        assert np.allclose(jax.jit(lambda b, J=J: L.solve(J, b.T).T)(jax.numpy.asarray(B)), wanted)
+        assert np.allclose(torch.func.vmap(lambda b, T=T: L.solve(T, b))(torch.asarray(B)), wanted)
+        jacobian = torch.func.jacrev(lambda b, T=T: L.solve(T, b))(torch.asarray(B[0]))
+        assert np.allclose(jacobian, np.linalg.inv(A.to_dense()))
+    for n, zero in ((9, 0), (9, 1), (1100, 1)):
+        column, row = (torch.asarray(draw(n, seed=seed)) for seed in (1, 2))
+        column[0] += 60
+        b = torch.asarray(draw(n)).requires_grad_()
+        T = sm.Toeplitz(column.requires_grad_(), zero * row)
+        with warnings.catch_warnings():
+            # the general dense way looks at singular values, of which PyTorch warns
+            warnings.simplefilter("ignore" if n == 9 and zero else "error")
+            L.solve(T, b).sum().backward()
+        matrix = torch.asarray(scipy.linalg.toeplitz(column.detach(), zero * row))
+        assert np.allclose(b.grad, torch.linalg.solve(matrix.T, torch.ones(n, dtype=torch.float64)))
+        assert np.allclose(column.grad[0], -torch.dot(b.grad, torch.linalg.solve(matrix, b.detach())))
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])

@@ -28,6 +28,7 @@ from structmat._backend import (
     has_levinson,
     idft,
     is_complex,
+    is_traced,
     join,
     levinson,
     may_keep,
@@ -38,6 +39,7 @@ from structmat._backend import (
     split,
     substituted,
     takes_writes,
+    to_host,
     toeplitz_matrix,
 )
 from structmat.core.bilinear import Adjoint, Conjugate
@@ -101,14 +103,14 @@ class ToeplitzSystem:
     def __init__(self, xp: Namespace, column: Array, row: Array, label: str) -> None:
         self.xp, self.n, self.label = xp, column.shape[0], label
         row = xp.concat((column[:1], row[1:]))
-        size = max(float(xp.max(xp.abs(side))) for side in (column, row))
+        size = max(_number(xp.max(xp.abs(side))) for side in (column, row))
         if not 0 < size < math.inf:
             raise LinAlgError(f"linalg.solve: {label} is singular: its largest entry is {size:.3g}.")
         self.range = float(xp.finfo(column.dtype).max) ** 0.25  # of numbers whose squares and products are no trouble
         self.scale = self._scale(size)
         self.T = Toeplitz(self.scale * column, self.scale * row)
         self.eps = float(xp.finfo(self.T.dtype).eps)
-        self.norm = float(xp.max(xp.abs(self.T._spectrum)))  # at least the spectral norm
+        self.norm = _number(xp.max(xp.abs(self.T._spectrum)))  # at least the spectral norm
         self.enough = 8 * self.eps  # backward error from which on refinement has nothing to gain
         self.most = self.enough * math.log2(2 * self.n)  # and what passes, as products are no more exact
         self.columns: Columns | None = None
@@ -212,7 +214,7 @@ class ToeplitzSystem:
         x = factors.solve(xp.concat((B, self._probes())))
         images, x = x[k:, :], x[:k, :]
         self._refuse(self.norm * self._ratio(images))
-        holds = self._checked(images, self._probes()).error <= self.enough  # then substitution gives all others too
+        holds = self._checked(images, self._probes()).error <= self.most  # then substitution gives all others too
         if holds and n <= KEPT and factors.reciprocal_condition is not None:
             self.factors = factors
         return Checked(x, B, B, 0.0) if holds and k > FEW else self._refined(x, B, factors.solve)
@@ -307,7 +309,7 @@ class ToeplitzSystem:
         # T^{-H} v is the conjugate of J T^{-1} J conj(v): another step of the power method for the inverse's norm
         mirrored = xp.flip(xp.conj(images), axis=-1)
         sizes = [xp.linalg.vector_norm(v, axis=-1) for v in (columns.apply(xp, mirrored), mirrored)]
-        self._refuse(self.norm * float(xp.max(sizes[0] / sizes[1])))
+        self._refuse(self.norm * _number(xp.max(sizes[0] / sizes[1])))
         self.columns = columns
 
     # ------------------------------------------------------------------ checks
@@ -320,7 +322,7 @@ class ToeplitzSystem:
         return self._with_errors(x, rest, xp.where(xp.isfinite(errors), errors, math.inf))
 
     def _with_errors(self, x: Array, rest: Array, errors: Array) -> Checked:
-        return Checked(x, rest, errors, float(self.xp.max(errors)))
+        return Checked(x, rest, errors, _number(self.xp.max(errors)))
 
     def _refined(self, x: Array, B: Array, correct: Callable[[Array], Array]) -> Checked:
         """Refine until the backward errors are those of rounding, or do not fall any more; keep the best of each."""
@@ -340,7 +342,7 @@ class ToeplitzSystem:
     def _largest(self, rest: Array, B: Array) -> float:
         xp = self.xp
         left, size = (xp.linalg.vector_norm(v, axis=-1) for v in (rest, B))
-        return float(xp.max(left / xp.where(size > 0, size, 1)))
+        return _number(xp.max(left / xp.where(size > 0, size, 1)))
 
     def _gap(self, images: Array) -> float:
         """How far T times solutions for the probes is from them, over what a singular T leaves of a random vector."""
@@ -349,7 +351,7 @@ class ToeplitzSystem:
     def _ratio(self, vectors: Array) -> float:
         """Norms over those of the probes, times sqrt(n); for solutions a guess of the norm of the inverse."""
         norms = [self.xp.linalg.vector_norm(each, axis=-1) for each in (vectors, self._probes())]
-        return float(self.xp.max(norms[0] / norms[1])) * math.sqrt(self.n)
+        return _number(self.xp.max(norms[0] / norms[1])) * math.sqrt(self.n)
 
     def _refuse(self, condition: float) -> None:
         """Raise if a condition number, by an estimate that may fall short of it, leaves no digit."""
@@ -392,6 +394,11 @@ def toeplitz_solution(xp: Namespace, A: LinearOperator, B: Array, how: Iteration
 
 
 def _solved(xp: Namespace, leaf: Leaf, B: Array, how: Iteration) -> Array | None:
+    if not has_levinson(xp):
+        if any(is_traced(x) for x in (B, *leaf._arrays)):  # there are no values to choose by
+            return None
+        if leaf.n <= DENSE and not any(bool(xp.all(side[1:] == 0)) for side in _sides(xp, leaf, leaf.dtype)):
+            return None
     if is_complex(xp, B.dtype) and not leaf._is_complex:
         x = _solved(xp, leaf, split(xp, B), how)
         return None if x is None else join(xp, x)
@@ -400,7 +407,7 @@ def _solved(xp: Namespace, leaf: Leaf, B: Array, how: Iteration) -> Array | None
         dtype = result_dtype(xp, dtype, xp.float64)
     system = _system(xp, leaf, dtype)
     vectors = astype(xp, rows(xp, B), dtype)
-    size = float(xp.max(xp.abs(vectors))) if 0 not in vectors.shape else 0.0
+    size = _number(xp.max(xp.abs(vectors))) if 0 not in vectors.shape else 0.0
     if math.isfinite(size):
         x = system.scaled(vectors, size, how)
         return None if x is None else xp.reshape(x, B.shape)
@@ -419,15 +426,19 @@ def _system(xp: Namespace, leaf: Leaf, dtype: object) -> ToeplitzSystem:
     found = leaf._cache.get(key)
     if isinstance(found, ToeplitzSystem) and may_keep(found.T.column, leaf._arrays):
         return found
-    if isinstance(leaf, Hankel):
-        diagonals = xp.concat([astype(xp, side, dtype) for side in (leaf.column, leaf.row[1:])])
-        column, row = diagonals[leaf.n - 1 :], xp.flip(diagonals[: leaf.n])
-    else:
-        column, row = (astype(xp, side, dtype) for side in leaf._sides())
-    found = ToeplitzSystem(xp, column, row, leaf._label)
+    found = ToeplitzSystem(xp, *_sides(xp, leaf, dtype), leaf._label)
     if may_keep(found.T.column, leaf._arrays):
         leaf._cache[key] = found
     return found
+
+
+def _sides(xp: Namespace, leaf: Leaf, dtype: object) -> tuple[Array, Array]:
+    """First column and row of the Toeplitz matrix, for a Hankel matrix of that with its columns reversed."""
+    if isinstance(leaf, Hankel):
+        diagonals = xp.concat([astype(xp, side, dtype) for side in (leaf.column, leaf.row[1:])])
+        return diagonals[leaf.n - 1 :], xp.flip(diagonals[: leaf.n])
+    column, row = (astype(xp, side, dtype) for side in leaf._sides())
+    return column, row
 
 
 # ---------------------------------------------------------------------- algorithms
@@ -474,7 +485,7 @@ def eliminated(xp: Namespace, column: Array, row: Array, B: Array) -> Array | No
         c = xp.matmul(v, W[:2, :]) * weights * xp.take(gaps, 2 * k + 1 + 2 * n - at)
         sizes = (xp.real(c) ** 2 + xp.imag(c) ** 2) * open_
         p = int(xp.argmax(sizes))
-        if not float(sizes[p]) > 0:  # NaN included
+        if not _number(sizes[p]) > 0:  # NaN included
             return None
         pivot, w = c[p], W[:, p : p + 1] + 0  # a copy
         r = xp.matmul(w[:2, 0], V) * xp.take(gaps, odd - at[p]) * (weights[p] / pivot)
@@ -501,6 +512,11 @@ def reciprocal_series(xp: Namespace, column: Array) -> Array:
 
 def _unit(xp: Namespace, like: Array) -> Array:
     return xp.concat((xp.ones_like(like[:1]), xp.zeros_like(like[1:])))
+
+
+def _number(x: Array) -> float:
+    """The value of an array without axes, outside of any graph."""
+    return float(to_host(x))
 
 
 def _parts(B: Array, step: int) -> list[Array]:
