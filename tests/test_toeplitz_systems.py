@@ -67,12 +67,17 @@ def rounding(n: int) -> float:
     return 8 * math.log2(2 * n) * float(np.finfo(np.float64).eps)
 
 
-@pytest.mark.parametrize("n", [1, 2, 5, 64, 700, 1100, 1601])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("kind", "n"),
+    [
+        (kind, n)
+        for kind in KINDS
+        for n in (1, 2, 5, 64, 700, 1100, 1601)
+        if n > 2 or not kind.startswith(("zero", "singular"))  # which are singular of such a size
+    ],
+)
 def test_solutions_of_every_kind(kind: str, n: int) -> None:
     """No more than rounding is left of any system, of few right-hand sides and of many."""
-    if n < 5 and kind in ("zero diagonal", "zero diagonal, complex", "singular minors"):
-        pytest.skip("singular")
     sides = matrices(n)[kind]
     A, M = sm.Toeplitz(*sides), dense(sides)
     B = draw(n, 6, seed=5, dtype=str(np.result_type(*sides)))
