@@ -17,7 +17,7 @@ from matplotlib.image import imread
 
 import structmat as sm
 from benchmarks import __main__ as operators
-from benchmarks import device, goals, measuring, peers, profile, providers, report, rows, suite, works
+from benchmarks import device, goals, measuring, peers, profile, providers, report, rows, suite, toeplitz, works
 from benchmarks.ways import WAYS, errors
 from benchmarks.works import Work
 from structmat.core import OPERATORS
@@ -315,6 +315,31 @@ def test_what_the_choices_of_providers_rest_on(tmp_path: Path, capsys: pytest.Ca
         assert all(len(row) == len(table.headings) for row in table.rows)
     assert providers.smooth(7) == [8]
     assert providers.smooth(17) == [18, 20, 24, 25, 27, 30, 32]
+
+
+def test_toeplitz_systems_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "toeplitz.json"
+    assert toeplitz.main(["--quick", "--json", str(target)]) == 0
+    figures = json.loads(target.read_text(encoding="utf-8"))
+    kept = json.loads((ROOT / "benchmarks/results/toeplitz.json").read_text(encoding="utf-8"))
+    assert {row["kind"] for row in figures["one"]} == {row["kind"] for row in kept["one"]} == set(toeplitz.KINDS)
+    assert {row["n"] for row in kept["one"]} == set(toeplitz.SIZES)
+    assert all(row["ways"]["structmat"]["error"] < 1e-3 for row in (*figures["one"], *figures["many"]))
+    for row in (*kept["one"], *kept["many"]):
+        ours, dense = (row["ways"].get(way, {}).get("error") for way in ("structmat", "numpy"))
+        assert dense is None or ours <= 10 * dense + 1e-14  # as by a backward stable way
+    printed = capsys.readouterr().out
+    for table in toeplitz.tables(figures):
+        assert table.title in printed
+        assert all(len(row) == len(table.headings) for row in table.rows)
+    assert "one thread" in toeplitz.machine_line(kept)
+
+
+@pytest.mark.parametrize("kind", list(toeplitz.KINDS))
+def test_right_hand_sides_of_toeplitz_systems(kind: str) -> None:
+    sides = toeplitz.KINDS[kind](300)
+    x = np.random.default_rng(0).standard_normal((300, 2))
+    assert np.allclose(toeplitz.product(sides, x), scipy.linalg.toeplitz(*sides) @ x, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["numpy", "torch", "jax.numpy"])

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from catalogue import table
 
-from benchmarks import providers, report
+from benchmarks import providers, report, toeplitz
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 RESULTS = Path(__file__).parents[2] / "benchmarks/results"
-FILES = "peers.json", "providers.json"
+FILES = "peers.json", "providers.json", "toeplitz.json"
 
 
 def listed(found: report.Table) -> str:
@@ -24,11 +24,13 @@ def listed(found: report.Table) -> str:
 
 def parts() -> dict[str, str]:
     """What the page includes, by file name."""
-    figures, choices = (json.loads((RESULTS / name).read_text(encoding="utf-8")) for name in FILES)
+    figures, choices, systems = (json.loads((RESULTS / name).read_text(encoding="utf-8")) for name in FILES)
     return {
         "machine.txt": "\n".join(f"* {line}" for line in report.machine_lines(figures)) + "\n",
         **{f"{name}.txt": "\n".join(map(listed, found)) for name, found in report.tables(figures).items()},
         "providers.txt": "\n".join(map(listed, providers.tables(choices))),
+        "toeplitz.txt": "\n".join(map(listed, toeplitz.tables(systems))),
+        "toeplitz-machine.txt": f"{toeplitz.machine_line(systems)}\n",
     }
 
 

@@ -26,6 +26,7 @@ from structmat._backend.arrays import (
     descending,
     device,
     dtype_name,
+    fixed,
     from_host,
     from_stored,
     full_precision,
@@ -90,7 +91,18 @@ from structmat._backend.fft import (
 from structmat._backend.optional import how_to_install, optional
 from structmat._backend.providers import Restore, set_fft_provider, set_threads, side_by_side
 from structmat._backend.random import RNG, generator, random_normal, random_permutation, random_signs
-from structmat._backend.solvers import METHODS, general_eigenvalues, has_krylov, krylov, levinson, lsmr
+from structmat._backend.solvers import (
+    METHODS,
+    DenseFactors,
+    general_eigenvalues,
+    has_krylov,
+    has_levinson,
+    krylov,
+    levinson,
+    lsmr,
+    substituted,
+    toeplitz_matrix,
+)
 from structmat._backend.sparse import compressed, sparse_product
 from structmat._backend.trigonometric import (
     TRANSPOSED,
@@ -113,6 +125,7 @@ __all__ = [
     "TRANSPOSED",
     "Array",
     "DType",
+    "DenseFactors",
     "Device",
     "HostArray",
     "LinAlgError",
@@ -143,6 +156,7 @@ __all__ = [
     "extended_spectrum",
     "fast_length",
     "filtered",
+    "fixed",
     "from_host",
     "from_stored",
     "full_precision",
@@ -150,6 +164,7 @@ __all__ = [
     "general_eigenvalues",
     "generator",
     "has_krylov",
+    "has_levinson",
     "how_to_install",
     "idft",
     "idftn",
@@ -205,11 +220,13 @@ __all__ = [
     "singular_values",
     "sparse_product",
     "split",
+    "substituted",
     "suits_scipy",
     "sum_dtype",
     "takes_writes",
     "to_host",
     "to_stored",
+    "toeplitz_matrix",
     "trigonometric_sums",
     "trigonometric_weights",
     "unit_root",

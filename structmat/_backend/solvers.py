@@ -15,15 +15,11 @@ RESTART = 50  #: most steps between two restarts of GMRES
 METHODS = ("cg", "gmres", "minres")  #: the methods that both libraries have
 
 
-def levinson(xp: Namespace, column: Array, row: Array, b: Array) -> Array | None:
-    """Solve a square Toeplitz system for vectors (..., n); None where the recursion breaks down or SciPy takes no such.
+def levinson(column: Array, row: Array, b: Array) -> Array | None:
+    """Solve a square Toeplitz system for vectors (..., n); None where the recursion breaks down.
 
     It needs every leading principal minor to be nonzero, and O(n²) operations.
     """
-    if not compat.is_numpy_namespace(xp):
-        return None
-    if b.size == 0:  # which some releases of SciPy refuse
-        return np.zeros(b.shape, np.result_type(column, b))
     from scipy.linalg import solve_toeplitz
 
     try:
@@ -41,6 +37,11 @@ def general_eigenvalues(xp: Namespace, matrix: Array) -> Array:
             f"CuPy 14 or later, or arrays of NumPy: move the operator with A.to(xp=numpy)."
         )
     return xp.linalg.eigvals(matrix)
+
+
+def has_levinson(xp: Namespace) -> bool:
+    """Tell whether there is Levinson's recursion for arrays of a library."""
+    return bool(compat.is_numpy_namespace(xp))
 
 
 def has_krylov(xp: Namespace) -> bool:
@@ -110,8 +111,72 @@ def lsmr(
     rtol: float,
     maxiter: int,
 ) -> tuple[Array, bool, int]:
-    """Return the least-squares solution for one vector by LSMR, whether it has converged, and the number of steps."""
+    """Return the least-squares solution for one vector by LSMR, whether it has converged, and the number of steps.
+
+    Products are taken in the precision of b, the recurrences in double: SciPy's begin with 1e100.
+    """
     module = _solvers(xp)
-    A = module.LinearOperator(shape, matvec=product, rmatvec=adjoint_product, dtype=b.dtype)
-    x, stop, steps, *_ = module.lsmr(A, b, atol=rtol, btol=rtol, conlim=0.0, maxiter=maxiter)
+    wide = xp.result_type(b.dtype, xp.float64)
+
+    def rounded(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+        return lambda v: xp.astype(function(xp.astype(v, b.dtype, copy=False)), wide, copy=False)
+
+    A = module.LinearOperator(shape, matvec=rounded(product), rmatvec=rounded(adjoint_product), dtype=wide)
+    x, stop, steps, *_ = module.lsmr(A, xp.astype(b, wide), atol=rtol, btol=rtol, conlim=0.0, maxiter=maxiter)
     return xp.astype(x, b.dtype, copy=False), int(stop) != 7, int(steps)
+
+
+def toeplitz_matrix(xp: Namespace, column: Array, row: Array) -> Array:
+    """Return the dense Toeplitz matrix with a first column and, from its second entry on, a first row."""
+    if compat.is_numpy_namespace(xp):
+        from scipy.linalg import toeplitz
+
+        return toeplitz(column, row)
+    n = column.shape[0]
+    places = xp.arange(n, device=compat.device(column))
+    index = places[:, None] - places[None, :] + (row.shape[0] - 1)
+    return xp.reshape(xp.take(xp.concat((xp.flip(row[1:]), column)), xp.reshape(index, (-1,))), (n, n))
+
+
+class DenseFactors:
+    """LU factors of a square matrix, and how near to singular they are: LAPACK's with NumPy, else the library's.
+
+    The host's matrix is given transposed and is overwritten, as LAPACK wants columns one after the other.
+    """
+
+    def __init__(self, xp: Namespace, transposed: Array) -> None:
+        self.xp = xp
+        self.reciprocal_condition: float | None = None  # of the 1-norm, estimated; unknown but with NumPy
+        if not compat.is_numpy_namespace(xp):
+            self._matrix = xp.matrix_transpose(transposed)
+            return
+        from scipy.linalg import get_lapack_funcs
+
+        getrf, gecon, self._getrs = get_lapack_funcs(("getrf", "gecon", "getrs"), (transposed,))
+        size = np.max(np.sum(np.abs(transposed), axis=1))  # before it is overwritten
+        self._lu, self._pivots, info = getrf(transposed.T, overwrite_a=True)
+        if info > 0:
+            self.reciprocal_condition = 0.0
+        else:
+            self.reciprocal_condition = float(gecon(self._lu, size)[0])
+        for kept in (self._lu, self._pivots):
+            kept.flags.writeable = False
+
+    def solve(self, b: Array) -> Array:
+        """Solve for vectors (k, n)."""
+        if compat.is_numpy_namespace(self.xp):
+            x, _ = self._getrs(self._lu, self._pivots, b.T)
+            return x.T
+        try:
+            return self.xp.matrix_transpose(self.xp.linalg.solve(self._matrix, self.xp.matrix_transpose(b)))
+        except RuntimeError as error:  # PyTorch's is none of NumPy's
+            raise np.linalg.LinAlgError(str(error)) from error
+
+
+def substituted(xp: Namespace, matrix: Array, b: Array, *, lower: bool) -> Array | None:
+    """Solve a triangular system for vectors (k, n) by substitution; None where the library has none."""
+    if not compat.is_numpy_namespace(xp):
+        return None
+    from scipy.linalg import solve_triangular
+
+    return np.ascontiguousarray(solve_triangular(matrix, b.T, lower=lower, check_finite=False).T)

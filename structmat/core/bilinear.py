@@ -14,14 +14,13 @@ from structmat._backend import (
     complex_dtype,
     compute_dtype,
     descending,
-    is_array,
+    fixed,
     is_complex,
     is_traced,
     join,
     kind,
     real_dtype,
     split,
-    to_host,
 )
 from structmat.core.operator import LinearOperator
 
@@ -147,7 +146,7 @@ class Bilinear(LinearOperator):
         smallest, largest, what = extremes
         if not is_traced(smallest):
             eps = float(xp.finfo(xp.float64 if precise.dtype is None else precise.dtype).eps)
-            least, most = (float(to_host(value) if is_array(value) else value) for value in (smallest, largest))
+            least, most = float(fixed(smallest)), float(fixed(largest))
             if not least > self.n * eps * most:
                 raise LinAlgError(
                     f"{self._head} ** -1: the operator is singular to working precision: its {what} run from "

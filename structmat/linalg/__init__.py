@@ -9,7 +9,13 @@ from structmat.core.operator import NoExactInverseError
 from structmat.linalg.eigenvectors import EighResult, eigh
 from structmat.linalg.exact import exact
 from structmat.linalg.functions import expm, fractional_matrix_power, funm, logm, sqrtm
-from structmat.linalg.iterative import ConvergenceWarning, SolveResult, circulant_preconditioner, solve_iterative
+from structmat.linalg.iterative import (
+    ConvergenceWarning,
+    SolveResult,
+    circulant_approximation,
+    circulant_preconditioner,
+    solve_iterative,
+)
 from structmat.linalg.spectra import SlogdetResult, cond, det, diagonal, eigvals, norm, slogdet, svdvals, trace
 from structmat.linalg.systems import inv, lstsq, pinv, solve, solve_vjp
 
@@ -19,6 +25,7 @@ __all__ = [
     "NoExactInverseError",
     "SlogdetResult",
     "SolveResult",
+    "circulant_approximation",
     "circulant_preconditioner",
     "cond",
     "det",

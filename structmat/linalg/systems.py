@@ -10,23 +10,20 @@ from structmat._backend import (
     LinAlgError,
     Namespace,
     astype,
-    dft,
-    fast_length,
-    idft,
-    is_complex,
+    fixed,
     is_traced,
-    levinson,
 )
+from structmat.core.bilinear import Adjoint, Conjugate
 from structmat.core.blocks import BlockDiag, Kron, Repeat
 from structmat.core.compose import Power, Product, Scaled, Sum, added
 from structmat.core.operator import LinearOperator, NoExactInverseError
 from structmat.linalg._door import admits, in_single, known, namespace_of, right_hand_side, singular_values_of
 from structmat.linalg.iterative import PRODUCTS, Iteration, checked_iteration, iterate, least_squares, tolerance, warn
+from structmat.linalg.toeplitz import toeplitz_solution
 from structmat.operators import Dense, Hankel, LowRank, SymmetricToeplitz, Toeplitz
 from structmat.rewrite import simplify
 
 DENSE = 1024  # columns up to which a dense matrix is factored where there is no structure
-LEVINSON = 1024  # columns up to which Levinson's O(n²) recursion is faster than O(n log n) a step of an iteration
 
 
 @admits(square=True, rounds=False)
@@ -100,7 +97,8 @@ def solve(
     Warns
     -----
     ConvergenceWarning
-        An iterative way was taken and has not reached the tolerance; x is the best that was found.
+        An iterative way was taken and has not reached the tolerance, or refinement has not; x is the best that was
+        found.
 
     Raises
     ------
@@ -119,11 +117,20 @@ def solve(
     2. the factors of a product one after the other; the blocks of a block diagonal; the parts of a Kronecker product;
     3. Sherman, Morrison and Woodbury's formula [1]_ for a sum with low-rank terms: r + 1 systems with the rest, and a
        step of refinement where the residual asks for it; the ways below go on where that does not help;
-    4. for Toeplitz and Hankel operators: power series inversion if triangular, O(n log n); Levinson's recursion up to
-       n = 1024, O(n²); else preconditioned iteration, O(n log n) a step, see `solve_iterative`;
+    4. for Toeplitz and Hankel operators, their adjoints, conjugates and transposes, one of those below;
     5. the pseudoinverse where singular values are known, as for matrices of low rank: most are singular, and refused;
     6. a dense factorisation up to n = 1024;
-    7. iteration, by GMRES.
+    7. iteration, see `solve_iterative`.
+
+    For a Toeplitz matrix the fastest way is taken whose solution holds: its backward error
+    ‖b - A x‖ / (‖A‖ ‖x‖ + ‖b‖), after refinement, is that of rounding, as for a dense matrix. A warning says where none
+    holds. The ways are power series inversion for triangular matrices, O(n log n); for few right-hand sides and
+    n > 4096 a preconditioned iteration, O(n log n) a step; two columns of the inverse from Levinson's recursion, O(n²),
+    by which each right-hand side takes O(n log n) [2]_; dense factors, where n is small or there are nearly as many
+    right-hand sides as rows; Gaussian elimination with partial pivoting of a Cauchy-like matrix, O(n²) operations and
+    O(n) memory [3]_, [4]_, which needs no nonsingular leading minors. The columns, and dense factors up to n = 512, are
+    kept for the next right-hand sides. NumPy's arrays are computed with in double precision at least. Arrays of other
+    libraries take dense factors up to n = 8192, then elimination. Above n = 65536 only iteration is left.
 
     Examples
     --------
@@ -138,6 +145,12 @@ def solve(
     References
     ----------
     .. [1] G. H. Golub and C. F. Van Loan, *Matrix Computations*, 4th edition, Johns Hopkins University Press, 2013.
+    .. [2] G. Ammar and P. Gader, "A variant of the Gohberg–Semencul formula involving circulant matrices", *SIAM
+       Journal on Matrix Analysis and Applications* 12(3), 1991.
+    .. [3] I. Gohberg, T. Kailath and V. Olshevsky, "Fast Gaussian elimination with partial pivoting for matrices with
+       displacement structure", *Mathematics of Computation* 64(212), 1995.
+    .. [4] G. Rodriguez, "Fast solution of Toeplitz- and Cauchy-like least-squares problems", *SIAM Journal on Matrix
+       Analysis and Applications* 28(3), 2006.
     """
     how = checked_iteration("solve", A, Iteration(rtol=rtol, maxiter=maxiter, callback=callback))
     xp, vectors, finish = right_hand_side("solve", A, b)
@@ -308,19 +321,18 @@ def lstsq(
 def solved(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> Array:
     """A^{-1} of vectors (..., n), by the first way that fits."""
     A = in_single(A)
-    for form in (A, simplify(A)):
-        try:
+    simple = simplify(A)
+    for form in (simple,) if simple is A else (A, simple):
+        with contextlib.suppress(NoExactInverseError):
             return (form**-1)._apply(xp, B)
-        except NoExactInverseError:
-            continue
-    way = WAYS.get(type(form))
-    x = way(xp, form, B, how) if way else None
-    x = _by_pseudoinverse(xp, form, B) if x is None else x
-    if x is not None:
+        way = WAYS.get(type(form))
+        if (form is simple or way is toeplitz_solution) and way and (x := way(xp, form, B, how)) is not None:
+            return x  # of a Toeplitz leaf as it stands, which keeps its factors
+    if (x := _by_pseudoinverse(xp, simple, B)) is not None:
         return x
     if form.n <= DENSE:
         return (Dense(form.to_dense()) ** -1)._apply(xp, B)
-    return warn(form, iterate(xp, form, B, how)).x
+    return warn(form._label, iterate(xp, form, B, how)).x
 
 
 def _by_pseudoinverse(xp: Namespace, A: LinearOperator, B: Array) -> Array | None:
@@ -328,10 +340,11 @@ def _by_pseudoinverse(xp: Namespace, A: LinearOperator, B: Array) -> Array | Non
     values = singular_values_of(A)
     if values is None or is_traced(values):
         return None
-    if not float(values[-1]) > A.n * float(xp.finfo(values.dtype).eps) * float(values[0]):
+    least, most = float(fixed(values[-1])), float(fixed(values[0]))
+    if not least > A.n * float(xp.finfo(values.dtype).eps) * most:
         raise LinAlgError(
             f"linalg.solve: A is {A._label}, which is singular to working precision: its singular values run from "
-            f"{float(values[-1]):.3g} to {float(values[0]):.3g}. `lstsq` finds the shortest solution."
+            f"{least:.3g} to {most:.3g}. `lstsq` finds the shortest solution."
         )
     inverse = A._pseudoinverse(xp, 0 * values[0])
     return None if inverse is None else inverse._apply(xp, B)
@@ -404,49 +417,7 @@ def _by_low_rank_update(xp: Namespace, A: Sum, B: Array, how: Iteration) -> Arra
     x = x + updated(astype(xp, solved(xp, rest, B - A._apply(xp, x), how), dtype))
     if _solves(xp, A, x, B):
         return x
-    return None if A.n <= DENSE else warn(A, iterate(xp, A, B, how, x)).x
-
-
-def _by_toeplitz(xp: Namespace, A: Toeplitz | SymmetricToeplitz, B: Array, how: Iteration) -> Array | None:
-    column, row = (astype(xp, side, A.dtype) for side in A._sides())
-    if bool(xp.all(row[1:] == 0)):
-        x = Toeplitz(*_triangular_inverse(xp, column))._apply(xp, B)
-    elif bool(xp.all(column[1:] == 0)):
-        x = Toeplitz(*reversed(_triangular_inverse(xp, xp.concat((column[:1], row[1:])))))._apply(xp, B)
-    else:
-        x = levinson(xp, column, row, B) if A.n <= LEVINSON else None
-    if x is not None and _solves(xp, A, x, B):
-        return astype(xp, x, A._product_dtype(xp, B.dtype))
-    if A.n <= DENSE:
-        return None
-    result = iterate(xp, A, B, how)
-    if not result.converged and result.method == "cg":  # it may not have been definite
-        result = min(result, iterate(xp, A, B, how._replace(method="gmres")), key=lambda one: one.residual)
-    return warn(A, result).x
-
-
-def _by_reversal(xp: Namespace, A: Hankel, B: Array, how: Iteration) -> Array:
-    """A Hankel matrix with its columns reversed is a Toeplitz matrix."""
-    column, row = (astype(xp, side, A.dtype) for side in (A.column, A.row))
-    diagonals = xp.concat((column, row[1:]))
-    reversed_ = Toeplitz(diagonals[A.n - 1 :], xp.flip(diagonals[: A.n]))
-    return xp.flip(solved(xp, reversed_, B, how), axis=-1)
-
-
-def _triangular_inverse(xp: Namespace, column: Array) -> tuple[Array, Array]:
-    """First column and row of the inverse of a lower triangular Toeplitz matrix: the series 1 / c(z), by Newton."""
-    if bool(column[0] == 0):
-        raise LinAlgError("linalg.solve: a triangular Toeplitz matrix with zeros on its diagonal is singular.")
-    n, real = column.shape[0], not is_complex(xp, column.dtype)
-    z = 1 / column[:1]
-    while z.shape[0] < n:
-        k = min(2 * z.shape[0], n)
-        length = fast_length(2 * k)
-        Z = dft(xp, z, length)
-        rest = idft(xp, Z * dft(xp, column[:k], length), length, real=real)[:k]
-        rest = xp.concat((2 - rest[:1], -rest[1:]))
-        z = idft(xp, Z * dft(xp, rest, length), length, real=real)[:k]
-    return z, xp.concat((z[:1], xp.zeros_like(z[1:])))
+    return None if A.n <= DENSE else warn(A._label, iterate(xp, A, B, how, x)).x
 
 
 def _solves(xp: Namespace, A: LinearOperator, x: Array, B: Array) -> bool:
@@ -458,14 +429,16 @@ def _solves(xp: Namespace, A: LinearOperator, x: Array, B: Array) -> bool:
 
 #: What `solved` does with operators that have no exact inverse.
 WAYS: dict[type, Callable[[Namespace, Any, Array, Iteration], Array | None]] = {
+    Adjoint: toeplitz_solution,
     BlockDiag: _by_blocks,
-    Hankel: _by_reversal,
+    Conjugate: toeplitz_solution,
+    Hankel: toeplitz_solution,
     Kron: _by_sides,
     Power: _by_powers,
     Product: _by_factors,
     Repeat: _by_copies,
     Scaled: _by_multiple,
     Sum: _by_low_rank_update,
-    SymmetricToeplitz: _by_toeplitz,
-    Toeplitz: _by_toeplitz,
+    SymmetricToeplitz: toeplitz_solution,
+    Toeplitz: toeplitz_solution,
 }
