@@ -1,14 +1,18 @@
-"""Operators as pytrees, and their products with the operator's own derivative."""
+"""Operators as pytrees, and their products, which JAX differentiates in every mode."""
 
+import dataclasses
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.tree_util import GetAttrKey
 
-from structmat._backend import Array, is_array
-from structmat.core.operator import LinearOperator, Saved
+from structmat._backend import Array, HostArray, Namespace, astype, is_array, is_traced
+from structmat.core.compose import Composite, Single
+from structmat.core.leaf import Leaf
+from structmat.core.operator import LinearOperator
 
 
 def _inner(A: LinearOperator) -> tuple[str, ...]:
@@ -57,50 +61,55 @@ for _each in _classes(LinearOperator):  # later ones: see LinearOperator.__init_
     register(_each)
 
 
-@jax.tree_util.register_static
-class _Fact(tuple[Any]):
-    """What a tape holds beside arrays."""
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class _Constant(Single):
+    """An operator without parameters, whose transpose JAX takes from its adjoint.
 
-    __slots__ = ()
+    JAX's own transpose of a gather is a scatter, many times slower, and it has none of a callback. Of the functions
+    that take a transpose, `custom_linear_solve` is the one with rules for forward mode, reverse mode and batches. It is
+    asked for the solution of M (u, y) = (x, 0) that is u = x, y = A x. Which M has that solution is of no account: JAX
+    uses M to differentiate in the arrays that it refers to, and the identity refers to none.
+    """
 
+    of: LinearOperator
 
-def _pack(tape: Any) -> Any:
-    return jax.tree.map(lambda value: value if isinstance(value, jax.Array) else _Fact((value,)), tape)
+    def _shape_of_children(self) -> tuple[int, int]:
+        return self.of.shape
 
+    def _apply(self, xp: Namespace, x: Array) -> Array:
+        def transposed(g: Array) -> Array:
+            return astype(xp, jnp.conj(self.of._apply_adjoint(xp, jnp.conj(g))), x.dtype)
 
-def _unpack(tape: Any) -> Any:
-    def is_fact(value: Any) -> bool:
-        return isinstance(value, _Fact)
-
-    return jax.tree.map(lambda value: value[0] if is_fact(value) else value, tape, is_leaf=is_fact)
-
-
-@jax.custom_vjp  # type: ignore[untyped-decorator]
-def _product(A: LinearOperator, x: Array) -> Array:
-    return A.matvec(x)
-
-
-def _forward(A: LinearOperator, x: Array) -> tuple[Array, Any]:
-    y, saved = A.forward(x)
-    return y, (A, _pack(tuple(saved)[1:]))
-
-
-def _backward(kept: Any, g: Array) -> tuple[LinearOperator, Array]:
-    """JAX's gradients are the conjugates of ours: those of the real linear form Re(g y), not Re(conj(g) y)."""
-    A, tape = kept
-    dx, grads = A.backward(Saved(A, *_unpack(tape)), jnp.conj(g))
-    slopes = A.with_params([jnp.conj(grad) for grad in grads])
-    dA = jax.tree.map(lambda new, old: None if new is old else new, slopes, A)
-    return dA, jnp.conj(dx)
+        y = jax.eval_shape(partial(self.of._apply, xp), x)
+        nothing = jnp.sum(x[..., :0], axis=-1, keepdims=True)  # linear in x: JAX fails if a constant stands beside x
+        return jax.lax.custom_linear_solve(
+            lambda pair: pair,
+            (x, jnp.broadcast_to(nothing.astype(y.dtype), y.shape)),
+            solve=lambda _, pair: (pair[0], self.of._apply(xp, pair[0])),
+            transpose_solve=lambda _, pair: (transposed(pair[1]), pair[1]),
+        )[1]
 
 
-_product.defvjp(_forward, _backward)
+def _adjoint_as_derivative(A: LinearOperator) -> LinearOperator:
+    """Wrap the largest parts of a tree that have no parameters."""
+    if not A.params:
+        return _Constant(A)
+    return A._rebuilt(tuple(map(_adjoint_as_derivative, A._children))) if isinstance(A, Composite) else A
+
+
+def _fixed(leaf: LinearOperator) -> LinearOperator:
+    """Return a leaf with arrays that are not differentiated, unless they are parameters."""
+    learned = dict(leaf._own_params)
+    arrays = leaf._array_fields if isinstance(leaf, Leaf) else {}
+    fixed = {name: jax.lax.stop_gradient(value) for name, value in arrays.items() if name not in learned}
+    return leaf._replace(**fixed) if fixed else leaf
 
 
 def _vary(tree: Any) -> Any:
     """Inside `jax.shard_map` give all arrays the mesh axes along which one varies.
 
-    JAX does so for its own operations, and sums the gradient of what was one for all devices; a rule has to ask for it.
+    JAX does so for its own operations, and sums the gradient of what was one for all devices; for what the functions
+    of `custom_linear_solve` refer to it has to be asked.
     """
 
     def axes(value: Any) -> frozenset[Any]:
@@ -162,4 +171,8 @@ def matvec(A: LinearOperator, x: Array) -> Array:
     """
     if not isinstance(A, LinearOperator):
         raise TypeError(f"matvec: A is a {type(A).__name__}; expected a LinearOperator.")
-    return _product(*_vary((A, x)))
+    x = jnp.asarray(x) if isinstance(x, HostArray) else x
+    if any(map(is_traced, jax.tree.leaves((A, x)))):  # else nothing is differentiated
+        A, x = _vary((A._map(_fixed), x))
+        A = _adjoint_as_derivative(A)
+    return A.matvec(x)
