@@ -14,7 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from structmat.__main__ import about, replacing
+from structmat.__main__ import about
+from structmat._files import replacing
 
 if TYPE_CHECKING:
     from rich.console import Console

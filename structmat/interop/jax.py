@@ -1,5 +1,6 @@
 """Operators as pytrees, and their products, which JAX differentiates in every mode."""
 
+import contextlib
 import dataclasses
 from collections.abc import Iterable
 from functools import partial
@@ -50,7 +51,8 @@ def register(cls: type[LinearOperator]) -> None:
         made.__dict__["_inner"] = inner
         return made
 
-    jax.tree_util.register_pytree_with_keys(cls, _flatten_with_keys, unflatten, _flatten)
+    with contextlib.suppress(ValueError):  # an import that was interrupted has registered it already
+        jax.tree_util.register_pytree_with_keys(cls, _flatten_with_keys, unflatten, _flatten)
 
 
 def _classes(cls: type[LinearOperator]) -> set[type[LinearOperator]]:
