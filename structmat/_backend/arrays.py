@@ -421,14 +421,14 @@ def may_keep(value: Array, sources: tuple[Array, ...]) -> bool:
 
 
 def is_traced(x: Array) -> bool:
-    """Tell whether an array has no values to look at yet (a tracer, or a batch in a `vmap`), only shape and dtype."""
+    """Tell whether an array has no values to look at (a tracer, a batch in a `vmap`, or on PyTorch's device "meta")."""
     if type(x) is np.ndarray:
         return False
     if compat.is_jax_array(x):
         return isinstance(x, sys.modules["jax"].core.Tracer)
     if compat.is_torch_array(x):
         torch = sys.modules["torch"]
-        if type(x).__name__ == "FakeTensor" or torch.compiler.is_compiling():
+        if x.is_meta or type(x).__name__ == "FakeTensor" or torch.compiler.is_compiling():
             return True
         functorch = torch._C._functorch
         while functorch.is_functorch_wrapped_tensor(x) and not functorch.is_batchedtensor(x):
