@@ -105,6 +105,12 @@ def namespace_name(xp: Namespace) -> str:
     return str(xp.__name__.removeprefix("array_api_compat.").split(".")[0])
 
 
+def shape(x: Array) -> tuple[int, ...]:
+    """Return the sizes of the axes, plain numbers also where torch.jit.trace makes tensors of them."""
+    sizes = tuple(x.shape)
+    return tuple(map(int, sizes)) if compat.is_torch_array(x) and sys.modules["torch"].jit.is_tracing() else sizes
+
+
 def device(x: Array) -> Device:
     """Return the device of an array; None where it has none of its own (a JAX tracer)."""
     return "cpu" if type(x) is np.ndarray else compat.device(x)
@@ -333,7 +339,7 @@ def takes_writes(x: Array) -> bool:
         return True
     if compat.is_torch_array(x):
         torch = sys.modules["torch"]
-        if torch.compiler.is_compiling() or (x.requires_grad and torch.is_grad_enabled()):
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or (x.requires_grad and torch.is_grad_enabled()):
             return False
         return not torch._C._functorch.is_functorch_wrapped_tensor(x)
     return not (compat.is_jax_array(x) or compat.is_dask_array(x))

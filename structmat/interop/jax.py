@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from jax.tree_util import GetAttrKey
 
 from structmat._backend import Array, HostArray, Namespace, astype, is_array, is_traced
-from structmat.core.compose import Composite, Single
+from structmat.core.compose import Composite
 from structmat.core.leaf import Leaf
 from structmat.core.operator import LinearOperator
 
@@ -64,7 +64,7 @@ for _each in _classes(LinearOperator):  # later ones: see LinearOperator.__init_
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class _Constant(Single):
+class _Constant(LinearOperator):
     """An operator without parameters, whose transpose JAX takes from its adjoint.
 
     JAX's own transpose of a gather is a scatter, many times slower, and it has none of a callback. Of the functions
@@ -75,8 +75,13 @@ class _Constant(Single):
 
     of: LinearOperator
 
-    def _shape_of_children(self) -> tuple[int, int]:
-        return self.of.shape
+    def _setup(self) -> None:
+        of = self.of
+        self._settle(of.shape, of.dtype, of.xp, of.device, of._is_complex)
+
+    @property
+    def _children(self) -> tuple[LinearOperator, ...]:
+        return (self.of,)
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
         def transposed(g: Array) -> Array:

@@ -5,6 +5,7 @@ from __future__ import annotations  # the documentation is built without PyTorch
 import functools
 import sys
 import uuid
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -106,11 +107,25 @@ def matvec(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
     """
     if any(map(_is_distributed, (x, *A._arrays))):
         return _distributed_product(A, x)
+    if torch.jit.is_tracing() and torch.onnx.is_in_onnx_export():
+        return _dense_product(A, x)
     if _is_dual() and x.ndim == 1:  # PyTorch fails at two products of matrices with one vector
         return A.matvec(x[None, :])[0]
     if not torch.is_grad_enabled() or _is_recorded():
         return A.matvec(x)
     return _Product.apply(A, x, *A.params)
+
+
+def _dense_product(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
+    """Multiply by the matrix, a constant: PyTorch's older way to ONNX, by a trace, knows no Fourier transforms."""
+    state = torch._C._get_tracing_state()
+    torch._C._set_tracing_state(None)
+    try:
+        with torch.no_grad():
+            matrix = A.matvec(torch.eye(A.n, dtype=A.dtype or x.dtype, device=x.device)).detach()
+    finally:
+        torch._C._set_tracing_state(state)
+    return x @ matrix
 
 
 def _is_distributed(x: Any) -> bool:
@@ -206,6 +221,10 @@ class Form:
         """
         if torch.compiler.is_dynamo_compiling():
             return torch.ops.structmat.matvec(x, arrays, self._key)
+        if torch.jit.is_tracing():
+            with warnings.catch_warnings():  # of sizes, which the operator has to be compared with
+                warnings.simplefilter("ignore", torch.jit.TracerWarning)
+                return matvec(self.operator._with_arrays(arrays), x)
         keep = keep and not (torch.compiler.is_compiling() or _is_recorded())  # arrays of a trace must not outlive it
         return matvec(self.filled(arrays) if keep else self.operator._with_arrays(arrays), x)
 
