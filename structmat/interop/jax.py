@@ -87,14 +87,19 @@ class _Constant(LinearOperator):
         def transposed(g: Array) -> Array:
             return astype(xp, jnp.conj(self.of._apply_adjoint(xp, jnp.conj(g))), x.dtype)
 
-        y = jax.eval_shape(partial(self.of._apply, xp), x)
-        nothing = jnp.sum(x[..., :0], axis=-1, keepdims=True)  # linear in x: JAX fails if a constant stands beside x
-        return jax.lax.custom_linear_solve(
+        like = jax.eval_shape(partial(self.of._apply, xp), x)
+        u, y = jax.lax.custom_linear_solve(
             lambda pair: pair,
-            (x, jnp.broadcast_to(nothing.astype(y.dtype), y.shape)),
+            (x, _nothing(x, like)),
             solve=lambda _, pair: (pair[0], self.of._apply(xp, pair[0])),
             transpose_solve=lambda _, pair: (transposed(pair[1]), pair[1]),
-        )[1]
+        )
+        return y + _nothing(u, like)
+
+
+def _nothing(x: Array, like: Any) -> Array:
+    """Return zeros that depend on x for JAX: beside x it takes no constant, neither here nor in what it derives."""
+    return jnp.broadcast_to(jnp.sum(x[..., :0], axis=-1, keepdims=True).astype(like.dtype), like.shape)
 
 
 def _adjoint_as_derivative(A: LinearOperator) -> LinearOperator:
@@ -131,14 +136,14 @@ def _vary(tree: Any) -> Any:
 
 
 def matvec(A: LinearOperator, x: Array) -> Array:
-    """Multiply vectors of JAX by an operator; reverse-mode gradients are the operator's own.
+    """Multiply vectors of JAX by an operator, differentiated in every mode.
 
     Parameters
     ----------
     A : LinearOperator
         Of JAX, or without arrays. Its parameters and x are what is differentiated.
     x : array, shape (..., n)
-        Vectors along the last axis; leading axes are a batch.
+        Vectors along the last axis, of JAX or NumPy; leading axes are a batch.
 
     Returns
     -------
@@ -152,14 +157,15 @@ def matvec(A: LinearOperator, x: Array) -> Array:
 
     Notes
     -----
-    The derivative takes the transforms that the product kept, as `A.forward` and `A.backward` do. JAX can differentiate
-    the steps of `A.matvec(x)` as well, which forward mode (`jax.jvp`, `jax.jacfwd`, `jax.linearize`) needs: it has no
-    rule here. Forward over reverse mode, as in `jax.hessian`, works with both. Compiled, both make the same Fourier
-    transforms; through Hadamard transforms, as in Fastfood, this one moves about half of the bytes
-    (`python -m benchmarks.jax_rule`).
+    JAX differentiates the kernels of operators with parameters. Of parts without parameters, such as permutations,
+    Hadamard transforms, frozen operators and a `FunctionOperator`, the derivative is the adjoint, by
+    `jax.lax.custom_linear_solve`: gradients gather where JAX's own of `A.matvec(x)` scatter, and functions that JAX
+    can't differentiate, such as `jax.pure_callback`, need no rule. Forward mode (`jax.jvp`, `jax.jacfwd`,
+    `jax.linearize`), reverse mode, `jax.hessian` and `jax.vmap` combine as they like. `python -m benchmarks.jax_rule`
+    compares both.
 
-    Operators are pytrees once `structmat.nn.jax` is imported: arguments of `jax.jit`, `jax.vmap`, `jax.grad` and their
-    like. Gradients are operators whose arrays are the gradients: zero for frozen ones, `jax.dtypes.float0` for
+    Operators are pytrees, as soon as one is made or this module is imported after JAX: arguments of `jax.jit`,
+    `jax.vmap`, `jax.grad` and their like. Gradients are operators whose arrays are the gradients: zero for frozen ones, `jax.dtypes.float0` for
     integers, which `jax.grad` takes with ``allow_int=True``. They follow JAX's convention, the conjugates of
     those that `A.vjp` returns. A batch of operators has a leading axis in each of its arrays, and is used inside
     `jax.vmap`. An array that stands twice in an operator is two leaves.
