@@ -132,8 +132,8 @@ def _is_distributed(x: Any) -> bool:
     """Tell whether a tensor is a DTensor."""
     if type(x) is torch.Tensor or type(x) is torch.nn.Parameter:
         return False
-    module = sys.modules.get("torch.distributed.tensor") or sys.modules.get("torch.distributed._tensor")
-    return module is not None and isinstance(x, module.DTensor)
+    module = sys.modules.get("torch.distributed.tensor")
+    return isinstance(x, getattr(module, "DTensor", ()))
 
 
 def _distributed_product(A: LinearOperator, x: Any) -> torch.Tensor:
@@ -146,26 +146,28 @@ def _distributed_product(A: LinearOperator, x: Any) -> torch.Tensor:
             f"{A._head}.matvec: x is a {type(x).__name__} and the operator's arrays are DTensors; expected a DTensor: "
             f"make it one with torch.distributed.tensor.distribute_tensor."
         )
-    mesh, whole = x.device_mesh, len(x.shape) - 1
-    from torch.distributed.tensor import DTensor, Partial, Replicate, Shard
+    from torch.distributed.tensor import DTensor, Partial, Replicate, Shard  # PyTorch 2.5
 
-    places = [place if type(place) is Shard and place.dim < whole else Replicate() for place in x.placements]
+    mesh, last = x.device_mesh, x.ndim - 1
+    places = [place if type(place) is Shard and place.dim < last else Replicate() for place in x.placements]
     everywhere = [Replicate()] * mesh.ndim
     summed = [Replicate() if place.is_replicate() else Partial() for place in places]  # gradients, over the vectors
-    arrays = []
-    for array in A._arrays:
+
+    def local(array: Any) -> torch.Tensor:
         if _is_distributed(array):
             if array.device_mesh != mesh:
                 raise TypeError(f"{A._head}.matvec: x and the operator are on two meshes; expected one.")
-            array = array.redistribute(mesh, everywhere).to_local(grad_placements=summed)
-        elif array.requires_grad:
+            return array.redistribute(mesh, everywhere).to_local(grad_placements=summed)
+        if array.requires_grad:
             raise TypeError(
                 f"{A._head}.matvec: x is a DTensor and a parameter of the operator a {type(array).__name__}, whose "
                 f"gradient would be that of one device's vectors; expected DTensors: make them so with "
                 f"torch.distributed.tensor.distribute_module."
             )
-        arrays.append(array)
-    y = matvec(A._with_arrays(arrays), x.redistribute(mesh, places).to_local(grad_placements=places))
+        return array
+
+    whole_operator = A._with_arrays(list(map(local, A._arrays)))
+    y = matvec(whole_operator, x.redistribute(mesh, places).to_local(grad_placements=places))
     shape = torch.Size((*x.shape[:-1], A.m))
     strides = torch.empty(shape, device="meta").stride()
     return DTensor.from_local(y, mesh, places, run_check=False, shape=shape, stride=strides)
