@@ -1052,6 +1052,7 @@ def test_strictly_exported_programs_run_elsewhere(tmp_path: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:.*Converting a tensor:torch.jit.TracerWarning:structmat.nn.torch.layers")
+@pytest.mark.filterwarnings("ignore:Using len to get tensor shape:torch.jit.TracerWarning:structmat.nn.torch.layers")
 @pytest.mark.parametrize("recorded", [True, False])
 @pytest.mark.parametrize("name", EVERY)
 def test_trace(name: str, recorded: bool) -> None:
