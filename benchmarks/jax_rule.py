@@ -1,4 +1,4 @@
-"""Compare the derivative of `structmat.nn.jax.matvec` with JAX's own of `A.matvec`: `python -m benchmarks.jax_rule`.
+"""Compare derivatives of `structmat.nn.jax.matvec` with those of `A.matvec`: `python -m benchmarks.jax_rule`.
 
 A step is the gradient of ‖A x‖² with respect to the parameters and x, compiled. Counted in the compiled program are
 Fourier transforms, bytes that its operations read and write, and bytes kept beside arguments and results.
@@ -77,7 +77,7 @@ def main() -> int:
     parser.add_argument("--json", type=writable, help="write the figures to this file as well")
     arguments = parser.parse_args()
     rows = [row(name, A, arguments.batch, arguments.repeats) for name, A in operators(arguments.n).items()]
-    table = Table(box=box.SIMPLE_HEAD, title=f"JAX's own derivative → the rule, {arguments.batch} vectors")
+    table = Table(box=box.SIMPLE_HEAD, title=f"A.matvec → structmat.nn.jax.matvec, {arguments.batch} vectors")
     for heading in ("operator", *COUNTS, "time"):
         table.add_column(heading, justify="left" if heading == "operator" else "right", no_wrap=True)
     for figures in rows:

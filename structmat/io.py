@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import os
 import reprlib
 import stat
@@ -147,7 +148,7 @@ class _Writer:
 
     def __init__(self, root: LinearOperator) -> None:
         self.nodes: list[dict[str, Any]] = []
-        self.tensors: dict[str, Any] = {}
+        self.arrays: dict[str, Array] = {}
         self.dtypes: dict[str, str] = {}
         self.made: list[LinearOperator] = []
         self._places: dict[int, int] = {}
@@ -209,10 +210,26 @@ class _Writer:
             dtype = dtype_name(array.dtype)
             if dtype not in STORED:
                 raise TypeError(f"save: {A._head}: {field} has dtype {dtype}; files hold {', '.join(STORED)}.")
-            name = f"{len(self.tensors)}.{field}"
-            self.tensors[name], self.dtypes[name] = to_stored(array), dtype
+            name = f"{len(self.arrays)}.{field}"
+            self.arrays[name], self.dtypes[name] = array, dtype
             self._names[id(array)] = name
         return self._names[id(array)]
+
+    def text(self, tensors: dict[str, Any]) -> str:
+        """The description, with what it says of each array."""
+        text = json.dumps({"format": FORMAT, "tensors": tensors, "nodes": self.nodes}, separators=(",", ":"))
+        if _is_too_long(text):
+            raise ValueError(f"save: the description of the tree has over {VALUES} values, which is the most.")
+        return text
+
+
+def describe(A: LinearOperator) -> str:
+    """Describe an operator but for the values of its arrays, of which dtypes and shapes are told.
+
+    Raises TypeError and ValueError as `save` does, for operators that no description holds.
+    """
+    writer = _Writer(A)
+    return writer.text({name: [writer.dtypes[name], list(array.shape)] for name, array in writer.arrays.items()})
 
 
 def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
@@ -280,12 +297,9 @@ def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
     writer = _Writer(A)
     for part in writer.made:  # what no `load` would read is not written
         _check_inverse(part)
-    tree = {"format": FORMAT, "tensors": writer.dtypes, "nodes": writer.nodes}
-    description = json.dumps(tree, separators=(",", ":"))
-    if _is_too_long(description):
-        raise ValueError(f"save: the description of the tree has over {VALUES} values, which is the most.")
+    tensors = {name: to_stored(array) for name, array in writer.arrays.items()}
     # one key: safetensors writes several in any order, and one operator should make one file
-    data = arrays.save(writer.tensors, metadata={KEY: description})
+    data = arrays.save(tensors, metadata={KEY: writer.text(writer.dtypes)})
     with replacing(target) as file:
         file.write_bytes(data)
 
@@ -344,41 +358,36 @@ def _whole(digits: str) -> int:
     return value
 
 
-def _parsed(metadata: Any) -> tuple[dict[str, Any], list[Any]]:
-    """The dtypes of the tensors, and the nodes, that the metadata describe."""
-    if metadata is None or KEY not in metadata:
-        _refuse("it is a safetensors file, but not one of structmat's")
-    if _is_too_long(metadata[KEY]):
+def _parsed(text: str) -> tuple[dict[str, Any], list[Any]]:
+    """What a description says of the tensors, and the nodes."""
+    if _is_too_long(text):
         _refuse(f"its description has over {VALUES} values, which is the most")
     try:
-        tree = json.loads(metadata[KEY], object_pairs_hook=_Objects(), parse_int=_whole)
+        tree = json.loads(text, object_pairs_hook=_Objects(), parse_int=_whole)
     except (ValueError, RecursionError) as error:
         _refuse(f"its description is not valid JSON ({error})")
     match tree:
         case {"format": int(version)} if version > FORMAT:
             _refuse(f"it has format {version}, and this structmat reads format {FORMAT}: a newer one may read it")
-        case {"format": 1, "tensors": dict(dtypes), "nodes": [_, *_] as nodes} if len(tree) == 3:
-            return dtypes, nodes
+        case {"format": 1, "tensors": dict(tensors), "nodes": [_, *_] as nodes} if len(tree) == 3:
+            return tensors, nodes
     _refuse("its description has not the form of a tree")
 
 
 class _Reader:
     """Makes the nodes of a tree one after the other, each from earlier ones."""
 
-    def __init__(self, file: Any, xp: Namespace, device: Device, dtype: DType) -> None:
-        self._file, self._xp, self._device, self._dtype = file, xp, device, dtype
-        self._dtypes, self._nodes = _parsed(file.metadata())
+    def __init__(self, text: str) -> None:
+        self._tensors, self._nodes = _parsed(text)
         self._arrays: dict[tuple[str, bool], Array] = {}
         self._made: dict[int, LinearOperator] = {}
         self._used: set[str] = set()
 
     def tree(self) -> LinearOperator:
-        if sorted(self._file.keys()) != sorted(self._dtypes):
-            _refuse("its tensors are not those that its description lists")
         needed = self._needed()
         for place in needed:
             self._made[place] = self._node(place, self._nodes[place])
-        if len(needed) < len(self._nodes) or len(self._used) < len(self._dtypes):
+        if len(needed) < len(self._nodes) or len(self._used) < len(self._tensors):
             _refuse("it holds tensors or operators that belong to nothing")
         return self._made[needed[-1]]
 
@@ -452,7 +461,7 @@ class _Reader:
             case {"slice": [start, stop, step]} if len(value) == 1:
                 if all(end is None or _is_whole(end) for end in (start, stop, step)):
                     return slice(start, stop, step)
-            case {"tensor": str(name)} if len(value) == 1 and name in self._dtypes:
+            case {"tensor": str(name)} if len(value) == 1 and name in self._tensors:
                 return self._tensor(name, field)
             case {"operator": int(child)} if len(value) == 1:
                 return self._made[child]
@@ -471,26 +480,70 @@ class _Reader:
         spec = field.metadata.get("array")
         is_param = spec is not None and spec.role == "parameter"
         if (name, is_param) not in self._arrays:
-            dtype, found = self._dtypes[name], self._file.get_slice(name)
-            if not isinstance(dtype, str) or dtype not in STORED:
-                _refuse(f"tensor {reprlib.repr(name)} has dtype {reprlib.repr(dtype)}; expected {', '.join(STORED)}")
-            pairs = dtype.startswith("complex")
-            if found.get_dtype() != STORED[dtype] or (pairs and found.get_shape()[-1:] != [2]):
-                _refuse(
-                    f"tensor {reprlib.repr(name)} is stored as {found.get_dtype()} of shape {found.get_shape()}, which "
-                    f"holds no {dtype}"
-                )
-            try:
-                stored = self._file.get_tensor(name)
-            except _COMPLAINTS as error:
-                _refuse(f"tensor {reprlib.repr(name)}: {error}")
-            wanted = self._dtype if is_param else None
-            self._arrays[name, is_param] = from_stored(stored, dtype, self._xp, device=self._device, wanted=wanted)
+            self._arrays[name, is_param] = self._array(name, is_param)
         return self._arrays[name, is_param]
+
+    def _array(self, name: str, is_param: bool) -> Array:
+        raise NotImplementedError
+
+    def _stored_dtype(self, name: str, dtype: Any) -> str:
+        if not isinstance(dtype, str) or dtype not in STORED:
+            _refuse(f"tensor {reprlib.repr(name)} has dtype {reprlib.repr(dtype)}; expected {', '.join(STORED)}")
+        return dtype
+
+
+class _FileReader(_Reader):
+    """Takes the arrays from a file."""
+
+    def __init__(self, file: Any, xp: Namespace, device: Device, dtype: DType) -> None:
+        self._file, self._xp, self._device, self._dtype = file, xp, device, dtype
+        metadata = file.metadata()
+        if metadata is None or KEY not in metadata:
+            _refuse("it is a safetensors file, but not one of structmat's")
+        super().__init__(metadata[KEY])
+        if sorted(file.keys()) != sorted(self._tensors):
+            _refuse("its tensors are not those that its description lists")
+
+    def _array(self, name: str, is_param: bool) -> Array:
+        dtype, found = self._stored_dtype(name, self._tensors[name]), self._file.get_slice(name)
+        pairs = dtype.startswith("complex")
+        if found.get_dtype() != STORED[dtype] or (pairs and found.get_shape()[-1:] != [2]):
+            _refuse(
+                f"tensor {reprlib.repr(name)} is stored as {found.get_dtype()} of shape {found.get_shape()}, which "
+                f"holds no {dtype}"
+            )
+        try:
+            stored = self._file.get_tensor(name)
+        except _COMPLAINTS as error:
+            _refuse(f"tensor {reprlib.repr(name)}: {error}")
+        wanted = self._dtype if is_param else None
+        return from_stored(stored, dtype, self._xp, device=self._device, wanted=wanted)
+
+
+class _DescriptionReader(_Reader):
+    """Makes arrays that have a dtype and a shape only."""
+
+    def __init__(self, text: str, empty: Callable[[str, tuple[int, ...]], Array]) -> None:
+        super().__init__(text)
+        self._empty = empty
+
+    def _array(self, name: str, is_param: bool) -> Array:
+        match self._tensors[name]:
+            case [dtype, [*shape]] if all(map(_is_count, shape)) and math.prod(shape) < WHOLE // 16:
+                return self._empty(self._stored_dtype(name, dtype), tuple(shape))
+        _refuse(f"tensor {reprlib.repr(name)} is {reprlib.repr(self._tensors[name])}; expected a dtype and a shape")
 
 
 def _holds_operators(value: Any) -> bool:
     return _is_operator(value) or (isinstance(value, tuple) and any(map(_is_operator, value)))
+
+
+def described(call: str, text: str, empty: Callable[[str, tuple[int, ...]], Array]) -> LinearOperator:
+    """Undo `describe`, with arrays of `empty(dtype, shape)`; ValueError where `load` would refuse the same tree."""
+    try:
+        return _DescriptionReader(text, empty).tree()
+    except _Refusal as refusal:
+        raise ValueError(f"{call}: {refusal}.") from None
 
 
 def load(
@@ -564,6 +617,6 @@ def load(
         except (safetensors.SafetensorError, OSError) as error:
             _refuse(f"it is no safetensors file, or not all of one ({error})")
         with file:
-            return _Reader(file, target, device, dtype).tree()
+            return _FileReader(file, target, device, dtype).tree()
     except _Refusal as refusal:
         raise ValueError(f"load: {source}: {refusal}.") from None

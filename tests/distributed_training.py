@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -29,10 +30,45 @@ def train(model: torch.nn.Module, rank: int = 0, world: int = 1) -> None:
         optimiser.step()
 
 
+def gradients(model: torch.nn.Module, x: Any) -> dict[str, Any]:
+    """Products and gradients of a model."""
+    y = model(x)
+    y.square().sum().backward()
+    found = {"y": y.detach(), "x": x.grad, **{name: value.grad for name, value in model.named_parameters()}}
+    return {name: value.full_tensor() if hasattr(value, "full_tensor") else value for name, value in found.items()}
+
+
+def vectors() -> torch.Tensor:
+    """A batch that two processes don't share evenly."""
+    return torch.randn(5, 12, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+
+
+def of_distributed_tensors() -> dict[str, Any]:
+    """Gradients of DTensors: along the batch, along the vectors, and on both processes; and what is refused."""
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.tensor import Replicate, Shard, distribute_module, distribute_tensor
+
+    mesh = init_device_mesh("cpu", (2,))
+    found: dict[str, Any] = {}
+    for place in (Shard(0), Shard(1), Replicate()):
+        x = distribute_tensor(vectors(), mesh, [place]).requires_grad_()
+        found[str(place)] = gradients(distribute_module(network(seed=0), mesh), x)
+    for name, model, x in (
+        ("module", network(seed=0), distribute_tensor(vectors(), mesh, [Shard(0)])),
+        ("vectors", distribute_module(network(seed=0), mesh), vectors()),
+    ):
+        try:
+            model(x)
+        except TypeError as error:
+            found[name] = str(error)
+    return found
+
+
 if __name__ == "__main__":
     torch.distributed.init_process_group("gloo")
     rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
     model = torch.nn.parallel.DistributedDataParallel(network(seed=rank))  # which begins with those of the first
     train(model, rank, world)
     torch.save(model.module.state_dict(), Path(sys.argv[1], f"{rank}of{world}.pt"))
+    torch.save(of_distributed_tensors(), Path(sys.argv[1], f"tensors{rank}.pt"))
     torch.distributed.destroy_process_group()

@@ -1,6 +1,7 @@
 """What `tests/test_nn_keras.py` runs once for each of Keras' backends, in a process of its own."""
 
 import runpy
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,25 @@ def test_training() -> None:
     np.testing.assert_allclose(host(learned.bias), 1, atol=0.1)
     for old, new in zip(before, fixed.weights, strict=True):
         np.testing.assert_array_equal(old, host(new))
+
+
+if keras.backend.backend() == "torch":
+
+    @pytest.mark.parametrize("units", [4, 9])
+    def test_onnx(units: int, tmp_path: Path) -> None:
+        """Keras exports models for batches of any size by a trace; ONNX Runtime tells what is in the file."""
+        onnxruntime = pytest.importorskip("onnxruntime")
+        layers = CirculantDense(units, activation="tanh"), CirculantDense(5, block_size=3, signs=False)
+        model = keras.Sequential([keras.Input((7,)), *layers])
+        model(np.zeros((2, 7), "float32"))  # Keras exports no model that was never called
+        with warnings.catch_warnings(action="ignore"):  # PyTorch's, of its own exporter
+            model.export(str(tmp_path / "model.onnx"), format="onnx", verbose=False)
+        session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+        for batch in (1, 3):
+            x = np.random.default_rng(0).standard_normal((batch, 7)).astype("float32")
+            inside = np.tanh(x @ dense(layers[0], 7).T) @ dense(layers[1], units).T
+            (y,) = session.run(None, {session.get_inputs()[0].name: x})
+            np.testing.assert_allclose(y, inside, rtol=1e-4, atol=1e-5)
 
 
 def test_what_is_refused() -> None:

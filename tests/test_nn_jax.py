@@ -1,4 +1,4 @@
-"""Operators as pytrees of JAX, and the derivative rule of their products."""
+"""Operators as pytrees of JAX, and the derivatives of their products."""
 
 import copy
 import os
@@ -109,7 +109,7 @@ def test_jit_compiles_one_structure_once() -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_the_derivative_is_that_of_jax(dtype: str) -> None:
-    """JAX differentiates the steps of `A.matvec` itself; the rule, with its conjugates, agrees in every leaf."""
+    """JAX differentiates the steps of `A.matvec` itself; what takes adjoints agrees in every leaf."""
     A, x, g = tree(dtype), draw(5, 2, 3, N, dtype=dtype), draw(6, 2, 3, 4, dtype=dtype)
     gradients, dense = [], jax.jit(sm.LinearOperator.to_dense)(A)
     for product in (matvec, sm.LinearOperator.matvec):
@@ -149,19 +149,125 @@ def test_gradients_are_operators() -> None:
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])
 def test_check_grads(dtype: str) -> None:
-    """Second order: the rule by reverse mode and by forward over reverse mode, the product itself by all modes."""
+    """First and second order in all modes, by differences."""
     C, x = sm.Circulant(draw(0, 4, dtype=dtype)), draw(5, 2, 4, dtype=dtype)
 
     def of_arrays(product: Any) -> Any:  # `check_grads` takes differences in NumPy
         return jax.jit(lambda *given: product(*jax.tree.map(jnp.asarray, given)))
 
-    check_grads(of_arrays(matvec), (C, x), order=2, modes=["rev"])
-    check_grads(of_arrays(sm.LinearOperator.matvec), (C, x), order=2, modes=["fwd", "rev"])
+    for product in (matvec, sm.LinearOperator.matvec):
+        check_grads(of_arrays(product), (C, x), order=2, modes=["fwd", "rev"])
 
     def gradient(C: sm.LinearOperator, x: Any) -> Any:
         return jax.grad(lambda C, x: jnp.sum(jnp.abs(matvec(C, x)) ** 2), (0, 1))(C, x)
 
     check_grads(of_arrays(gradient), (C, x), order=1, modes=["fwd", "rev"])
+
+
+def callback(function: Any) -> Any:
+    """A linear map of pairs of neighbours that JAX knows nothing of."""
+
+    def called(x: Any) -> Any:
+        like = jax.ShapeDtypeStruct((*x.shape[:-1], 2 * x.shape[-1] // 4 * 2), x.dtype)
+        return jax.pure_callback(function, like, x, vmap_method="expand_dims")
+
+    return called
+
+
+def opaque() -> sm.LinearOperator:
+    turn = np.asarray([[1.0, 2.0], [3.0, 4.0]])
+    pairs = lambda W: callback(lambda x: (np.asarray(x).reshape(*x.shape[:-1], -1, 2) @ W).reshape(x.shape))  # noqa: E731
+    return sm.FunctionOperator((4, 4), pairs(turn.T), pairs(turn))
+
+
+def gathers() -> sm.LinearOperator:
+    """Indices, signs, a transform and a frozen operator between complex parameters."""
+    fixed = sm.Hadamard(8)[:N, :N] @ sm.Circulant(draw(2, N)).freeze()
+    shuffled = sm.Restriction(N, jnp.asarray([4, 1, 3])) @ sm.Permutation.random(N, rng=0, xp=jnp)
+    return shuffled @ sm.Circulant(draw(0, N, dtype="complex128")) @ sm.SignFlip.random(N, rng=0, xp=jnp) @ fixed
+
+
+MODES = {
+    "gathers": gathers,
+    "functions": lambda: sm.Diagonal(draw(0, 4) + 3) ** -1 @ opaque() @ sm.Circulant(draw(1, 4)).H,
+    "constants": lambda: sm.Permutation.random(N, rng=0, xp=jnp),
+}
+
+
+@pytest.mark.parametrize("name", MODES)
+def test_every_mode(name: str) -> None:
+    """Forward, reverse, linearised, of second order, batched: against the matrix, and the parameters' own gradients."""
+    A = MODES[name]()
+    params, rng = A.params, np.random.default_rng(7)
+    dense = jnp.asarray(A.matmat(jnp.eye(A.n)))
+    moves = tuple(jnp.asarray(rng.standard_normal(value.shape)).astype(value.dtype) for value in params)
+    x, dx, g = draw(5, 2, A.n), draw(6, 2, A.n), draw(7, 2, A.m).astype(dense.dtype)
+
+    def curved(product: Any, x: Any) -> Any:
+        return jnp.sum(jnp.sin(jnp.abs(product(x)) ** 2))
+
+    @jax.jit
+    def modes(A: Any, params: Any, moves: Any, x: Any) -> Any:
+        of_params = lambda params, x: matvec(A.with_params(params), x)  # noqa: E731
+        of_x = partial(matvec, A)
+        return {
+            "forward": jax.jvp(of_params, (params, x), (moves, dx)),
+            "reverse": jax.vjp(of_params, params, x)[1](jnp.conj(g)),
+            "linearised": jax.vmap(lambda x, dx: jax.linearize(of_x, x)[1](dx))(x, dx),
+            "jacfwd": jax.jacfwd(of_x)(x[0]),
+            "hessian": jax.vmap(jax.hessian(partial(curved, of_x)))(x),
+        }
+
+    found = modes(A, params, moves, x)
+    close = partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-9)
+    y, dy = found["forward"]
+    close(y, x @ dense.T)
+    own_dx, own_grads = A.vjp(x, g)
+    slopes, slope = found["reverse"]
+    for got, own in zip((*slopes, slope), (*own_grads, own_dx), strict=True):
+        close(jnp.conj(got), own)
+    close(own_dx, jnp.real(g @ jnp.conj(dense)))
+    work = sum(jnp.real(jnp.vdot(grad, move)) for grad, move in zip(own_grads, moves, strict=True))
+    close(jnp.real(jnp.vdot(g, dy)), jnp.real(jnp.vdot(g, dx @ dense.T)) + work)
+    close(found["linearised"], dx @ dense.T)
+    close(found["jacfwd"], dense)
+    close(found["hessian"], jax.vmap(jax.hessian(partial(curved, lambda x: dense @ x)))(x))
+
+
+def test_gathers_stay_gathers() -> None:
+    """JAX's own transpose of a permutation scatters; so did the gradients of Fastfood by `A.matvec`."""
+    A, x = gathers(), draw(1, 3, N)
+    step = jax.jit(jax.grad(lambda A, x: jnp.sum(jnp.abs(matvec(A, x)) ** 2), (0, 1), allow_int=True))
+    assert "scatter" not in step.lower(A, x).compile().as_text()
+
+
+def test_arrays_of_numpy_are_taken() -> None:
+    A, x = sm.Circulant(draw(0, N)), np.random.default_rng(0).standard_normal((2, N))
+    for product in (matvec, jax.jit(matvec)):
+        y = product(A, x)
+        assert isinstance(y, jax.Array)
+        np.testing.assert_allclose(y, A.matvec(jnp.asarray(x)), rtol=1e-12, atol=1e-12)
+
+
+UNASKED = """
+import sys, numpy as np, structmat as sm
+before = sm.Circulant(np.ones(4))
+assert "jax" not in sys.modules and "structmat.interop.jax" not in sys.modules
+import jax, jax.numpy as jnp
+product = jax.jit(lambda A, x: A.matvec(x))
+for A in (before @ before, before, sm.DCT(4), sm.Circulant(jnp.ones(4))):
+    print(product(A, jnp.ones(4)).shape)
+assert "structmat.nn.jax" not in sys.modules
+"""
+
+
+def test_operators_are_arguments_of_jit_unasked() -> None:
+    """Once JAX is imported, the next operator that is made registers them all, those of before as well."""
+    root = str(Path(sm.__file__).parents[1])
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu"}
+    command = [sys.executable, "-c", UNASKED]
+    ran = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
+    assert ran.stdout.split() == ["(4,)"] * 4, ran.stderr
 
 
 def test_a_step_shares_transforms() -> None:
@@ -203,10 +309,13 @@ def test_what_is_refused() -> None:
     for x, error, message in [
         (draw(1, 5), ValueError, r"x has shape \(5,\); its last axis must be n = 6"),
         (jnp.arange(6), TypeError, "x has dtype int64; expected a real or complex floating dtype"),
-        (np.ones(6), TypeError, "x is an array of numpy, the operator's are of jax"),
+        ([1.0] * 6, TypeError, "x is a list; expected an array"),
     ]:
-        with pytest.raises(error, match=message):
-            matvec(A, x)
+        for product in (matvec, jax.jit(matvec)):
+            for B, name in ((A, "Circulant"), (A.freeze(), "Circulant"), (A @ A, "Product")):
+                if not isinstance(x, list) or product is matvec:
+                    with pytest.raises(error, match=rf"{name}\(6×6\).matvec: {message}"):
+                        product(B, x)
     with pytest.raises(TypeError, match=r"matvec: A is a ArrayImpl; expected a LinearOperator"):
         matvec(draw(0, N, N), draw(1, N))
 

@@ -127,3 +127,22 @@ def test_every_operator_and_layer(tmp_path: Path) -> None:
     run = exported(model, x, tmp_path / "operators.onnx", optimize=False)  # in half the time
     for name, y, wanted in zip(layers, run(x), model(x), strict=True):
         np.testing.assert_allclose(y, wanted.detach(), rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+@pytest.mark.parametrize("tracked", [True, False])
+def test_the_older_exporter(tracked: bool, tmp_path: Path) -> None:
+    """It traces, and knows no Fourier transforms: files hold the matrices, and take batches of any size."""
+    torch.manual_seed(0)
+    layers = nn.CirculantLinear(12, 9), torch.nn.ReLU(), nn.FastfoodLinear(9, 20), nn.ToeplitzLinear(20, 3)
+    model = torch.nn.Sequential(*layers).eval().requires_grad_(tracked)
+    file = tmp_path / "model.onnx"
+    with warnings.catch_warnings(action="ignore"):  # of the exporter, for its age
+        axes = {"x": {0: "batch"}}
+        torch.onnx.export(model, (vectors(3, 12),), str(file), dynamo=False, input_names=["x"], dynamic_axes=axes)
+    session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+    for batch in (1, 5):
+        x = vectors(batch, 12)
+        (y,) = session.run(None, {"x": x.numpy()})
+        np.testing.assert_allclose(y, model(x).detach(), rtol=1e-4, atol=1e-5)
+    wanted = model(vectors(3, 12))
+    assert wanted.requires_grad == tracked  # tracing has left the layers as they were

@@ -5,7 +5,10 @@ import io
 import math
 import pickle
 import shutil
+import subprocess
+import sys
 import weakref
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -756,6 +759,42 @@ def test_function_transforms(name: str) -> None:
         torch.testing.assert_close(hessian, 2 * W.T @ W)
 
 
+def real(y: Any) -> Any:
+    return torch.cat([y.real, y.imag], dim=-1) if y.is_complex() else y
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_vectorised_jacobians(name: str) -> None:
+    """The batches of cotangents that PyTorch's older vmap hides in a tensor; the matrix is written out to compare."""
+    layer = layer_of(name)
+    params, x = list(layer.parameters()), inputs(6)
+    W = real(layer.to_dense().detach().mT).mT
+    for strategy in ("reverse-mode", "forward-mode"):
+        found = torch.autograd.functional.jacobian(lambda x: real(layer(x)), x, vectorize=True, strategy=strategy)
+        torch.testing.assert_close(found, W)
+    given = inputs(3, 6).requires_grad_()
+    cotangents = torch.eye(3 * len(W), dtype=torch.float64).reshape(-1, 3, len(W))
+    wanted, ours = (
+        torch.autograd.grad(real(y), [given, *params], cotangents, is_grads_batched=True, materialize_grads=True)
+        for y in (affine(layer, given), layer(given))
+    )
+    for one, other in zip(ours, wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+    def loss(x: Any) -> Any:
+        return real(layer(x)).sin().sum()
+
+    curvature = -W.T @ torch.diag(real(layer(x)).sin().detach()) @ W
+    torch.testing.assert_close(torch.autograd.functional.hessian(loss, x, vectorize=True), curvature)
+    graph = torch.autograd.functional.jacobian(loss, x, vectorize=True, create_graph=True)
+    if params:
+        found = torch.autograd.grad(graph.square().sum(), params)
+        x = x.requires_grad_()
+        (slope,) = torch.autograd.grad(real(affine(layer, x)).sin().sum(), x, create_graph=True)
+        for one, other in zip(found, torch.autograd.grad(slope.square().sum(), params), strict=True):
+            torch.testing.assert_close(one, other)
+
+
 def test_checkpointing() -> None:
     model = torch.nn.Sequential(nn.CirculantLinear(6, 8), torch.nn.Tanh(), nn.ToeplitzLinear(8, 4))
     x = inputs(3, 6, dtype=torch.float32).requires_grad_()
@@ -883,6 +922,154 @@ def test_opcheck(name: str) -> None:
     values = [value.detach().requires_grad_(value.is_floating_point()) for value in layer._values()]
     arguments = inputs(3, 6).requires_grad_(), values, layer._form._key
     torch.library.opcheck(torch.ops.structmat.matvec.default, arguments)
+
+
+@pytest.mark.parametrize("name", ["circulant", "blocks", "toeplitz", "fastfood", "low rank", "complex", "sum"])
+def test_equal_blocks_share_their_graphs(name: str) -> None:
+    """As many as one block needs, for a first input without a gradient and the others with one."""
+    torch._dynamo.reset()
+    graphs: list[Any] = []
+
+    def backend(graph: Any, example: Any) -> Any:
+        graphs.append(graph)
+        return graph
+
+    layers = [layer_of(name) for _ in range(9)]
+    layers += [copy.deepcopy(layers[0]), pickle.loads(pickle.dumps(layers[0]))]
+    for layer in layers:
+        for value in layer.parameters():
+            value.data.normal_()
+        layer.compile(backend=backend, fullgraph=True)
+        for x in (inputs(3, 6), inputs(3, 6).requires_grad_()):
+            torch.testing.assert_close(layer(x), affine(layer, x))
+    assert len(graphs) == 2
+
+
+def test_keys_tell_structures_apart() -> None:
+    rng = np.random.default_rng(0)
+    signs, column = sm.SignFlip.random(6, rng=0), rng.standard_normal(6)
+    trees = [
+        sm.Circulant(column),
+        sm.Circulant(column[:5]),
+        sm.Circulant(column + 0j),
+        sm.Circulant(column).freeze(),
+        sm.Circulant(column).H,
+        sm.Circulant(column) ** -1,
+        sm.SkewCirculant(column),
+        sm.Circulant(column) @ signs,
+        signs @ sm.Circulant(column),
+        2 * sm.Circulant(column),
+        2j * sm.Circulant(column),
+        sm.Circulant(column)[:3],
+        sm.Circulant(column)[3:],
+        sm.Circulant(column)[::2],
+    ]
+    keys = [interop.Form(A.to(xp=torch))._key for A in trees]
+    assert len(set(keys)) == len(keys)
+    again = [interop.Form((A * 1).with_params([2 * value + 1 for value in A.params]).to(xp=torch))._key for A in trees]
+    assert again == keys
+    assert "SignFlip" in keys[7]
+    assert str(float(column[0])) not in keys[0]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_key_is_the_operator(name: str) -> None:
+    """What another process makes of it: the tree, to be filled with arrays."""
+    layer, x = layer_of(name), inputs(3, 6)
+    interop._described_form.cache_clear()
+    template = interop._form(layer._form._key)
+    assert {array.device.type for array in template._arrays} <= {"meta"}
+    filled = template._with_arrays(layer._values())
+    assert str(filled) == str(layer.operator)
+    assert torch.equal(filled.matvec(x), layer.operator.matvec(x))
+
+
+def test_few_keys_are_kept() -> None:
+    for n in range(1, 400):
+        interop._form(interop.Form(sm.Circulant(torch.ones(n)))._key)
+    assert interop._described_form.cache_info().currsize <= 256
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("Circulant", "Pickle", "names the operator 'Pickle', which is not registered"),
+        ("Circulant", "__import__", "names the operator '__import__', which is not registered"),
+        ('"format":1', '"format":2', "it has format 2"),
+        ("[6]", "[-6]", "expected a dtype and a shape"),
+        ("[6]", "[9223372036854775807]", "expected a dtype and a shape"),
+        ("[6]", "[99999999999999999999]", "an integer is beyond 64 bits"),
+        ("[6]", "[2,3]", r"expected 1 axes \(n\)"),
+        ("float64", "object", "has dtype 'object'; expected bool"),
+        ("float64", "int64", "expected a real or complex floating dtype"),
+        ("}]}", "", "is not valid JSON"),
+        ('"tensors":{', '"tensors":{"1.other":["float64",[3]],', "belong to nothing"),
+    ],
+)
+def test_keys_are_checked_as_files_are(old: str, new: str, message: str) -> None:
+    key = interop.Form(sm.Circulant(inputs(6)))._key
+    assert key.count(old) == 1
+    with pytest.raises(ValueError, match=f"structmat::matvec: .*{message}"):
+        torch.ops.structmat.matvec(inputs(6), [inputs(6)], key.replace(old, new))
+
+
+def test_functions_stay_in_their_process() -> None:
+    torch._dynamo.reset()
+    A = sm.FunctionOperator((6, 6), lambda x: 2 * x, lambda g: 2 * g)
+    layer = nn.StructuredLinear(A)
+    x = inputs(3, 6, dtype=torch.float32)
+    torch.testing.assert_close(torch.compile(layer, fullgraph=True, backend="eager")(x), layer(x))
+    with pytest.raises(ValueError, match="holds functions, or a class that is not registered"):
+        torch.ops.structmat.matvec(x, [], "of another process")
+
+
+ELSEWHERE = """
+import sys, torch, structmat.nn.torch
+x, wanted, gradient = torch.load(sys.argv[1] + ".io")
+module = torch.export.load(sys.argv[1]).module()
+torch.testing.assert_close(module(x), wanted)
+module(x.requires_grad_()).abs().square().sum().backward()
+torch.testing.assert_close(x.grad, gradient)
+"""
+
+
+def test_strictly_exported_programs_run_elsewhere(tmp_path: Any) -> None:
+    torch._dynamo.reset()
+    layers = [layer_of(name) for name in ("circulant", "fastfood", "low rank", "one array in two places")]
+    model = torch.nn.Sequential(*(torch.nn.Sequential(each, torch.nn.LazyLinear(6).double()) for each in layers))
+    x = inputs(3, 6).requires_grad_()
+    wanted = model(x)
+    (gradient,) = torch.autograd.grad(wanted.square().sum(), x)
+    program = torch.export.export(model, (x.detach(),), strict=True)
+    assert sum(str(node.target) == "structmat.matvec.default" for node in program.graph.nodes) == len(layers)
+    torch.export.save(program, tmp_path / "model.pt2")
+    torch.save((x.detach(), wanted.detach(), gradient), tmp_path / "model.pt2.io")
+    command = [sys.executable, "-W", "ignore", "-c", ELSEWHERE, str(tmp_path / "model.pt2")]
+    root = str(Path(sm.__file__).parents[1])
+    ran = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.*Converting a tensor:torch.jit.TracerWarning:structmat.nn.torch.layers")
+@pytest.mark.filterwarnings("ignore:Using len to get tensor shape:torch.jit.TracerWarning:structmat.nn.torch.layers")
+@pytest.mark.parametrize("recorded", [True, False])
+@pytest.mark.parametrize("name", EVERY)
+def test_trace(name: str, recorded: bool) -> None:
+    """Traced with and without gradients, for other batches, and differentiated: `check_trace` traces it twice."""
+    layer = layer_of(name)
+    with torch.set_grad_enabled(recorded):
+        traced = torch.jit.trace(layer, inputs(3, 6))
+    for shape in ((5, 6), (1, 6)):
+        x = inputs(*shape).requires_grad_()
+        y, wanted = traced(x), affine(layer, x)
+        torch.testing.assert_close(y, wanted)
+        chosen = [x, *layer.parameters()]
+        for ours, theirs in zip(
+            *(torch.autograd.grad(v.abs().square().sum(), chosen) for v in (y, wanted)), strict=True
+        ):
+            torch.testing.assert_close(ours, theirs)
+    copy.deepcopy(layer)  # nothing of the trace is left in it
 
 
 # ---------------------------------------------------------------------- refusals

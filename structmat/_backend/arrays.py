@@ -107,6 +107,12 @@ def namespace_name(xp: Namespace) -> str:
     return str(xp.__name__.removeprefix("array_api_compat.").split(".")[0])
 
 
+def shape(x: Array) -> tuple[int, ...]:
+    """Return the sizes of the axes, plain numbers also where torch.jit.trace makes tensors of them."""
+    sizes = tuple(x.shape)
+    return tuple(map(int, sizes)) if compat.is_torch_array(x) and sys.modules["torch"].jit.is_tracing() else sizes
+
+
 def device(x: Array) -> Device:
     """Return the device of an array; None where it has none of its own (a JAX tracer)."""
     return "cpu" if type(x) is np.ndarray else compat.device(x)
@@ -388,7 +394,7 @@ def takes_writes(x: Array) -> bool:
         return True
     if compat.is_torch_array(x):
         torch = sys.modules["torch"]
-        if torch.compiler.is_compiling() or (x.requires_grad and torch.is_grad_enabled()):
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or (x.requires_grad and torch.is_grad_enabled()):
             return False
         return not torch._C._functorch.is_functorch_wrapped_tensor(x)
     return not (compat.is_jax_array(x) or compat.is_dask_array(x))
@@ -553,14 +559,14 @@ def may_keep(value: Array, sources: tuple[Array, ...]) -> bool:
 
 
 def is_traced(x: Array) -> bool:
-    """Tell whether an array has no values to look at yet (a tracer, or a batch in a `vmap`), only shape and dtype."""
+    """Tell whether an array has no values to look at (a tracer, a batch in a `vmap`, or on PyTorch's device "meta")."""
     if type(x) is np.ndarray:
         return False
     if compat.is_jax_array(x):
         return isinstance(x, sys.modules["jax"].core.Tracer)
     if compat.is_torch_array(x):
         torch = sys.modules["torch"]
-        if type(x).__name__ == "FakeTensor" or torch.compiler.is_compiling():
+        if x.is_meta or type(x).__name__ == "FakeTensor" or torch.compiler.is_compiling():
             return True
         functorch = torch._C._functorch
         while functorch.is_functorch_wrapped_tensor(x) and not functorch.is_batchedtensor(x):

@@ -27,7 +27,7 @@ def _constant(values: np.ndarray[Any, Any], like: torch.Tensor) -> torch.Tensor:
 def _sums(x: torch.Tensor, n: int, count: int, sign: int) -> torch.Tensor:
     """Return Σ_j x_j exp(± 2πi j k / n) for k < count, of the first n entries of vectors."""
     x = x[..., :n] if x.shape[-1] > n else x
-    length = x.shape[-1]
+    length = int(x.shape[-1])  # traced by torch.jit, sizes are tensors
     size = 1 << (length + count - 2).bit_length()
     places = np.arange(max(length, count), dtype=np.int64)
     chirp = np.exp(sign * 1j * np.pi * (places**2 % (2 * n)) / n)

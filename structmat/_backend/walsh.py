@@ -55,7 +55,7 @@ def _products(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _butterflies(xp: Namespace, x: Array) -> Array:
     """Add and subtract halves, from the widest pairs to neighbours."""
     shape, width = x.shape, x.shape[-1]
-    h = shape[-2]
+    h = int(shape[-2])  # traced by torch.jit, sizes are tensors
     while h > 1:
         h //= 2
         pairs = xp.reshape(x, (*shape[:-2], shape[-2] // (2 * h), 2, h * width))

@@ -30,6 +30,7 @@ from structmat._backend import (
     real_dtype,
     reciprocal,
     result_dtype,
+    shape,
 )
 from structmat.core.bilinear import Bilinear
 from structmat.core.fields import ArraySpec, checked_size
@@ -169,7 +170,7 @@ class Leaf(Bilinear):
                 known = self.__dict__[field.name] = checked_size(title, field.name, getattr(self, field.name))
                 sizes[field.name] = (known, field.name)
         for name, array in self._array_fields.items():
-            for symbol, width in self._specs[name].sizes(tuple(array.shape)):
+            for symbol, width in self._specs[name].sizes(shape(array)):
                 known, by = sizes.setdefault(symbol, (width, name))
                 if width != known:
                     raise ValueError(

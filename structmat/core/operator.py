@@ -250,6 +250,8 @@ class LinearOperator:
         self._setup()
 
     def _settle(self, shape: tuple[int, int], dtype: DType, xp: Namespace, where: Device, is_complex: bool) -> None:
+        if sys.modules.get("jax") is not None and "structmat.interop.jax" not in sys.modules:
+            from structmat.interop import jax  # noqa: F401 (it makes operators pytrees, which `jax.jit` takes)
         facts: tuple[Any, ...] = (*shape, shape, dtype, xp, where, is_complex, plain_dtype(xp, dtype), {}, None, None)
         self.__dict__.update(zip(_SETTLED, facts, strict=True))
 

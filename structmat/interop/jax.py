@@ -1,15 +1,19 @@
-"""Operators as pytrees, and their products with the operator's own derivative."""
+"""Operators as pytrees, and their products, which JAX differentiates in every mode."""
 
 import contextlib
+import dataclasses
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.tree_util import GetAttrKey
 
-from structmat._backend import Array, is_array
-from structmat.core.operator import LinearOperator, Saved
+from structmat._backend import Array, HostArray, Namespace, astype, is_array, is_traced
+from structmat.core.compose import Composite
+from structmat.core.leaf import Leaf
+from structmat.core.operator import LinearOperator
 
 
 def _inner(A: LinearOperator) -> tuple[str, ...]:
@@ -59,50 +63,65 @@ for _each in _classes(LinearOperator):  # later ones: see LinearOperator.__init_
     register(_each)
 
 
-@jax.tree_util.register_static
-class _Fact(tuple[Any]):
-    """What a tape holds beside arrays."""
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class _Constant(LinearOperator):
+    """An operator without parameters, whose transpose JAX takes from its adjoint.
 
-    __slots__ = ()
+    JAX's own transpose of a gather is a scatter, many times slower, and it has none of a callback. Of the functions
+    that take a transpose, `custom_linear_solve` is the one with rules for forward mode, reverse mode and batches. It is
+    asked for the solution of M (u, y) = (x, 0) that is u = x, y = A x. Which M has that solution is of no account: JAX
+    uses M to differentiate in the arrays that it refers to, and the identity refers to none.
+    """
 
+    of: LinearOperator
 
-def _pack(tape: Any) -> Any:
-    return jax.tree.map(lambda value: value if isinstance(value, jax.Array) else _Fact((value,)), tape)
+    def _setup(self) -> None:
+        of = self.of
+        self._settle(of.shape, of.dtype, of.xp, of.device, of._is_complex)
 
+    @property
+    def _children(self) -> tuple[LinearOperator, ...]:
+        return (self.of,)
 
-def _unpack(tape: Any) -> Any:
-    def is_fact(value: Any) -> bool:
-        return isinstance(value, _Fact)
+    def _apply(self, xp: Namespace, x: Array) -> Array:
+        def transposed(g: Array) -> Array:
+            return astype(xp, jnp.conj(self.of._apply_adjoint(xp, jnp.conj(g))), x.dtype)
 
-    return jax.tree.map(lambda value: value[0] if is_fact(value) else value, tape, is_leaf=is_fact)
-
-
-@jax.custom_vjp  # type: ignore[untyped-decorator]
-def _product(A: LinearOperator, x: Array) -> Array:
-    return A.matvec(x)
-
-
-def _forward(A: LinearOperator, x: Array) -> tuple[Array, Any]:
-    y, saved = A.forward(x)
-    return y, (A, _pack(tuple(saved)[1:]))
-
-
-def _backward(kept: Any, g: Array) -> tuple[LinearOperator, Array]:
-    """JAX's gradients are the conjugates of ours: those of the real linear form Re(g y), not Re(conj(g) y)."""
-    A, tape = kept
-    dx, grads = A.backward(Saved(A, *_unpack(tape)), jnp.conj(g))
-    slopes = A.with_params([jnp.conj(grad) for grad in grads])
-    dA = jax.tree.map(lambda new, old: None if new is old else new, slopes, A)
-    return dA, jnp.conj(dx)
+        like = jax.eval_shape(partial(self.of._apply, xp), x)
+        u, y = jax.lax.custom_linear_solve(
+            lambda pair: pair,
+            (x, _nothing(x, like)),
+            solve=lambda _, pair: (pair[0], self.of._apply(xp, pair[0])),
+            transpose_solve=lambda _, pair: (transposed(pair[1]), pair[1]),
+        )
+        return y + _nothing(u, like)
 
 
-_product.defvjp(_forward, _backward)
+def _nothing(x: Array, like: Any) -> Array:
+    """Return zeros that depend on x for JAX: beside x it takes no constant, neither here nor in what it derives."""
+    return jnp.broadcast_to(jnp.sum(x[..., :0], axis=-1, keepdims=True).astype(like.dtype), like.shape)
+
+
+def _adjoint_as_derivative(A: LinearOperator) -> LinearOperator:
+    """Wrap the largest parts of a tree that have no parameters."""
+    if not A.params:
+        return _Constant(A)
+    return A._rebuilt(tuple(map(_adjoint_as_derivative, A._children))) if isinstance(A, Composite) else A
+
+
+def _fixed(leaf: LinearOperator) -> LinearOperator:
+    """Return a leaf with arrays that are not differentiated, unless they are parameters."""
+    learned = dict(leaf._own_params)
+    arrays = leaf._array_fields if isinstance(leaf, Leaf) else {}
+    fixed = {name: jax.lax.stop_gradient(value) for name, value in arrays.items() if name not in learned}
+    return leaf._replace(**fixed) if fixed else leaf
 
 
 def _vary(tree: Any) -> Any:
     """Inside `jax.shard_map` give all arrays the mesh axes along which one varies.
 
-    JAX does so for its own operations, and sums the gradient of what was one for all devices; a rule has to ask for it.
+    JAX does so for its own operations, and sums the gradient of what was one for all devices; for what the functions
+    of `custom_linear_solve` refer to it has to be asked.
     """
 
     def axes(value: Any) -> frozenset[Any]:
@@ -117,14 +136,14 @@ def _vary(tree: Any) -> Any:
 
 
 def matvec(A: LinearOperator, x: Array) -> Array:
-    """Multiply vectors of JAX by an operator; reverse-mode gradients are the operator's own.
+    """Multiply vectors of JAX by an operator, differentiated in every mode.
 
     Parameters
     ----------
     A : LinearOperator
         Of JAX, or without arrays. Its parameters and x are what is differentiated.
     x : array, shape (..., n)
-        Vectors along the last axis; leading axes are a batch.
+        Vectors along the last axis, of JAX or NumPy; leading axes are a batch.
 
     Returns
     -------
@@ -138,17 +157,18 @@ def matvec(A: LinearOperator, x: Array) -> Array:
 
     Notes
     -----
-    The derivative takes the transforms that the product kept, as `A.forward` and `A.backward` do. JAX can differentiate
-    the steps of `A.matvec(x)` as well, which forward mode (`jax.jvp`, `jax.jacfwd`, `jax.linearize`) needs: it has no
-    rule here. Forward over reverse mode, as in `jax.hessian`, works with both. Compiled, both make the same Fourier
-    transforms; through Hadamard transforms, as in Fastfood, this one moves about half of the bytes
-    (`python -m benchmarks.jax_rule`).
+    JAX differentiates the kernels of operators with parameters. Of parts without parameters, such as permutations,
+    Hadamard transforms, frozen operators and a `FunctionOperator`, the derivative is the adjoint, by
+    `jax.lax.custom_linear_solve`: gradients gather where JAX's own of `A.matvec(x)` scatter, and functions that JAX
+    can't differentiate, such as `jax.pure_callback`, need no rule. Forward mode (`jax.jvp`, `jax.jacfwd`,
+    `jax.linearize`), reverse mode, `jax.hessian` and `jax.vmap` combine as they like. `python -m benchmarks.jax_rule`
+    compares both.
 
-    Operators are pytrees once `structmat.nn.jax` is imported: arguments of `jax.jit`, `jax.vmap`, `jax.grad` and their
-    like. Gradients are operators whose arrays are the gradients: zero for frozen ones, `jax.dtypes.float0` for
-    integers, which `jax.grad` takes with ``allow_int=True``. They follow JAX's convention, the conjugates of
-    those that `A.vjp` returns. A batch of operators has a leading axis in each of its arrays, and is used inside
-    `jax.vmap`. An array that stands twice in an operator is two leaves.
+    Operators are pytrees, as soon as one is made or this module is imported after JAX: arguments of `jax.jit`,
+    `jax.vmap`, `jax.grad` and their like. Gradients are operators whose arrays are the gradients: zero for frozen ones,
+    `jax.dtypes.float0` for integers, which `jax.grad` takes with ``allow_int=True``. They follow JAX's convention, the
+    conjugates of those that `A.vjp` returns. A batch of operators has a leading axis in each of its arrays, and is used
+    inside `jax.vmap`. An array that stands twice in an operator is two leaves.
 
     Examples
     --------
@@ -164,4 +184,9 @@ def matvec(A: LinearOperator, x: Array) -> Array:
     """
     if not isinstance(A, LinearOperator):
         raise TypeError(f"matvec: A is a {type(A).__name__}; expected a LinearOperator.")
-    return _product(*_vary((A, x)))
+    x = jnp.asarray(x) if isinstance(x, HostArray) else x
+    if any(map(is_traced, jax.tree.leaves((A, x)))):  # else nothing is differentiated
+        A._inspect("matvec", "x", x, 1)  # by the name that the user knows
+        A, x = _vary((A._map(_fixed), x))
+        A = _adjoint_as_derivative(A)
+    return A.matvec(x)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations  # the documentation is built without PyTorch
 
+import functools
+import sys
 import uuid
+import warnings
 import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils._python_dispatch import _disable_current_modes
 
 from structmat.core.operator import LinearOperator, Saved
+from structmat.io import describe, described
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 def _flatten(tape: Any, tensors: list[torch.Tensor]) -> Any:
@@ -57,18 +62,41 @@ class _Product(torch.autograd.Function):  # type: ignore[misc]
     @staticmethod
     def backward(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         A, (x, *rest) = ctx.operator, ctx.saved_tensors
-        with torch.autocast(g.device.type, enabled=False):
+
+        def pulled(g: torch.Tensor) -> tuple[torch.Tensor, ...]:
             if torch.is_grad_enabled():  # for derivatives of derivatives; what the tape holds has no graph
                 dx, grads = A.with_params(rest[: len(A.params)]).vjp(x, g)
             else:
                 dx, grads = A.backward(Saved(A, _unflatten(ctx.tape, (x, *rest)), *ctx.facts), g)
+            return dx, *grads
+
+        with torch.autocast(g.device.type, enabled=False):
+            found = _for_each(pulled, g)
         wanted = ctx.needs_input_grad
-        return tuple(grad if needed else None for grad, needed in zip((None, dx, *grads), wanted, strict=True))
+        return tuple(grad if needed else None for grad, needed in zip((None, *found), wanted, strict=True))
 
 
-def _is_transformed() -> bool:
-    """Tell whether torch.func or forward mode is at work, which differentiate each step of a product themselves."""
-    return torch._C._functorch.peek_interpreter_stack() is not None or torch.autograd.forward_ad._current_level >= 0
+def _for_each(function: Callable[..., tuple[torch.Tensor, ...]], g: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Apply a function to each of the batch that vectorised Jacobians and `is_grads_batched` hide in one tensor.
+
+    Their own way of batching, older than that of torch.func, has rules for few operations.
+    """
+    if not torch._C._functorch.is_legacy_batchedtensor(g):
+        return function(g)
+    level = torch._C._vmapmode_increment_nesting() - 1
+    torch._C._vmapmode_decrement_nesting()
+    batch = torch._remove_batch_dim(g, level, 0, 0)
+    return tuple(torch._add_batch_dim(found, 0, level) for found in torch.func.vmap(function)(batch))
+
+
+def _is_dual() -> bool:
+    """Tell whether forward mode is at work."""
+    return bool(torch.autograd.forward_ad._current_level >= 0)
+
+
+def _is_recorded() -> bool:
+    """Tell whether torch.func, forward mode or torch.jit.trace is at work, for which each step of a product counts."""
+    return torch._C._functorch.peek_interpreter_stack() is not None or _is_dual() or torch.jit.is_tracing()
 
 
 def matvec(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
@@ -77,9 +105,72 @@ def matvec(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
     `A.matvec(x)` records every step of the product for autograd; here `A.backward` itself is the derivative, with the
     transforms that `A.forward` kept.
     """
-    if not torch.is_grad_enabled() or _is_transformed():
+    if any(map(_is_distributed, (x, *A._arrays))):
+        return _distributed_product(A, x)
+    if torch.jit.is_tracing() and torch.onnx.is_in_onnx_export():
+        return _dense_product(A, x)
+    if _is_dual() and x.ndim == 1:  # PyTorch fails at two products of matrices with one vector
+        return A.matvec(x[None, :])[0]
+    if not torch.is_grad_enabled() or _is_recorded():
         return A.matvec(x)
     return _Product.apply(A, x, *A.params)
+
+
+def _dense_product(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
+    """Multiply by the matrix, a constant: PyTorch's older way to ONNX, by a trace, knows no Fourier transforms."""
+    state = torch._C._get_tracing_state()
+    torch._C._set_tracing_state(None)
+    try:
+        with torch.no_grad():
+            matrix = A.matvec(torch.eye(A.n, dtype=A.dtype or x.dtype, device=x.device)).detach()
+    finally:
+        torch._C._set_tracing_state(state)
+    return x @ matrix
+
+
+def _is_distributed(x: Any) -> bool:
+    """Tell whether a tensor is a DTensor."""
+    if type(x) is torch.Tensor or type(x) is torch.nn.Parameter:
+        return False
+    module = sys.modules.get("torch.distributed.tensor")
+    return isinstance(x, getattr(module, "DTensor", ()))
+
+
+def _distributed_product(A: LinearOperator, x: Any) -> torch.Tensor:
+    """Multiply the vectors that each device has by the whole operator.
+
+    PyTorch's rules for DTensors lack some operations of products. None is needed: vectors are independent.
+    """
+    if not _is_distributed(x):
+        raise TypeError(
+            f"{A._head}.matvec: x is a {type(x).__name__} and the operator's arrays are DTensors; expected a DTensor: "
+            f"make it one with torch.distributed.tensor.distribute_tensor."
+        )
+    from torch.distributed.tensor import DTensor, Partial, Replicate, Shard  # PyTorch 2.5
+
+    mesh, last = x.device_mesh, x.ndim - 1
+    places = [place if type(place) is Shard and place.dim < last else Replicate() for place in x.placements]
+    everywhere = [Replicate()] * mesh.ndim
+    summed = [Replicate() if place.is_replicate() else Partial() for place in places]  # gradients, over the vectors
+
+    def local(array: Any) -> torch.Tensor:
+        if _is_distributed(array):
+            if array.device_mesh != mesh:
+                raise TypeError(f"{A._head}.matvec: x and the operator are on two meshes; expected one.")
+            return array.redistribute(mesh, everywhere).to_local(grad_placements=summed)
+        if array.requires_grad:
+            raise TypeError(
+                f"{A._head}.matvec: x is a DTensor and a parameter of the operator a {type(array).__name__}, whose "
+                f"gradient would be that of one device's vectors; expected DTensors: make them so with "
+                f"torch.distributed.tensor.distribute_module."
+            )
+        return array
+
+    whole_operator = A._with_arrays(list(map(local, A._arrays)))
+    y = matvec(whole_operator, x.redistribute(mesh, places).to_local(grad_placements=places))
+    shape = torch.Size((*x.shape[:-1], A.m))
+    strides = torch.empty(shape, device="meta").stride()
+    return DTensor.from_local(y, mesh, places, run_check=False, shape=shape, stride=strides)
 
 
 def _identity(array: torch.Tensor) -> tuple[Any, ...]:
@@ -100,8 +191,11 @@ class Form:
     def __init__(self, operator: LinearOperator) -> None:
         self.operator = operator.to(device="meta")
         self._last: tuple[Any, Any] = (None, None)
-        self._key = uuid.uuid4().hex  # of no other process, whose compiled graphs may be found on the disk
-        _FORMS[self._key] = self
+        try:
+            self._key = describe(self.operator)  # one for all equal structures, in every process
+        except (TypeError, ValueError):  # it holds functions, or a class that is not registered
+            self._key = uuid.uuid4().hex  # of no other process, whose compiled graphs may be found on the disk
+            _FORMS[self._key] = self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Form, (self.operator,)
@@ -129,13 +223,38 @@ class Form:
         """
         if torch.compiler.is_dynamo_compiling():
             return torch.ops.structmat.matvec(x, arrays, self._key)
-        keep = keep and not (
-            torch.compiler.is_compiling() or _is_transformed()
-        )  # arrays of a trace must not outlive it
+        if torch.jit.is_tracing():
+            with warnings.catch_warnings():  # of sizes, which the operator has to be compared with
+                warnings.simplefilter("ignore", torch.jit.TracerWarning)
+                return matvec(self.operator._with_arrays(arrays), x)
+        keep = keep and not (torch.compiler.is_compiling() or _is_recorded())  # arrays of a trace must not outlive it
         return matvec(self.filled(arrays) if keep else self.operator._with_arrays(arrays), x)
 
 
-_FORMS: weakref.WeakValueDictionary[str, Form] = weakref.WeakValueDictionary()
+_FORMS: weakref.WeakValueDictionary[str, Form] = weakref.WeakValueDictionary()  # those that no description holds
+
+
+def _form(key: str) -> LinearOperator:
+    """Return the operator behind the key of a form."""
+    if key.startswith("{"):
+        return _described_form(key)
+    if key not in _FORMS:
+        raise ValueError(
+            "structmat::matvec: the operator holds functions, or a class that is not registered (see "
+            "structmat.custom.operator), and belongs to a layer that is gone or of another process; compile or export "
+            "it anew."
+        )
+    return _FORMS[key].operator
+
+
+@functools.lru_cache(maxsize=256)
+def _described_form(key: str) -> LinearOperator:
+    def empty(dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
+        return torch.empty(shape, dtype=getattr(torch, dtype), device="meta")
+
+    with _disable_current_modes():  # it is kept, and must not belong to one trace
+        return described("structmat::matvec", key, empty)
+
 
 # Made of other operations, it is taken apart again wherever gradients, shapes or batching rules are asked for.
 torch.library.define("structmat::matvec", "(Tensor x, Tensor[] arrays, str form) -> Tensor")
@@ -143,4 +262,4 @@ torch.library.define("structmat::matvec", "(Tensor x, Tensor[] arrays, str form)
 
 @torch.library.impl("structmat::matvec", "CompositeImplicitAutograd")  # type: ignore[untyped-decorator]
 def _matvec_of_form(x: torch.Tensor, arrays: Sequence[torch.Tensor], form: str) -> torch.Tensor:
-    return matvec(_FORMS[form].operator._with_arrays(arrays), x)
+    return matvec(_form(form)._with_arrays(arrays), x)

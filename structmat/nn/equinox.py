@@ -50,8 +50,8 @@ class StructuredLinear(eqx.Module):  # type: ignore[misc]
 
     Notes
     -----
-    Gradients are the operator's own, see `structmat.nn.jax.matvec`; those of a frozen operator are zero. Unlike
-    `equinox.nn.Linear` the layer takes a batch as it is, along leading axes; `jax.vmap` works as well.
+    Products are differentiated in every mode, see `structmat.nn.jax.matvec`; gradients of a frozen operator are zero.
+    Unlike `equinox.nn.Linear` the layer takes a batch as it is, along leading axes; `jax.vmap` works as well.
 
     Examples
     --------

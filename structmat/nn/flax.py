@@ -51,7 +51,7 @@ class StructuredLinear(nnx.Module):  # type: ignore[misc]
 
     Notes
     -----
-    Gradients are the operator's own, see `structmat.nn.jax.matvec`.
+    Products are differentiated in every mode, see `structmat.nn.jax.matvec`. x may be an array of NumPy.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Operators in JAX: pytrees, products with the operator's own derivative, and what layers are made of."""
+"""Operators in JAX: pytrees, products that are differentiated in every mode, and what layers are made of."""
 
 import dataclasses
 from collections import Counter

@@ -77,7 +77,8 @@ class CirculantDense(keras.layers.Layer):  # type: ignore[misc]
     Notes
     -----
     Entries of R D have the variance of those of `keras.layers.Dense`, 2/(d + units). Under the policies of mixed
-    precision x and y are half precision, and the product computes in single. Gradients are the operator's own.
+    precision x and y are half precision, and the product computes in single. On PyTorch, a model that is exported to
+    ONNX for batches of any size holds the matrix of the layer: that way to ONNX has no Fourier transforms.
 
     References
     ----------
