@@ -81,6 +81,7 @@ ELSEWHERE = {
     "to_pylops",
 }
 LINALG: dict[str, Callable[[Any], Any]] = {
+    "circulant_approximation": sm.linalg.circulant_approximation,
     "circulant_preconditioner": sm.linalg.circulant_preconditioner,
     "cond": lambda A: [sm.linalg.cond(A, p) for p in (None, 1, "fro")],
     "det": sm.linalg.det,

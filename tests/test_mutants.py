@@ -59,7 +59,248 @@ MUTANTS = {
 }
 
 #: Each with the tests that are held against it, by name.
-OTHERS: dict[str, Mutant] = {}
+OTHERS: dict[str, Mutant] = {
+    "scale of a transform with the norm backward": Mutant(
+        "rewrite/spectral.py",
+        'powers = {None: 0.0, "backward": 0.0,',
+        'powers = {None: 0.0, "backward": 1.0,',
+        ("tests/test_simplify.py::test_scales_of_transforms_there_and_back",),
+    ),
+    "what stands between transforms thaws": Mutant(
+        "rewrite/spectral.py",
+        "return made._replace(_frozen=middle._frozen)",
+        "return made",
+        ("tests/test_simplify.py::test_what_stands_between_transforms_stays_frozen",),
+    ),
+    "a complex multiple of zero becomes real": Mutant(
+        "rewrite/composites.py",
+        "return None if is_complex_number(A.scalar) else A.of",
+        "return A.of",
+        ("tests/test_simplify.py::test_a_complex_zero_is_no_real_one",),
+    ),
+    "MKL's limit of threads stays": Mutant(
+        "_backend/providers.py",
+        "            self._limit(before)",
+        "            pass",
+        ("tests/test_providers.py::test_mkl_s_limit_ends_with_the_transform",),
+    ),
+    "threads side by side start threads": Mutant(
+        "_backend/providers.py",
+        "    _here.threads = 1",
+        "    pass",
+        ("tests/test_providers.py::test_pieces_side_by_side_are_transformed_alone",),
+    ),
+    "a trace is kept": Mutant(
+        "core/fields.py",
+        "        if may_keep(value, operator._arrays):\n",
+        "        if True:\n",
+        ("tests/test_kept.py::test_nothing_is_kept_of_a_trace_or_a_graph",),
+    ),
+    "what is kept is returned to a graph": Mutant(
+        "core/fields.py",
+        "if type(value) is HostArray or may_keep(value, operator._arrays):",
+        "if True:",
+        ("tests/test_batches.py::test_what_is_kept_cuts_no_graph",),
+    ),
+    "infinity norm as a maximum over blocks": Mutant(
+        "linalg/spectra.py",
+        "return xp.max(sum(xp.sum(xp.abs(block), axis=1) for _, block in A._column_blocks()))",
+        "return max(xp.max(xp.sum(xp.abs(block), axis=1)) for _, block in A._column_blocks())",
+        ("tests/test_linalg.py::test_norms_over_several_blocks_of_columns",),
+    ),
+    "threshold of singularity without n": Mutant(
+        "core/bilinear.py",
+        "if not least > self.n * eps * most:",
+        "if not least > eps * most:",
+        ("tests/test_linalg.py::test_singular_is_relative_to_size_and_precision",),
+    ),
+    "Woodbury without refinement": Mutant(
+        "linalg/systems.py",
+        "    x = x + updated(astype(xp, solved(xp, rest, B - A._apply(xp, x), how), dtype))\n",
+        "",
+        ("tests/test_systems.py::test_large_updates_that_one_step_of_refinement_solves",),
+    ),
+    "conjugate gradients do not give way": Mutant(
+        "linalg/iterative.py",
+        '            how = how._replace(method="gmres")\n            continue\n',
+        "            break\n",
+        ("tests/test_systems.py::test_conjugate_gradients_give_way",),
+    ),
+    "inverses of files are not checked": Mutant(
+        "io.py",
+        "            _check_inverse(made)",
+        "            pass",
+        ("tests/test_io.py::test_inverses_of_singular_leaves_are_refused",),
+    ),
+    "views go to transforms as they are": Mutant(
+        "_backend/providers.py",
+        "if x.flags.carray and x.dtype.isnative:",
+        "if x.flags.aligned and x.dtype.isnative:",
+        ("tests/test_views.py::test_views_under_each_provider",),
+    ),
+    "kept spectra are transformed in place": Mutant(
+        "_backend/providers.py",
+        "X if temporary else None, threads())",
+        "X, threads())",
+        ("tests/test_kept.py::test_inverse_transforms_leave_what_is_kept",),
+    ),
+    "inputs that are prepared anew stay in single precision": Mutant(
+        "core/operator.py",
+        "self._record(xp, self._widened(xp, kept, saved.dtype))",
+        "self._record(xp, kept)",
+        ("tests/test_dtypes.py::test_gradients_past_parts_without_parameters",),
+    ),
+    "arrays of objects pass": Mutant(
+        "_backend/arrays.py",
+        "return np.dtype(dtype.char) if plain else None",
+        "return np.dtype(dtype.char) if plain else np.dtype(object)",
+        ("tests/test_dtypes.py::test_no_dtype_passes_for_that_of_an_operator_without_one",),
+    ),
+    "parts keep their own precision in a dense matrix": Mutant(
+        "core/operator.py",
+        "return self._map(lambda leaf: leaf._at(xp, dtype))",
+        "return self._map(lambda leaf: leaf)",
+        ("tests/test_dense.py::test_parts_of_lower_precision_are_widened_first",),
+    ),
+    "band systems without refinement": Mutant(
+        "_backend/banded.py",
+        "for _ in range(2):",
+        "for _ in range(0):",
+        ("tests/test_precision.py",),
+    ),
+    "entries of padded rows": Mutant(
+        "core/compose.py",
+        "return xp.where((i < 0) | (j < 0), 0, entries)",
+        "return entries",
+        ("tests/test_dense.py::test_matrices_are_exact",),
+    ),
+    "factors that overflow together": Mutant(
+        "core/compose.py",
+        "entries = xp.where((size >= info.smallest_normal) & (size <= info.max), entries * both, apart)",
+        "entries = entries * both",
+        ("tests/test_dense.py::test_factors_that_overflow_together_are_taken_one_by_one",),
+    ),
+    "row entries of a conjugate": Mutant(
+        "core/bilinear.py",
+        "return _conjugate_value(xp, self.of._row_entry(xp, j))",
+        "return self.of._row_entry(xp, j)",
+        ("tests/test_dense.py::test_matrices_are_exact",),
+    ),
+    "eigenvectors of a conjugate": Mutant(
+        "linalg/eigenvectors.py",
+        "found.values), found.vectors.conj())",
+        "found.values), found.vectors)",
+        ("tests/test_spectra.py",),
+    ),
+    "eigenvalues of a Kronecker product in another order": Mutant(
+        "linalg/eigenvectors.py",
+        "values[0][:, None] * values[1][None, :]",
+        "values[0][None, :] * values[1][:, None]",
+        ("tests/test_spectra.py",),
+    ),
+    "solve_vjp with the system itself": Mutant(
+        "linalg/systems.py",
+        "h = solved(xp, A.H, ",
+        "h = solved(xp, A, ",
+        ("tests/test_linalg.py::test_gradients_are_in_the_order_of_the_parameters",),
+    ),
+    "columns of a conjugate Toeplitz matrix": Mutant(
+        "linalg/toeplitz.py",
+        "conjugated ^= side is not leaf",
+        "pass",
+        ("tests/test_toeplitz_systems.py::test_all_sides_share_what_is_kept",),
+    ),
+    "digits at the edge of their range": Mutant(
+        "nn/torch/layers.py",
+        " + 4 for place in range(count)",
+        " for place in range(count)",
+        ("tests/test_torch_layers.py::test_averages_of_buffers_leave_integers_alone",),
+    ),
+    "views of a weight may be written": Mutant(
+        "nn/torch/layers.py",
+        "return value if source is None else _derived(value, source._origin)",
+        "return value",
+        ("tests/test_torch_layers.py::test_lost_changes_of_the_weight_are_refused",),
+    ),
+    "equal layers have keys of their own": Mutant(
+        "interop/torch.py",
+        "self._key = describe(self.operator)",
+        "self._key = uuid.uuid4().hex; _FORMS[self._key] = self",
+        ("tests/test_torch_layers.py::test_equal_blocks_share_their_graphs",),
+    ),
+    "traces are written to in place": Mutant(
+        "_backend/arrays.py",
+        "torch.compiler.is_compiling() or torch.jit.is_tracing() or (x.requires_grad",
+        "torch.compiler.is_compiling() or (x.requires_grad",
+        ("tests/test_torch_layers.py::test_trace",),
+    ),
+    "rows of the other adapters": Mutant(
+        "nn/peft.py",
+        "enumerate(adapter_names) if each == name",
+        "enumerate(adapter_names) if each != name",
+        ("tests/test_nn_peft.py::test_adapters_by_row",),
+    ),
+    "beams in another order": Mutant(
+        "nn/peft.py",
+        "repeated = [name for name in names for _ in range(beams)]",
+        "repeated = [name for _ in range(beams) for name in names]",
+        ("tests/test_nn_peft.py::test_generation_with_adapters_by_row",),
+    ),
+    "a merged layer with parameters of its own": Mutant(
+        "nn/peft.py",
+        "_share(base, merged)",
+        "merged.bias = base.bias",
+        ("tests/test_nn_peft.py::test_merging_into_structured_layers",),
+    ),
+    "systems of one scale": Mutant(
+        "projections/least_squares.py",
+        "scale = xp.where(dead, xp.ones_like(lengths), lengths)",
+        "scale = xp.ones_like(lengths)",
+        ("tests/test_learn.py::test_stacks_of_systems_in_single_precision_alone",),
+    ),
+    "sums in single precision": Mutant(
+        "projections/fit.py",
+        "wide = xp.result_type(sum_dtype(X_), sum_dtype(Y_))",
+        "wide = xp.result_type(X_.dtype, Y_.dtype)",
+        ("tests/test_fitting.py::test_permutation_of_columns_with_a_large_mean",),
+    ),
+    "weights of samples without a root": Mutant(
+        "learn/ridge.py",
+        "xp.sqrt(astype(xp, weights, sum_dtype(weights)))",
+        "astype(xp, weights, sum_dtype(weights))",
+        ("tests/test_learn.py::test_ridge_with_weights_is_that_of_repeated_samples",),
+    ),
+    "a variance about zero": Mutant(
+        "sklearn.py",
+        "((x / 2 - low) / span - mean) ** 2",
+        "((x / 2 - low) / span) ** 2",
+        ("tests/test_sklearn.py::test_scale_is_that_of_exact_arithmetic",),
+    ),
+    "a group gains rights": Mutant(
+        "_files.py",
+        "mode &= 0o1707 | (mode & 0o7) << 3",
+        "mode &= 0o1777",
+        ("tests/test_io.py::test_owners_are_kept_or_nobody_gains",),
+    ),
+    "writers do not wait": Mutant(
+        "_files.py",
+        "fcntl.flock(descriptor, fcntl.LOCK_EX)",
+        "pass",
+        ("tests/test_io.py::test_many_save_to_one_file_at_once",),
+    ),
+    "the tolerance of CuPy 14": Mutant(
+        "_backend/solvers.py",
+        '{"rtol" if "rtol" in inspect.signature(solver).parameters else "tol": rtol}',
+        '{"rtol" if on_host else "tol": rtol}',
+        ("tests/test_cupyx.py::test_the_tolerance_has_the_name_that_a_solver_gives_it",),
+    ),
+    "nodes are made before they are needed": Mutant(
+        "io.py",
+        "            if place in needed:",
+        "            if True:",
+        ("tests/test_io.py::test_many_nodes_are_refused_before_any_is_made",),
+    ),
+}
 
 
 def passes(package: Path, *tests: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,6 @@ from structmat._backend import (
     conj,
     convolution_length,
     convolve,
-    copied,
     descending,
     dft,
     extended_spectrum,
@@ -136,8 +135,7 @@ class Circulant(Leaf):
                 f"Circulant.from_spectrum: spectrum has shape {tuple(spectrum.shape)}; expected "
                 f"{'(n,)' if n is None else f'({n // 2 + 1},), half of n = {n}'}."
             )
-        column = copied(xp, spectrum)  # the transform may overwrite its argument
-        return cls(idft(xp, column, n or spectrum.shape[0], real=n is not None))
+        return cls(idft(xp, spectrum, n or spectrum.shape[0], real=n is not None))
 
     @classmethod
     def from_row(cls, row: Array) -> "Circulant":
@@ -204,13 +202,15 @@ class Circulant(Leaf):
         return self._filtered(xp, G, conj(xp, self._kernel))
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
-        return (wrapped(xp, self._back(xp, batch_sum(xp, xp.conj(X) * G), convolution_length(self.n)), self.n),)
+        length = convolution_length(self.n)
+        padded = self._back(xp, batch_sum(xp, xp.conj(X) * G), length, temporary=True)
+        return (wrapped(xp, padded, self.n),)
 
     def _filtered(self, xp: Namespace, X: Array, kernel: Array) -> Array:
         return filtered(xp, X, kernel, convolution_length(self.n), real=not self._is_complex)[..., : self.n]
 
-    def _back(self, xp: Namespace, Y: Array, n: int | None = None) -> Array:
-        return idft(xp, Y, n or self.n, real=not self._is_complex)
+    def _back(self, xp: Namespace, Y: Array, n: int | None = None, *, temporary: bool = False) -> Array:
+        return idft(xp, Y, n or self.n, real=not self._is_complex, temporary=temporary)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return self.column[(i - j) % self.n]
@@ -223,8 +223,8 @@ class Circulant(Leaf):
 
     def _divided(self, xp: Namespace, Y: Array, spectrum: Array) -> Array:
         if (length := convolution_length(self.n)) != self.n:  # Y is the spectrum of zero-padded vectors
-            Y = dft(xp, self._back(xp, copied(xp, Y), length)[..., : self.n])
-        return self._back(xp, Y / spectrum)
+            Y = dft(xp, self._back(xp, Y, length)[..., : self.n])
+        return self._back(xp, Y / spectrum, temporary=True)
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         half = self.spectrum
