@@ -326,7 +326,7 @@ class _Refusal(Exception):  # noqa: N818 (becomes the ValueError that names the 
 def _refuse(reason: str) -> NoReturn:
     """Refuse a file; what the reason quotes of it is escaped and cut, and no other error is shown beside it."""
     letters = (c if c.isprintable() else c.encode("unicode_escape").decode() for c in _cut(reason))
-    raise _Refusal(_cut("".join(letters))) from None
+    raise _Refusal(_cut("".join(letters)).removesuffix(".")) from None  # whoever tells it ends the sentence
 
 
 def _cut(reason: str) -> str:

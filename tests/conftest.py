@@ -80,7 +80,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(f"STRUCTMAT_TEST_WITHOUT leaves {', '.join(missing)} out"))
 
 
-GROWTH = 2**29  # bytes that a worker may gain before it is made to give them back
+GROWTH = 3 * 2**29  # bytes that a worker may gain before it is made to give them back
 _memory = {"least": resident()}
 
 
