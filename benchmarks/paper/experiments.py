@@ -43,8 +43,10 @@ class Experiment(NamedTuple):
     classifier: bool = False  # whether circulant networks have a circulant last layer
 
 
+LENET = Experiment(lenet, (500,), (4000,), (100, 1000), 8, 100, (0.004, 0.008))
 EXPERIMENTS = {
-    "mnist": Experiment(lenet, (500,), (4000,), (100, 1000), 8, 100, (0.004, 0.008)),
+    "mnist": LENET,
+    "fashion-mnist": LENET,
     "cifar10": Experiment(cifar_net, (256,), (1024,), (64, 4096), 60, 100, (0.0003, 0.001, 0.003)),
     "imagenet": Experiment(alexnet, (4096,) * 2, (2**14,) * 2, (1024,), 60, 128, (0.0003,), classifier=True),
 }

@@ -10,6 +10,7 @@ from benchmarks.paper.models import KINDS, numbers, storage
 
 Row = dict[str, Any]
 
+# Of each network; that of Fashion-MNIST is that of MNIST.
 CLASSES = {"mnist": 10, "cifar10": 10, "imagenet": 1000}
 ALEXNET = 9216, 4096, 4096, 1000
 LEARNED = [kind for kind in KINDS if kind != "circulant, random"]
@@ -28,7 +29,7 @@ def layers() -> list[Row]:
 
 
 def networks() -> list[Row]:
-    """Every network of every experiment."""
+    """Count each network of each experiment."""
     rows = []
     for experiment, classes in CLASSES.items():
         known = plan(EXPERIMENTS[experiment], classes)
