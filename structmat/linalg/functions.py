@@ -42,8 +42,8 @@ def funm(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperato
     A : LinearOperator
         A circulant, skew-circulant, f-circulant, multilevel circulant or diagonal operator, a cyclic shift, signs or an
         identity; an adjoint, conjugate, inverse, power, multiple, block diagonal, repetition or Kronecker product of
-        such; or what `simplify` makes one of these. An f-circulant is not normal unless f has modulus 1, and has eigenvectors
-        all the same; in a Kronecker product the other factor must be an identity then.
+        such; or what `simplify` makes one of these. An f-circulant is normal only if f has modulus 1, yet
+        has eigenvectors; in a Kronecker product the other factor must be an identity then.
     function : callable
         Of the array of eigenvalues, elementwise; for a circulant they are complex. It returns as many numbers, or one
         for all; truth values and integers become floating numbers, so that a comparison gives a spectral projector.
