@@ -23,7 +23,7 @@ test-mutants: $(STAMP)-test  ## plant mistakes in copies of the package, each of
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m mutants tests/test_mutants.py $(ARGS)
 
 # What imports a package that is left out is not collected; beside it the slow ones, and those that need one indirectly.
-LEFT_OUT := torch jax equinox flax keras linear_operator lineax matplotlib onnxruntime onnxscript peft pylops rich sklearn transformers
+LEFT_OUT := torch jax ducc0 mkl_fft equinox flax keras linear_operator lineax matplotlib onnxruntime onnxscript peft pylops rich sklearn transformers
 SLOW := accuracy mutants
 INDIRECT := cli distances docs paper providers
 
