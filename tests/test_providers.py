@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,6 +20,13 @@ from structmat.core import OPERATORS
 NAMES = [name for name in ("scipy", "mkl_fft", "ducc0") if name not in WITHOUT]
 PROVIDERS = (*NAMES, np.fft, scipy.fft)
 SIZES = (1, 2, 3, 8, 15, 64, 67)
+
+
+@pytest.fixture(autouse=True)
+def chosen_automatically() -> Iterator[None]:
+    """Whatever STRUCTMAT_FFT_PROVIDER says of the whole run."""
+    with sm.set_fft_provider("auto"):
+        yield
 
 
 def draw(shape: tuple[int, ...], dtype: str, seed: int) -> np.ndarray:

@@ -142,12 +142,16 @@ def check_entries(bench: Bench) -> None:
 
 
 def check_dense(bench: Bench) -> None:
-    """`A.to_dense()[i, j]` and `A[i, j]` are the same bits, where the definition gives the entries."""
+    """`A.to_dense()[i, j]` and `A[i, j]` are the same bits, where the definition gives the entries.
+
+    Complex ones that are products may differ in the last digit: libraries multiply some at once by fused instructions.
+    """
     A = bench.A
     matrix = to_host(A.to_dense())
     xp = A._library[0]
     first = xp.zeros((1,), dtype=xp.int64, device=A.device)
-    exact = A._entries(xp, first, first) is not None
+    alike = not np.iscomplexobj(matrix) or (xp is as_namespace(None) and not A._children)
+    exact = alike and A._entries(xp, first, first) is not None
     rows, columns = ({0, size - 1, int(bench.rng.integers(size))} for size in A.shape)
     bench.near(A.H.to_dense(), matrix.conj().T, bench.norm, "A.H.to_dense()")
     reads = [("A.diagonal()", A.diagonal(), matrix.diagonal())]
@@ -274,7 +278,7 @@ def check_dtypes(bench: Bench) -> None:
         dtype = getattr(xp, name, None)
         if dtype is None:
             continue
-        x = bench.draw((2, A.n), dtype)
+        x = bench.draw((2, A.n), dtype) * (1 + bench.norm) ** -2.0  # A^H A x is within the range of half precision
         if dtype_name(x.dtype) != name:  # JAX makes single precision of double unless told otherwise
             continue
         wanted = dtype if A.dtype is None else xp.result_type(A.dtype, dtype)
