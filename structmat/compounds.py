@@ -17,8 +17,8 @@ from structmat._backend import (
     to_host,
 )
 from structmat.core import hstack, vstack
+from structmat.core.base import LinearOperator, Places, as_places
 from structmat.core.fields import as_integer, checked_size, widened
-from structmat.core.operator import LinearOperator, Places, as_places
 from structmat.operators import BlockCirculant, Restriction, Zero
 
 

@@ -3,8 +3,11 @@
 `Leaf` has a worked example; `structmat.testing.check_operator` proves the result.
 """
 
+import warnings
+from typing import Any
+
 from structmat._backend import Array, Namespace, batch_sum, dft, idft, outer_sum, pad
-from structmat.core import Leaf, cached, constant, operator, param, size
+from structmat.core import Leaf, cached, constant, param, register_operator, size
 
 __all__ = [
     "Array",
@@ -15,9 +18,21 @@ __all__ = [
     "constant",
     "dft",
     "idft",
-    "operator",
     "outer_sum",
     "pad",
     "param",
+    "register_operator",
     "size",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Give the decorator under its former name, for one release."""
+    if name != "operator":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    warnings.warn(
+        "structmat.custom.operator was renamed to register_operator; the old name goes with the next release.",
+        DeprecationWarning,
+        stacklevel=2,
+    )
+    return register_operator

@@ -176,7 +176,7 @@ class _Writer:
         if _class_of(name) is not type(A):
             raise TypeError(
                 f"save: {A._head} is not registered as an operator, so no file can name it; make its class one with "
-                f"structmat.custom.operator."
+                f"structmat.custom.register_operator."
             )
         fields = {field: self._value(A, field, getattr(A, field)) for field in _fields_of(type(A))}
         frozen = {"frozen": True} if getattr(A, "_frozen", False) else {}

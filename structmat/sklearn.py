@@ -31,8 +31,8 @@ from structmat._backend import (
     namespace_name,
     sum_dtype,
 )
+from structmat.core.base import LinearOperator
 from structmat.core.batches import Target, chunk, pieces, piecewise
-from structmat.core.operator import LinearOperator
 from structmat.learn import FourierFeatures, cyclic_scores, optimize_embedding
 from structmat.learn.ridge import checked_sample_weight, filter_of_blocks
 from structmat.linalg import lstsq

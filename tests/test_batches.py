@@ -82,13 +82,13 @@ def test_large_batches_of_pytorch(with_graph: str | None, pieces: int, monkeypat
     if with_graph:
         arrays[with_graph].requires_grad_()
     A, x = sm.Circulant(arrays["column"]), arrays["x"]
-    counts, product = [], sm.Circulant._product
+    counts, product = [], sm.Circulant._apply_fused
 
     def counted(A: Any, xp: Any, x: Any) -> Any:
         counts.append(x.shape[0])
         return product(A, xp, x)
 
-    monkeypatch.setattr(sm.Circulant, "_product", counted)
+    monkeypatch.setattr(sm.Circulant, "_apply_fused", counted)
     y = A.matvec(x)
     assert counts == pieces * [768 // pieces]
     assert y.requires_grad == (with_graph is not None)

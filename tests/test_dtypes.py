@@ -219,9 +219,9 @@ def test_other_libraries_integers_are_refused() -> None:
 
 def test_no_dtype_passes_for_that_of_an_operator_without_one() -> None:
     for A in (sm.identity(3), sm.Circulant(np.ones(3, "f2")), sm.Circulant(np.ones(3, ">f8")), sm.DCT(3)):
-        assert A._plain is None
+        assert A._native_dtype is None
     for dtype in ("f4", "f8", "g", "c8", "c16", "G"):
-        assert sm.Circulant(np.ones(3, dtype))._plain == np.dtype(dtype)
-    assert sm.LowRank(np.ones((3, 1)), np.ones((3, 1), "f4"))._plain is None
-    assert sm.LowRank(np.ones((3, 1)), np.ones((3, 1), "c16"))._plain == np.dtype("c16")
+        assert sm.Circulant(np.ones(3, dtype))._native_dtype == np.dtype(dtype)
+    assert sm.LowRank(np.ones((3, 1)), np.ones((3, 1), "f4"))._native_dtype is None
+    assert sm.LowRank(np.ones((3, 1)), np.ones((3, 1), "c16"))._native_dtype == np.dtype("c16")
     assert set(DTYPES) == {"float32", "float64", "complex64", "complex128"}

@@ -228,11 +228,19 @@ def test_nothing_warns_on_empty_batches() -> None:
 
 
 def test_two_classes_may_not_share_a_name() -> None:
-    from structmat.custom import Leaf, operator, param
+    from structmat.custom import Leaf, param
 
     class Circulant(Leaf):
         dims = "n", "n"
         column: object = param("n")
 
     with pytest.raises(ValueError, match=r"operator Circulant is registered already, by structmat.operators.circulant"):
-        operator(cost="O(1)", example=lambda n, rng: None)(Circulant)
+        sm.custom.register_operator(cost="O(1)", example=lambda n, rng: None)(Circulant)
+
+
+def test_the_former_name_of_the_decorator_warns() -> None:
+    with pytest.warns(DeprecationWarning, match="renamed to register_operator"):
+        from structmat.custom import operator
+    assert operator is sm.custom.register_operator
+    with pytest.raises(AttributeError, match="no attribute 'operators'"):
+        _ = sm.custom.operators

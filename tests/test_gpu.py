@@ -119,8 +119,8 @@ def test_pytorch_divides_by_n_where_that_is_free(where: str, norm: str, monkeypa
 
 
 KERNELS = {
-    *("_right", "_left", "_matvec", "_rmatvec", "_grad", "_product", "_coproduct"),
-    *("_apply", "_apply_adjoint", "_forward", "_record", "_backward", "_meet"),
+    *("_right", "_left", "_matvec", "_rmatvec", "_grad", "_apply_fused", "_apply_adjoint_fused"),
+    *("_apply", "_apply_adjoint", "_forward", "_residuals", "_backward", "_promote"),
 }
 
 

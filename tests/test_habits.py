@@ -19,7 +19,7 @@ from backends import library
 import structmat as sm
 from structmat._backend import namespace_name, to_host
 from structmat.core import OPERATORS
-from structmat.core.operator import NoExactInverseError
+from structmat.core.base import NoExactInverseError
 
 jax = library("jax")
 torch = library("torch")

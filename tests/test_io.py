@@ -270,8 +270,8 @@ def test_all_composites_are_known() -> None:
     def kinds(cls: type) -> set[type]:
         return {cls}.union(*map(kinds, cls.__subclasses__()))
 
-    composites = kinds(bilinear.Wrapper) | kinds(compose.Composite)
-    abstract = {bilinear.Wrapper, compose.Composite, compose.Several, compose.Single, blocks.Stack}
+    composites = kinds(bilinear.LeafView) | kinds(compose.Composite)
+    abstract = {bilinear.LeafView, compose.Composite, compose.NaryOperator, compose.UnaryOperator, blocks.Stack}
     assert {cls for cls in composites - abstract if cls.__module__.startswith("structmat.")} == set(io.COMPOSITES)
 
 

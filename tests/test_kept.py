@@ -12,7 +12,7 @@ from backends import WITHOUT, library
 
 import structmat as sm
 from structmat.core import OPERATORS
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 
 NAMES = sorted(name for name, entry in OPERATORS.items() if entry.cls.__module__.startswith("structmat.operators."))
 

@@ -48,8 +48,8 @@ MUTANTS = {
     ),
     "wrong 1/n": Mutant(
         "operators/circulant.py",
-        "return filtered(xp, X, kernel, convolution_length(self.n), real=not self._is_complex)",
-        "return (1 + 1 / self.n) * filtered(xp, X, kernel, convolution_length(self.n), real=not self._is_complex)",
+        "return apply_spectrum(xp, X, kernel, convolution_length(self.n), real=not self._is_complex)",
+        "return 1.001 * apply_spectrum(xp, X, kernel, convolution_length(self.n), real=not self._is_complex)",
     ),
     "batch not summed": Mutant(
         "operators/circulant.py",
@@ -145,9 +145,9 @@ OTHERS: dict[str, Mutant] = {
         ("tests/test_kept.py::test_inverse_transforms_leave_what_is_kept",),
     ),
     "inputs that are prepared anew stay in single precision": Mutant(
-        "core/operator.py",
-        "self._record(xp, self._widened(xp, kept, saved.dtype))",
-        "self._record(xp, kept)",
+        "core/base.py",
+        "self._residuals(xp, self._widened(xp, kept, saved.dtype))",
+        "self._residuals(xp, kept)",
         ("tests/test_dtypes.py::test_gradients_past_parts_without_parameters",),
     ),
     "arrays of objects pass": Mutant(
@@ -157,8 +157,8 @@ OTHERS: dict[str, Mutant] = {
         ("tests/test_dtypes.py::test_no_dtype_passes_for_that_of_an_operator_without_one",),
     ),
     "parts keep their own precision in a dense matrix": Mutant(
-        "core/operator.py",
-        "return self._map(lambda leaf: leaf._at(xp, dtype))",
+        "core/base.py",
+        "return self._map(lambda leaf: leaf._in_precision(xp, dtype))",
         "return self._map(lambda leaf: leaf)",
         ("tests/test_dense.py::test_parts_of_lower_precision_are_widened_first",),
     ),

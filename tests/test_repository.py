@@ -126,7 +126,7 @@ print(np.abs(sm.linalg.solve(B, B @ x) - x).max() < 1e-12 and isinstance(sm.simp
 """
 
 
-@pytest.mark.parametrize("module", ["core.operator", "core.compose", "core.blocks"])
+@pytest.mark.parametrize("module", ["core.base", "core.compose", "core.blocks"])
 def test_an_interrupted_import_is_made_good_by_the_next(module: str) -> None:
     """Whatever modules are loaded by then, none may hold an unfinished one."""
     lines = (PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8").count("\n")

@@ -38,7 +38,7 @@ _PROMOTED = {"float32", "float64", "complex64", "complex128"}
 _REAL = {"complex32": "float16", "complex64": "float32", "complex128": "float64", "complex256": "longdouble"}
 
 
-def plain_dtype(xp: Namespace, dtype: DType) -> DType:
+def native_dtype(xp: Namespace, dtype: DType) -> DType:
     """Return the dtype if it is a native one of NumPy, of single precision at least; else None, which no array has."""
     plain = xp is numpy_namespace and dtype is not None and dtype.isnative and dtype.char in "fdgFDG"
     return np.dtype(dtype.char) if plain else None
@@ -314,12 +314,12 @@ def matmul(xp: Namespace, A: Array, B: Array) -> Array:
     return xp.matmul(A, B)
 
 
-def split(xp: Namespace, x: Array) -> Array:
+def complex_as_real(xp: Namespace, x: Array) -> Array:
     """Return complex vectors (..., n) as a batch of twice as many real ones, (2, ..., n)."""
     return xp.stack((xp.real(x), xp.imag(x)), axis=0)
 
 
-def join(xp: Namespace, pair: Array) -> Array:
+def real_as_complex(xp: Namespace, pair: Array) -> Array:
     """Undo `split`."""
     imaginary = xp.astype(pair[1, ...], complex_dtype(xp, pair.dtype), copy=False)
     return pair[0, ...] + imaginary * 1j
@@ -459,12 +459,13 @@ def function_of_spectrum(
 ) -> Array:
     """Apply a function to eigenvalues that a Fourier transform computed, and transform them back.
 
-    Those of real matrices are conjugate to those in the places of `mirrored` by `pairs`. If the new ones are so too, as
-    for every function that is real on the real line, the entries are real. For complex matrices `pairs` is None.
+    Those of real matrices are conjugate to those in the places of `reversed_mod_n` by `pairs`. If the new ones are so
+    too, as for every function that is real on the real line, the entries are real. For complex matrices `pairs` is
+    None.
     """
 
     def partners(values: Array) -> Array:
-        return xp.conj(mirrored(xp, values, *range(values.ndim), by=pairs or 1))
+        return xp.conj(reversed_mod_n(xp, values, *range(values.ndim), by=pairs or 1))
 
     if pairs is not None:
         spectrum = (spectrum + partners(spectrum)) / 2  # conjugate to the last bit: a function has no slope to enlarge
@@ -509,7 +510,7 @@ def pseudoinverse(xp: Namespace, matrices: Array, cutoff: Array) -> Array:
     return xp.matmul(V * reciprocal(xp, values, cutoff)[..., None, :], xp.conj(xp.matrix_transpose(U)))
 
 
-def mirrored(xp: Namespace, array: Array, *axes: int, by: int = 1) -> Array:
+def reversed_mod_n(xp: Namespace, array: Array, *axes: int, by: int = 1) -> Array:
     """Take index k to by - 1 - k modulo the width, along axes.
 
     That is to -k unless `by` is given: what transposing does to a circulant's first column.

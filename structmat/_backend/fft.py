@@ -74,7 +74,7 @@ def idft(xp: Namespace, X: Array, n: int, *, real: bool, temporary: bool = False
     return _of_library(xp).inverse(X, n, real, temporary=temporary)
 
 
-def filtered(xp: Namespace, X: Array, kernel: Array, n: int, *, real: bool, temporary: bool = False) -> Array:
+def apply_spectrum(xp: Namespace, X: Array, kernel: Array, n: int, *, real: bool, temporary: bool = False) -> Array:
     """Multiply spectra by a kernel, and undo their transform: the `idft` of the product.
 
     X is only overwritten if it is a temporary of the caller's.
@@ -102,7 +102,7 @@ def convolve(xp: Namespace, x: Array, column: Array, kernel: Array) -> Array:
     n = x.shape[-1]
     if type(x) is not np.ndarray or x.size == 0:
         length, real = convolution_length(n), not is_complex(xp, x.dtype)
-        return filtered(xp, dft(xp, x, length), kernel, length, real=real, temporary=True)[..., :n]
+        return apply_spectrum(xp, dft(xp, x, length), kernel, length, real=real, temporary=True)[..., :n]
     length, real = _convolution_length(n), x.dtype.kind != "c"
     provider = provider_for(x, length)
     if provider.convolve is not None and length == n:
@@ -176,7 +176,7 @@ def _convolution_length(n: int) -> int:
     return n if rest == 1 else _fast_length(2 * n - 1)
 
 
-def extended_spectrum(xp: Namespace, column: Array) -> Array:
+def embedding_spectrum(xp: Namespace, column: Array) -> Array:
     """Return the transform of c_0, ..., c_(n - 1), 0, ..., 0, c_1, ..., c_(n - 1), where padded vectors don't wrap.
 
     Its length is the `convolution_length`, which must not be n.
@@ -185,7 +185,7 @@ def extended_spectrum(xp: Namespace, column: Array) -> Array:
     return dft(xp, xp.concat((pad(xp, column, 0, gap), column[1:])))
 
 
-def wrapped(xp: Namespace, sums: Array, n: int) -> Array:
+def fold_aliased(xp: Namespace, sums: Array, n: int) -> Array:
     """Add what belongs to entries that stand twice in a column that was extended."""
     length = sums.shape[-1]
     return sums if length == n else sums[..., :n] + pad(xp, sums[..., length - n + 1 :], 1, 0)

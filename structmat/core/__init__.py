@@ -2,13 +2,13 @@
 
 # First, since `operator` and `compose` import each other: if `compose` came first and were interrupted, `operator`
 # would stay loaded with an unfinished `compose`, and the next import of structmat would not mend it.
-from structmat.core.operator import LinearOperator, Saved  # isort: split
+from structmat.core.base import LinearOperator, Saved  # isort: split
 
 from structmat.core.blocks import block_diag, hstack, kron, repeat, vstack
 from structmat.core.crossover import set_dense_crossover
 from structmat.core.fields import cached, constant, param, size
 from structmat.core.leaf import Leaf
-from structmat.core.registry import OPERATORS, operator
+from structmat.core.registry import OPERATORS, register_operator
 
 __all__ = [
     "OPERATORS",
@@ -20,8 +20,8 @@ __all__ = [
     "constant",
     "hstack",
     "kron",
-    "operator",
     "param",
+    "register_operator",
     "repeat",
     "set_dense_crossover",
     "size",

@@ -20,7 +20,7 @@ from structmat._backend import (
 from structmat.core.fields import checked_size
 
 if TYPE_CHECKING:
-    from structmat.core.operator import LinearOperator
+    from structmat.core.base import LinearOperator
 
 AMORTISED = 4  # bytes of vectors for each byte of the operator's arrays, which every piece reads anew
 

@@ -11,18 +11,18 @@ from structmat._backend import (
     Namespace,
     as_namespace,
     astype,
+    complex_as_real,
     complex_dtype,
     compute_dtype,
     descending,
     fixed,
     is_complex,
     is_traced,
-    join,
     kind,
+    real_as_complex,
     real_dtype,
-    split,
 )
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 
 
 class Bilinear(LinearOperator):
@@ -55,11 +55,11 @@ class Bilinear(LinearOperator):
         """The gradient of Re⟨g, A(θ) x⟩ with respect to each parameter, summed over the batch."""
         return ()
 
-    def _product(self, xp: Namespace, x: Array, /) -> Array:
+    def _apply_fused(self, xp: Namespace, x: Array, /) -> Array:
         """A x where nothing is kept, for a leaf that knows a shorter way."""
         return self._matvec(xp, self._right(xp, x))
 
-    def _coproduct(self, xp: Namespace, g: Array, /) -> Array:
+    def _apply_adjoint_fused(self, xp: Namespace, g: Array, /) -> Array:
         """A^H g where nothing is kept."""
         return self._rmatvec(xp, self._left(xp, g))
 
@@ -71,15 +71,15 @@ class Bilinear(LinearOperator):
         """A^{-H} g from a g that `_left` prepared."""
         raise NotImplementedError
 
-    def _at(self, xp: Namespace, dtype: DType) -> "Bilinear":
+    def _in_precision(self, xp: Namespace, dtype: DType) -> "Bilinear":
         """Return this operator with its parameters in the precision of products with a dtype; their kind is kept."""
         raise NotImplementedError
 
-    def _meet(self, xp: Namespace, x: Array) -> tuple["Bilinear", Array, bool]:
+    def _promote(self, xp: Namespace, x: Array) -> tuple["Bilinear", Array, bool]:
         """Bring operator and vectors to one precision and kind; tell whether complex vectors were split."""
-        if x.dtype is self._plain:
+        if x.dtype is self._native_dtype:
             return self, x, False
-        leaf = self._at(xp, x.dtype)
+        leaf = self._in_precision(xp, x.dtype)
         if leaf.dtype is not None and leaf.dtype != x.dtype:
             wide = real_dtype(xp, leaf.dtype)
             x = astype(xp, x, complex_dtype(xp, wide) if is_complex(xp, x.dtype) else wide)
@@ -87,36 +87,36 @@ class Bilinear(LinearOperator):
             return leaf, x, False
         if self._is_complex:
             return leaf, astype(xp, x, complex_dtype(xp, x.dtype)), False
-        return leaf, split(xp, x), True
+        return leaf, complex_as_real(xp, x), True
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
-        leaf, x, halves = self._meet(xp, x)
-        y = leaf._product(xp, x)
-        return join(xp, y) if halves else y
+        leaf, x, was_split = self._promote(xp, x)
+        y = leaf._apply_fused(xp, x)
+        return real_as_complex(xp, y) if was_split else y
 
     def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
-        leaf, g, halves = self._meet(xp, g)
-        x = leaf._coproduct(xp, g)
-        return join(xp, x) if halves else x
+        leaf, g, was_split = self._promote(xp, g)
+        x = leaf._apply_adjoint_fused(xp, g)
+        return real_as_complex(xp, x) if was_split else x
 
     def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
-        leaf, met, halves = self._meet(xp, x)
+        leaf, met, was_split = self._promote(xp, x)
         X = leaf._right(xp, met)
         y = leaf._matvec(xp, X)
-        return join(xp, y) if halves else y, (X if self.params else None, x.dtype)
+        return real_as_complex(xp, y) if was_split else y, (X if self.params else None, x.dtype)
 
-    def _record(self, xp: Namespace, x: Array) -> Any:
+    def _residuals(self, xp: Namespace, x: Array) -> Any:
         if not self.params:
             return None, x.dtype
-        leaf, met, _ = self._meet(xp, x)
+        leaf, met, _ = self._promote(xp, x)
         return leaf._right(xp, met), x.dtype
 
     def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
         X, x_dtype = saved
-        leaf, g, halves = self._meet(xp, astype(xp, g, self._product_dtype(xp, x_dtype)))
+        leaf, g, was_split = self._promote(xp, astype(xp, g, self._product_dtype(xp, x_dtype)))
         G = leaf._left(xp, g)
         dx = leaf._rmatvec(xp, G)
-        dx = astype(xp, join(xp, dx) if halves else dx, x_dtype)
+        dx = astype(xp, real_as_complex(xp, dx) if was_split else dx, x_dtype)
         if X is None:
             return dx, ()
         grads = leaf._grad(xp, X, G)
@@ -139,7 +139,7 @@ class Bilinear(LinearOperator):
         if type(self)._solve is Bilinear._solve:
             return super()._inverse()
         xp = as_namespace(None) if self.xp is None else self.xp
-        precise = self if self.dtype is None else self._at(xp, compute_dtype(xp, self.dtype))
+        precise = self if self.dtype is None else self._in_precision(xp, compute_dtype(xp, self.dtype))
         extremes = precise._extremes(xp)
         if extremes is None:
             return super()._inverse()
@@ -156,7 +156,7 @@ class Bilinear(LinearOperator):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Wrapper(Bilinear):
+class LeafView(Bilinear):
     """A bilinear form seen from another side; its parameters are those of the operator inside."""
 
     of: Bilinear
@@ -164,7 +164,7 @@ class Wrapper(Bilinear):
     def _setup(self) -> None:
         of = self.of
         self._settle(self._shape_of(of), of.dtype, of.xp, of.device, of._is_complex)
-        self.__dict__["_plain"] = of._plain
+        self.__dict__["_native_dtype"] = of._native_dtype
 
     def _shape_of(self, of: Bilinear) -> tuple[int, int]:
         return of.shape
@@ -189,12 +189,12 @@ class Wrapper(Bilinear):
         """Another operator, seen from the side that this one is."""
         raise NotImplementedError
 
-    def _at(self, xp: Namespace, dtype: DType) -> Bilinear:
-        of = self.of._at(xp, dtype)
+    def _in_precision(self, xp: Namespace, dtype: DType) -> Bilinear:
+        of = self.of._in_precision(xp, dtype)
         return self if of is self.of else self._replace(of=of)
 
 
-class Adjoint(Wrapper):
+class Adjoint(LeafView):
     """The conjugate transpose of a leaf: the two sides of its bilinear form, swapped."""
 
     def _shape_of(self, of: Bilinear) -> tuple[int, int]:
@@ -212,11 +212,11 @@ class Adjoint(Wrapper):
     def _rmatvec(self, xp: Namespace, G: Any) -> Array:
         return self.of._matvec(xp, G)
 
-    def _product(self, xp: Namespace, x: Array) -> Array:
-        return self.of._coproduct(xp, x)
+    def _apply_fused(self, xp: Namespace, x: Array) -> Array:
+        return self.of._apply_adjoint_fused(xp, x)
 
-    def _coproduct(self, xp: Namespace, g: Array) -> Array:
-        return self.of._product(xp, g)
+    def _apply_adjoint_fused(self, xp: Namespace, g: Array) -> Array:
+        return self.of._apply_fused(xp, g)
 
     def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
         return self.of._grad(xp, G, X)
@@ -239,7 +239,7 @@ class Adjoint(Wrapper):
 
     def _setup(self) -> None:
         super()._setup()
-        self.__dict__["_origin"] = self.of
+        self.__dict__["_adjoint_of"] = self.of
 
     def _conj(self) -> LinearOperator:
         return Conjugate(self)
@@ -251,7 +251,7 @@ class Adjoint(Wrapper):
         return conjugate(xp, self.of._eigenvalues(xp))
 
 
-class Conjugate(Wrapper):
+class Conjugate(LeafView):
     """The elementwise conjugate of a complex leaf or of its adjoint, conj(A) x = conj(A conj(x))."""
 
     def _right(self, xp: Namespace, x: Array) -> Any:
@@ -297,7 +297,7 @@ class Conjugate(Wrapper):
         return conjugate(xp, self.of._eigenvalues(xp))
 
 
-class Inverse(Wrapper):
+class Inverse(LeafView):
     """The inverse of a leaf, with the leaf's own parameters: its gradients flow through the solution.
 
     y = A^{-1} x and h = A^{-H} g give d/dθ Re⟨g, A(θ)^{-1} x⟩ = -d/dθ Re⟨h, A(θ) y⟩ at fixed h and y.

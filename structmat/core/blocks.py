@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from structmat._backend import Array, Device, DType, Namespace, astype, descending, pad
-from structmat.core.compose import Several, Single
+from structmat.core.base import LinearOperator, Places, as_places
+from structmat.core.compose import NaryOperator, UnaryOperator
 from structmat.core.fields import checked_size
-from structmat.core.operator import LinearOperator, Places, as_places
 
 
 def _pieces(x: Array, widths: Sequence[int]) -> list[Array]:
@@ -63,7 +63,7 @@ def _from_parts(
     return found
 
 
-class Stack(Several):
+class Stack(NaryOperator):
     """Operators that follow one another along rows, columns or both, with zeros beside them."""
 
     _sides: ClassVar[tuple[bool, bool]]
@@ -235,7 +235,7 @@ class BlockDiag(Stack):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Repeat(Single):
+class Repeat(UnaryOperator):
     """One operator along the whole diagonal, I_k ⊗ A, with one set of parameters: the copies' gradients add up."""
 
     of: LinearOperator
@@ -298,7 +298,7 @@ class Repeat(Single):
         return f", times={self.times}"
 
 
-class Kron(Several):
+class Kron(NaryOperator):
     """The Kronecker product of two operators: B acts on the rows of x as a matrix, then A on the columns."""
 
     def _shape_of_children(self) -> tuple[int, int]:

@@ -23,7 +23,7 @@ from structmat._backend import (
     real_dtype,
     result_dtype,
 )
-from structmat.core.operator import LinearOperator, Places, as_places, count, is_all
+from structmat.core.base import LinearOperator, Places, as_places, count, is_all
 
 
 class Composite(LinearOperator):
@@ -62,7 +62,7 @@ class Composite(LinearOperator):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Several(Composite):
+class NaryOperator(Composite):
     """A composite of a tuple of operators."""
 
     parts: tuple[LinearOperator, ...]
@@ -97,7 +97,7 @@ class Several(Composite):
         return [dx for dx, _ in results], tuple(grad for _, grads in results for grad in grads)
 
 
-class Product(Several):
+class Product(NaryOperator):
     """A product of operators, applied from right to left."""
 
     def _shape_of_children(self) -> tuple[int, int]:
@@ -129,9 +129,9 @@ class Product(Several):
     def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
         return self._through(xp, x, self.parts)
 
-    def _record(self, xp: Namespace, x: Array) -> Any:
+    def _residuals(self, xp: Namespace, x: Array) -> Any:
         x, tape = self._through(xp, x, self.parts[1:])
-        return (self.parts[0]._record(xp, x), *tape)
+        return (self.parts[0]._residuals(xp, x), *tape)
 
     def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
         gradients: tuple[Array, ...] = ()
@@ -179,7 +179,7 @@ class Product(Several):
         return functools.reduce(product, [part for part in found if part is not None]) if None not in found else None
 
 
-class Sum(Several):
+class Sum(NaryOperator):
     """A sum of operators of one shape."""
 
     def _shape_of_children(self) -> tuple[int, int]:
@@ -214,7 +214,7 @@ class Sum(Several):
         return Sum(tuple(part.H for part in self.parts))
 
 
-class Single(Composite):
+class UnaryOperator(Composite):
     """A composite of one operator, whose parameters are that operator's."""
 
     of: LinearOperator
@@ -234,7 +234,7 @@ class Single(Composite):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Scaled(Single):
+class Scaled(UnaryOperator):
     """A scalar times an operator; the scalar is a constant, not a parameter."""
 
     of: LinearOperator
@@ -321,7 +321,7 @@ class Scaled(Single):
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Power(Single):
+class Power(UnaryOperator):
     """A square operator applied several times, its parameters tied; the power 0 is the identity."""
 
     of: LinearOperator

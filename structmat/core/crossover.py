@@ -6,7 +6,7 @@ from structmat._backend import Array, HostArray, Namespace, Restore, device, may
 from structmat.core.fields import checked_size
 
 if TYPE_CHECKING:
-    from structmat.core.operator import LinearOperator
+    from structmat.core.base import LinearOperator
 
 _largest = 0
 

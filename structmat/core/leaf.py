@@ -32,9 +32,9 @@ from structmat._backend import (
     result_dtype,
     shape,
 )
+from structmat.core.base import LinearOperator
 from structmat.core.bilinear import Bilinear
 from structmat.core.fields import ArraySpec, checked_size
-from structmat.core.operator import LinearOperator
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -53,10 +53,10 @@ class Leaf(Bilinear):
 
     >>> import numpy as np
     >>> import structmat as sm
-    >>> from structmat.custom import Array, Leaf, batch_sum, operator, param
+    >>> from structmat.custom import Array, Leaf, batch_sum, register_operator, param
     >>> def example(n, rng):
     ...     return Antidiagonal(rng.standard_normal(n))
-    >>> @operator(cost="O(n)", example=example)
+    >>> @register_operator(cost="O(n)", example=example)
     ... class Antidiagonal(Leaf):
     ...     dims = "n", "n"
     ...     entries: Array = param("n")
@@ -214,8 +214,8 @@ class Leaf(Bilinear):
 
     def _settle(self, shape: tuple[int, int], dtype: DType, xp: Namespace, where: Device, is_complex: bool) -> None:
         super()._settle(shape, dtype, xp, where, is_complex)
-        if self._plain is not None and not self._has_precision(xp, real_dtype(xp, dtype)):
-            self.__dict__["_plain"] = None
+        if self._native_dtype is not None and not self._has_precision(xp, real_dtype(xp, dtype)):
+            self.__dict__["_native_dtype"] = None
 
     def _has_precision(self, xp: Namespace, dtype: DType) -> bool:
         """Tell whether kernels may use all parameters as they are, in products of a real dtype or its complex one."""
@@ -261,7 +261,7 @@ class Leaf(Bilinear):
             return self
         return self._replace(**changes)
 
-    def _at(self, xp: Namespace, dtype: DType) -> Bilinear:
+    def _in_precision(self, xp: Namespace, dtype: DType) -> Bilinear:
         if self.dtype is None:
             return self
         wide = real_dtype(xp, compute_dtype(xp, result_dtype(xp, self.dtype, dtype)))

@@ -38,7 +38,7 @@ OPERATORS: dict[str, Entry] = {}  #: every registered operator, by class name
 @dataclass_transform(
     frozen_default=True, eq_default=False, field_specifiers=(fields.param, fields.constant, fields.size)
 )
-def operator(
+def register_operator(
     *, cost: str, example: Callable[[int, Any], Any], references: tuple[str, ...] = ()
 ) -> Callable[[type[L]], type[L]]:
     """Make a class of kernels an operator: freeze it as a dataclass of its declared fields, and register it.

@@ -4,7 +4,7 @@ import functools
 from typing import Any
 
 from structmat._backend import Array, device, dtype_name, is_array, is_integer, namespace, rows
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.operators import Dense, FunctionOperator
 
 

@@ -3,7 +3,7 @@
 import cupyx.scipy.sparse.linalg as spla
 
 from structmat._backend import Array, DType, namespace, namespace_name
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.interop.scipy import Products, own_dtype
 
 

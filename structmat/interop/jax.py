@@ -11,9 +11,9 @@ import jax.numpy as jnp
 from jax.tree_util import GetAttrKey
 
 from structmat._backend import Array, HostArray, Namespace, astype, is_array, is_traced
+from structmat.core.base import LinearOperator
 from structmat.core.compose import Composite
 from structmat.core.leaf import Leaf
-from structmat.core.operator import LinearOperator
 
 
 def _inner(A: LinearOperator) -> tuple[str, ...]:
@@ -186,7 +186,7 @@ def matvec(A: LinearOperator, x: Array) -> Array:
         raise TypeError(f"matvec: A is a {type(A).__name__}; expected a LinearOperator.")
     x = jnp.asarray(x) if isinstance(x, HostArray) else x
     if any(map(is_traced, jax.tree.leaves((A, x)))):  # else nothing is differentiated
-        A._inspect("matvec", "x", x, 1)  # by the name that the user knows
+        A._check_vector("matvec", "x", x, 1)  # by the name that the user knows
         A, x = _vary((A._map(_fixed), x))
         A = _adjoint_as_derivative(A)
     return A.matvec(x)

@@ -7,7 +7,7 @@ import linear_operator
 import torch
 
 from structmat._backend import as_namespace, namespace_name
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.interop.torch import matvec
 
 

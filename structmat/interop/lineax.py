@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import lineax as lx
 
 from structmat._backend import Array, DType, as_namespace, namespace_name
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.interop import jax as pytrees  # noqa: F401  (operators are pytrees with it)
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse.linalg as spla
 
 from structmat._backend import Array, DType, as_namespace, astype, kind, namespace, namespace_name
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 
 _TAKES_XP = "xp" in inspect.signature(spla.LinearOperator.__init__).parameters  # SciPy 1.18 and later
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
-from structmat.core.operator import LinearOperator, Saved
+from structmat.core.base import LinearOperator, Saved
 from structmat.io import describe, described
 
 if TYPE_CHECKING:
@@ -241,8 +241,8 @@ def _form(key: str) -> LinearOperator:
     if key not in _FORMS:
         raise ValueError(
             "structmat::matvec: the operator holds functions, or a class that is not registered (see "
-            "structmat.custom.operator), and belongs to a layer that is gone or of another process; compile or export "
-            "it anew."
+            "structmat.custom.register_operator), and belongs to a layer that is gone or of another process; compile "
+            "or export it anew."
         )
     return _FORMS[key].operator
 

@@ -20,8 +20,8 @@ from structmat._backend import (
     popcount,
     random_normal,
 )
+from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
-from structmat.core.operator import LinearOperator
 from structmat.learn.hashing import checked_finite
 from structmat.operators import Circulant, SignFlip
 from structmat.projections.structures import matrices

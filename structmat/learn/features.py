@@ -21,10 +21,10 @@ from structmat._backend import (
     namespace,
     pad,
 )
+from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_floating
-from structmat.core.operator import LinearOperator
 from structmat.projections.kinds import GAUSSIAN, Draw, chosen
-from structmat.projections.parts import Source, checked_sizes, warn_of_few_rotations
+from structmat.projections.parts import RandomSource, checked_sizes, warn_of_few_rotations
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Features:
 _BIASED = "so that products of features are biased"
 
 
-def _gaussian_rows(draw: Draw, d: int, k: int, source: Source) -> LinearOperator:
+def _gaussian_rows(draw: Draw, d: int, k: int, source: RandomSource) -> LinearOperator:
     """Draw k rows that are like standard Gaussian vectors."""
     P = draw(d, k, rng=source.rng, dtype=source.dtype, xp=source.xp, device=source.device)
     return math.sqrt(k) * P
@@ -263,7 +263,7 @@ class FourierFeatures(Features):
         d, n_features = checked_sizes(cls._title, d=d, n_features=n_features)
         if not 0 < gamma < math.inf:
             raise ValueError(f"{cls._title}: gamma is {gamma!r}; expected a finite number of more than 0.")
-        source, k = Source.of(rng, dtype, xp, device), (n_features + 1) // 2
+        source, k = RandomSource.of(rng, dtype, xp, device), (n_features + 1) // 2
         scale, limits = math.sqrt(2) * math.sqrt(gamma), as_namespace(xp).finfo(source.dtype)
         if not float(limits.smallest_normal) <= scale <= float(limits.max):
             raise ValueError(
@@ -407,7 +407,7 @@ class ArcCosineFeatures(Features):
         draw = chosen(cls._title, kind, GAUSSIAN)
         if kind == "sorf":
             warn_of_few_rotations(cls._title, d, _BIASED, "another kind, such as 'circulant'")
-        return cls(_gaussian_rows(draw, d, n_features, Source.of(rng, dtype, xp, device)), order)
+        return cls(_gaussian_rows(draw, d, n_features, RandomSource.of(rng, dtype, xp, device)), order)
 
     @property
     def _scale(self) -> float:

@@ -20,18 +20,18 @@ from structmat._backend import (
     rows,
     to_host,
 )
+from structmat.core.base import LinearOperator
 from structmat.core.blocks import vstack
 from structmat.core.fields import checked_size
-from structmat.core.operator import LinearOperator
 from structmat.operators import Diagonal
 from structmat.projections.fastfood import double_hadamard
 from structmat.projections.parts import (
-    Source,
+    RandomSource,
     checked_sizes,
     hadamard_order,
-    keep,
     pad,
     stack,
+    truncate,
     warn_of_few_rotations,
 )
 
@@ -101,7 +101,7 @@ def checked_finite(title: str, y: Array) -> Array:
     return y
 
 
-def _gaussian_products(d: int, k: int, source: Source) -> LinearOperator:
+def _gaussian_products(d: int, k: int, source: RandomSource) -> LinearOperator:
     """√n H G M H D of Dasgupta et al.: given the rest, the Gaussians G alone make each output a Gaussian of x."""
     n = hadamard_order(d)
 
@@ -199,7 +199,7 @@ class HyperplaneHash(Hash):
             d, `n_hashes` or `n_tables` is not a positive int.
         """
         d, n_hashes, n_tables = checked_sizes(cls._title, d=d, n_hashes=n_hashes, n_tables=n_tables)
-        source = Source.of(rng, dtype, xp, device)
+        source = RandomSource.of(rng, dtype, xp, device)
         return cls(_gaussian_products(d, n_tables * n_hashes, source), n_tables=n_tables)
 
     def collision_probability(self, angle: float) -> float:
@@ -328,7 +328,7 @@ class DHHash(Hash):
             d, `n_hashes` or `n_tables` is not a positive int, or the width is not positive.
         """
         d, n_hashes, n_tables = checked_sizes(cls._title, d=d, n_hashes=n_hashes, n_tables=n_tables)
-        source, k = Source.of(rng, dtype, xp, device), n_tables * n_hashes
+        source, k = RandomSource.of(rng, dtype, xp, device), n_tables * n_hashes
         projection = _gaussian_products(d, k, source)
         return cls(projection, source.array(source.rng.random(k) * width), width, n_tables=n_tables)
 
@@ -483,8 +483,8 @@ class CrossPolytopeHash(Hash):
             raise ValueError(f"{cls._title}: vertices is {vertices}; expected at most n = {n}.")
         fault, remedy = "so that tables cut space in like ways", "`HyperplaneHash`, or dense rotations"
         warn_of_few_rotations(cls._title, d, fault, remedy)
-        source = Source.of(rng, dtype, xp, device)
-        rotations = [keep(vertices, n) @ source.rotation(n) for _ in range(n_tables * n_hashes)]
+        source = RandomSource.of(rng, dtype, xp, device)
+        rotations = [truncate(vertices, n) @ source.rotation(n) for _ in range(n_tables * n_hashes)]
         return cls(vstack(rotations) @ pad(d, n), vertices, n_tables=n_tables)
 
     def _codes(self, xp: Namespace, y: Array) -> Array:

@@ -5,7 +5,7 @@ precision, and half precision, which is computed in single, has half-precision r
 without parameters has no dtype; its results are in double precision.
 """
 
-from structmat.core.operator import NoExactInverseError
+from structmat.core.base import NoExactInverseError
 from structmat.linalg.eigenvectors import EighResult, eigh
 from structmat.linalg.exact import exact
 from structmat.linalg.functions import expm, fractional_matrix_power, funm, logm, sqrtm

@@ -20,8 +20,8 @@ from structmat._backend import (
     native,
     real_dtype,
 )
+from structmat.core.base import LinearOperator, NoExactInverseError
 from structmat.core.bilinear import Bilinear
-from structmat.core.operator import LinearOperator, NoExactInverseError
 from structmat.rewrite import simplify
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -74,7 +74,7 @@ def _fits(A: LinearOperator, x: Array) -> bool:
 
 def _fitted(A: LinearOperator, leaf: LinearOperator) -> LinearOperator:
     if isinstance(leaf, Bilinear) and A.dtype is not None:
-        leaf = leaf._at(A.xp, _precision(A))
+        leaf = leaf._in_precision(A.xp, _precision(A))
     natives = list(map(native, leaf._arrays))
     return leaf if all(map(operator.is_, natives, leaf._arrays)) else leaf._with_arrays(natives)
 

@@ -5,10 +5,10 @@ import math
 from typing import NamedTuple
 
 from structmat._backend import Array, is_complex, is_traced, on_real_axis
+from structmat.core.base import DENSE_LIMIT, LinearOperator
 from structmat.core.bilinear import Adjoint, Conjugate, Inverse
 from structmat.core.blocks import BlockDiag, Kron, Repeat, block_diag, kron, repeat
 from structmat.core.compose import Power, Scaled, product
-from structmat.core.operator import DENSE_LIMIT, LinearOperator
 from structmat.linalg._door import admits, namespace_of, numbers
 from structmat.operators import (
     DFT,

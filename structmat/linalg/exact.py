@@ -1,7 +1,7 @@
 """What the structure of an operator gives exactly."""
 
 from structmat._backend import Array, LinAlgError, copied
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.linalg._door import admits, eigenvalues_of, inverse_of, known, namespace_of, numbers, singular_values_of
 from structmat.linalg.eigenvectors import eigenpairs
 from structmat.linalg.functions import function_of

@@ -21,10 +21,10 @@ from structmat._backend import (
     on_real_axis,
     real_dtype,
 )
+from structmat.core.base import LinearOperator
 from structmat.core.blocks import BlockDiag, Kron, Repeat
 from structmat.core.compose import Composite, Scaled, scaled
 from structmat.core.leaf import Leaf
-from structmat.core.operator import LinearOperator
 from structmat.linalg._door import admits, inverse_of, known, namespace_of, settled
 from structmat.linalg.eigenvectors import eigenpairs
 from structmat.operators import Circulant, Diagonal, Identity, Shift, SignFlip

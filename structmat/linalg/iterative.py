@@ -13,17 +13,17 @@ from structmat._backend import (
     DType,
     Namespace,
     astype,
+    complex_as_real,
     has_krylov,
     is_complex,
-    join,
     krylov,
     lsmr,
+    real_as_complex,
     real_dtype,
     rows,
-    split,
 )
+from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
-from structmat.core.operator import LinearOperator
 from structmat.linalg._door import admits, in_single, right_hand_side
 from structmat.operators import Circulant, SymmetricToeplitz, Toeplitz
 
@@ -247,8 +247,8 @@ def iterate(xp: Namespace, A: LinearOperator, B: Array, how: Iteration, start: A
     dtype = A._product_dtype(xp, B.dtype)
     how = planned(xp, A, dtype, how) if 0 not in B.shape else how._replace(method=how.method or "gmres")
     if how.method == "minres" and is_complex(xp, B.dtype):  # which takes real numbers only
-        result = iterate(xp, A, split(xp, B), how)
-        return result._replace(x=join(xp, result.x))
+        result = iterate(xp, A, complex_as_real(xp, B), how)
+        return result._replace(x=real_as_complex(xp, result.x))
     rtol = how.rtol or tolerance(xp, dtype)
     vectors = [astype(xp, b, dtype) for b in _each(xp, B)]
     starts = [None] * len(vectors) if start is None else _each(xp, start)

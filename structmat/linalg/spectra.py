@@ -4,8 +4,8 @@ import math
 from typing import Literal, NamedTuple
 
 from structmat._backend import Array, Namespace, copied, general_eigenvalues, is_complex
+from structmat.core.base import DENSE_LIMIT, LinearOperator
 from structmat.core.compose import Product
-from structmat.core.operator import DENSE_LIMIT, LinearOperator
 from structmat.linalg._door import admits, eigenvalues_of, namespace_of, numbers, settled, singular_values_of
 
 Order = Literal[1, 2, "fro"] | float

@@ -13,10 +13,10 @@ from structmat._backend import (
     fixed,
     is_traced,
 )
+from structmat.core.base import LinearOperator, NoExactInverseError
 from structmat.core.bilinear import Adjoint, Conjugate
 from structmat.core.blocks import BlockDiag, Kron, Repeat
 from structmat.core.compose import Power, Product, Scaled, Sum, added
-from structmat.core.operator import LinearOperator, NoExactInverseError
 from structmat.linalg._door import admits, in_single, known, namespace_of, right_hand_side, singular_values_of
 from structmat.linalg.iterative import PRODUCTS, Iteration, checked_iteration, iterate, least_squares, tolerance, warn
 from structmat.linalg.toeplitz import toeplitz_solution

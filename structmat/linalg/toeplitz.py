@@ -19,6 +19,7 @@ from structmat._backend import (
     LinAlgError,
     Namespace,
     astype,
+    complex_as_real,
     complex_dtype,
     device,
     dft,
@@ -29,21 +30,20 @@ from structmat._backend import (
     idft,
     is_complex,
     is_traced,
-    join,
     levinson,
     may_keep,
+    real_as_complex,
     real_dtype,
     result_dtype,
     root_powers,
     rows,
-    split,
     substituted,
     takes_writes,
     to_host,
     toeplitz_matrix,
 )
+from structmat.core.base import LinearOperator
 from structmat.core.bilinear import Adjoint, Conjugate
-from structmat.core.operator import LinearOperator
 from structmat.linalg.iterative import Iteration, SolveResult, iterate, probes, warn
 from structmat.operators import Circulant, Hankel, SkewCirculant, SymmetricToeplitz, Toeplitz
 
@@ -400,8 +400,8 @@ def _solved(xp: Namespace, leaf: Leaf, B: Array, how: Iteration) -> Array | None
         if leaf.n <= DENSE and not any(bool(xp.all(side[1:] == 0)) for side in _sides(xp, leaf, leaf.dtype)):
             return None
     if is_complex(xp, B.dtype) and not leaf._is_complex:
-        x = _solved(xp, leaf, split(xp, B), how)
-        return None if x is None else join(xp, x)
+        x = _solved(xp, leaf, complex_as_real(xp, B), how)
+        return None if x is None else real_as_complex(xp, x)
     dtype = leaf._product_dtype(xp, B.dtype)
     if has_levinson(xp):  # double precision, which costs less than single precision loses
         dtype = result_dtype(xp, dtype, xp.float64)

@@ -4,10 +4,10 @@ import math
 
 from structmat._backend import Array
 from structmat.compounds import block_circulant
+from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
-from structmat.core.operator import LinearOperator
 from structmat.operators import Circulant, SignFlip
-from structmat.projections.parts import keep
+from structmat.projections.parts import truncate
 
 
 def checked_block_size(title: str, d: int, k: int, block_size: int) -> int:
@@ -27,5 +27,5 @@ def weight_shape(title: str, d: int, k: int, block_size: int | None) -> tuple[in
 
 def circulant(d: int, k: int, weights: Array, signs: Array | None) -> LinearOperator:
     """Return x ↦ R D x, of a shape that fits the weights; without signs there is no D."""
-    R = keep(k, d) @ Circulant(weights) if weights.ndim == 1 else block_circulant(weights, (k, d))
+    R = truncate(k, d) @ Circulant(weights) if weights.ndim == 1 else block_circulant(weights, (k, d))
     return R if signs is None else R @ SignFlip(signs)

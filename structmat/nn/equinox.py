@@ -11,7 +11,7 @@ import equinox as eqx
 import jax
 
 from structmat._backend import Array
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.nn.jax import Form, bias_dtype, drawn, matvec
 
 __all__ = ["CirculantLinear", "StructuredLinear"]

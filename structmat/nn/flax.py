@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from structmat._backend import Array
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.nn.jax import Form, bias_dtype, drawn, matvec
 
 __all__ = ["CirculantLinear", "Constant", "StructuredLinear"]

@@ -13,8 +13,8 @@ import jax
 import jax.numpy as jnp
 
 from structmat._backend import Array, as_namespace, kind, namespace_name
+from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
-from structmat.core.operator import LinearOperator
 from structmat.interop.jax import matvec
 from structmat.nn.circulant import circulant, weight_shape
 

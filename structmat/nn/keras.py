@@ -10,8 +10,8 @@ import keras
 from keras import ops
 
 from structmat._backend import Array
+from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
-from structmat.core.operator import LinearOperator
 from structmat.nn.circulant import circulant, weight_shape
 
 __all__ = ["CirculantDense"]

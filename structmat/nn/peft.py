@@ -33,7 +33,7 @@ from structmat.nn.torch.layers import StructuredLinear
 from structmat.operators import BlockCirculant
 
 if TYPE_CHECKING:
-    from structmat.core.operator import LinearOperator
+    from structmat.core.base import LinearOperator
 
 __all__ = ["BlockCirculantConfig", "BlockCirculantLayer", "BlockCirculantModel"]
 

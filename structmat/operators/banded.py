@@ -5,7 +5,7 @@ import operator as op
 from typing import Any
 
 from structmat._backend import Array, Namespace, banded, batch_sum, device, pad
-from structmat.core import Leaf, cached, operator, param
+from structmat.core import Leaf, cached, param, register_operator
 from structmat.core.fields import checked_size
 
 
@@ -52,7 +52,7 @@ class Bands(Leaf):
         return xp.where(inside, bands[xp.where(inside, upper + i - j, 0), j], 0)
 
 
-@operator(cost="O(n d)", references=("GolubVanLoan2013",), example=_banded)
+@register_operator(cost="O(n d)", references=("GolubVanLoan2013",), example=_banded)
 class Banded(Bands):
     r"""Banded matrix, in the layout of `scipy.linalg.solve_banded`.
 
@@ -147,7 +147,7 @@ class Banded(Bands):
         return (xp.stack([batch_sum(xp, x * g[..., place : place + self.n]) for place in self._places]),)
 
 
-@operator(cost="O(n)", references=("GolubVanLoan2013",), example=_tridiagonal)
+@register_operator(cost="O(n)", references=("GolubVanLoan2013",), example=_tridiagonal)
 class Tridiagonal(Bands):
     r"""Tridiagonal matrix, given by its three diagonals.
 

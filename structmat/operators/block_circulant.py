@@ -3,15 +3,15 @@
 from typing import Any
 
 from structmat._backend import Array, Namespace, conj, descending, dft, idft, matmul, packed, pseudoinverse
-from structmat.core import Leaf, cached, operator, param
-from structmat.core.operator import LinearOperator
+from structmat.core import Leaf, cached, param, register_operator
+from structmat.core.base import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "BlockCirculant":
     return BlockCirculant(rng.standard_normal((3, 2, (n + 1) // 2)))
 
 
-@operator(cost="O((p + q) b log b + p q b)", references=("Ding2017", "Davis1979"), example=_example)
+@register_operator(cost="O((p + q) b log b + p q b)", references=("Ding2017", "Davis1979"), example=_example)
 class BlockCirculant(Leaf):
     r"""Matrix of circulant blocks.
 

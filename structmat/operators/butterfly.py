@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from structmat._backend import Array, Namespace, batch_sum
-from structmat.core import Leaf, operator, param
+from structmat.core import Leaf, param, register_operator
 
 
 def _example(n: int, rng: Any) -> "Butterfly":
@@ -13,7 +13,7 @@ def _example(n: int, rng: Any) -> "Butterfly":
     return Butterfly(rng.standard_normal((depth, 2 ** (depth - 1), 2, 2)))
 
 
-@operator(cost="O(n log n)", references=("Dao2019", "Parker1995"), example=_example)
+@register_operator(cost="O(n log n)", references=("Dao2019", "Parker1995"), example=_example)
 class Butterfly(Leaf):
     r"""Butterfly matrix: log n sparse factors that mix pairs of entries, as the stages of a Fourier transform do.
 
@@ -116,10 +116,10 @@ class Butterfly(Leaf):
 
     _rmatvec = _matvec
 
-    def _product(self, xp: Namespace, x: Array) -> Array:
+    def _apply_fused(self, xp: Namespace, x: Array) -> Array:
         return self._matvec(xp, self._through(xp, x))
 
-    def _coproduct(self, xp: Namespace, g: Array) -> Array:
+    def _apply_adjoint_fused(self, xp: Namespace, g: Array) -> Array:
         return self._rmatvec(xp, self._back(xp, g))
 
     def _grad(self, xp: Namespace, X: list[Array], G: list[Array]) -> tuple[Array, ...]:

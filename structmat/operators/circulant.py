@@ -6,29 +6,29 @@ from typing import Any
 from structmat._backend import (
     Array,
     Namespace,
+    apply_spectrum,
     batch_sum,
     conj,
     convolution_length,
     convolve,
     descending,
     dft,
-    extended_spectrum,
-    filtered,
+    embedding_spectrum,
+    fold_aliased,
     function_of_spectrum,
     idft,
     is_array,
     kind,
     namespace,
-    wrapped,
 )
-from structmat.core import Leaf, LinearOperator, cached, operator, param
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
 def _example(n: int, rng: Any) -> "Circulant":
     return Circulant(rng.standard_normal(n))
 
 
-@operator(cost="O(n log n)", references=("Davis1979", "Gray2006"), example=_example)
+@register_operator(cost="O(n log n)", references=("Davis1979", "Gray2006"), example=_example)
 class Circulant(Leaf):
     r"""Circulant matrix, given by its first column.
 
@@ -177,17 +177,17 @@ class Circulant(Leaf):
 
     @cached
     def _extended(self) -> Array:
-        return extended_spectrum(self.xp, self.column)
+        return embedding_spectrum(self.xp, self.column)
 
     @cached
     def _mirrored(self) -> tuple[Array, Array]:
         """Column and kernel of the adjoint."""
         return self.xp.conj(self.xp.roll(self.xp.flip(self.column), 1)), conj(self.xp, self._kernel)
 
-    def _product(self, xp: Namespace, x: Array) -> Array:
+    def _apply_fused(self, xp: Namespace, x: Array) -> Array:
         return convolve(xp, x, self.column, self._kernel)
 
-    def _coproduct(self, xp: Namespace, g: Array) -> Array:
+    def _apply_adjoint_fused(self, xp: Namespace, g: Array) -> Array:
         return convolve(xp, g, *self._mirrored)
 
     def _right(self, xp: Namespace, x: Array) -> Array:
@@ -204,10 +204,10 @@ class Circulant(Leaf):
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         length = convolution_length(self.n)
         padded = self._back(xp, batch_sum(xp, xp.conj(X) * G), length, temporary=True)
-        return (wrapped(xp, padded, self.n),)
+        return (fold_aliased(xp, padded, self.n),)
 
     def _filtered(self, xp: Namespace, X: Array, kernel: Array) -> Array:
-        return filtered(xp, X, kernel, convolution_length(self.n), real=not self._is_complex)[..., : self.n]
+        return apply_spectrum(xp, X, kernel, convolution_length(self.n), real=not self._is_complex)[..., : self.n]
 
     def _back(self, xp: Namespace, Y: Array, n: int | None = None, *, temporary: bool = False) -> Array:
         return idft(xp, Y, n or self.n, real=not self._is_complex, temporary=temporary)

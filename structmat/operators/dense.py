@@ -3,15 +3,15 @@
 from typing import Any
 
 from structmat._backend import Array, Namespace, outer_sum, pseudoinverse
-from structmat.core import Leaf, cached, operator, param
-from structmat.core.operator import LinearOperator
+from structmat.core import Leaf, cached, param, register_operator
+from structmat.core.base import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "Dense":
     return Dense(rng.standard_normal((n // 2 + 1, n)))
 
 
-@operator(cost="O(m n)", references=("GolubVanLoan2013",), example=_example)
+@register_operator(cost="O(m n)", references=("GolubVanLoan2013",), example=_example)
 class Dense(Leaf):
     r"""Matrix stored densely: a baseline, and a part of larger operators.
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from structmat._backend import Array, DType, Namespace, dft, idft, scalars, unit_root
-from structmat.core import Leaf, operator, size
-from structmat.core.operator import LinearOperator
+from structmat.core import Leaf, register_operator, size
+from structmat.core.base import LinearOperator
 
 _OPPOSITE = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}
 
@@ -13,7 +13,7 @@ def _example(n: int, rng: Any) -> "DFT":
     return DFT(n, norm=str(rng.choice(["backward", "forward", "ortho"])))
 
 
-@operator(cost="O(n log n)", references=("CooleyTukey1965",), example=_example)
+@register_operator(cost="O(n log n)", references=("CooleyTukey1965",), example=_example)
 class DFT(Leaf):
     r"""Discrete Fourier transform, as a complex matrix.
 

@@ -4,15 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 from structmat._backend import Array, Namespace, batch_sum, descending
-from structmat.core import Leaf, operator, param
-from structmat.core.operator import LinearOperator
+from structmat.core import Leaf, param, register_operator
+from structmat.core.base import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "Diagonal":
     return Diagonal(rng.standard_normal(n))
 
 
-@operator(cost="O(n)", references=("GolubVanLoan2013",), example=_example)
+@register_operator(cost="O(n)", references=("GolubVanLoan2013",), example=_example)
 class Diagonal(Leaf):
     r"""Diagonal matrix.
 

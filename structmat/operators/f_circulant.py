@@ -20,8 +20,8 @@ from structmat._backend import (
     is_complex_number,
     root_powers,
 )
-from structmat.core import Leaf, cached, operator, param
-from structmat.core.operator import LinearOperator
+from structmat.core import Leaf, cached, param, register_operator
+from structmat.core.base import LinearOperator
 
 
 class Twisted(Leaf):
@@ -102,7 +102,7 @@ def _example(n: int, rng: Any) -> "FCirculant":
     return FCirculant(rng.standard_normal(n), -0.5)
 
 
-@operator(cost="O(n log n)", references=("Pan2001", "CrandallFagin1994"), example=_example)
+@register_operator(cost="O(n log n)", references=("Pan2001", "CrandallFagin1994"), example=_example)
 class FCirculant(Twisted):
     r"""f-circulant matrix, given by its first column: a circulant whose entries above the diagonal are scaled by f.
 
@@ -185,7 +185,7 @@ def _skew_example(n: int, rng: Any) -> "SkewCirculant":
     return SkewCirculant(rng.standard_normal(n))
 
 
-@operator(cost="O(n log n)", references=("Davis1979", "CrandallFagin1994"), example=_skew_example)
+@register_operator(cost="O(n log n)", references=("Davis1979", "CrandallFagin1994"), example=_skew_example)
 class SkewCirculant(Twisted):
     r"""Skew-circulant matrix, given by its first column: a circulant with negated entries above the diagonal.
 

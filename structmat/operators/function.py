@@ -16,7 +16,7 @@ from structmat._backend import (
     namespace_name,
     pad,
 )
-from structmat.core import Leaf, operator, size
+from structmat.core import Leaf, register_operator, size
 
 
 def _crop(stop: int, x: Array) -> Array:
@@ -33,7 +33,7 @@ def _example(n: int, rng: Any) -> "FunctionOperator":
     return FunctionOperator((m, n), *functions, dtype=rng.choice(["float64", "complex128"]))
 
 
-@operator(cost="that of the functions", references=("GolubVanLoan2013",), example=_example)
+@register_operator(cost="that of the functions", references=("GolubVanLoan2013",), example=_example)
 class FunctionOperator(Leaf):
     r"""Any other linear map, given by two functions.
 

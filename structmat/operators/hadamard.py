@@ -4,8 +4,8 @@ import functools
 from typing import Any
 
 from structmat._backend import Array, DType, Namespace, scalars, signed_sums, walsh, widest
-from structmat.core import Leaf, operator, size
-from structmat.core.operator import LinearOperator
+from structmat.core import Leaf, register_operator, size
+from structmat.core.base import LinearOperator
 
 _NORMS = (None, "backward", "ortho")
 
@@ -33,7 +33,7 @@ def _paley(core: int) -> list[list[int]]:
     return [[1] * core] + [[-1] + [2 * ((i - j) % prime in squares) - 1 for j in range(prime)] for i in range(prime)]
 
 
-@operator(cost="O(n log n)", references=("HedayatWallis1978", "Paley1933", "FinoAlgazi1976"), example=_example)
+@register_operator(cost="O(n log n)", references=("HedayatWallis1978", "Paley1933", "FinoAlgazi1976"), example=_example)
 class Hadamard(Leaf):
     r"""Hadamard matrix: entries ±1, and orthogonal columns.
 

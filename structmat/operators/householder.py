@@ -3,15 +3,15 @@
 from typing import Any
 
 from structmat._backend import Array, Namespace, batch_sum
-from structmat.core import Leaf, cached, operator, param
-from structmat.core.operator import LinearOperator
+from structmat.core import Leaf, cached, param, register_operator
+from structmat.core.base import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "Householder":
     return Householder(rng.standard_normal(n))
 
 
-@operator(cost="O(n)", references=("Householder1958", "GolubVanLoan2013"), example=_example)
+@register_operator(cost="O(n)", references=("Householder1958", "GolubVanLoan2013"), example=_example)
 class Householder(Leaf):
     r"""Householder reflection: mirrors vectors at the plane orthogonal to a given one.
 

@@ -1,11 +1,11 @@
 """The identity."""
 
 from structmat._backend import Array, Namespace, copied
-from structmat.core import Leaf, operator, size
-from structmat.core.operator import LinearOperator
+from structmat.core import Leaf, register_operator, size
+from structmat.core.base import LinearOperator
 
 
-@operator(cost="O(n)", references=("GolubVanLoan2013",), example=lambda n, _: Identity(n))
+@register_operator(cost="O(n)", references=("GolubVanLoan2013",), example=lambda n, _: Identity(n))
 class Identity(Leaf):
     r"""Identity matrix.
 

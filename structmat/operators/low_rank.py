@@ -3,8 +3,8 @@
 from typing import Any
 
 from structmat._backend import Array, Namespace, astype, outer_sum, pad, pseudoinverse
-from structmat.core import Leaf, cached, operator, param
-from structmat.core.operator import LinearOperator
+from structmat.core import Leaf, cached, param, register_operator
+from structmat.core.base import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "LowRank":
@@ -12,7 +12,7 @@ def _example(n: int, rng: Any) -> "LowRank":
     return LowRank(rng.standard_normal((n // 2 + 1, rank)), rng.standard_normal((n, rank)))
 
 
-@operator(cost="O((m + n) r)", references=("GolubVanLoan2013",), example=_example)
+@register_operator(cost="O((m + n) r)", references=("GolubVanLoan2013",), example=_example)
 class LowRank(Leaf):
     r"""Matrix of low rank, the product of a tall and a wide one.
 

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from structmat._backend import Array, Namespace
-from structmat.core import Leaf, operator, param
+from structmat.core import Leaf, param, register_operator
 
 
 def _example(n: int, rng: Any) -> "Monarch":
@@ -12,7 +12,7 @@ def _example(n: int, rng: Any) -> "Monarch":
     return Monarch(rng.standard_normal((2, 3, p)), rng.standard_normal((p, 2, n // p)))
 
 
-@operator(cost="O(r p (s + b))", references=("Dao2022",), example=_example)
+@register_operator(cost="O(r p (s + b))", references=("Dao2022",), example=_example)
 class Monarch(Leaf):
     r"""Monarch matrix: two block-diagonal factors with permutations between them.
 

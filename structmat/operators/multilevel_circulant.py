@@ -14,15 +14,15 @@ from structmat._backend import (
     function_of_spectrum,
     idftn,
 )
-from structmat.core import Leaf, cached, operator, param
-from structmat.core.operator import LinearOperator
+from structmat.core import Leaf, cached, param, register_operator
+from structmat.core.base import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "MultilevelCirculant":
     return MultilevelCirculant(rng.standard_normal((3, 2, (n + 5) // 6)))
 
 
-@operator(cost="O(n log n)", references=("Davis1979", "ChanNg1996"), example=_example)
+@register_operator(cost="O(n log n)", references=("Davis1979", "ChanNg1996"), example=_example)
 class MultilevelCirculant(Leaf):
     r"""Multilevel circulant matrix: circulant blocks in a circulant order, to any depth.
 

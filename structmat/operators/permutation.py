@@ -11,16 +11,16 @@ from structmat._backend import (
     generator,
     random_permutation,
 )
-from structmat.core import Leaf, cached, constant, operator
+from structmat.core import Leaf, cached, constant, register_operator
+from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_index, checked_size
-from structmat.core.operator import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "Permutation":
     return Permutation.random(n, rng=rng)
 
 
-@operator(cost="O(n)", references=("GolubVanLoan2013",), example=_example)
+@register_operator(cost="O(n)", references=("GolubVanLoan2013",), example=_example)
 class Permutation(Leaf):
     r"""Permutation matrix: reorders the entries of a vector.
 

@@ -3,16 +3,16 @@
 from typing import Any
 
 from structmat._backend import Array, Namespace, copied, device, is_array, pad
-from structmat.core import Leaf, cached, constant, operator, size
+from structmat.core import Leaf, cached, constant, register_operator, size
+from structmat.core.base import LinearOperator
 from structmat.core.fields import ArraySpec, checked_index
-from structmat.core.operator import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "Restriction":
     return Restriction(n, rng.permutation(n)[: n // 2 + 1])
 
 
-@operator(cost="O(m)", references=("AilonChazelle2009",), example=_example)
+@register_operator(cost="O(m)", references=("AilonChazelle2009",), example=_example)
 class Restriction(Leaf):
     r"""Selection of rows of the identity: keeps some entries of a vector.
 

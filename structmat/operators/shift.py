@@ -1,12 +1,12 @@
 """Cyclic shifts."""
 
 from structmat._backend import Array, Namespace, complex_dtype, dft
-from structmat.core import Leaf, operator, size
+from structmat.core import Leaf, register_operator, size
+from structmat.core.base import LinearOperator
 from structmat.core.fields import as_integer
-from structmat.core.operator import LinearOperator
 
 
-@operator(cost="O(n)", references=("Davis1979",), example=lambda n, rng: Shift(n, int(rng.integers(1, n + 1))))
+@register_operator(cost="O(n)", references=("Davis1979",), example=lambda n, rng: Shift(n, int(rng.integers(1, n + 1))))
 class Shift(Leaf):
     r"""Cyclic shift of the entries of a vector.
 

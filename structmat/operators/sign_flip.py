@@ -17,16 +17,16 @@ from structmat._backend import (
     random_signs,
     to_host,
 )
-from structmat.core import Leaf, constant, operator
+from structmat.core import Leaf, constant, register_operator
+from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
-from structmat.core.operator import LinearOperator
 
 
 def _example(n: int, rng: Any) -> "SignFlip":
     return SignFlip.random(n, rng=rng)
 
 
-@operator(cost="O(n)", references=("AilonChazelle2009", "Cheng2015"), example=_example)
+@register_operator(cost="O(n)", references=("AilonChazelle2009", "Cheng2015"), example=_example)
 class SignFlip(Leaf):
     r"""Diagonal matrix of signs: flips the sign of chosen entries.
 

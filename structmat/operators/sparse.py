@@ -3,7 +3,7 @@
 from typing import Any
 
 from structmat._backend import Array, Namespace, add_at, batch_sum, compressed, device, sparse_product
-from structmat.core import Leaf, cached, constant, operator, param, size
+from structmat.core import Leaf, cached, constant, param, register_operator, size
 from structmat.core.fields import checked_index
 
 
@@ -12,7 +12,7 @@ def _example(n: int, rng: Any) -> "Sparse":
     return Sparse(rng.standard_normal(k), rng.integers(0, m, k), rng.integers(0, n, k), m, n)
 
 
-@operator(cost="O(k + m + n)", references=("Saad2003", "AilonChazelle2009"), example=_example)
+@register_operator(cost="O(k + m + n)", references=("Saad2003", "AilonChazelle2009"), example=_example)
 class Sparse(Leaf):
     r"""Sparse matrix, given by its entries and their places: a part of larger operators.
 

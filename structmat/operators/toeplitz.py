@@ -2,10 +2,22 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, astype, batch_sum, conj, copied, dft, fast_length, filtered, idft, pad
-from structmat.core import Leaf, cached, operator, param
+from structmat._backend import (
+    Array,
+    Namespace,
+    apply_spectrum,
+    astype,
+    batch_sum,
+    conj,
+    copied,
+    dft,
+    fast_length,
+    idft,
+    pad,
+)
+from structmat.core import Leaf, cached, param, register_operator
+from structmat.core.base import LinearOperator
 from structmat.core.fields import conjugate_of
-from structmat.core.operator import LinearOperator
 
 
 class Embedded(Leaf):
@@ -36,10 +48,10 @@ class Embedded(Leaf):
     def _rmatvec(self, xp: Namespace, G: Array, *, temporary: bool = False) -> Array:
         return self._filtered(xp, G, conj(xp, self._spectrum), temporary=temporary)[..., : self.n]
 
-    def _product(self, xp: Namespace, x: Array) -> Array:
+    def _apply_fused(self, xp: Namespace, x: Array) -> Array:
         return self._matvec(xp, self._right(xp, x), temporary=True)
 
-    def _coproduct(self, xp: Namespace, g: Array) -> Array:
+    def _apply_adjoint_fused(self, xp: Namespace, g: Array) -> Array:
         return self._rmatvec(xp, self._left(xp, g), temporary=True)
 
     def _side_grads(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, Array]:
@@ -47,7 +59,7 @@ class Embedded(Leaf):
         return sums[: self.m], pad(xp, xp.flip(sums[self._length - self.n + 1 :]), 1, 0)
 
     def _filtered(self, xp: Namespace, X: Array, kernel: Array, *, temporary: bool) -> Array:
-        return filtered(xp, X, kernel, self._length, real=not self._is_complex, temporary=temporary)
+        return apply_spectrum(xp, X, kernel, self._length, real=not self._is_complex, temporary=temporary)
 
     def _back(self, xp: Namespace, Y: Array) -> Array:
         return idft(xp, Y, self._length, real=not self._is_complex)
@@ -61,7 +73,7 @@ def _example(n: int, rng: Any) -> "Toeplitz":
     return Toeplitz(rng.standard_normal(n // 2 + 1), rng.standard_normal(n))
 
 
-@operator(cost="O((m + n) log(m + n))", references=("GolubVanLoan2013", "ChanNg1996"), example=_example)
+@register_operator(cost="O((m + n) log(m + n))", references=("GolubVanLoan2013", "ChanNg1996"), example=_example)
 class Toeplitz(Embedded):
     r"""Toeplitz matrix: constant along each diagonal, given by its first column and first row.
 
@@ -129,7 +141,7 @@ def _symmetric_example(n: int, rng: Any) -> "SymmetricToeplitz":
     return SymmetricToeplitz(rng.standard_normal(n))
 
 
-@operator(cost="O(n log n)", references=("GolubVanLoan2013", "ChanNg1996"), example=_symmetric_example)
+@register_operator(cost="O(n log n)", references=("GolubVanLoan2013", "ChanNg1996"), example=_symmetric_example)
 class SymmetricToeplitz(Embedded):
     r"""Symmetric or Hermitian Toeplitz matrix, given by its first column.
 
@@ -191,7 +203,7 @@ def _hankel_example(n: int, rng: Any) -> "Hankel":
     return Hankel(rng.standard_normal(n // 2 + 1), rng.standard_normal(n))
 
 
-@operator(cost="O((m + n) log(m + n))", references=("Pan2001",), example=_hankel_example)
+@register_operator(cost="O((m + n) log(m + n))", references=("Pan2001",), example=_hankel_example)
 class Hankel(Embedded):
     r"""Hankel matrix: constant along each antidiagonal, given by its first column and last row.
 

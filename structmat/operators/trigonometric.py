@@ -14,8 +14,8 @@ from structmat._backend import (
     trigonometric_weights,
     unit_root,
 )
-from structmat.core import Leaf, operator, size
-from structmat.core.operator import LinearOperator
+from structmat.core import Leaf, register_operator, size
+from structmat.core.base import LinearOperator
 
 _OPPOSITE = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}
 
@@ -104,7 +104,7 @@ class Trigonometric(Leaf):
         return f", type={self.type}"
 
 
-@operator(
+@register_operator(
     cost="O(n log n)",
     references=("Makhoul1980", "Martucci1994"),
     example=lambda n, rng: DCT(n, **({"type": 1} if n == 2 else _choices(rng))),
@@ -165,7 +165,7 @@ class DCT(Trigonometric):
     norm: str | None = None
 
 
-@operator(
+@register_operator(
     cost="O(n log n)",
     references=("Makhoul1980", "Martucci1994"),
     example=lambda n, rng: DST(n, **({"type": 1} if n == 2 else _choices(rng))),

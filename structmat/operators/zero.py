@@ -1,11 +1,11 @@
 """The zero matrix."""
 
 from structmat._backend import Array, Namespace, device
-from structmat.core import Leaf, operator, size
-from structmat.core.operator import LinearOperator
+from structmat.core import Leaf, register_operator, size
+from structmat.core.base import LinearOperator
 
 
-@operator(cost="O(m)", references=("GolubVanLoan2013",), example=lambda n, _: Zero(n // 2 + 1, n))
+@register_operator(cost="O(m)", references=("GolubVanLoan2013",), example=lambda n, _: Zero(n // 2 + 1, n))
 class Zero(Leaf):
     r"""Matrix of zeros, such as an empty block.
 

@@ -3,9 +3,9 @@
 from types import ModuleType
 
 from structmat._backend import RNG, Device, DType
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.operators import Dense, LowRank
-from structmat.projections.parts import Source, checked_sizes
+from structmat.projections.parts import RandomSource, checked_sizes
 
 
 def gaussian_projection(
@@ -61,7 +61,7 @@ def gaussian_projection(
     Dense(100×784, dtype=float64, xp=numpy, device=cpu, params=78400)
     """
     d, k = checked_sizes("gaussian_projection", d=d, k=k)
-    return Dense(Source.of(rng, dtype, xp, device).normal((k, d), k**-0.5))
+    return Dense(RandomSource.of(rng, dtype, xp, device).normal((k, d), k**-0.5))
 
 
 def low_rank(
@@ -125,5 +125,5 @@ def low_rank(
     LowRank(100×784, dtype=float64, xp=numpy, device=cpu, params=7072)
     """
     d, k, rank = checked_sizes("low_rank", d=d, k=k, rank=rank)
-    source = Source.of(rng, dtype, xp, device)
+    source = RandomSource.of(rng, dtype, xp, device)
     return LowRank(source.normal((k, rank), k**-0.5), source.normal((d, rank), rank**-0.5))

@@ -5,9 +5,9 @@ from operator import matmul
 from types import ModuleType
 
 from structmat._backend import RNG, Device, DType, random_signs
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.operators import DCT, Circulant, Diagonal
-from structmat.projections.parts import Source, checked_sizes
+from structmat.projections.parts import RandomSource, checked_sizes
 
 
 def acdc(
@@ -79,7 +79,7 @@ def acdc(
     d, depth = checked_sizes("acdc", d=d, depth=depth)
     if not sigma >= 0:
         raise ValueError(f"acdc: sigma is {sigma!r}; expected a standard deviation of at least 0.")
-    source, C = Source.of(rng, dtype, xp, device), DCT(d, norm="ortho")
+    source, C = RandomSource.of(rng, dtype, xp, device), DCT(d, norm="ortho")
 
     def diagonal() -> Diagonal:
         return Diagonal(source.array((1 + sigma * source.rng.standard_normal(d)) / (1 + sigma**2) ** 0.5))
@@ -145,7 +145,7 @@ def diagonal_circulant(
     ('0.column', '1.entries', '2.column', '3.entries')
     """
     d, depth = checked_sizes("diagonal_circulant", d=d, depth=depth)
-    source = Source.of(rng, dtype, xp, device)
+    source = RandomSource.of(rng, dtype, xp, device)
 
     def factor() -> LinearOperator:
         D = Diagonal(source.array(random_signs(source.rng, d)))

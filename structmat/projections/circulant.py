@@ -6,9 +6,9 @@ from typing import Literal
 
 from structmat._backend import RNG, Device, DType
 from structmat.compounds import block_circulant
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.operators import BlockCirculant, Circulant
-from structmat.projections.parts import Source, checked_sizes, keep, pad
+from structmat.projections.parts import RandomSource, checked_sizes, pad, truncate
 
 Kind = Literal["truncate", "stack", "pad"]
 
@@ -94,12 +94,12 @@ def circulant_projection(
         raise ValueError(
             f"circulant_projection: kind is {kind!r} with k = {k}, d = {d}; expected k {'<=' if k > d else '>='} d."
         )
-    source = Source.of(rng, dtype, xp, device)
+    source = RandomSource.of(rng, dtype, xp, device)
     flips = source.signs(d)
     shape = {"truncate": (d,), "stack": (math.ceil(k / d), 1, d), "pad": (k,)}[kind]
     weights = source.normal(shape, k**-0.5)
     R: LinearOperator = BlockCirculant(weights) if kind == "stack" else Circulant(weights)
-    return keep(k, R.m) @ R @ pad(d, R.n) @ flips
+    return truncate(k, R.m) @ R @ pad(d, R.n) @ flips
 
 
 def block_circulant_projection(
@@ -164,7 +164,7 @@ def block_circulant_projection(
     ((100, 784), (2, 16, 50))
     """
     d, k, block_size = checked_sizes("block_circulant_projection", d=d, k=k, block_size=block_size)
-    source = Source.of(rng, dtype, xp, device)
+    source = RandomSource.of(rng, dtype, xp, device)
     flips = source.signs(d)
     shape = math.ceil(k / block_size), math.ceil(d / block_size), block_size
     return block_circulant(source.normal(shape, k**-0.5), (k, d)) @ flips

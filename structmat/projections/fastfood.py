@@ -3,15 +3,15 @@
 from types import ModuleType
 
 from structmat._backend import RNG, Device, DType, random_signs
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.operators import Diagonal, Hadamard, Permutation, SignFlip
-from structmat.projections.parts import Source, checked_sizes, hadamard_order, keep, pad, stack
+from structmat.projections.parts import RandomSource, checked_sizes, hadamard_order, pad, stack, truncate
 
 
 def double_hadamard(rows: int, G: Diagonal, shuffle: Permutation, B: LinearOperator) -> LinearOperator:
     """Return the first rows of H G Π H B, for orthogonal H."""
     H = Hadamard(G.n, norm="ortho")
-    return keep(rows, G.n) @ H @ G @ shuffle @ H @ B
+    return truncate(rows, G.n) @ H @ G @ shuffle @ H @ B
 
 
 def fastfood(
@@ -95,7 +95,7 @@ def fastfood(
     ()
     """
     d, k = checked_sizes("fastfood", d=d, k=k)
-    source, n = Source.of(rng, dtype, xp, device), hadamard_order(d)
+    source, n = RandomSource.of(rng, dtype, xp, device), hadamard_order(d)
 
     def block(rows: int) -> LinearOperator:
         signs = random_signs(source.rng, n)

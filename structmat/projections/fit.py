@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from structmat._backend import Array, DType, Namespace, astype, device, pad, sum_dtype
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.operators import BlockCirculant, Circulant, LowRank, SignFlip
 from structmat.projections.least_squares import (
     least_squares,

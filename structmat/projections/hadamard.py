@@ -4,9 +4,9 @@ import math
 from types import ModuleType
 
 from structmat._backend import RNG, Device, DType, as_namespace
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.operators import Hadamard, Sparse, Zero
-from structmat.projections.parts import Source, checked_sizes, hadamard_order, keep, pad, stack
+from structmat.projections.parts import RandomSource, checked_sizes, hadamard_order, pad, stack, truncate
 
 
 def srht(
@@ -73,7 +73,7 @@ def srht(
           └─ Restriction(784×1024, params=0)
     """
     d, k = checked_sizes("srht", d=d, k=k)
-    source, n = Source.of(rng, dtype, xp, device), hadamard_order(d)
+    source, n = RandomSource.of(rng, dtype, xp, device), hadamard_order(d)
     H = Hadamard(n, norm="ortho")
     return math.sqrt(n / k) * (stack(k, n, lambda rows: source.rows(rows, n) @ H @ source.signs(n)) @ pad(d, n))
 
@@ -148,7 +148,7 @@ def fjlt(
     (5, 100)
     """
     d, k = checked_sizes("fjlt", d=d, k=k)
-    source, n = Source.of(rng, dtype, xp, device), hadamard_order(d)
+    source, n = RandomSource.of(rng, dtype, xp, device), hadamard_order(d)
     q = min(1.0, (1 + math.log(n)) ** 2 / n) if density is None else density
     if not 0 < q <= 1:
         raise ValueError(f"fjlt: density is {density!r}; expected a probability, more than 0 and at most 1.")
@@ -226,7 +226,7 @@ def hd3(
     """
     (d,) = checked_sizes("hd3", d=d)
     n = hadamard_order(d)
-    return Source.of(rng, dtype, xp, device).rotation(n) @ pad(d, n)
+    return RandomSource.of(rng, dtype, xp, device).rotation(n) @ pad(d, n)
 
 
 def sorf(
@@ -295,5 +295,5 @@ def sorf(
     array([2., 2., 2., 2., 2., 2.])
     """
     d, k = checked_sizes("sorf", d=d, k=k)
-    source, n = Source.of(rng, dtype, xp, device), hadamard_order(d)
-    return math.sqrt(n / k) * (stack(k, n, lambda rows: keep(rows, n) @ source.rotation(n)) @ pad(d, n))
+    source, n = RandomSource.of(rng, dtype, xp, device), hadamard_order(d)
+    return math.sqrt(n / k) * (stack(k, n, lambda rows: truncate(rows, n) @ source.rotation(n)) @ pad(d, n))

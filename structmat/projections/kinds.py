@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.projections.baselines import gaussian_projection
 from structmat.projections.circulant import circulant_projection
 from structmat.projections.fastfood import fastfood

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from structmat._backend import Array, DType, Namespace, astype, device, generator, matmul, random_normal
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 
 NUMBERS = 2**22  # numbers that a block of rows has, 32 MiB in double precision
 PROBES = 16  # the mean of as many squared Gaussians is between a fifth and three times its expectation

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from structmat._backend import Array, astype, device, namespace, real_dtype, sum_dtype
 from structmat.core import kron
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.operators import Dense, LowRank, Monarch, SignFlip
 from structmat.projections.least_squares import least_squares
 from structmat.projections.structures import (

@@ -17,14 +17,14 @@ from structmat._backend import (
     generator,
     random_normal,
 )
+from structmat.core.base import LinearOperator
 from structmat.core.blocks import vstack
 from structmat.core.fields import checked_size
-from structmat.core.operator import LinearOperator
 from structmat.operators import Hadamard, Permutation, Restriction, SignFlip, identity
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class RandomSource:
     """The generator, dtype, library and device that all random parts of a projection come from."""
 
     rng: Any
@@ -81,7 +81,7 @@ def hadamard_order(d: int) -> int:
 
 
 def warn_of_few_rotations(title: str, d: int, fault: str, remedy: str) -> None:
-    """Warn where `Source.rotation` is no random rotation yet: its signs and Hadamard matrix make few matrices."""
+    """Warn where `RandomSource.rotation` is no random rotation yet: its signs and Hadamard matrix make few matrices."""
     n = hadamard_order(d)
     if n < 12:
         warnings.warn(
@@ -91,14 +91,14 @@ def warn_of_few_rotations(title: str, d: int, fault: str, remedy: str) -> None:
         )
 
 
-def keep(k: int, n: int) -> LinearOperator:
+def truncate(k: int, n: int) -> LinearOperator:
     """Return the operator that cuts vectors of length n to their first k entries."""
     return identity(n) if k == n else Restriction(n, slice(0, k))
 
 
 def pad(d: int, n: int) -> LinearOperator:
     """Return the operator that pads vectors of length d with zeros to length n."""
-    return keep(d, n).H
+    return truncate(d, n).H
 
 
 def stack(k: int, n: int, block: Callable[[int], LinearOperator]) -> LinearOperator:

@@ -7,8 +7,8 @@ from typing import Any
 
 from structmat._backend import Array, Namespace, assignment, astype, device, namespace, real_dtype
 from structmat.compounds import block_circulant
+from structmat.core.base import LinearOperator
 from structmat.core.fields import as_integer, checked_floating
-from structmat.core.operator import LinearOperator
 from structmat.operators import (
     Banded,
     Circulant,

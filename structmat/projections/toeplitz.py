@@ -3,9 +3,9 @@
 from types import ModuleType
 
 from structmat._backend import RNG, Device, DType
-from structmat.core.operator import LinearOperator
+from structmat.core.base import LinearOperator
 from structmat.operators import Toeplitz
-from structmat.projections.parts import Source, checked_sizes
+from structmat.projections.parts import RandomSource, checked_sizes
 
 
 def toeplitz_projection(
@@ -64,6 +64,6 @@ def toeplitz_projection(
     └─ SignFlip(784×784, xp=numpy, device=cpu, params=0)
     """
     d, k = checked_sizes("toeplitz_projection", d=d, k=k)
-    source = Source.of(rng, dtype, xp, device)
+    source = RandomSource.of(rng, dtype, xp, device)
     flips = source.signs(d)
     return Toeplitz(source.normal((k,), k**-0.5), source.normal((d,), k**-0.5)) @ flips

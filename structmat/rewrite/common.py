@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from structmat._backend import Array, DType, is_array, is_complex_number, result_dtype
 from structmat.core import LinearOperator
-from structmat.core.bilinear import Adjoint, Wrapper
+from structmat.core.bilinear import Adjoint, LeafView
 from structmat.core.compose import Composite, Product, Scaled, Sum
 from structmat.core.leaf import Leaf
 
@@ -32,7 +32,7 @@ def same(a: Any, b: Any) -> bool:
 
 def leaf_of(A: LinearOperator) -> Any:
     """Return the leaf that an operator is, or is the adjoint, conjugate or inverse of."""
-    while isinstance(A, Wrapper):
+    while isinstance(A, LeafView):
         A = A.of
     return A
 

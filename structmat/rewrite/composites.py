@@ -6,7 +6,7 @@ from structmat._backend import astype, is_complex_number
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Inverse
 from structmat.core.blocks import BlockDiag, Kron, Repeat, repeat
-from structmat.core.compose import Power, Product, Scaled, Several, added, power, product
+from structmat.core.compose import NaryOperator, Power, Product, Scaled, added, power, product
 from structmat.operators import Diagonal, Identity, SignFlip, Zero
 from structmat.rewrite.common import Maybe, agree, kind_of, leaf_of, rebuilt, same, scalar_product, scaled, term
 from structmat.rewrite.levels import factors
@@ -86,7 +86,7 @@ def power_repeat(A: Power) -> Maybe:
 # ---------------------------------------------------------------------- blocks
 
 
-def flatten_blocks(A: Several) -> Maybe:
+def flatten_blocks(A: NaryOperator) -> Maybe:
     parts = tuple(inner for part in A.parts for inner in (part.parts if type(part) is type(A) else (part,)))
     return type(A)(parts) if len(parts) > len(A.parts) else None
 
@@ -105,7 +105,7 @@ def one_diagonal(A: BlockDiag) -> Maybe:
     return like._replace(entries=A.xp.concat(diagonals))  # type: ignore[no-any-return]
 
 
-def multiply_blocks(a: Several, b: Several) -> Maybe:
+def multiply_blocks(a: NaryOperator, b: NaryOperator) -> Maybe:
     if [part.n for part in a.parts] != [part.m for part in b.parts]:
         return None
     whole = type(b) if isinstance(a, BlockDiag) else type(a)

@@ -8,7 +8,7 @@ from typing import Any
 from structmat._backend import compute_dtype, real_dtype
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Adjoint
-from structmat.core.compose import Product, Several, Sum
+from structmat.core.compose import NaryOperator, Product, Sum
 from structmat.rewrite.common import Maybe, rebuilt
 from structmat.rewrite.table import ANY, RULES, Rule
 
@@ -79,7 +79,9 @@ class _Rewriting:
                 kept = [new if k == places[0] else part for k, part in enumerate(A.parts) if k not in places[1:]]
                 yield rule, f"{sign.join(part._label for part in some)} -> {new._label}", rebuilt(A, tuple(kept))
 
-    def offer(self, form: type[Several], parts: tuple[LinearOperator, ...]) -> Iterator[tuple[Rule, LinearOperator]]:
+    def offer(
+        self, form: type[NaryOperator], parts: tuple[LinearOperator, ...]
+    ) -> Iterator[tuple[Rule, LinearOperator]]:
         whole = form(parts)
         for rule in RULES:
             if rule.form is form and rule.of_neighbours and _fits(parts, rule.parts) and self.may(rule, whole):

@@ -4,7 +4,7 @@ import cmath
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import Array, astype, complex_dtype, is_complex_number, mirrored, pad
+from structmat._backend import Array, astype, complex_dtype, is_complex_number, pad, reversed_mod_n
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Adjoint, Conjugate
 from structmat.core.compose import Scaled
@@ -135,13 +135,13 @@ def _transposed_hermitian(A: Any) -> dict[str, Array]:
 #: The fields of the transpose that differ from the operator's. None of these rounds.
 TRANSPOSES: dict[type, Callable[[Any], dict[str, Any]]] = {
     Banded: lambda A: {"bands": A.xp.flip(A._rows, axis=0), "lower": A.upper, "upper": A.lower},
-    BlockCirculant: lambda A: {"blocks": A.xp.permute_dims(mirrored(A.xp, A.blocks, 2), (1, 0, 2))},
-    Circulant: lambda A: {"column": mirrored(A.xp, A.column, 0)},
+    BlockCirculant: lambda A: {"blocks": A.xp.permute_dims(reversed_mod_n(A.xp, A.blocks, 2), (1, 0, 2))},
+    Circulant: lambda A: {"column": reversed_mod_n(A.xp, A.column, 0)},
     Dense: lambda A: {"matrix": A.xp.matrix_transpose(A.matrix)},
     Diagonal: lambda _: {},
     Hankel: _transposed_hankel,
     LowRank: lambda A: {"left": A.xp.conj(A.right), "right": A.xp.conj(A.left)},
-    MultilevelCirculant: lambda A: {"tensor": mirrored(A.xp, A.tensor, *range(A.tensor.ndim))},
+    MultilevelCirculant: lambda A: {"tensor": reversed_mod_n(A.xp, A.tensor, *range(A.tensor.ndim))},
     SkewCirculant: lambda A: {"column": _twisted(A)},
     SymmetricToeplitz: _transposed_hermitian,
     Toeplitz: _transposed_toeplitz,
@@ -228,7 +228,7 @@ def _as_toeplitz(A: Any, like: Toeplitz) -> dict[str, Array]:
         column, row = A._sides()
     else:
         column = A.column if type(A) in (FCirculant, SkewCirculant) else column_of(A, like)
-        row = getattr(A, "f", 1) * mirrored(like.xp, column, 0)
+        row = getattr(A, "f", 1) * reversed_mod_n(like.xp, column, 0)
     return {"column": column, "row": row}
 
 

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from structmat._backend import Array, DType, astype, complex_dtype, dft, idft, mirrored
+from structmat._backend import Array, DType, astype, complex_dtype, dft, idft, reversed_mod_n
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Adjoint, Conjugate, Inverse
 from structmat.core.compose import Power
@@ -45,7 +45,7 @@ FAMILIES: dict[type, Family] = {
 }
 
 
-def _at(A: Leaf, dtype: DType) -> Leaf:
+def _cast(A: Leaf, dtype: DType) -> Leaf:
     """Return an operator with its array in a dtype."""
     field = FAMILIES[type(A)].field
     array = getattr(A, field)
@@ -74,9 +74,9 @@ def multiply_spectra(a: LinearOperator, b: LinearOperator) -> Maybe:
     levels = [getattr(each, family.field).shape[2 if family.matrices else 0 :] for each in (a, b)]
     if dtype is None or levels[0] != levels[1] or (family.matrices and not not_larger(a, b)):
         return None
-    whole = _at(a, dtype)
+    whole = _cast(a, dtype)
     times = a.xp.matmul if family.matrices else operator.mul
-    return _with_spectrum(whole, times(_spectrum(whole), _spectrum(_at(b, dtype))))
+    return _with_spectrum(whole, times(_spectrum(whole), _spectrum(_cast(b, dtype))))
 
 
 def multiply_embedded(a: LinearOperator, b: LinearOperator) -> Maybe:
@@ -157,10 +157,10 @@ def between_transforms(a: LinearOperator, middle: LinearOperator, b: LinearOpera
     if type(middle) is Diagonal:
         diagonal = scale * astype(xp, middle.entries, complex_dtype(xp, middle.dtype))
         column = idft(xp, diagonal, middle.n, real=False)
-        made: Leaf = Circulant(column if back_first else mirrored(xp, column, 0))
+        made: Leaf = Circulant(column if back_first else reversed_mod_n(xp, column, 0))
     elif type(middle) is Circulant:
         diagonal = scale * dft(xp, astype(xp, middle.column, complex_dtype(xp, middle.dtype)))
-        made = Diagonal(mirrored(xp, diagonal, 0) if back_first else diagonal)
+        made = Diagonal(reversed_mod_n(xp, diagonal, 0) if back_first else diagonal)
     else:
         return None
     return made._replace(_frozen=middle._frozen)

@@ -24,8 +24,8 @@ from structmat._backend import (
     real_dtype,
     to_host,
 )
+from structmat.core.base import LinearOperator
 from structmat.core.leaf import Leaf
-from structmat.core.operator import LinearOperator
 from structmat.testing.reference import DIFFERENCE_ERROR, dense_pair, norm_bound, sensitivity
 from structmat.testing.views import WRITABLE, layouts, same_entries
 

@@ -9,11 +9,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from structmat._backend import Array, namespace, to_host
+from structmat.core.base import LinearOperator
 from structmat.core.bilinear import Adjoint, Conjugate, Inverse
 from structmat.core.blocks import BlockDiag, HStack, Kron, Repeat, VStack
-from structmat.core.compose import Power, Product, Scaled, Several, Sum
+from structmat.core.compose import NaryOperator, Power, Product, Scaled, Sum
 from structmat.core.leaf import Leaf
-from structmat.core.operator import LinearOperator
 
 Matrix: TypeAlias = np.ndarray[Any, Any]
 Pair: TypeAlias = tuple[Matrix, Matrix]
@@ -68,7 +68,7 @@ def norm_bound(A: LinearOperator) -> float:
         return float(abs(A.scalar) * parts[0])
     if isinstance(A, BlockDiag):
         return max(parts)
-    if isinstance(A, Several):
+    if isinstance(A, NaryOperator):
         return sum(parts)
     if isinstance(A, Repeat | Adjoint | Conjugate):
         return parts[0]

@@ -16,9 +16,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from structmat._backend import as_namespace, namespace_name, real_dtype
+from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
 from structmat.core.leaf import Leaf
-from structmat.core.operator import LinearOperator
 from structmat.interop.torch import Form, autocast_dtype
 from structmat.nn.circulant import checked_block_size
 from structmat.projections import (

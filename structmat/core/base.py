@@ -36,9 +36,9 @@ from structmat._backend import (
     namespace,
     namespace_name,
     native,
+    native_dtype,
     optional,
     overlap,
-    plain_dtype,
     real_dtype,
     repeats,
     result_dtype,
@@ -54,7 +54,19 @@ from structmat.core.fields import as_integer
 DENSE_LIMIT = 2**30  # bytes that `to_dense` makes without being asked
 
 
-_SETTLED = ("m", "n", "shape", "dtype", "xp", "device", "_is_complex", "_plain", "_cache", "_origin", "_mirror")
+_SETTLED = (
+    "m",
+    "n",
+    "shape",
+    "dtype",
+    "xp",
+    "device",
+    "_is_complex",
+    "_native_dtype",
+    "_cache",
+    "_adjoint_of",
+    "_adjoint_ref",
+)
 _ELSEWHERE = {  # what users and SciPy look for in an operator, and find elsewhere
     "trace": "structmat.linalg.trace(A) is its trace, and SciPy's functions take A.to_scipy()",
     "toarray": "A.to_dense() is its matrix",
@@ -120,10 +132,10 @@ class LinearOperator:
     xp: Namespace
     device: Device
     _is_complex: bool
-    _plain: DType  # of NumPy's arrays whose products need no conversion; None if there are none
+    _native_dtype: DType  # of NumPy's arrays whose products need no conversion; None if there are none
     _cache: dict[object, Any]
-    _origin: "LinearOperator | None"  # the operator that this one is the adjoint of
-    _mirror: "weakref.ref[LinearOperator] | None"  # its adjoint, while someone holds it
+    _adjoint_of: "LinearOperator | None"  # the operator that this one is the adjoint of
+    _adjoint_ref: "weakref.ref[LinearOperator] | None"  # its adjoint, while someone holds it
 
     # ------------------------------------------------------------------ what a kind of operator supplies
 
@@ -143,7 +155,7 @@ class LinearOperator:
         """A x, and a nested tuple that `_backward` consumes."""
         raise NotImplementedError
 
-    def _record(self, xp: Namespace, x: Array) -> Any:
+    def _residuals(self, xp: Namespace, x: Array) -> Any:
         """What `_forward` keeps, where A x itself is not wanted."""
         return self._forward(xp, x)[1]
 
@@ -252,7 +264,7 @@ class LinearOperator:
     def _settle(self, shape: tuple[int, int], dtype: DType, xp: Namespace, where: Device, is_complex: bool) -> None:
         if sys.modules.get("jax") is not None and "structmat.interop.jax" not in sys.modules:
             from structmat.interop import jax  # noqa: F401 (it makes operators pytrees, which `jax.jit` takes)
-        facts: tuple[Any, ...] = (*shape, shape, dtype, xp, where, is_complex, plain_dtype(xp, dtype), {}, None, None)
+        facts: tuple[Any, ...] = (*shape, shape, dtype, xp, where, is_complex, native_dtype(xp, dtype), {}, None, None)
         self.__dict__.update(zip(_SETTLED, facts, strict=True))
 
     @property
@@ -316,7 +328,7 @@ class LinearOperator:
     def _size_note(self, side: int) -> str:
         return f"{'mn'[side]} = {self.shape[side]}"
 
-    def _inspect(self, call: str, name: str, x: Any, side: int, axis: int = -1) -> Namespace:
+    def _check_vector(self, call: str, name: str, x: Any, side: int, axis: int = -1) -> Namespace:
         """Check one argument, whose given axis must have the size of a side."""
         if not is_array(x):
             raise TypeError(
@@ -360,12 +372,12 @@ class LinearOperator:
 
     def _admit(self, call: str, name: str, x: Any, side: int, axis: int = -1) -> tuple[Namespace, Array]:
         """Check one argument, and bring it to the precision of the product."""
-        xp = self._inspect(call, name, x, side, axis)
+        xp = self._check_vector(call, name, x, side, axis)
         return xp, self._widened(xp, x, x.dtype)
 
     def _widened(self, xp: Namespace, x: Array, dtype: DType) -> Array:
         """Bring vectors to the precision of products with a dtype: parts without parameters compute in that of x."""
-        if x.dtype is dtype is self._plain and x.flags.carray:
+        if x.dtype is dtype is self._native_dtype and x.flags.carray:
             return x
         x, wide = native(x), compute_dtype(xp, self._product_dtype(xp, dtype))
         if x.dtype == wide:
@@ -400,13 +412,18 @@ class LinearOperator:
         if any(overlap(array, out) for array in (x, *self._arrays)):
             raise ValueError(f"{head} shares memory with {name} or the operator; expected an array of its own.")
 
-    def _is_swift(self, x: Any, side: int) -> bool:
+    def _takes_fast_path(self, x: Any, side: int) -> bool:
         """Tell whether x is what most solvers ask for: one vector of NumPy, nothing to refuse, convert or divide."""
-        return type(x) is HostArray and x.dtype is self._plain and x.shape == (self.shape[side],) and not is_small(self)
+        return (
+            type(x) is HostArray
+            and x.dtype is self._native_dtype
+            and x.shape == (self.shape[side],)
+            and not is_small(self)
+        )
 
     def _run(self, call: str, x: Any, product: Product, *, side: int, out: Any = None, chunk_size: Any = None) -> Array:
         """Multiply vectors with as many entries as one side, some at a time where there are many."""
-        xp = self._inspect(call, "gx"[side], x, side)
+        xp = self._check_vector(call, "gx"[side], x, side)
         x = unmapped(x)
         step = chunk(self, call, x, chunk_size)
         if out is not None:
@@ -457,7 +474,7 @@ class LinearOperator:
             x is no array, has no floating dtype, or belongs to another library or device than the operator; so does
             `out`, or it has another dtype than the product.
         """
-        if out is None is chunk_size and self._is_swift(x, 1):
+        if out is None is chunk_size and self._takes_fast_path(x, 1):
             return self._apply(self.xp, x)
         return self._run("matvec", x, self._apply, side=1, out=out, chunk_size=chunk_size)
 
@@ -485,13 +502,13 @@ class LinearOperator:
         TypeError
             g or `out` are not as for `matvec`.
         """
-        if out is None is chunk_size and self._is_swift(g, 0):
+        if out is None is chunk_size and self._takes_fast_path(g, 0):
             return self._apply_adjoint(self.xp, g)
         return self._run("rmatvec", g, self._apply_adjoint, side=0, out=out, chunk_size=chunk_size)
 
     def _finish(self, xp: Namespace, x: Array, y: Array) -> Array:
         """Give a product its dtype."""
-        if y.dtype is x.dtype is self._plain:
+        if y.dtype is x.dtype is self._native_dtype:
             return y
         return astype(xp, y, self._product_dtype(xp, x.dtype))
 
@@ -517,7 +534,7 @@ class LinearOperator:
         TypeError
             As for `matvec`.
         """
-        xp = self._inspect("matmat", "X", X, 1, axis=-2)
+        xp = self._check_vector("matmat", "X", X, 1, axis=-2)
         return xp.matrix_transpose(self.matvec(xp.matrix_transpose(X)))
 
     def rmatmat(self, Y: Array) -> Array:
@@ -540,7 +557,7 @@ class LinearOperator:
         TypeError
             As for `rmatvec`.
         """
-        xp = self._inspect("rmatmat", "Y", Y, 0, axis=-2)
+        xp = self._check_vector("rmatmat", "Y", Y, 0, axis=-2)
         return xp.matrix_transpose(self.rmatvec(xp.matrix_transpose(Y)))
 
     def to_dense(self, max_bytes: int = DENSE_LIMIT) -> Array:
@@ -613,7 +630,7 @@ class LinearOperator:
         precision = real_dtype(xp, dtype)
         if all(kind(xp, value.dtype) is None or real_dtype(xp, value.dtype) == precision for value in self._arrays):
             return self
-        return self._map(lambda leaf: leaf._at(xp, dtype))  # type: ignore[attr-defined]
+        return self._map(lambda leaf: leaf._in_precision(xp, dtype))  # type: ignore[attr-defined]
 
     def _value_dtype(self, xp: Namespace) -> DType:
         """Real dtype of singular values, and the precision of eigenvalues."""
@@ -704,7 +721,7 @@ class LinearOperator:
         """
         if save not in _SAVE:
             raise ValueError(f"{self._head}.forward: save is {save!r}; expected one of {', '.join(map(repr, _SAVE))}.")
-        xp, x = self._inspect("forward", "x", x, 1), unmapped(x)
+        xp, x = self._check_vector("forward", "x", x, 1), unmapped(x)
         step = chunk(self, "forward", x, chunk_size)
         batch = tuple(x.shape[:-1])
         if save != "spectrum":
@@ -756,7 +773,7 @@ class LinearOperator:
                 f"{self._head}.backward: saved comes from another operator ({saved.operator._label}); expected what "
                 f"forward of this one returned."
             )
-        xp, g = self._inspect("backward", "g", g, 0), unmapped(g)
+        xp, g = self._check_vector("backward", "g", g, 0), unmapped(g)
         if tuple(g.shape[:-1]) != saved.batch:
             raise ValueError(
                 f"{self._head}.backward: g has shape {tuple(g.shape)}; expected that of y, {(*saved.batch, self.m)}."
@@ -769,7 +786,7 @@ class LinearOperator:
 
         def pulled(vectors: Array, kept: Any) -> tuple[Array, tuple[Array, ...]]:
             with full_precision(vectors):
-                tape = self._record(xp, self._widened(xp, kept, saved.dtype)) if saved.save == "input" else kept
+                tape = self._residuals(xp, self._widened(xp, kept, saved.dtype)) if saved.save == "input" else kept
                 dx, grads = self._backward(xp, tape, self._widened(xp, vectors, saved.dtype))
                 return astype(xp, dx, saved.dtype), grads
 
@@ -806,7 +823,7 @@ class LinearOperator:
         ValueError, TypeError
             As for `forward` and `backward`.
         """
-        self._inspect("vjp", "x", x, 1)
+        self._check_vector("vjp", "x", x, 1)
         x = unmapped(x)
         step = chunk(self, "vjp", x, chunk_size)
         return self.backward(Saved(self, x, tuple(x.shape[:-1]), x.dtype, "input", step), g)
@@ -1136,14 +1153,14 @@ class LinearOperator:
     @property
     def H(self) -> "LinearOperator":
         """Conjugate transpose; `A.H.H is A`."""
-        if self._origin is not None:
-            return self._origin
-        adjoint = None if self._mirror is None else self._mirror()
+        if self._adjoint_of is not None:
+            return self._adjoint_of
+        adjoint = None if self._adjoint_ref is None else self._adjoint_ref()
         if adjoint is None:
             adjoint = self._adjoint()
             if adjoint is not self:
-                adjoint.__dict__["_origin"] = self
-                self.__dict__["_mirror"] = weakref.ref(adjoint)  # weak: a cycle would keep device memory
+                adjoint.__dict__["_adjoint_of"] = self
+                self.__dict__["_adjoint_ref"] = weakref.ref(adjoint)  # weak: a cycle would keep device memory
         return adjoint
 
     @property
