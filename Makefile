@@ -20,16 +20,16 @@ test: $(STAMP)-test  ## run the tests, the examples of the documentation among t
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto $(ARGS)
 
 test-mutants: $(STAMP)-test  ## plant mistakes in copies of the package, each of which the tests must notice
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m mutants tests/test_mutants.py $(ARGS)
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m mutants tests/repository/test_mutants.py $(ARGS)
 
 # What imports a package that is left out is not collected; beside it the slow ones, and those that need one indirectly.
 LEFT_OUT := torch jax ducc0 mkl_fft equinox flax keras linear_operator lineax matplotlib onnxruntime onnxscript peft pylops rich sklearn transformers
-SLOW := accuracy mutants
-INDIRECT := cli distances docs paper providers
+SLOW := repository/test_mutants
+INDIRECT := core/test_fft_providers repository/test_cli repository/test_distances repository/test_docs repository/test_paper
 
 test-fast: $(VENV)-fast/stamp  ## run the tests of the core with NumPy alone (under 90 seconds), at each change
 	STRUCTMAT_TEST_WITHOUT='$(LEFT_OUT)' OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
-	  $(VENV)-fast/bin/python -m pytest -n auto $(patsubst %,--ignore=tests/test_%.py,$(SLOW) $(INDIRECT)) $(ARGS)
+	  $(VENV)-fast/bin/python -m pytest -n auto $(patsubst %,--ignore=tests/%.py,$(SLOW) $(INDIRECT)) $(ARGS)
 
 $(VENV)-fast/stamp: pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)-fast
@@ -82,12 +82,12 @@ test-cupy-oldest:
 	$(call install,cupy-oldest,CuPy and CUDA 12 (2.9 GB),--editable '.[cuda12]' --group test-cupy-oldest \
 	  --constraint $(VENV)-cupy-oldest/floors.txt)
 	LD_LIBRARY_PATH=$$(ls -d $(CURDIR)/$(VENV)-cupy-oldest/lib/python*/site-packages/nvidia/*/lib | paste -sd:) \
-	  $(VENV)-cupy-oldest/bin/python -m pytest --noconftest tests/cupy_api.py $(ARGS)
+	  $(VENV)-cupy-oldest/bin/python -m pytest --noconftest tests/interop/cupy_api.py $(ARGS)
 
 test-cupy-newest:
 	$(OLDEST) -m venv --clear $(VENV)-cupy-newest
 	$(call install,cupy-newest,CuPy and CUDA 13 (2.1 GB),--editable '.[cuda13]' --group test-cupy-newest)
-	$(VENV)-cupy-newest/bin/python -m pytest --noconftest tests/cupy_api.py $(ARGS)
+	$(VENV)-cupy-newest/bin/python -m pytest --noconftest tests/interop/cupy_api.py $(ARGS)
 
 lint: $(STAMP)-lint  ## check style, types, layers, spelling and the repository itself
 	$(VENV)/bin/ruff check .

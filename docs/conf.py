@@ -40,7 +40,7 @@ default_role = "py:obj"
 suppress_warnings = ["ref.python"]  # attributes of two classes may have one name
 add_module_names = False
 autosummary_generate = (
-    False  # the pages of the API reference are written by hand; tests/test_docs.py keeps them complete
+    False  # the pages of the API reference are written by hand; tests/repository/test_docs.py keeps them complete
 )
 # Frameworks are large, so that layers are documented without those that aren't there.
 FRAMEWORKS = ("equinox", "flax", "jax", "keras", "peft", "torch")

@@ -54,8 +54,9 @@ def _imported(path: Path) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-collect_ignore = ["cupy_api.py", "keras_layer.py"]  # for `make test-cupy-api` and for test_nn_keras.py
-collect_ignore += [path.name for path in Path(__file__).parent.glob("*.py") if _imported(path) & WITHOUT]
+TESTS = Path(__file__).parent
+collect_ignore = ["interop/cupy_api.py", "helpers/keras_layer.py"]  # for `make test-cupy-api` and nn/test_keras.py
+collect_ignore += [str(path.relative_to(TESTS)) for path in TESTS.rglob("*.py") if _imported(path) & WITHOUT]
 
 
 @pytest.hookimpl(tryfirst=True)

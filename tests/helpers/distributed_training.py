@@ -1,4 +1,4 @@
-"""What `tests/test_nn_distributed.py` starts in two processes: training on each one's share of the batches."""
+"""What `tests/nn/test_distributed.py` starts in two processes: training on each one's share of the batches."""
 
 import sys
 from pathlib import Path

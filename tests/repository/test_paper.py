@@ -28,7 +28,7 @@ from benchmarks.paper.train import CheckpointError, DivergenceError, Scale, Sett
 from structmat.nn.torch import BlockCirculantLinear, LowRankLinear  # noqa: E402
 
 CPU = torch.device("cpu")
-RESULTS = Path(__file__).parents[1] / "benchmarks/results"
+RESULTS = Path(__file__).parents[2] / "benchmarks/results"
 Files = dict[str, bytes]
 
 

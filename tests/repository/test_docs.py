@@ -13,7 +13,7 @@ import pytest
 
 import structmat as sm
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
 SECTIONS = ["Parameters", "Raises", "Notes", "References", "Examples"]

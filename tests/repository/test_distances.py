@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks import distances
 
-FIGURES = json.loads((Path(__file__).parents[1] / "benchmarks/results/distances.json").read_text(encoding="utf-8"))
+FIGURES = json.loads((Path(__file__).parents[2] / "benchmarks/results/distances.json").read_text(encoding="utf-8"))
 
 
 def test_blocks_of_rows_are_one_matrix() -> None:

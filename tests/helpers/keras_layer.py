@@ -1,4 +1,4 @@
-"""What `tests/test_nn_keras.py` runs once for each of Keras' backends, in a process of its own."""
+"""What `tests/nn/test_keras.py` runs once for each of Keras' backends, in a process of its own."""
 
 import runpy
 import warnings

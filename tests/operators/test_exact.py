@@ -2,17 +2,12 @@
 
 import numpy as np
 import pytest
+from accuracy import rounded, vectors
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import structmat as sm
-
-small = st.integers(-50, 50)
-
-
-def vectors(n: int) -> st.SearchStrategy[list[int]]:
-    return st.lists(small, min_size=n, max_size=n)
 
 
 @st.composite
@@ -31,12 +26,6 @@ def correlation(c: list[int], g: list[int]) -> list[int]:
     """Circular correlation in Python's integers: the adjoint, and the gradient."""
     n = len(c)
     return [sum(c[(i - j) % n] * g[i] for i in range(n)) for j in range(n)]
-
-
-def rounded(x: np.ndarray) -> list[int]:
-    """The nearest integers, which are near: 70 terms of 2,500 at most leave float32 an error below 0.1."""
-    assert np.max(np.abs(x - np.rint(x))) < 0.25
-    return [int(value) for value in np.rint(x)]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

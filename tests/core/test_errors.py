@@ -2,8 +2,10 @@
 
 # ruff: noqa: E501 (the tables have one row a case)
 
+import dataclasses
 import pickle
 import warnings
+from typing import Any
 
 import array_api_strict
 import numpy as np
@@ -12,6 +14,7 @@ import scipy.sparse
 from backends import library
 
 import structmat as sm
+from structmat.core import OPERATORS
 
 jnp = library("jax.numpy")
 torch = library("torch")
@@ -244,3 +247,30 @@ def test_the_former_name_of_the_decorator_warns() -> None:
     assert operator is sm.custom.register_operator
     with pytest.raises(AttributeError, match="no attribute 'operators'"):
         _ = sm.custom.operators
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name, each in OPERATORS.items() if each.cls.__module__.startswith("structmat.operators."))
+)
+def test_no_operator_is_empty(name: str) -> None:
+    """Each size and each axis of each array of 0 is refused, by its name."""
+    example = OPERATORS[name].example(8, np.random.default_rng(0))
+    tried = 0
+    for field in dataclasses.fields(example):
+        value = getattr(example, field.name)
+        changes: list[Any] = []
+        if "size" in field.metadata:
+            changes = [0]
+        elif isinstance(value, np.ndarray):
+            changes = [np.take(value, np.asarray([], dtype=int), axis=axis) for axis in range(value.ndim)]
+        for change in changes:
+            fields = {each.name: getattr(example, each.name) for each in dataclasses.fields(example) if each.init}
+            if name == "FunctionOperator":
+                shape = tuple(0 if each == field.name else fields[each] for each in ("m", "n"))
+                fields = {"shape": shape, "matvec": fields["product"], "rmatvec": fields["adjoint_product"]}
+            else:
+                fields[field.name] = change
+            with pytest.raises(ValueError, match=rf"{name}: \w+ (is 0; expected a positive int|has shape .*)"):
+                type(example)(**fields)
+            tried += 1
+    assert tried

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import scipy.fft
 import scipy.linalg
+from accuracy import RATIO, ratio, rounded, vectors
 from backends import library
 from hypothesis import given
 from hypothesis import strategies as st
-from test_accuracy import RATIO, ratio
-from test_exact import rounded, vectors
 
 import structmat as sm
 from structmat._backend import fast_length

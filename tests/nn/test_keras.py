@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from backends import WITHOUT
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("backend", ["torch", "jax"])
@@ -19,7 +19,15 @@ def test_layer(backend: str) -> None:
     options = ["-q", "--noconftest", "-p", "no:cacheprovider", "-p", "no:xdist", "-W"]
     keras_itself = "ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, keras_itself, "tests/keras_layer.py", "structmat/nn/keras.py"],
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            *options,
+            keras_itself,
+            "tests/helpers/keras_layer.py",
+            "structmat/nn/keras.py",
+        ],
         env={**os.environ, "KERAS_BACKEND": backend},
         cwd=ROOT,
         capture_output=True,
