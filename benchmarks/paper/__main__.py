@@ -126,13 +126,14 @@ def write_json(figures: Any, path: Path | None) -> None:
     write(path, lambda file: file.write_text(text, encoding="utf-8"))
 
 
-def earlier_runs(path: Path) -> dict[Job, dict[str, Any]]:
-    """Read the runs in a file of figures."""
+def earlier_figures(path: Path) -> dict[str, Any]:
+    """Read the figures of an earlier run."""
     try:
-        runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
-        return {Job(run["name"], run["seed"], run["parts"]): run for run in runs}
+        figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = figures["about"], figures["times"], [(run["name"], run["seed"], run["parts"]) for run in figures["runs"]]
     except (ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: no figures of an earlier run ({error!r})") from None
+        raise CheckpointError(f"{path}: not the figures of an earlier run ({error!r})") from None
+    return figures
 
 
 def facts() -> dict[str, Any]:
@@ -152,18 +153,23 @@ def experiment(arguments: argparse.Namespace, console: Console) -> None:
     known = plan(EXPERIMENTS[name], found.classes)
     images = len(found.split(0)[0].labels)
     wanted = jobs(known, arguments.studies, arguments.kinds, arguments.seeds, images)
-    earlier = {} if arguments.resume is None else earlier_runs(arguments.resume)
+    earlier = {"runs": [], "times": {}} if arguments.resume is None else earlier_figures(arguments.resume)
+    done = {Job(run["name"], run["seed"], run["parts"]): run for run in earlier["runs"]}
     arguments.runs.mkdir(parents=True, exist_ok=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     asked = arguments.epochs, arguments.batch, tuple(arguments.rates)
     with Progress(*columns, console=Console(stderr=True)) as progress:
         laboratory = Laboratory(known, found, *asked, arguments.runs, arguments.device, progress)
-        laboratory.trials, laboratory.done = arguments.trials, earlier
+        laboratory.trials, laboratory.done = arguments.trials, done
         runs = list(laboratory.measure(wanted))
-        times = laboratory.times(arguments.kinds) if "kinds" in arguments.studies else {}
+        runs += [run for job, run in done.items() if job not in wanted]
+        timed = "kinds" in arguments.studies and not set(arguments.kinds) <= set(earlier["times"])
+        times = laboratory.times(arguments.kinds) if timed else earlier["times"]
     settings = {"experiment": name, "data": found.name, "device": str(arguments.device)}
     settings |= {key: getattr(arguments, key) for key in ("epochs", "seeds", "batch", "rates", "threads")}
     figures = {"about": facts(), "settings": settings, "pairs": known.pairs, "times": times, "runs": runs}
+    if arguments.resume is not None:
+        figures["earlier"] = [*earlier.get("earlier", []), earlier["about"]]
     console.print(table(figures))
     write_json(figures, arguments.json)
     write(arguments.csv, lambda file: report.write_csv(figures, file))

@@ -55,10 +55,11 @@ class Experiment(NamedTuple):
     batch: int
     rates: tuple[float, ...]
     classifier: bool = False  # whether circulant networks have a circulant last layer
+    structures: bool = False  # whether there are arms of `STRUCTURES`
 
 
-LENET = Experiment(lenet, (500,), (4000,), (100, 1000, 2000), 8, 100, (0.004, 0.008))
-ONE_HIDDEN = Experiment(one_hidden, (1024,), (8192,), (256, 2048, 4096), 8, 100, (0.001, 0.002, 0.004))
+LENET = Experiment(lenet, (500,), (4000,), (100, 1000, 2000), 8, 100, (0.004, 0.008), structures=True)
+ONE_HIDDEN = Experiment(one_hidden, (1024,), (8192,), (256, 2048, 4096), 8, 100, (0.001, 0.002, 0.004), structures=True)
 EXPERIMENTS = {
     "mnist": LENET,
     "fashion-mnist": LENET,
@@ -82,6 +83,8 @@ def plan(experiment: Experiment, classes: int) -> Plan:
     """Work out sizes; nothing is built."""
     build: Build = functools.partial(experiment.network, classes=classes)
     found = arms(build, experiment.widths, experiment.wider, classifier=experiment.classifier)
+    if experiment.structures:
+        found |= {kind: Arm(kind, experiment.widths) for kind in STRUCTURES}
     like = {}
     pairs = []
     sizes = {width: f"circulant, {width:,}" for width in experiment.others}
@@ -147,7 +150,8 @@ class Laboratory:
     def measure(self, wanted: list[Job]) -> Iterator[Record]:
         """Do the jobs, with bars for the networks and for the epochs of each."""
         bases = {self.base(job) for job in wanted}
-        trials = len(bases) * len(self.rates) if len(self.rates) > 1 else 0
+        unknown = [base for base in bases if Job(*base) not in self.done]
+        trials = len(unknown) * len(self.rates) if len(self.rates) > 1 else 0
         self.whole = self.progress.add_task("networks", total=len(wanted) + trials)
         self.part = self.progress.add_task("epochs")
         chosen: dict[tuple[str, int], float] = {}

@@ -152,5 +152,4 @@ def arms(build: Build, widths: tuple[int, ...], wider: tuple[int, ...], *, class
         "Fastfood": Arm("Fastfood", widths),
         "low rank": Arm("low rank", widths),
         "dense, reduced": reduced(build, large if classifier else circulant),
-        **{kind: Arm(kind, widths) for kind in STRUCTURES},
     }
