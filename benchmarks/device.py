@@ -1,7 +1,8 @@
-"""Circulant products on the arrays of any library, above all on a GPU: `python -m benchmarks.device --help`.
+"""Circulant products and training steps on any array library and device: `python -m benchmarks.device --help`.
 
-A product must read each entry of x and write each of y, 8 bytes an entry in single precision. What it takes is told in
-the same unit: the bytes that the device copies in the time of an entry.
+Both are compared with the same transforms written by hand. A product must read each entry of x and write each entry of
+y: 8 bytes an entry in single precision. Times are given in the same unit, as the bytes that the device copies in the
+time of an entry.
 """
 
 import argparse
@@ -12,22 +13,20 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich import box
-from rich.table import Table
 
 import structmat as sm
-from benchmarks.measuring import Call, Figures, console, interleaved, machine, save, time_text
-from benchmarks.works import Work, exact, off, problem
-from structmat.__main__ import writable
+from benchmarks.harness import Benchmark, Progress
+from benchmarks.measuring import Call, Figures, interleaved
+from benchmarks.peers.problems import Problem, arrays, exact, off
+from benchmarks.tables import Table, shape_text, time_text
 
 LIBRARIES = "numpy", "cupy", "torch", "jax.numpy"
 SHAPES = (1, 2**20), (1024, 1024), (4096, 4096), (32, 2**20), (16384, 4096)
 QUICK_SHAPES = (1, 64), (4, 64)
-FLOOR = 8  # bytes an entry
 
 
 class Device(NamedTuple):
-    """An array library on one of its devices, and how to wait for it and ask for its memory."""
+    """An array library on one of its devices, with functions that wait for it and measure its memory."""
 
     name: str
     xp: Any
@@ -37,12 +36,12 @@ class Device(NamedTuple):
     peak: Callable[[Call], int] | None  # bytes that a call takes at its peak, its results among them
 
     def bring(self, x: Any) -> Any:
-        """Move an array of NumPy there."""
+        """Move a NumPy array to the device."""
         return self.xp.asarray(x, device=self.device) if self.device is not None else self.xp.asarray(x)
 
 
 def traced(call: Call) -> int:
-    """The peak of what NumPy allocates."""
+    """Return the peak of the memory that NumPy allocates."""
     tracemalloc.start()
     try:
         call()
@@ -52,7 +51,7 @@ def traced(call: Call) -> int:
 
 
 def find(library: str, device: str | None) -> Device:
-    """Import a library and look up its device, its default one unless named."""
+    """Import a library and find its device: the default one unless it is named."""
     xp = importlib.import_module(library)
     if library == "torch":
         where = xp.device(device or ("cuda" if xp.cuda.is_available() else "cpu"))
@@ -87,7 +86,7 @@ def find(library: str, device: str | None) -> Device:
 
 
 def by_hand(on: Device, column: Any, x: Any, g: Any) -> tuple[Call, Call]:
-    """The product and the step as one writes them with the library's transforms, and PyTorch's derivatives."""
+    """Write the product and the step with the library's transforms, and PyTorch's derivatives."""
     rfft, irfft, n = on.fft.rfft, on.fft.irfft, column.shape[0]
     spectrum = rfft(column)
     if on.xp.__name__ == "torch":
@@ -109,7 +108,7 @@ def by_hand(on: Device, column: Any, x: Any, g: Any) -> tuple[Call, Call]:
 
 
 def ours(column: Any, x: Any, g: Any) -> tuple[Call, Call]:
-    """A product that keeps the spectrum, and a step with a new parameter."""
+    """Multiply by an operator that keeps its spectrum; step with a new parameter."""
     A = sm.Circulant(column)
 
     def step() -> object:
@@ -122,7 +121,7 @@ def ours(column: Any, x: Any, g: Any) -> tuple[Call, Call]:
 
 
 def waited(call: Call, on: Device) -> Call:
-    """A call that ends when the device has done its work."""
+    """Return a call that waits for the device."""
 
     def run() -> object:
         result = call()
@@ -134,13 +133,13 @@ def waited(call: Call, on: Device) -> Call:
 
 
 def on_host(value: Any) -> np.ndarray[Any, Any]:
-    """The entries of an array of any device."""
+    """Copy an array from any device."""
     value = value.cpu() if hasattr(value, "cpu") else value
     return np.asarray(value.get() if hasattr(value, "get") else value)
 
 
-def measure(on: Device, shapes: tuple[tuple[int, int], ...], rounds: int) -> Iterator[Figures]:
-    """One row for each shape and way, after its results are held against those in double precision."""
+def measured(on: Device, shapes: tuple[tuple[int, int], ...], rounds: int) -> Iterator[Figures]:
+    """Check the results against those in double precision, and measure: one row for each shape and implementation."""
     size = 2**28 if rounds > 3 else 2**20
     source, target = (on.bring(np.full(size // 4, value, np.float32)) for value in (1, 0))
 
@@ -153,12 +152,12 @@ def measure(on: Device, shapes: tuple[tuple[int, int], ...], rounds: int) -> Ite
     bandwidth = 2 * size / interleaved({"copy": waited(copy, on)}, rounds=rounds)["copy"]
     yield {"part": "bandwidth", "bytes_per_second": bandwidth}
     for shape in shapes:
-        work = Work("circulant", shape)
-        p = problem(work)
-        arrays = [on.bring(value) for value in (p.column, p.x, p.g)]
-        ways = {"structmat": ours(*arrays), "by hand": by_hand(on, *arrays)}
-        calls = {name: [waited(call, on) for call in pair] for name, pair in ways.items()}
-        wanted = list(exact(work, "column").values())[1:]
+        problem = Problem("circulant", shape)
+        p = arrays(problem)
+        moved = [on.bring(value) for value in (p.column, p.x, p.g)]
+        implementations = {"structmat": ours(*moved), "by hand": by_hand(on, *moved)}
+        calls = {name: [waited(call, on) for call in pair] for name, pair in implementations.items()}
+        wanted = list(exact(problem, "column").values())[1:]
         times: dict[str, dict[str, float]] = {}
         for place, verb in enumerate(("forward", "step")):
             times[verb] = interleaved({name: pair[place] for name, pair in calls.items()}, rounds=rounds, budget=3.0)
@@ -177,49 +176,39 @@ def measure(on: Device, shapes: tuple[tuple[int, int], ...], rounds: int) -> Ite
             }
 
 
-def table(rows: list[Figures]) -> Table:
-    """Times, ratios and traffic."""
-    made = Table(title="Circulant products, float32", box=box.SIMPLE, pad_edge=False)
-    made.add_column("shape", no_wrap=True)
-    for heading in ("forward", "over by hand", "bytes an entry", "peak over x", "step", "over by hand", "peak over x"):
-        made.add_column(heading, justify="right")
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add library and device."""
+    parser.add_argument("--library", choices=LIBRARIES, default="numpy", help="array library (%(default)s)")
+    parser.add_argument("--device", help="device of PyTorch or JAX, such as cuda (its default)")
+
+
+def measure(arguments: argparse.Namespace, progress: Progress) -> Figures:
+    """Measure on one device."""
+    on = find(arguments.library, arguments.device)
+    rows = list(measured(on, QUICK_SHAPES if arguments.quick else SHAPES, 3 if arguments.quick else 15))
+    return {"library": arguments.library, "device": on.name, "rows": rows}
+
+
+def tables(figures: Figures) -> Iterator[Table]:
+    """Format times, ratios and traffic."""
+    bandwidth, *rows = figures["rows"]
+    cells = []
     for mine, hand in zip(rows[::2], rows[1::2], strict=True):
         x_bytes = 4 * mine["shape"][0] * mine["shape"][1]
         peaks = ["" if mine["peak_bytes"] is None else f"{peak / x_bytes:.1f}" for peak in mine["peak_bytes"] or (0, 0)]
-        made.add_row(
-            " × ".join(f"{size:,}" for size in mine["shape"]),
-            time_text(mine["forward"]),
-            f"{hand['forward'] / mine['forward']:.2f}×",
-            f"{mine['bytes_an_entry']['forward']:.1f}",
-            peaks[0],
-            time_text(mine["step"]),
-            f"{hand['step'] / mine['step']:.2f}×",
-            peaks[1],
+        forward, step = (
+            [time_text(mine[verb]), f"{hand[verb] / mine[verb]:.2f}×", f"{mine['bytes_an_entry'][verb]:.1f}", peak]
+            for verb, peak in zip(("forward", "step"), peaks, strict=True)
         )
-    return made
+        cells.append([shape_text(mine["shape"]), *forward, *step])
+    title = f"Circulant products, float32, {figures['library']} on {figures['device']}"
+    speed = f"{bandwidth['bytes_per_second'] / 1e9:,.0f} GB/s"
+    each = ["over by hand", "bytes an entry", "peak over x"]
+    yield Table(f"{title}: {speed}", ["shape", "forward", *each, "step", *each], cells)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure, print a table, and write the figures if asked to."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.device",
-        description="Circulant products and training steps over the same by hand, on one library and device; and how "
-        f"many bytes the device could copy in the time of an entry, which can't be less than {FLOOR}.",
-    )
-    parser.add_argument("--library", choices=LIBRARIES, default="numpy", help="array library (%(default)s)")
-    parser.add_argument("--device", help="device of PyTorch or JAX, such as cuda (its own choice)")
-    parser.add_argument("--quick", action="store_true", help="small sizes: does everything still run?")
-    parser.add_argument("--json", type=writable, metavar="FILE", help="write all figures there")
-    arguments = parser.parse_args(argv)
-    on = find(arguments.library, arguments.device)
-    rows = list(measure(on, QUICK_SHAPES if arguments.quick else SHAPES, 3 if arguments.quick else 15))
-    console().print(f"{arguments.library} on {on.name}: {rows[0]['bytes_per_second'] / 1e9:,.0f} GB/s")
-    console().print(table(rows[1:]))
-    if arguments.json:
-        about = {**machine((arguments.library.partition(".")[0],)), "library": arguments.library, "device": on.name}
-        save(arguments.json, {"about": about, "rows": rows})
-    return 0
-
+BENCHMARK = Benchmark("benchmarks.device", str(__doc__), measure, tables, options, ("torch", "cupy", "jax"))
+main = BENCHMARK.main
 
 if __name__ == "__main__":
     sys.exit(main())

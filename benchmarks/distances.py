@@ -1,4 +1,4 @@
-"""Measure how well random projections keep lengths: `python -m benchmarks.distances --help`."""
+"""Distortion |‖P x‖²/‖x‖² - 1| of random projections P of size k: `python -m benchmarks.distances --help`."""
 
 import argparse
 import math
@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import numpy as np
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 import structmat as sm
-from benchmarks.measuring import save
-from structmat.__main__ import about, writable
+from benchmarks.harness import Benchmark, Progress
+from benchmarks.measuring import Figures
+from benchmarks.tables import Table
+from structmat.__main__ import count
 
 P = sm.projections
 Draw = Callable[[int, int, np.random.Generator], sm.LinearOperator]
@@ -34,7 +33,7 @@ ROWS = 64  # of a Gaussian matrix that exist at a time
 
 
 def vectors(d: int, rng: np.random.Generator) -> np.ndarray:
-    """One vector of each kind, of length 1: the second to the last are hard for a projection that mixes badly."""
+    """Return one vector of each kind, of length 1; all but the first are hard for a projection that mixes badly."""
     sparse = np.zeros(d)
     sparse[rng.choice(d, 2, replace=False)] = rng.choice([-1.0, 1.0], 2)
     wave = np.cos(2 * np.pi * rng.integers(1, d // 2) * np.arange(d) / d + rng.uniform(0, 2 * np.pi))
@@ -64,8 +63,8 @@ def distortions(name: str, d: int, sizes: list[int], draws: int) -> np.ndarray:
     return np.abs(np.asarray(lengths) - 1)
 
 
-def measure(dims: list[int], sizes: list[int], draws: int) -> Iterator[dict[str, object]]:
-    """Quantiles of the distortion, one row a projection, dimension, size and kind of vectors."""
+def measured(dims: list[int], sizes: list[int], draws: int) -> Iterator[dict[str, object]]:
+    """Return quantiles of the distortion: one row for each projection, dimension, size and kind of vectors."""
     for d in dims:
         for name in ("gaussian", *PROJECTIONS):
             found = distortions(name, d, sizes, draws)
@@ -77,37 +76,39 @@ def measure(dims: list[int], sizes: list[int], draws: int) -> Iterator[dict[str,
                     yield {**row, "rms": rms, "median": float(median), "q95": float(most), "max": float(values.max())}
 
 
-def main() -> int:
-    """Measure, print the root mean squares, and write all figures if asked to."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.distances",
-        description="Distortion |‖Px‖²/‖x‖² - 1| of random projections against their size k, over random P.",
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add dimensions, sizes and draws."""
+    parser.add_argument("--dims", nargs="+", type=count, default=[2**10, 2**13, 2**16], metavar="D", help="dimensions")
+    parser.add_argument("--sizes", nargs="+", type=count, default=[16, 64, 256, 1024], metavar="K", help="sizes k")
+    parser.add_argument("--draws", type=count, default=200, metavar="N", help="projections a figure (%(default)s)")
+
+
+def measure(arguments: argparse.Namespace, progress: Progress) -> Figures:
+    """Measure all projections."""
+    dims, sizes, draws = (
+        ([32], [4, 8], 6) if arguments.quick else (arguments.dims, sorted(set(arguments.sizes)), arguments.draws)
     )
-    parser.add_argument("--dims", nargs="+", type=int, default=[2**10, 2**13, 2**16], metavar="D", help="dimensions")
-    parser.add_argument("--sizes", nargs="+", type=int, default=[16, 64, 256, 1024], metavar="K", help="sizes k")
-    parser.add_argument("--draws", type=int, default=200, metavar="N", help="projections a figure (%(default)s)")
-    parser.add_argument("--json", type=writable, metavar="FILE", help="write all figures there")
-    arguments = parser.parse_args()
-    sizes = sorted(set(arguments.sizes))
-    if min(*sizes, arguments.draws) < 1 or min(arguments.dims) < 4 or sizes[-1] > min(arguments.dims):
-        parser.error("sizes and draws must be at least 1, dims at least 4 and the largest size")
-
+    if min(dims) < max(4, sizes[-1]):
+        raise argparse.ArgumentError(None, "dims must be at least 4 and the largest size")
     begin = time.perf_counter()
-    with Console(stderr=True).status("measuring"):
-        rows = list(measure(arguments.dims, sizes, arguments.draws))
-    table = Table(title="Root mean square distortion; Gaussian in theory √(2/k)", box=box.SIMPLE)
-    for heading in ("projection", "d", "k", *VECTORS):
-        table.add_column(heading, justify="left" if heading == "projection" else "right", no_wrap=True)
-    for place in range(0, len(rows), len(VECTORS)):
-        group = rows[place : place + len(VECTORS)]
-        facts = [str(group[0][key]) for key in ("projection", "d", "k")]
-        table.add_row(*facts, *(f"{row['rms']:.4f}" for row in group), end_section=group[0]["k"] == sizes[-1])
-    Console().print(table)
-    if arguments.json:
-        figures = {"about": about(), "draws": arguments.draws, "seconds": time.perf_counter() - begin, "rows": rows}
-        save(arguments.json, figures)
-    return 0
+    rows = list(measured(dims, sizes, draws))
+    return {"draws": draws, "seconds": time.perf_counter() - begin, "rows": rows}
 
+
+def tables(figures: Figures) -> Iterator[Table]:
+    """Format the root mean squares."""
+    rows = figures["rows"]
+    groups = [rows[place : place + len(VECTORS)] for place in range(0, len(rows), len(VECTORS))]
+    cells = [
+        [*(str(group[0][key]) for key in ("projection", "d", "k")), *(f"{row['rms']:.4f}" for row in group)]
+        for group in groups
+    ]
+    title = "Root mean square distortion; Gaussian in theory √(2/k)"
+    yield Table(title, ["projection", "d", "k", *VECTORS], cells)
+
+
+BENCHMARK = Benchmark("benchmarks.distances", str(__doc__), measure, tables, options)
+main = BENCHMARK.main
 
 if __name__ == "__main__":
     sys.exit(main())

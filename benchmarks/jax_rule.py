@@ -1,24 +1,24 @@
-"""Compare derivatives of `structmat.nn.jax.matvec` with those of `A.matvec`: `python -m benchmarks.jax_rule`.
+"""Compare the derivatives of `structmat.nn.jax.matvec` with JAX's own of `A.matvec`: `python -m benchmarks.jax_rule`.
 
-A step is the gradient of ‖A x‖² with respect to the parameters and x, compiled. Counted in the compiled program are
-Fourier transforms, bytes that its operations read and write, and bytes kept beside arguments and results.
+A step is the compiled gradient of ‖A x‖² with respect to the parameters and x. The figures are the Fourier transforms
+in the compiled program, the bytes that its operations read and write, and the bytes that it keeps beside arguments and
+results.
 """
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 import structmat as sm
-from benchmarks.measuring import interleaved, save
-from structmat.__main__ import about, writable
+from benchmarks.harness import Benchmark, Progress
+from benchmarks.measuring import Figures, interleaved
+from benchmarks.tables import Table
+from structmat.__main__ import count
 from structmat.nn.jax import matvec
 
 COUNTS = ("transforms", "MB moved", "MB kept")
@@ -69,26 +69,36 @@ def row(name: str, A: sm.LinearOperator, batch: int, repeats: int) -> dict[str, 
     return {**figures, "time ratio": times["rule"] / times["jax"]}
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--n", type=int, default=1024, help="size of the operators (default: %(default)s)")
-    parser.add_argument("--batch", type=int, default=256, help="vectors (default: %(default)s)")
-    parser.add_argument("--repeats", type=int, default=15, help="of each step (default: %(default)s)")
-    parser.add_argument("--json", type=writable, help="write the figures to this file as well")
-    arguments = parser.parse_args()
-    rows = [row(name, A, arguments.batch, arguments.repeats) for name, A in operators(arguments.n).items()]
-    table = Table(box=box.SIMPLE_HEAD, title=f"A.matvec → structmat.nn.jax.matvec, {arguments.batch} vectors")
-    for heading in ("operator", *COUNTS, "time"):
-        table.add_column(heading, justify="left" if heading == "operator" else "right", no_wrap=True)
-    for figures in rows:
-        pairs = [f"{figures['jax'][name]:.3g} → {figures['rule'][name]:.3g}" for name in COUNTS]
-        table.add_row(figures["operator"], *pairs, f"× {figures['time ratio']:.2f}")
-    Console().print(table)
-    if arguments.json:
-        sizes = {"n": arguments.n, "batch": arguments.batch}
-        save(arguments.json, {"about": about(), "jax": jax.__version__, **sizes, "rows": rows})
-    return 0
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add the sizes."""
+    parser.add_argument("--n", type=count, default=1024, help="size of the operators (default: %(default)s)")
+    parser.add_argument("--batch", type=count, default=256, help="vectors (default: %(default)s)")
+    parser.add_argument("--repeats", type=count, default=15, help="rounds of each step (default: %(default)s)")
 
+
+def measure(arguments: argparse.Namespace, progress: Progress) -> Figures:
+    """Measure every operator."""
+    n, batch, repeats = (64, 8, 3) if arguments.quick else (arguments.n, arguments.batch, arguments.repeats)
+    rows = [row(name, A, batch, repeats) for name, A in operators(n).items()]
+    return {"n": n, "batch": batch, "rows": rows}
+
+
+def tables(figures: Figures) -> Iterator[Table]:
+    """Format JAX's figure and ours, side by side."""
+    cells = [
+        [
+            row["operator"],
+            *(f"{row['jax'][name]:.3g} → {row['rule'][name]:.3g}" for name in COUNTS),
+            f"× {row['time ratio']:.2f}",
+        ]
+        for row in figures["rows"]
+    ]
+    title = f"A.matvec → structmat.nn.jax.matvec, {figures['batch']} vectors"
+    yield Table(title, ["operator", *COUNTS, "time"], cells)
+
+
+BENCHMARK = Benchmark("benchmarks.jax_rule", str(__doc__), measure, tables, options, ("jax",))
+main = BENCHMARK.main
 
 if __name__ == "__main__":
     sys.exit(main())

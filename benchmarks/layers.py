@@ -1,4 +1,8 @@
-"""Time layers of PyTorch and measure their memory: `python -m benchmarks.layers --help`."""
+"""Time and memory of circulant and block-circulant layers, float32: `python -m benchmarks.layers --help`.
+
+Each layer is compared with PyTorch's autograd over rfft, the function of PEFT's C3A and a dense layer; an adapter with
+C3A's.
+"""
 
 import argparse
 import copy
@@ -6,26 +10,24 @@ import functools
 import itertools
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import peft
 import torch
 from peft.tuners.c3a.layer import C3ALinear
 from peft.tuners.c3a.utils import BlockCircularConvolution
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.measuring import interleaved, save
-from structmat.__main__ import about, writable
+from benchmarks.harness import Benchmark, Progress
+from benchmarks.measuring import Call, Figures, interleaved
+from benchmarks.tables import Table
+from structmat.__main__ import count
 from structmat.nn.peft import BlockCirculantConfig, BlockCirculantLayer
 from structmat.nn.torch import BlockCirculantLinear, CirculantLinear, StructuredLinear
 
 STEPS = ((1024, None, 1024), (4096, None, 128), (4096, 512, 128))  # features, block size, batch
 ADAPTER = (1024, 256, 512)
 SMALL = (64, None, 8)
-Calls = dict[str, Callable[[], object]]
+Calls = dict[str, Call]
 Product = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 
@@ -43,7 +45,7 @@ class Written(torch.nn.Module):
 
 
 def by_transforms(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    """As a user would write it: PyTorch's own transforms and derivatives."""
+    """Multiply as a user would write it: PyTorch's own transforms and derivatives."""
     if w.ndim == 1:
         return torch.fft.irfft(torch.fft.rfft(x) * torch.fft.rfft(w), n=len(w))
     p, q, b = w.shape
@@ -52,7 +54,7 @@ def by_transforms(x: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
 
 
 def layers(n: int, block_size: int | None = None) -> dict[str, torch.nn.Module]:
-    """What is compared: layers of n features that compute the same, and a dense one."""
+    """Return layers of n features that compute the same, and a dense layer."""
     if block_size is None:
         layer: StructuredLinear = CirculantLinear(n, n)
         columns = layer.column
@@ -69,7 +71,7 @@ def layers(n: int, block_size: int | None = None) -> dict[str, torch.nn.Module]:
 
 
 def adapters(n: int, block_size: int) -> dict[str, torch.nn.Module]:
-    """Adapters of one frozen layer: ours and PEFT's C3A, with one kernel."""
+    """Return two adapters of one frozen layer with the same kernel: ours and PEFT's C3A."""
     dense = torch.nn.Linear(n, n).requires_grad_(False)
     ours = BlockCirculantLayer(dense, "a", block_size, BlockCirculantConfig(init_weights="gaussian"))
     theirs = C3ALinear(copy.deepcopy(dense), "a", peft.C3AConfig(), block_size)
@@ -78,14 +80,14 @@ def adapters(n: int, block_size: int) -> dict[str, torch.nn.Module]:
 
 
 def step(layer: torch.nn.Module, x: torch.Tensor, g: torch.Tensor) -> None:
-    """Product, and all gradients."""
+    """Compute the product and all gradients."""
     x.grad = None
     layer.zero_grad()
     layer(x).backward(g)
 
 
 def kept(layer: torch.nn.Module, x: torch.Tensor) -> int:
-    """Bytes that a layer keeps from forward to backward, its input and parameters left out."""
+    """Count the bytes that a layer keeps from forward to backward, without its input and parameters."""
     known = {value.untyped_storage().data_ptr() for value in (x, *layer.parameters(), *layer.buffers())}
     found: dict[int, int] = {}
 
@@ -101,11 +103,11 @@ def kept(layer: torch.nn.Module, x: torch.Tensor) -> int:
     return sum(found.values())
 
 
-def peak(call: Callable[[], object]) -> int:
-    """The most bytes that a call holds at one time, its results among them, beside those that were held before.
+def peak(call: Call) -> int:
+    """Return the peak of the bytes that a call allocates, its results included.
 
-    PyTorch's profiler records each block that its allocator gives or takes back, so the figure is exact and the same in
-    every run; what the processor's FFT library takes for itself it does not see.
+    PyTorch's profiler records each block that its allocator allocates or frees, so the figure is exact and the same in
+    every run. Memory that the FFT library allocates for itself is not recorded.
     """
     with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
         call()
@@ -115,12 +117,12 @@ def peak(call: Callable[[], object]) -> int:
 
 
 def medians(calls: Calls, rounds: int) -> dict[str, float]:
-    """Microseconds of each call."""
+    """Time each call, in microseconds."""
     return {name: 1e6 * seconds for name, seconds in interleaved(calls, rounds=rounds).items()}
 
 
-def measured(compared: dict[str, torch.nn.Module], n: int, batch: int, rounds: int) -> dict[str, Any]:
-    """Time and memory of a training step of each layer."""
+def measured(compared: dict[str, torch.nn.Module], n: int, batch: int, rounds: int) -> Figures:
+    """Measure time and memory of a training step of each layer."""
     x, g = torch.randn(batch, n, requires_grad=True), torch.randn(batch, n)
     memory: dict[str, dict[str, int]] = {"bytes_kept": {}, "peak_bytes": {}}
     for name, layer in compared.items():
@@ -131,10 +133,8 @@ def measured(compared: dict[str, torch.nn.Module], n: int, batch: int, rounds: i
     return {"microseconds": medians(calls, rounds), **memory}
 
 
-def measure(
-    threads: int, rounds: int, steps: tuple[tuple[int, int | None, int], ...] = STEPS
-) -> Iterator[dict[str, Any]]:
-    """One row for each training step, one for adapters, and two for a small forward."""
+def measure(threads: int, rounds: int, steps: tuple[tuple[int, int | None, int], ...] = STEPS) -> Iterator[Figures]:
+    """Return one row for each training step, one for adapters, and two for a small forward."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     for n, b, batch in steps:
@@ -157,44 +157,41 @@ def measure(
 OTHERS = "rfft", "c3a", "dense"
 
 
-def table(title: str, rows: list[dict[str, Any]], figures: str, unit: float) -> Table:
-    """A table of one kind of figures: ours, and those of the others as multiples of it."""
-    made = Table(title=title, box=box.SIMPLE, pad_edge=False, collapse_padding=True)
-    for heading in ("what", "threads", "n", "block", "batch", "structmat", *OTHERS):
-        made.add_column(heading, justify="left" if heading == "what" else "right", no_wrap=True)
+def table(title: str, rows: list[Figures], figures: str, unit: float) -> Table:
+    """Format one kind of figures: ours, and the others as multiples of it."""
+    cells = []
     for row in rows:
         values = row[figures]
         facts = (str(row[key] or "") for key in ("what", "threads", "n", "block_size", "batch"))
         ratios = (f"{values[name] / values['structmat']:.2f}" if name in values else "" for name in OTHERS)
-        made.add_row(*facts, f"{values['structmat'] / unit:,.0f}", *ratios)
-    return made
+        cells.append([*facts, f"{values['structmat'] / unit:,.0f}", *ratios])
+    return Table(title, ["what", "threads", "n", "block", "batch", "structmat", *OTHERS], cells)
 
 
-def main() -> int:
-    """Measure, print tables, and write the figures if asked to."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.layers",
-        description="Circulant and block-circulant layers, float32: against PyTorch's autograd over rfft, the function "
-        "of PEFT's C3A and a dense layer; and an adapter against C3A's.",
+def tables(figures: Figures) -> Iterator[Table]:
+    """Format times, and the peaks of memory, which do not depend on threads."""
+    rows = figures["rows"]
+    steps = [row for row in rows if "peak_bytes" in row and row["threads"] == rows[0]["threads"]]
+    yield table("Microseconds, medians; the others as multiples", rows, "microseconds", 1)
+    yield table("Peak memory of a step, KiB; the others as multiples", steps, "peak_bytes", 1024)
+
+
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add threads and rounds."""
+    parser.add_argument("--threads", nargs="+", type=count, default=[1, 2], metavar="N", help="threads (%(default)s)")
+    parser.add_argument("--rounds", type=count, default=25, metavar="N", help="rounds of each (%(default)s)")
+
+
+def run(arguments: argparse.Namespace, progress: Progress) -> Figures:
+    """Measure with each number of threads."""
+    threads, rounds, steps = (
+        ([1], 3, ((64, None, 8), (64, 16, 8))) if arguments.quick else (arguments.threads, arguments.rounds, STEPS)
     )
-    parser.add_argument("--threads", nargs="+", type=int, default=[1, 2], metavar="N", help="threads (%(default)s)")
-    parser.add_argument("--rounds", type=int, default=25, metavar="N", help="times each is measured (%(default)s)")
-    parser.add_argument("--json", type=writable, metavar="FILE", help="write all figures there")
-    arguments = parser.parse_args()
-    if min(*arguments.threads, arguments.rounds) < 1:
-        parser.error("threads and rounds must be at least 1")
+    return {"rounds": rounds, "rows": [row for number in threads for row in measure(number, rounds, steps)]}
 
-    with Console(stderr=True).status("measuring"):
-        rows = [row for threads in arguments.threads for row in measure(threads, arguments.rounds)]
-    steps = [row for row in rows if "peak_bytes" in row and row["threads"] == arguments.threads[0]]
-    console = Console()
-    console.print(table("Microseconds, medians; the others as multiples", rows, "microseconds", 1))
-    console.print(table("Peak memory of a step, KiB; the others as multiples", steps, "peak_bytes", 1024))
-    if arguments.json:
-        versions = {**about(), "torch": torch.__version__, "peft": peft.__version__}
-        save(arguments.json, {"about": versions, "rounds": arguments.rounds, "rows": rows})
-    return 0
 
+BENCHMARK = Benchmark("benchmarks.layers", str(__doc__), run, tables, options, ("torch", "peft"))
+main = BENCHMARK.main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -1,4 +1,4 @@
-"""How time and memory are taken, and how figures are written."""
+"""Measuring time and memory, and writing figures to files."""
 
 import json
 import math
@@ -142,12 +142,6 @@ def threads_environment(threads: int) -> dict[str, str]:
 
 def _read(path: Path) -> str:
     return path.read_text(encoding="ascii").strip()
-
-
-def time_text(value: float) -> str:
-    """A time with the unit that fits."""
-    unit, scale = next((u, s) for u, s in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)) if value >= s or u == "µs")
-    return f"{value / scale:.3g} {unit}"
 
 
 def console() -> "Console":

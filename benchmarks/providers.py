@@ -1,7 +1,7 @@
-"""What the choices in `structmat._backend` rest on: `python -m benchmarks.providers --help`.
+"""The measurements behind the choices of transforms in `structmat._backend`: `python -m benchmarks.providers --help`.
 
-Three questions: which provider transforms fastest, what length a Toeplitz matrix is best embedded in, and from which
-prime factor on circular convolutions are faster through zero-padded vectors.
+They answer three questions: which provider is fastest, which length is best for the circulant embedding of a Toeplitz
+matrix, and from which prime factor on zero-padding makes a circular convolution faster.
 """
 
 import argparse
@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import scipy.fft
 
-from benchmarks.measuring import Figures, console, interleaved, machine, save
-from benchmarks.report import Table, show
-from structmat.__main__ import writable
+from benchmarks.harness import Benchmark, Progress
+from benchmarks.measuring import Figures, interleaved
+from benchmarks.tables import Table
 from structmat._backend import fast_length, providers
 
 BATCH = 2**20  # bytes of many vectors
@@ -26,19 +26,19 @@ WITH_PRIME = (2080, 2088, 2064, 2144, 2037, 2032, 2110, 2056, 2084, 2039)  # lar
 
 
 def round_trip(provider: providers.Provider, n: int, batch: int, dtype: str) -> Callable[[], object]:
-    """A transform of a batch and back."""
+    """Return a call that transforms a batch, and back."""
     x = np.random.default_rng(0).standard_normal((batch, n)).astype(dtype)
     x, real = (x[0] if batch == 1 else x), dtype.startswith("float")
     return lambda: provider.inverse(provider.forward(x, n, real), n, real)
 
 
 def seconds(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Times of calls that take turns."""
+    """Time calls that take turns."""
     return interleaved(calls, rounds=rounds, budget=1.0)
 
 
 def transforms(rounds: int, lengths: tuple[int, ...]) -> Iterator[Figures]:
-    """Times of each provider, a row for each length, batch and dtype."""
+    """Time each provider: a row for each length, batch and dtype."""
     there = {name: providers._made(name) for name in providers.installed()}
     for dtype in DTYPES:
         for n in lengths:
@@ -50,14 +50,14 @@ def transforms(rounds: int, lengths: tuple[int, ...]) -> Iterator[Figures]:
 
 
 def smooth(n: int) -> list[int]:
-    """All lengths from n to the next power of two without prime factors over 5."""
+    """Return all lengths from n to the next power of two that have no prime factor over 5."""
     top = 1 << (n - 1).bit_length()
     found = (2**a * 3**b * 5**c for a in range(14) for b in range(9) for c in range(6))
     return sorted(length for length in found if n <= length <= top)
 
 
 def embeddings(rounds: int, least: range) -> Iterator[Figures]:
-    """Times at each length that n entries can be embedded in, and at those that two rules choose."""
+    """Time each length for an embedding of n entries; the figures are the times of two rules over the best."""
     for name in providers.installed():
         one = providers._made(name)
         for n in least:
@@ -68,7 +68,7 @@ def embeddings(rounds: int, least: range) -> Iterator[Figures]:
 
 
 def largest_prime(n: int) -> int:
-    """The largest prime factor."""
+    """Return the largest prime factor."""
     factor = 2
     while factor * factor <= n:
         if n % factor:
@@ -79,7 +79,7 @@ def largest_prime(n: int) -> int:
 
 
 def paddings(rounds: int, lengths: tuple[int, ...]) -> Iterator[Figures]:
-    """Times of transforms of length n over those of twice the length or a little more."""
+    """Time transforms of length n over transforms of twice the length or a little more."""
     for name in providers.installed():
         one = providers._made(name)
         for n in lengths:
@@ -90,7 +90,7 @@ def paddings(rounds: int, lengths: tuple[int, ...]) -> Iterator[Figures]:
 
 
 def tables(figures: Figures) -> Iterator[Table]:
-    """The answers, as tables of text."""
+    """Format the three answers."""
     rows = figures["transforms"]
     names = list(rows[0]["seconds"])
     cells = []
@@ -113,28 +113,22 @@ def tables(figures: Figures) -> Iterator[Table]:
         mine = {r["prime"]: r["ratio"] for r in figures["paddings"] if (r["provider"], r["batch"]) == (name, batch)}
         cells.append([name, str(batch), *(f"{mine[prime]:.2f}" for prime in primes)])
     headings = ["provider", "vectors", *map(str, primes)]
-    yield Table("Time over that of padded vectors, by the largest prime factor of n near 2,048", headings, cells)
+    yield Table("Time over the time with padding, by the largest prime factor of n near 2,048", headings, cells)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure, and print tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.providers", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="few lengths, to see that it runs")
-    parser.add_argument("--json", type=writable, metavar="FILE", help="write the figures there")
-    arguments = parser.parse_args(argv)
+def measure(arguments: argparse.Namespace, progress: Progress) -> Figures:
+    """Measure all three."""
     few = 1 if arguments.quick else None
     rounds = 3 if arguments.quick else 9
-    figures: Figures = {
-        "about": machine(("mkl_fft", "ducc0")),
+    return {
         "transforms": list(transforms(rounds, (64, 65) if few else LENGTHS)),
         "embeddings": list(embeddings(rounds, EMBEDDED[:few])),
         "paddings": list(paddings(rounds, WITH_PRIME[:few])),
     }
-    show(tables(figures), console())
-    if arguments.json:
-        save(arguments.json, figures)
-    return 0
 
+
+BENCHMARK = Benchmark("benchmarks.providers", str(__doc__), measure, tables, packages=("mkl_fft", "ducc0"))
+main = BENCHMARK.main
 
 if __name__ == "__main__":
     sys.exit(main())

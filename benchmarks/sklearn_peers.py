@@ -1,33 +1,32 @@
-"""Estimators against scikit-learn's own, in one run: `python -m benchmarks.sklearn_peers --help`."""
+"""Time of `transform`, size of the map and error of our estimators and of scikit-learn's."""
 
 import argparse
 import pickle
 import sys
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import sklearn
-from rich import box
-from rich.console import Console
-from rich.table import Table
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.metrics.pairwise import rbf_kernel
 from sklearn.random_projection import GaussianRandomProjection
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from benchmarks.measuring import interleaved, save
-from structmat.__main__ import about, count, writable
+from benchmarks.harness import Benchmark, Progress
+from benchmarks.measuring import Figures, interleaved
+from benchmarks.tables import Table
+from structmat.__main__ import count
 from structmat.sklearn import CirculantProjection, StructuredProjection, StructuredRFF
 
 SPEED, MEMORY = 5.0, 50.0  # how many times faster and smaller ours should be
 
 
 class Contest(NamedTuple):
-    """An estimator of ours and one of scikit-learn, both fitted to the same data."""
+    """One of our estimators and one of scikit-learn's, both fitted to the same data."""
 
     ours: Any
     theirs: Any
-    required: bool  # whether it has to reach the goals
+    required: bool  # whether it must reach the goals
 
 
 def contests(d: int) -> list[Contest]:
@@ -58,7 +57,7 @@ def error(estimator: Any, x: np.ndarray) -> float:
 
 
 def measure(contest: Contest, x: np.ndarray, repeats: int) -> dict[str, Any]:
-    """Time both in turn, so that what disturbs the machine disturbs both; the ratio is of the medians."""
+    """Time both in turn, so that other load disturbs both alike; the ratio is that of the medians."""
     ours, theirs = contest.ours.fit(x), contest.theirs.fit(x)
     calls = {"ours": lambda: ours.transform(x), "theirs": lambda: theirs.transform(x)}
     times = list(interleaved(calls, rounds=repeats).values())
@@ -82,56 +81,44 @@ def measure(contest: Contest, x: np.ndarray, repeats: int) -> dict[str, Any]:
     }
 
 
-def main() -> int:
-    """Run the contests, print the ratios, and write all figures if asked to."""
-    parser = argparse.ArgumentParser(
-        prog="python -m benchmarks.sklearn_peers",
-        description="Time of `transform`, size of the map and error, of our estimators and of scikit-learn's.",
-    )
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add the sizes."""
     parser.add_argument("--dim", type=count, default=4096, metavar="D", help="features and components (%(default)s)")
     parser.add_argument("--rows", type=count, default=2000, metavar="N", help="vectors (%(default)s)")
-    parser.add_argument("--repeats", type=count, default=7, metavar="R", help="timings of each (%(default)s)")
-    parser.add_argument("--json", type=writable, metavar="FILE", help="write the figures there as well")
-    arguments = parser.parse_args()
+    parser.add_argument("--repeats", type=count, default=7, metavar="R", help="rounds of each (%(default)s)")
 
-    x = np.random.default_rng(0).standard_normal((arguments.rows, arguments.dim))
-    most = max(pool["num_threads"] for pool in threadpool_info())
+
+def run(arguments: argparse.Namespace, progress: Progress) -> Figures:
+    """Run all contests in both precisions, with one thread and with all."""
+    d, n, repeats = (64, 128, 3) if arguments.quick else (arguments.dim, arguments.rows, arguments.repeats)
+    x = np.random.default_rng(0).standard_normal((n, d))
     rows = []
-    for threads in sorted({1, most}):
-        with threadpool_limits(threads), Console(stderr=True).status(f"measuring, {threads} threads"):
+    for threads in sorted({1, max((pool["num_threads"] for pool in threadpool_info()), default=1)}):
+        progress(f"measuring, {threads} threads")
+        with threadpool_limits(threads):
             rows += [
-                {"threads": threads, **measure(contest, x.astype(dtype), arguments.repeats)}
+                {"threads": threads, **measure(contest, x.astype(dtype), repeats)}
                 for dtype in ("float32", "float64")
-                for contest in contests(arguments.dim)
+                for contest in contests(d)
             ]
-    title = f"transform of {arguments.rows:,} rows, {arguments.dim:,} features to as many components"
-    table = Table(title=title, box=box.SIMPLE)
-    for heading in (
-        "threads",
-        "dtype",
-        "ours",
-        "peer",
-        "ours, ms",
-        "peer, ms",
-        "ratio",
-        "memory",
-        "error",
-        "peer's",
-        "",
-    ):
-        table.add_column(heading, justify="left" if heading in ("ours", "peer", "") else "right", no_wrap=True)
-    for row in rows:
-        verdict = ("reached" if row["reached"] else "falls short") if row["required"] else ""
-        cells = [str(row[key]) for key in ("threads", "dtype", "ours", "peer")]
-        ratios = [f"{row[key]:.3g}" for key in ("ours_ms", "peer_ms", "ratio", "memory_ratio")]
-        table.add_row(*cells, *ratios, *(f"{row[key]:.2g}" for key in ("ours_error", "peer_error")), verdict)
-    Console().print(table)
-    if arguments.json:
-        facts = {"about": about() | {"scikit-learn": sklearn.__version__}, "goals": {"speed": SPEED, "memory": MEMORY}}
-        sizes = {"dim": arguments.dim, "vectors": arguments.rows, "repeats": arguments.repeats}
-        save(arguments.json, {**facts, **sizes, "rows": rows})
-    return 0
+    return {"goals": {"speed": SPEED, "memory": MEMORY}, "dim": d, "vectors": n, "repeats": repeats, "rows": rows}
 
+
+def tables(figures: Figures) -> Iterator[Table]:
+    """Format ratios of time and memory, and the errors."""
+    cells = []
+    for row in figures["rows"]:
+        facts = [str(row[key]) for key in ("ours", "peer", "dtype", "threads")]
+        ratios = [f"{row[key]:.3g}" for key in ("ours_ms", "peer_ms", "ratio", "memory_ratio")]
+        verdict = ("reached" if row["reached"] else "falls short") if row["required"] else ""
+        cells.append([*facts, *ratios, *(f"{row[key]:.2g}" for key in ("ours_error", "peer_error")), verdict])
+    title = f"transform of {figures['vectors']:,} rows, {figures['dim']:,} features to as many components"
+    measured = ["ours, ms", "peer, ms", "ratio", "memory", "error", "peer's error", "goals"]
+    yield Table(title, ["ours", "peer", "dtype", "threads", *measured], cells, left=3)
+
+
+BENCHMARK = Benchmark("benchmarks.sklearn_peers", str(__doc__), run, tables, options, ("scikit-learn",))
+main = BENCHMARK.main
 
 if __name__ == "__main__":
     sys.exit(main())

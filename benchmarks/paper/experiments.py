@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,16 +16,30 @@ import torch
 from rich.progress import Progress
 
 from benchmarks.paper.data import Data, Images, apart
-from benchmarks.paper.models import Arm, Build, alexnet, arms, cifar_net, lenet, reduced, storage
+from benchmarks.paper.models import (
+    STRUCTURES,
+    Arm,
+    Build,
+    alexnet,
+    arms,
+    cifar_net,
+    lenet,
+    one_hidden,
+    reduced,
+    storage,
+)
 from benchmarks.paper.train import CheckpointError, Scale, Settings, evaluate, times, train
 from structmat._files import replacing
 
 Record = dict[str, Any]
 
 STUDIES = ("kinds", "samples", "width")
-SHARES = (8, 4, 2)  # the study of samples takes an eighth, a quarter and a half of the training images
+FURTHER_STUDIES = ("structures",)
+SHARES = (8, 4, 2)  # the study of samples takes an eighth, a quarter and a half of a few thousand training images
+SAMPLES = (500, 1000, 2000, 5000, 10_000)  # and these of many
+MANY = 20_000  # training images
 SAMPLED = ("dense", "circulant")
-FEWER_SEEDS = 3  # at most, in the studies of samples and of width
+FEWER_SEEDS = 3  # at most, in the studies of samples and of width with a few thousand images
 ROUNDS = 20  # that times are medians of
 VALIDATION = 5  # a fifth of the training images
 
@@ -41,12 +55,16 @@ class Experiment(NamedTuple):
     batch: int
     rates: tuple[float, ...]
     classifier: bool = False  # whether circulant networks have a circulant last layer
+    structures: bool = False  # whether there are arms of `STRUCTURES`
 
 
-LENET = Experiment(lenet, (500,), (4000,), (100, 1000), 8, 100, (0.004, 0.008))
+LENET = Experiment(lenet, (500,), (4000,), (100, 1000, 2000), 8, 100, (0.004, 0.008), structures=True)
+ONE_HIDDEN = Experiment(one_hidden, (1024,), (8192,), (256, 2048, 4096), 8, 100, (0.001, 0.002, 0.004), structures=True)
 EXPERIMENTS = {
     "mnist": LENET,
     "fashion-mnist": LENET,
+    "mnist-hidden": ONE_HIDDEN,
+    "fashion-hidden": ONE_HIDDEN,
     "cifar10": Experiment(cifar_net, (256,), (1024,), (64, 4096), 60, 100, (0.0003, 0.001, 0.003)),
     "imagenet": Experiment(alexnet, (4096,) * 2, (2**14,) * 2, (1024,), 60, 128, (0.0003,), classifier=True),
 }
@@ -65,6 +83,8 @@ def plan(experiment: Experiment, classes: int) -> Plan:
     """Work out sizes; nothing is built."""
     build: Build = functools.partial(experiment.network, classes=classes)
     found = arms(build, experiment.widths, experiment.wider, classifier=experiment.classifier)
+    if experiment.structures:
+        found |= {kind: Arm(kind, experiment.widths) for kind in STRUCTURES}
     like = {}
     pairs = []
     sizes = {width: f"circulant, {width:,}" for width in experiment.others}
@@ -89,17 +109,25 @@ class Job(NamedTuple):
     parts: int = 1  # of the training images it gets one
 
 
-def jobs(plan: Plan, studies: list[str], kinds: list[str], seeds: int) -> list[Job]:
-    """What the studies need, each network once; seed by seed, so that a run that is cut off has whole seeds."""
+def jobs(plan: Plan, studies: list[str], kinds: list[str], seeds: int, images: int = 0) -> list[Job]:
+    """Return the networks of the studies, each once, seed by seed, so that an interrupted run has whole seeds.
+
+    With many training images the study of samples has absolute sizes, and twice as many seeds up to 5,000 images.
+    """
     wanted: dict[Job, None] = {}
-    for seed in range(seeds):
-        if "kinds" in studies:
+    many = images >= MANY
+    shares = {images // size: seeds * (1 + (size <= 5000)) for size in SAMPLES} if many else {}
+    shares = shares or dict.fromkeys(SHARES, min(seeds, FEWER_SEEDS))
+    for seed in range(2 * seeds):
+        if "kinds" in studies and seed < seeds:
             wanted |= {Job(name, seed): None for name in kinds}
-        if seed >= FEWER_SEEDS:
-            continue
+        if "structures" in studies and seed < seeds:
+            wanted |= {Job(name, seed): None for name in STRUCTURES}
+        fewer = seeds if many else min(seeds, FEWER_SEEDS)
         if "samples" in studies:
-            wanted |= {Job(name, seed, parts): None for parts in (*SHARES, 1) for name in SAMPLED}
-        if "width" in studies:
+            sizes = [parts for parts, count in {**shares, 1: fewer}.items() if seed < count]
+            wanted |= {Job(name, seed, parts): None for parts in sizes for name in SAMPLED}
+        if "width" in studies and seed < fewer:
             wanted |= {Job(name, seed): None for pair in plan.pairs for name in pair}
     return list(wanted)
 
@@ -116,29 +144,47 @@ class Laboratory:
     folder: Path
     device: torch.device
     progress: Progress
+    trials: str = "each"  # whether each seed chooses its step size, or the first one for all
+    done: Mapping[Job, Record] = dataclasses.field(default_factory=dict)  # of an earlier run
 
     def measure(self, wanted: list[Job]) -> Iterator[Record]:
         """Do the jobs, with bars for the networks and for the epochs of each."""
-        bases = {(self.plan.like.get(job.name, job.name), job.seed) for job in wanted}
-        trials = len(bases) * len(self.rates) if len(self.rates) > 1 else 0
+        bases = {self.base(job) for job in wanted}
+        unknown = [base for base in bases if Job(*base) not in self.done]
+        trials = len(unknown) * len(self.rates) if len(self.rates) > 1 else 0
         self.whole = self.progress.add_task("networks", total=len(wanted) + trials)
         self.part = self.progress.add_task("epochs")
         chosen: dict[tuple[str, int], float] = {}
         for job in wanted:
-            base = self.plan.like.get(job.name, job.name), job.seed
+            base = self.base(job)
             training, tested = self.data.split(job.seed)
             if base not in chosen:
-                chosen[base] = self.chosen_rate(*base, training)
+                chosen[base] = self.chosen_rate(*base, self.data.split(base[1])[0])
             if job.parts > 1:
                 training = apart(training, job.parts, job.seed)[1]
             settings = Settings(self.epochs * job.parts, self.batch, chosen[base], job.seed)  # as many steps
             label = f"{job.name}, seed {job.seed}, 1/{job.parts} of the images"
+            self.keep(job, label)
             yield {**job._asdict(), **self.trained(label, self.plan.arms[job.name], settings, training, tested)}
+
+    def base(self, job: Job) -> tuple[str, int]:
+        """Return the arm and the seed whose step size a job takes."""
+        return self.plan.like.get(job.name, job.name), job.seed if self.trials == "each" else 0
+
+    def keep(self, job: Job, label: str) -> None:
+        """Put the record of an earlier run where `trained` looks for it."""
+        path = self.paths(label)[0]
+        if job in self.done and not path.exists():
+            with replacing(path) as file:
+                record = {name: value for name, value in self.done[job].items() if name not in job._fields}
+                file.write_text(json.dumps(record | {"seed": job.seed}, allow_nan=False), encoding="utf-8")
 
     def chosen_rate(self, name: str, seed: int, training: Images) -> float:
         """The step size with the least error on a fifth of the training images, after half the epochs."""
         if len(self.rates) == 1:
             return self.rates[0]
+        if (known := self.done.get(Job(name, seed))) is not None:
+            return float(known["rate"])
         fit, held_out = apart(training, VALIDATION, seed)
         errors = {}
         for rate in self.rates:
@@ -187,6 +233,7 @@ class Laboratory:
                 "error_percent": error,
                 "top5_error_percent": error_five if self.data.classes > 10 else None,
                 "loss": losses[-1],
+                "losses": losses,
             }
             with replacing(path) as file:
                 file.write_text(json.dumps(record, allow_nan=False), encoding="utf-8")

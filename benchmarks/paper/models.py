@@ -1,6 +1,7 @@
 """The networks of the experiments: convolutions, and fully-connected layers of one structure or another."""
 
 import bisect
+import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable
@@ -9,7 +10,14 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from structmat.nn.torch import BlockCirculantLinear, CirculantLinear, FastfoodLinear, LowRankLinear
+import structmat as sm
+from structmat.nn.torch import (
+    BlockCirculantLinear,
+    CirculantLinear,
+    FastfoodLinear,
+    LowRankLinear,
+    StructuredLinear,
+)
 
 
 class Arm(NamedTuple):
@@ -41,6 +49,14 @@ def block_size(d: int, k: int, limit: int) -> int:
     return next(b for b in range(1, max(d, k) + 1) if b * math.ceil(d / b) * math.ceil(k / b) <= limit)
 
 
+def toeplitz(d: int, k: int) -> nn.Module:
+    """A learned Toeplitz matrix after fixed sign flips, with the variance of `CirculantLinear`."""
+    draw = torch.get_default_dtype(), torch.empty(0).device
+    column, row = (torch.randn(size, dtype=draw[0], device=draw[1]) / math.sqrt(d) for size in (k, d))
+    signs = torch.randint(0, 2, (d,), device=draw[1]).to(torch.int8) * 2 - 1
+    return StructuredLinear(sm.Toeplitz(column, row) @ sm.SignFlip(signs))
+
+
 KINDS: dict[str, Callable[[int, int], nn.Module]] = {
     "dense": nn.Linear,
     "circulant": CirculantLinear,
@@ -48,7 +64,12 @@ KINDS: dict[str, Callable[[int, int], nn.Module]] = {
     "block circulant": lambda d, k: BlockCirculantLinear(d, k, block_size(d, k, fastfood_numbers(d, k))),
     "Fastfood": FastfoodLinear,
     "low rank": lambda d, k: LowRankLinear(d, k, max(1, fastfood_numbers(d, k) // (d + k))),
+    "Toeplitz": toeplitz,
+    **{f"block circulant, {b}": functools.partial(BlockCirculantLinear, block_size=b) for b in (8, 32, 128)},
+    **{f"low rank, {r}": functools.partial(LowRankLinear, rank=r) for r in (8, 16, 32, 64)},
 }
+#: Kinds beside those of the first comparison: block sizes, and ranks from the storage of small blocks upwards.
+STRUCTURES = tuple(KINDS)[6:]
 
 
 def fully_connected(arm: Arm, features: int, classes: int, dropout: bool = False) -> list[nn.Module]:
@@ -66,6 +87,11 @@ def lenet(arm: Arm, classes: int = 10) -> nn.Module:
         *(nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.MaxPool2d(2), nn.Flatten()),
         *fully_connected(arm, 800, classes),
     )
+
+
+def one_hidden(arm: Arm, classes: int = 10) -> nn.Module:
+    """A network of fully-connected layers alone, for 28 × 28 pixels."""
+    return nn.Sequential(nn.Flatten(), *fully_connected(arm, 784, classes))
 
 
 def cifar_net(arm: Arm, classes: int = 10) -> nn.Module:

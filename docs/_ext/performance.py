@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from catalogue import table
 
-from benchmarks import providers, report, toeplitz
+from benchmarks import providers, toeplitz
+from benchmarks.peers import report
+from benchmarks.tables import Table
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -15,7 +17,7 @@ RESULTS = Path(__file__).parents[2] / "benchmarks/results"
 FILES = "peers.json", "providers.json", "toeplitz.json"
 
 
-def listed(found: report.Table) -> str:
+def listed(found: Table) -> str:
     """A table of text in reStructuredText."""
     rows = [found.headings, *found.rows]
     widths = " ".join(str(2 + max(map(len, column))) for column in zip(*rows, strict=True))

@@ -1,10 +1,11 @@
-"""The benchmarks: ways give right results, measurements measure, verdicts judge, and a quick run of each still runs."""
+"""The benchmarks: results of implementations, measurements, verdicts on goals, and a quick run of each command."""
 
 import json
 import os
 import subprocess
 import sys
 import time
+import warnings
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -18,9 +19,11 @@ from matplotlib.image import imread
 
 import structmat as sm
 from benchmarks import __main__ as operators
-from benchmarks import device, goals, measuring, peers, profile, providers, report, rows, suite, toeplitz, works
-from benchmarks.ways import WAYS, errors
-from benchmarks.works import Work
+from benchmarks import device, distances, measuring, providers, suite, toeplitz
+from benchmarks.peers import __main__ as peers
+from benchmarks.peers import goals, problems, profile, report, tasks
+from benchmarks.peers.implementations import IMPLEMENTATIONS, errors
+from benchmarks.peers.problems import Problem
 from structmat.core import OPERATORS
 
 ROOT = Path(__file__).parents[2]
@@ -35,23 +38,25 @@ TINY = {
 REGISTERED = [name for name, entry in OPERATORS.items() if entry.cls.__module__.startswith("structmat.")]
 QUICK = ["structmat", "scipy.fft", "dense BLAS", "scipy solve_circulant", "scipy matmul_toeplitz"]
 
-# ---------------------------------------------------------------------- ways and works
+# ---------------------------------------------------------------------- implementations and problems
 
 
 @pytest.mark.filterwarnings("ignore")  # those of other packages
 @pytest.mark.parametrize(
-    ("kind", "name"), [(kind, name) for kind in WAYS for name in WAYS[kind]], ids=lambda value: value.replace(" ", "-")
+    ("kind", "name"),
+    [(kind, name) for kind in IMPLEMENTATIONS for name in IMPLEMENTATIONS[kind]],
+    ids=lambda value: value.replace(" ", "-"),
 )
-def test_way_gives_the_right_results(kind: str, name: str) -> None:
-    way = WAYS[kind][name]
+def test_implementation_gives_the_right_results(kind: str, name: str) -> None:
+    way = IMPLEMENTATIONS[kind][name]
     if left_out := WITHOUT.intersection(module.partition(".")[0] for module in way.needs):
         pytest.skip(f"STRUCTMAT_TEST_WITHOUT leaves {', '.join(left_out)} out")
     if reason := way.missing():
         pytest.skip(reason)
     for shape in TINY[kind]:
-        work = Work(kind, shape)
-        calls = way.calls(work)
-        found = errors(way, work, calls)
+        problem = Problem(kind, shape)
+        calls = way.calls(problem)
+        found = errors(way, problem, calls)
         assert len(found) == (1 if calls.step is None else 4)
         if name == "PEFT C3A":  # its gradient to x is not that of its product, see docs/performance.rst
             del found["dx"]
@@ -66,11 +71,11 @@ def dense(p: Any) -> np.ndarray:
 
 @pytest.mark.parametrize(("kind", "shape"), [("circulant", (3, 6)), ("circulant", (1, 5)), ("blocks", (4, 2, 3, 5))])
 def test_references_are_those_of_the_dense_matrix(kind: str, shape: tuple[int, ...]) -> None:
-    work = Work(kind, shape, "float64")
-    p = works.problem(work)
+    problem = Problem(kind, shape, "float64")
+    p = problems.arrays(problem)
     matrix, b = dense(p), shape[-1]
     x, g = np.atleast_2d(p.x), np.atleast_2d(p.g)
-    found = works.exact(work, "matrix")
+    found = problems.exact(problem, "matrix")
     np.testing.assert_allclose(np.atleast_2d(found["y"]), x @ matrix.T, atol=1e-12)
     np.testing.assert_allclose(np.atleast_2d(found["dx"]), g @ matrix, atol=1e-12)
     np.testing.assert_allclose(found["gradient"], g.T @ x, atol=1e-12)
@@ -79,18 +84,18 @@ def test_references_are_those_of_the_dense_matrix(kind: str, shape: tuple[int, .
     i = np.arange(b)
     columns = np.stack([entries[:, (i + k) % b, :, i].sum(axis=0) for k in range(b)], axis=-1)
     for layout, wanted in (("column", columns), ("row", np.take(columns, -i, axis=-1))):
-        gradient = works.exact(work, layout)["gradient"]
+        gradient = problems.exact(problem, layout)["gradient"]
         np.testing.assert_allclose(gradient, wanted.reshape(gradient.shape), atol=1e-12)
 
 
 def test_the_symmetric_problem_is_a_toeplitz_matrix() -> None:
-    work = Work("circulant", (3, 6), "float64")
-    p = works.problem(work, "toeplitz")
+    problem = Problem("circulant", (3, 6), "float64")
+    p = problems.arrays(problem, "toeplitz")
     np.testing.assert_allclose(scipy.linalg.circulant(p.column), scipy.linalg.toeplitz(p.column))
     outer = p.g.T @ p.x
     away = np.abs(np.subtract.outer(np.arange(6), np.arange(6)))
     gradient = [outer[away == k].sum() for k in range(6)]
-    np.testing.assert_allclose(works.exact(work, "toeplitz")["gradient"], gradient, atol=1e-12)
+    np.testing.assert_allclose(problems.exact(problem, "toeplitz")["gradient"], gradient, atol=1e-12)
 
 
 # ---------------------------------------------------------------------- measurements
@@ -131,11 +136,13 @@ def test_peak_is_what_a_call_takes_at_most() -> None:
 
 def test_a_child_that_fails_is_an_error() -> None:
     with pytest.raises(subprocess.CalledProcessError):
-        list(measuring.child("benchmarks.rows", {"what": "nothing"}, {}))
+        list(measuring.child("benchmarks.peers.tasks", {"what": "nothing"}, {}))
 
 
 def test_shares_of_a_profile_are_those_of_the_time() -> None:
-    found = profile.shares(WAYS["circulant"]["structmat"], Work("circulant", (64, 4096)), "step", rounds=3)
+    found = profile.shares(
+        IMPLEMENTATIONS["circulant"]["structmat"], Problem("circulant", (64, 4096)), "step", rounds=3
+    )
     shares = [found[name] for name in ("transforms", "passes", "python")]
     assert sum(shares) == pytest.approx(1)
     assert min(shares) >= 0
@@ -144,10 +151,10 @@ def test_shares_of_a_profile_are_those_of_the_time() -> None:
 
 
 def test_profile_prints(capsys: pytest.CaptureFixture[str]) -> None:
-    assert profile.main(["solve", "16", "--way", "scipy solve_circulant"]) == 0
+    assert profile.main(["solve", "16", "--implementation", "scipy solve_circulant"]) == 0
     assert "transforms" in capsys.readouterr().out
     with pytest.raises(SystemExit):
-        profile.main(["solve", "16", "--way", "none"])
+        profile.main(["solve", "16", "--implementation", "none"])
 
 
 # ---------------------------------------------------------------------- goals
@@ -189,7 +196,7 @@ def test_figures_that_are_bounded_from_above() -> None:
     growth[-1]["forward"] *= 4
     assert judged("exponent", growth)["reached"] is False
     assert goals.steps(growth, goals.OURS, 1)[2**22] == pytest.approx(3.1)
-    large = {"part": "large vectors", "shape": list(rows.LARGE), "output_bytes": 100, "saved_bytes": 50}
+    large = {"part": "large vectors", "shape": list(tasks.LARGE), "output_bytes": 100, "saved_bytes": 50}
     mark = 64 * goals.MIB
     reached = {"matvec": 100 + mark, "vjp": 151 + mark}
     assert judged("matvec of 1 GiB", [{**large, **reached}])["reached"] is True
@@ -212,7 +219,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("peers")
     files = {name: folder / f"peers.{name}" for name in ("json", "png")}
     options = [f"--{name}={file}" for name, file in files.items()]
-    assert peers.main(["--quick", *options, "--ways", *QUICK]) == 0
+    assert peers.main(["--quick", *options, "--only", *QUICK]) == 0
     picture = imread(files["png"], format="png")
     assert picture.shape[1] > 500
     assert len(np.unique(picture.reshape(-1, picture.shape[-1]), axis=0)) > 10
@@ -222,7 +229,7 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_quick_run_measures_every_part(figures: dict[str, Any]) -> None:
     found = {row["part"] for row in figures["rows"]}
     assert found == {
-        *rows.parts(quick=True),
+        *tasks.parts(quick=True),
         *("memory", "large vectors", "bandwidth", "Toeplitz system", "binary codes", "profile"),
     }
     assert {row["way"] for row in figures["rows"] if "way" in row} == set(QUICK)
@@ -240,6 +247,34 @@ def test_tables_show_every_way(figures: dict[str, Any]) -> None:
     (table,) = tables["goals"]
     assert [row[0] for row in table.rows] == [goal.name for goal in goals.GOALS]
     assert {row[-1] for row in table.rows} == {""}, "a quick run is not judged"
+
+
+@pytest.mark.parametrize("name", ["distances", "jax_rule", "layers", "sklearn_peers"])
+def test_quick_run_writes_figures_and_prints_tables(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    needs = {"jax_rule": ["jax"], "layers": ["torch", "peft"], "sklearn_peers": ["sklearn"]}
+    for needed in needs.get(name, []):
+        library(needed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # peft's
+        benchmark = library(f"benchmarks.{name}").BENCHMARK
+    file = tmp_path / "figures.json"
+    assert benchmark.main(["--quick", f"--json={file}"]) == 0
+    figures = json.loads(file.read_text(encoding="utf-8"))
+    assert figures["quick"] is True
+    assert {"structmat", *benchmark.packages} <= set(figures["about"])
+    printed = capsys.readouterr().out
+    for table in benchmark.tables(figures):
+        assert table.title in printed
+        assert table.rows
+        assert all(len(row) == len(table.headings) for row in table.rows)
+
+
+def test_sizes_that_do_not_fit_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        distances.main(["--dims", "16", "--sizes", "32"])
+    assert "dims must be at least 4 and the largest size" in capsys.readouterr().err
 
 
 def test_operators_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,7 +27,7 @@ def test_vectors_have_length_one() -> None:
 
 
 def test_rows_are_the_distortions_of_fresh_projections() -> None:
-    rows = list(distances.measure([32], [4, 8], 6))
+    rows = list(distances.measured([32], [4, 8], 6))
     assert len(rows) == (1 + len(distances.PROJECTIONS)) * 2 * len(distances.VECTORS)
     found = distances.distortions("srht", 32, [4, 8], 6)
     (row,) = [r for r in rows if (r["projection"], r["k"], r["vectors"]) == ("srht", 8, "wave")]

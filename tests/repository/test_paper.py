@@ -23,7 +23,7 @@ Module = torch.nn.Module  # where PyTorch is left out, the file ends here
 from benchmarks.paper import compare, data, report, tables  # noqa: E402
 from benchmarks.paper.__main__ import OFFLINE, main  # noqa: E402
 from benchmarks.paper.experiments import EXPERIMENTS, STUDIES, Job, Laboratory, jobs, plan  # noqa: E402
-from benchmarks.paper.models import Arm, block_size, fastfood_numbers, lenet, measured, storage  # noqa: E402
+from benchmarks.paper.models import STRUCTURES, Arm, block_size, fastfood_numbers, lenet, measured, storage  # noqa: E402
 from benchmarks.paper.train import CheckpointError, DivergenceError, Scale, Settings, evaluate, save, train  # noqa: E402
 from structmat.nn.torch import BlockCirculantLinear, LowRankLinear  # noqa: E402
 
@@ -579,7 +579,7 @@ def test_networks_run_and_are_as_large_as_counted(experiment: str) -> None:
     """Real tensors, small widths, every kind of layer; AlexNet's wide last layers stay shapes."""
     settings = EXPERIMENTS[experiment]._replace(others=())
     shape = {"mnist": (1, 28, 28), "cifar10": (3, 32, 32), "imagenet": (3, 227, 227)}[experiment]
-    known = plan(settings._replace(widths=(48,) * len(settings.widths), wider=(96,) * len(settings.wider)), 5)
+    known = plan(settings._replace(widths=(128,) * len(settings.widths), wider=(256,) * len(settings.wider)), 5)
     for name, arm in known.arms.items():
         model = known.build(arm)
         assert storage(model) == measured(known.build, arm), name
@@ -603,7 +603,11 @@ def test_pairs_have_equal_storage() -> None:
 def test_jobs_are_done_once() -> None:
     known = plan(EXPERIMENTS["mnist"], 10)
     wanted = jobs(known, list(STUDIES), list(report.LOOKS), 5)
-    assert len(wanted) == len(set(wanted)) == 5 * 8 + 3 * (2 * 3 + 5)
+    assert len(wanted) == len(set(wanted)) == 5 * 8 + 3 * (2 * 3 + 7)
+    wanted = jobs(known, ["samples"], [], 5, images=60_000)
+    assert len(wanted) == len(set(wanted)) == 2 * (4 * 10 + 5 + 5)
+    assert {60_000 // job.parts for job in wanted} == {500, 1000, 2000, 5000, 10_000, 60_000}
+    assert jobs(known, ["structures"], [], 1) == [Job(name, 0) for name in STRUCTURES]
     assert jobs(known, ["samples"], ["Fastfood"], 1)[:2] == [Job("dense", 0, 8), Job("circulant", 0, 8)]
 
 

@@ -1,4 +1,4 @@
-"""The figures to reach, as data, and the verdicts on those of a run."""
+"""The goals as data, and the verdicts on the figures of a run."""
 
 import itertools
 import math
@@ -7,16 +7,17 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from benchmarks.measuring import Figures
-from benchmarks.rows import LARGE
+from benchmarks.peers.tasks import LARGE
+from benchmarks.tables import shape_text
 
 MIB = 2**20
 WRONG = 1000.0  # units of rounding
-Found = Mapping[str, float]  # what was measured, by where
+Found = Mapping[str, float]  # measured values by place
 Rows = list[Figures]
 
 
 class Goal(NamedTuple):
-    """A figure to reach in every place where it is measured: at least, or at most."""
+    """A lower bound, or an upper bound, for a figure in every place where it is measured."""
 
     name: str
     bound: float
@@ -32,7 +33,7 @@ class Goal(NamedTuple):
 
 
 def shown(value: float, unit: str) -> str:
-    """A measured value with its unit."""
+    """Format a measured value with its unit."""
     return f"{value:.3g}{unit if unit == '×' else ' ' * bool(unit) + unit}"
 
 
@@ -41,19 +42,19 @@ def counted(threads: int) -> str:
 
 
 def place(row: Figures) -> str:
-    """Where a row was measured."""
-    return f"{' × '.join(f'{size:,}' for size in row['shape'])}, {counted(row['threads'])}"
+    """Name the shape and threads of a row."""
+    return f"{shape_text(row['shape'])}, {counted(row['threads'])}"
 
 
 def seconds(rows: Rows, part: str, way: str, verb: str, kind: str = "circulant") -> dict[str, float]:
-    """Times of a way, by place."""
+    """Return the times of an implementation by place."""
     wanted = part, way, kind, "float32"
     keys = "part", "way", "kind", "dtype"
     return {place(row): row[verb] for row in rows if verb in row and tuple(map(row.get, keys)) == wanted and right(row)}
 
 
 def right(row: Figures) -> bool:
-    """Whether the products that were timed are right."""
+    """Tell whether the products that were timed are right."""
     errors = row.get("errors", {})
     return max(errors.get("forward", 0.0), errors.get("y", 0.0)) < WRONG
 
@@ -61,7 +62,7 @@ def right(row: Figures) -> bool:
 def ratios(
     verb: str, ours: str, peer: str, *, kind: str = "circulant", part: str = "shapes", shapes: str = ""
 ) -> Callable[[Rows], Found]:
-    """How many times faster one way is than another, at the places that begin so."""
+    """Measure how many times faster one implementation is than another, at shapes that begin with `shapes`."""
 
     def measure(rows: Rows) -> Found:
         times, theirs = (seconds(rows, part, way, verb, kind) for way in (ours, peer))
@@ -72,7 +73,7 @@ def ratios(
 
 
 def overhead(ours: str, peer: str) -> Callable[[Rows], Found]:
-    """Microseconds that a product with one short vector takes beyond the same transforms by hand."""
+    """Measure the microseconds of a product with one short vector beyond the same transforms by hand."""
 
     def measure(rows: Rows) -> Found:
         times, theirs = (seconds(rows, "shapes", way, "forward") for way in (ours, peer))
@@ -86,7 +87,7 @@ def overhead(ours: str, peer: str) -> Callable[[Rows], Found]:
 
 
 def by_threads(rows: Rows, part: str, way: str) -> dict[int, dict[int, float]]:
-    """Forward times of a way, by n for each number of threads."""
+    """Return the forward times of an implementation by n, for each number of threads."""
     found: dict[int, dict[int, float]] = {}
     for row in rows:
         if row["part"] == part and row["way"] == way:
@@ -95,7 +96,7 @@ def by_threads(rows: Rows, part: str, way: str) -> dict[int, dict[int, float]]:
 
 
 def slopes(way: str) -> Callable[[Rows], Found]:
-    """Exponent of n in the time of one product, by least squares on logarithms."""
+    """Measure the exponent of n in the time of one product, by least squares on logarithms."""
 
     def measure(rows: Rows) -> Found:
         return {
@@ -109,19 +110,21 @@ def slopes(way: str) -> Callable[[Rows], Found]:
 
 
 def steps(rows: Rows, way: str, threads: int) -> dict[int, float]:
-    """Exponent of n between each size and the next."""
+    """Return the exponent of n between each size and the next."""
     times = list(by_threads(rows, "growth", way).get(threads, {}).items())
     return {n: math.log(t / before) / math.log(n / smaller) for (smaller, before), (n, t) in itertools.pairwise(times)}
 
 
 def crossover(times: Mapping[int, float], dense: Mapping[int, float]) -> float:
-    """The least n from which on a way is as fast as a dense product."""
+    """Return the smallest n from which on an implementation is as fast as a dense product."""
     slower = [n for n in times if n in dense and times[n] > dense[n]]
     faster = [n for n in times if n > max(slower, default=0)]
     return min(faster, default=math.inf)
 
 
 def crossovers(way: str) -> Callable[[Rows], Found]:
+    """Measure that n for each number of threads."""
+
     def measure(rows: Rows) -> Found:
         times, dense = (by_threads(rows, "crossover", name) for name in (way, "dense BLAS"))
         return {counted(threads): crossover(times[threads], dense[threads]) for threads in times if dense}
@@ -130,7 +133,7 @@ def crossovers(way: str) -> Callable[[Rows], Found]:
 
 
 def beyond(verb: str, *allowed: str) -> Callable[[Rows], Found]:
-    """MiB that a product of very many vectors takes at its peak beyond what it may keep or give back."""
+    """Measure the peak of a product of very many vectors, in MiB, beyond the arrays that it keeps or returns."""
 
     def measure(rows: Rows) -> Found:
         return {
@@ -143,7 +146,7 @@ def beyond(verb: str, *allowed: str) -> Callable[[Rows], Found]:
 
 
 def taken(part: str) -> Callable[[Rows], Found]:
-    """Seconds of a work that is done once."""
+    """Measure the seconds of a problem that is solved once."""
     return lambda rows: {row["part"]: row["seconds"] for row in rows if row["part"] == part}
 
 
@@ -188,9 +191,9 @@ GOALS = [
 
 
 def verdicts(rows: Rows, *, quick: bool) -> Rows:
-    """Each goal with the worst that was measured, where, and whether it is reached.
+    """Return each goal with the worst value, its place, and whether the goal is reached.
 
-    That is None where nothing was measured, and after a quick run, whose sizes are not those of the goals.
+    The verdict is None where nothing was measured, and after a quick run, whose sizes are smaller.
     """
     judged = []
     for goal in GOALS:

@@ -1,4 +1,4 @@
-"""The works that peers are compared on: their arguments, and what they should give, in double precision."""
+"""The problems that peers are compared on: their arrays, and the exact results in double precision."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -8,26 +8,28 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.linalg
 
+from benchmarks.tables import shape_text
+
 Array = np.ndarray[Any, Any]
-HOPELESS = 1e99
+LARGEST_ERROR = 1e99
 Shape = tuple[int, ...]
 
 
-class Work(NamedTuple):
-    """A kind out of `KINDS`, of a shape and in a precision."""
+class Problem(NamedTuple):
+    """A problem of one of `KINDS`, with a shape and a precision."""
 
     kind: str
     shape: Shape
     dtype: str = "float32"
 
     def __str__(self) -> str:
-        return f"{KINDS[self.kind].title} {' × '.join(f'{size:,}' for size in self.shape)}"
+        return f"{KINDS[self.kind].title} {shape_text(self.shape)}"
 
 
-class Kind(NamedTuple):
-    """Draws arrays of a shape in double precision; `forward` says what x should become.
+class ProblemKind(NamedTuple):
+    """How to draw the arrays of a shape, and the exact results for them, in double precision.
 
-    `gradient(p, layout)` is that to the parameter in one of the layouts in which ways keep it.
+    `gradient(p, layout)` is the gradient to the parameter in one of the layouts that implementations store.
     """
 
     title: str
@@ -38,27 +40,27 @@ class Kind(NamedTuple):
 
 
 def vectors(batch: int, n: int, rng: np.random.Generator) -> Array:
-    """A batch, or for a batch of one the vector itself."""
+    """Draw a batch; for a batch of one, the vector itself."""
     return rng.standard_normal(n if batch == 1 else (batch, n))
 
 
-def problem(work: Work, layout: str = "column") -> SimpleNamespace:
-    """Draw the arrays of a work, the same each time, in its precision; a layout "toeplitz" has a symmetric matrix."""
-    p = SimpleNamespace(**KINDS[work.kind].draw(work.shape, np.random.default_rng(0)))
+def arrays(problem: Problem, layout: str = "column") -> SimpleNamespace:
+    """Draw the arrays of a problem, the same each time, in its precision; layout "toeplitz" has a symmetric matrix."""
+    p = SimpleNamespace(**KINDS[problem.kind].draw(problem.shape, np.random.default_rng(0)))
     if layout == "toeplitz":
         p.column = (p.column + reversed_blocks(p.column)) / 2
-    return converted(p, work.dtype)
+    return converted(p, problem.dtype)
 
 
 def converted(p: SimpleNamespace, dtype: str) -> SimpleNamespace:
-    """The same problem in another precision."""
+    """Convert the arrays to another precision."""
     return SimpleNamespace(**{name: value.astype(dtype) for name, value in vars(p).items()})
 
 
 @lru_cache(maxsize=4)
-def exact(work: Work, layout: str) -> dict[str, Array]:
-    """What is exact for the arrays as they were rounded: a product, and the three results of a step."""
-    kind, p = KINDS[work.kind], converted(problem(work, layout), "float64")
+def exact(problem: Problem, layout: str) -> dict[str, Array]:
+    """Return the exact product, and the three exact results of a step, for the arrays as they were rounded."""
+    kind, p = KINDS[problem.kind], converted(arrays(problem, layout), "float64")
     y = kind.forward(p)
     if kind.backward is None or kind.gradient is None:
         return {"forward": y}
@@ -66,11 +68,11 @@ def exact(work: Work, layout: str) -> dict[str, Array]:
 
 
 def reversed_blocks(columns: Array) -> Array:
-    """First columns of circulant matrices from their first rows, and the other way round."""
+    """Convert first rows of circulant matrices to first columns, or columns to rows."""
     return np.roll(np.flip(columns, -1), 1, -1)
 
 
-# In double precision: exact beside single, and not by a line of structmat.
+# NumPy's transforms in double precision: exact compared with single, and independent of structmat.
 rfft, irfft = np.fft.rfft, np.fft.irfft
 
 
@@ -112,7 +114,7 @@ def draw_blocks(shape: Shape, rng: np.random.Generator) -> dict[str, Array]:
 
 
 def pieces(x: Array, b: int) -> Array:
-    """Spectra of the pieces of each vector."""
+    """Transform the blocks of each vector."""
     return rfft(x.reshape(*x.shape[:-1], -1, b))
 
 
@@ -153,18 +155,20 @@ def draw_integers(shape: Shape, rng: np.random.Generator) -> dict[str, Array]:
 
 
 KINDS = {
-    "circulant": Kind("circulant", draw_circulant, circulant, circulant_backward, circulant_gradient),
-    "blocks": Kind("circulant blocks", draw_blocks, blocks, blocks_backward, blocks_gradient),
-    "solve": Kind("circulant system", draw_system, lambda p: scipy.linalg.solve_circulant(p.column, p.x)),
-    "toeplitz": Kind("Toeplitz", draw_toeplitz, lambda p: scipy.linalg.matmul_toeplitz((p.column, p.row), p.x.T).T),
-    "hadamard": Kind("Hadamard, integers", draw_integers, lambda p: p.x @ scipy.linalg.hadamard(p.x.shape[-1])),
+    "circulant": ProblemKind("circulant", draw_circulant, circulant, circulant_backward, circulant_gradient),
+    "blocks": ProblemKind("circulant blocks", draw_blocks, blocks, blocks_backward, blocks_gradient),
+    "solve": ProblemKind("circulant system", draw_system, lambda p: scipy.linalg.solve_circulant(p.column, p.x)),
+    "toeplitz": ProblemKind(
+        "Toeplitz", draw_toeplitz, lambda p: scipy.linalg.matmul_toeplitz((p.column, p.row), p.x.T).T
+    ),
+    "hadamard": ProblemKind("Hadamard, integers", draw_integers, lambda p: p.x @ scipy.linalg.hadamard(p.x.shape[-1])),
 }
 
 
 def off(result: Any, exact: Array, dtype: str) -> float:
-    """Distance of a result, of any library, from the exact one, relative to its norm and to the precision."""
+    """Return the error of a result of any library, relative to the norm of the exact one and to the precision."""
     got = np.asarray(result)
     if got.shape != exact.shape:
         raise AssertionError(f"shape {got.shape}, expected {exact.shape}")
     error = float(np.linalg.norm(got - exact) / np.linalg.norm(exact) / np.finfo(dtype).eps)
-    return min(HOPELESS, error)  # for NaN as well
+    return min(LARGEST_ERROR, error)  # for NaN as well

@@ -1,7 +1,7 @@
-"""The ways to do a work: structmat's, and each peer's as its users write it.
+"""Implementations of each kind of problem: structmat's, and each peer's as its users write it.
 
-`forward` is a product with whatever depends on the parameter alone kept from before. `step` is what a training step
-takes: the product, the gradient to x and the gradient to the parameter, which is new in each step.
+`forward` is a product; arrays that depend on the parameter alone, such as spectra, are kept from before. `step` is a
+training step: the product, the gradient to x and the gradient to the parameter, which is new in each step.
 """
 
 import importlib
@@ -19,40 +19,40 @@ import scipy.linalg
 
 import structmat as sm
 from benchmarks.measuring import Call, Within
-from benchmarks.works import KINDS, Array, Shape, Work, exact, off, problem, reversed_blocks
+from benchmarks.peers.problems import KINDS, Array, Problem, Shape, arrays, exact, off, reversed_blocks
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
 LARGEST_DENSE = 4096
 
 
 class Calls(NamedTuple):
-    """What a way does for a problem: y, and (y, dx, gradient to the parameter), in arrays of its own library."""
+    """Calls that return y, and (y, dx, gradient to the parameter), in arrays of the implementation's library."""
 
     forward: Call
     step: Call | None = None
 
 
-class Way(NamedTuple):
-    """One way to do one kind of work."""
+class Implementation(NamedTuple):
+    """One implementation of one kind of problem."""
 
     name: str
-    needs: tuple[str, ...]  # modules
+    needs: tuple[str, ...]  # modules that must be installed
     make: Callable[[SimpleNamespace], Calls]
     layout: str  # of its parameter: columns, rows, a whole matrix, or a symmetric Toeplitz matrix
     fits: Callable[[Shape], bool]
 
-    def calls(self, work: Work) -> Calls:
-        """Make its calls for a work."""
-        return self.make(problem(work, self.layout))
+    def calls(self, problem: Problem) -> Calls:
+        """Make the calls for a problem."""
+        return self.make(arrays(problem, self.layout))
 
     def missing(self) -> str | None:
-        """Why it can't run here, if it can't."""
+        """Return why the implementation can't run here; None if it can."""
         return next(filter(None, map(import_error, self.needs)), None)
 
 
 @cache
 def import_error(module: str) -> str | None:
-    """Why a module can't be imported, if it can't."""
+    """Return why a module can't be imported; None if it can."""
     try:
         with without_mkl_fft() if module == "pylops" else nullcontext():
             importlib.import_module(module)
@@ -63,7 +63,7 @@ def import_error(module: str) -> str | None:
 
 @contextmanager
 def without_mkl_fft() -> Iterator[None]:
-    """Hide mkl_fft from PyLops, which asks it for interfaces that need mkl-service (see `sm.set_fft_provider`)."""
+    """Hide mkl_fft from PyLops, which would import interfaces that need mkl-service (see `sm.set_fft_provider`)."""
     known = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "mkl_fft"}
     sys.modules["mkl_fft"] = None  # type: ignore[assignment]
     try:
@@ -73,37 +73,37 @@ def without_mkl_fft() -> Iterator[None]:
         sys.modules.update(known)
 
 
-WAYS: dict[str, dict[str, Way]] = {kind: {} for kind in KINDS}
+IMPLEMENTATIONS: dict[str, dict[str, Implementation]] = {kind: {} for kind in KINDS}
 
 
-def way(
+def implementation(
     kind: str,
     name: str,
     *needs: str,
     layout: str = "column",
     fits: Callable[[Shape], bool] = lambda shape: True,
 ) -> Callable[[Callable[[SimpleNamespace], Calls]], Callable[[SimpleNamespace], Calls]]:
-    """Enter a function that makes the calls for a problem into `WAYS`."""
+    """Register a function that makes the calls for a problem."""
 
     def enter(make: Callable[[SimpleNamespace], Calls]) -> Callable[[SimpleNamespace], Calls]:
-        WAYS[kind][name] = Way(name, needs, make, layout, fits)
+        IMPLEMENTATIONS[kind][name] = Implementation(name, needs, make, layout, fits)
         return make
 
     return enter
 
 
-def errors(one: Way, work: Work, calls: Calls) -> dict[str, float]:
-    """The error of each result in units of rounding."""
+def errors(one: Implementation, problem: Problem, calls: Calls) -> dict[str, float]:
+    """Return the error of each result in units of rounding."""
     results = (calls.forward(), *(calls.step() if calls.step else ()))
-    wanted = list(exact(work, one.layout).items())[: len(results)]
-    return {name: off(got, right, work.dtype) for got, (name, right) in zip(results, wanted, strict=True)}
+    wanted = list(exact(problem, one.layout).items())[: len(results)]
+    return {name: off(got, right, problem.dtype) for got, (name, right) in zip(results, wanted, strict=True)}
 
 
 # ---------------------------------------------------------------------- circulant products: structmat
 
 
 def operator_calls(A: sm.LinearOperator, p: SimpleNamespace) -> Calls:
-    """A product by an operator that keeps its spectrum, and a step by one that is made of its parameters."""
+    """Multiply by an operator that keeps its spectrum; make a new operator in each step."""
 
     def step() -> tuple[Array, ...]:
         fresh = type(A)(*A.params)
@@ -114,22 +114,22 @@ def operator_calls(A: sm.LinearOperator, p: SimpleNamespace) -> Calls:
     return Calls(lambda: A.matvec(p.x), step)
 
 
-@way("circulant", "structmat")
+@implementation("circulant", "structmat")
 def _(p: SimpleNamespace) -> Calls:
     return operator_calls(sm.Circulant(p.column), p)
 
 
-@way("blocks", "structmat")
+@implementation("blocks", "structmat")
 def _(p: SimpleNamespace) -> Calls:
     return operator_calls(sm.BlockCirculant(p.blocks), p)
 
 
 def with_provider(kind: str, name: str) -> None:
-    """Enter structmat once more, with a provider of Fourier transforms that is asked for."""
+    """Register structmat with one provider of Fourier transforms."""
 
-    @way(kind, f"structmat, {name}", name)
+    @implementation(kind, f"structmat, {name}", name)
     def _(p: SimpleNamespace) -> Calls:
-        calls = WAYS[kind]["structmat"].make(p)
+        calls = IMPLEMENTATIONS[kind]["structmat"].make(p)
         return Calls(*(Within(lambda: sm.set_fft_provider(name), call) for call in calls))
 
 
@@ -141,7 +141,7 @@ for kind in ("circulant", "blocks"):
 
 
 def by_hand(p: SimpleNamespace, rfft: Callable[[Array], Array], irfft: Callable[[Array, int], Array]) -> Calls:
-    """A product and its gradients as one writes them with a library of transforms; `irfft` may overwrite."""
+    """Write a product and its gradients with a library of transforms; `irfft` may overwrite its argument."""
     n, spectrum = len(p.column), rfft(p.column)
 
     def forward() -> Array:
@@ -158,7 +158,7 @@ def by_hand(p: SimpleNamespace, rfft: Callable[[Array], Array], irfft: Callable[
     return Calls(forward, step)
 
 
-@way("circulant", "scipy.fft")
+@implementation("circulant", "scipy.fft")
 def _(p: SimpleNamespace) -> Calls:
     return by_hand(
         p,
@@ -167,19 +167,19 @@ def _(p: SimpleNamespace) -> Calls:
     )
 
 
-@way("circulant", "numpy.fft")
+@implementation("circulant", "numpy.fft")
 def _(p: SimpleNamespace) -> Calls:
     return by_hand(p, np.fft.rfft, np.fft.irfft)
 
 
-@way("circulant", "mkl_fft", "mkl_fft")
+@implementation("circulant", "mkl_fft", "mkl_fft")
 def _(p: SimpleNamespace) -> Calls:
     import mkl_fft
 
     return by_hand(p, mkl_fft.rfft, mkl_fft.irfft)
 
 
-@way("circulant", "ducc0", "ducc0")
+@implementation("circulant", "ducc0", "ducc0")
 def _(p: SimpleNamespace) -> Calls:
     from ducc0.fft import c2r, r2c
 
@@ -195,7 +195,7 @@ def _(p: SimpleNamespace) -> Calls:
 def torch_calls(
     p: SimpleNamespace, parameter: Array, forward: Callable[[Any], Any], product: Callable[[Any, Any], Any]
 ) -> Calls:
-    """A product without a graph, and one with PyTorch's own derivatives."""
+    """Multiply without a graph, and with PyTorch's own derivatives."""
     import torch
 
     torch.set_num_threads(THREADS)
@@ -213,7 +213,7 @@ def torch_calls(
     return Calls(without_graph, step)
 
 
-@way("circulant", "torch.fft", "torch")
+@implementation("circulant", "torch.fft", "torch")
 def _(p: SimpleNamespace) -> Calls:
     import torch
     from torch.fft import irfft, rfft
@@ -224,7 +224,7 @@ def _(p: SimpleNamespace) -> Calls:
     )
 
 
-@way("blocks", "torch.fft", "torch")
+@implementation("blocks", "torch.fft", "torch")
 def _(p: SimpleNamespace) -> Calls:
     import torch
     from torch.fft import irfft, rfft
@@ -240,7 +240,7 @@ def _(p: SimpleNamespace) -> Calls:
 
 
 def c3a(p: SimpleNamespace, columns: Array) -> Calls:
-    """PEFT's function for C3A adapters, which are given by their first rows; it keeps no spectrum."""
+    """Call PEFT's function for C3A adapters, which takes first rows and keeps no spectrum."""
     import torch
     from peft.tuners.c3a.utils import BlockCircularConvolution
 
@@ -250,7 +250,7 @@ def c3a(p: SimpleNamespace, columns: Array) -> Calls:
     return torch_calls(p, rows, lambda x: product(x, kept), product)
 
 
-@way("circulant", "PEFT C3A", "peft.tuners.c3a.utils", layout="row")
+@implementation("circulant", "PEFT C3A", "peft.tuners.c3a.utils", layout="row")
 def _(p: SimpleNamespace) -> Calls:
     calls = c3a(p, p.column[None, None])
 
@@ -261,13 +261,13 @@ def _(p: SimpleNamespace) -> Calls:
     return Calls(calls.forward, step)
 
 
-@way("blocks", "PEFT C3A", "peft.tuners.c3a.utils", layout="row")
+@implementation("blocks", "PEFT C3A", "peft.tuners.c3a.utils", layout="row")
 def _(p: SimpleNamespace) -> Calls:
     return c3a(p, p.blocks)
 
 
 # Of length 2 n - 1, which for n = 2^20 takes it 10 s a step.
-@way(
+@implementation(
     "circulant", "linear_operator Toeplitz", "linear_operator", layout="toeplitz", fits=lambda shape: shape[1] <= 2**16
 )
 def _(p: SimpleNamespace) -> Calls:
@@ -281,7 +281,7 @@ def _(p: SimpleNamespace) -> Calls:
     return torch_calls(p, p.column, lambda x: product(x, kept), product)
 
 
-@way("circulant", "TF LinearOperatorCirculant", "tensorflow")
+@implementation("circulant", "TF LinearOperatorCirculant", "tensorflow")
 def _(p: SimpleNamespace) -> Calls:
     import tensorflow as tf
 
@@ -316,7 +316,7 @@ def _(p: SimpleNamespace) -> Calls:
 
 
 class Transposed:
-    """A result whose vectors are columns; NumPy sees them as rows."""
+    """A result whose vectors are columns; as a NumPy array they are rows."""
 
     def __init__(self, columns: Any) -> None:
         self.columns = columns
@@ -325,7 +325,7 @@ class Transposed:
         return np.asarray(self.columns).T
 
 
-@way("circulant", "jax.numpy.fft, jit", "jax")
+@implementation("circulant", "jax.numpy.fft, jit", "jax")
 def _(p: SimpleNamespace) -> Calls:
     import jax
     import jax.numpy as jnp
@@ -346,7 +346,7 @@ def _(p: SimpleNamespace) -> Calls:
 # ---------------------------------------------------------------------- circulant products: other operators
 
 
-@way("circulant", "fastmat", "fastmat")
+@implementation("circulant", "fastmat", "fastmat")
 def _(p: SimpleNamespace) -> Calls:
     import fastmat
 
@@ -354,7 +354,7 @@ def _(p: SimpleNamespace) -> Calls:
     return Calls(lambda: (A * x).T.reshape(p.x.shape))
 
 
-@way("circulant", "PyLops", "pylops")
+@implementation("circulant", "PyLops", "pylops")
 def _(p: SimpleNamespace) -> Calls:
     from pylops import Diagonal
     from pylops.signalprocessing import FFT
@@ -367,14 +367,14 @@ def _(p: SimpleNamespace) -> Calls:
     return Calls(lambda: (A @ x).real.reshape(p.x.shape))
 
 
-@way("circulant", "scipy matmul_toeplitz", fits=lambda shape: shape[0] * shape[1] <= 2**21)
+@implementation("circulant", "scipy matmul_toeplitz", fits=lambda shape: shape[0] * shape[1] <= 2**21)
 def _(p: SimpleNamespace) -> Calls:
     pair, x = (p.column, reversed_blocks(p.column)), p.x.T
     return Calls(lambda: scipy.linalg.matmul_toeplitz(pair, x, workers=THREADS).T)
 
 
 def dense_calls(p: SimpleNamespace, matrix: Array) -> Calls:
-    """Products with the stored matrix, and the gradient to all its entries."""
+    """Multiply by the stored matrix; the gradient is that to all its entries."""
     transposed = np.ascontiguousarray(matrix.T.astype(p.x.dtype))
     if not hasattr(p, "g"):
         return Calls(lambda: p.x @ transposed)
@@ -386,46 +386,46 @@ def dense_calls(p: SimpleNamespace, matrix: Array) -> Calls:
     return Calls(lambda: p.x @ transposed, step)
 
 
-@way("circulant", "dense BLAS", layout="matrix", fits=lambda shape: shape[1] <= LARGEST_DENSE)
+@implementation("circulant", "dense BLAS", layout="matrix", fits=lambda shape: shape[1] <= LARGEST_DENSE)
 def _(p: SimpleNamespace) -> Calls:
     return dense_calls(p, scipy.linalg.circulant(p.column))
 
 
-@way("blocks", "dense BLAS", layout="matrix", fits=lambda shape: max(shape[1:3]) * shape[3] <= LARGEST_DENSE)
+@implementation("blocks", "dense BLAS", layout="matrix", fits=lambda shape: max(shape[1:3]) * shape[3] <= LARGEST_DENSE)
 def _(p: SimpleNamespace) -> Calls:
     return dense_calls(p, np.block([[scipy.linalg.circulant(column) for column in row] for row in p.blocks]))
 
 
-# ---------------------------------------------------------------------- other works
+# ---------------------------------------------------------------------- other problems
 
 
-@way("solve", "structmat")
+@implementation("solve", "structmat")
 def _(p: SimpleNamespace) -> Calls:
     return Calls(lambda: sm.linalg.solve(sm.Circulant(p.column), p.x))
 
 
-@way("solve", "scipy solve_circulant")
+@implementation("solve", "scipy solve_circulant")
 def _(p: SimpleNamespace) -> Calls:
     return Calls(lambda: scipy.linalg.solve_circulant(p.column, p.x))
 
 
-@way("toeplitz", "structmat")
+@implementation("toeplitz", "structmat")
 def _(p: SimpleNamespace) -> Calls:
     A = sm.Toeplitz(p.column, p.row)
     return Calls(lambda: A.matvec(p.x))
 
 
-@way("toeplitz", "scipy matmul_toeplitz")
+@implementation("toeplitz", "scipy matmul_toeplitz")
 def _(p: SimpleNamespace) -> Calls:
     return Calls(lambda: scipy.linalg.matmul_toeplitz((p.column, p.row), p.x.T, workers=THREADS).T)
 
 
-@way("hadamard", "structmat")
+@implementation("hadamard", "structmat")
 def _(p: SimpleNamespace) -> Calls:
     A = sm.Hadamard(p.x.shape[-1])
     return Calls(lambda: A.matvec(p.x))
 
 
-@way("hadamard", "dense BLAS")
+@implementation("hadamard", "dense BLAS")
 def _(p: SimpleNamespace) -> Calls:
     return dense_calls(p, scipy.linalg.hadamard(p.x.shape[-1]))

@@ -1,17 +1,14 @@
 """The figures of `benchmarks.peers` as tables of text and as a picture."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
-from benchmarks.goals import MIB, by_threads, counted, crossover, right, shown, steps, verdicts
-from benchmarks.measuring import Figures, time_text
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from benchmarks.measuring import Figures
+from benchmarks.peers.goals import MIB, by_threads, counted, crossover, right, shown, steps, verdicts
+from benchmarks.tables import Table, time_text
 
 OURS = "structmat"
-# Colours that stay apart for colour-blind eyes (Okabe and Ito), and a mark for each way that is drawn.
+# Colour-blind safe colours (Okabe and Ito), and a mark for each implementation in the picture.
 LOOKS = {
     "structmat": ("#D55E00", "o"),
     "structmat, scipy": ("#E69F00", "D"),
@@ -21,36 +18,13 @@ LOOKS = {
 VERBS = {"forward": "product, spectrum kept", "step": "training step: product and both gradients"}
 
 
-class Table(NamedTuple):
-    """Rows of text under headings; the first column is on the left."""
-
-    title: str
-    headings: list[str]
-    rows: list[list[str]]
-
-
-def show(tables: Iterable[Table], to: "Console") -> None:
-    """Print tables."""
-    from rich import box  # the documentation is built without it
-    from rich.table import Table as Shown
-
-    for table in tables:
-        shown = Shown(box=box.SIMPLE)
-        for place, heading in enumerate(table.headings):
-            shown.add_column(heading, justify="right" if place else "left", no_wrap=True)
-        for row in table.rows:
-            shown.add_row(*row)
-        to.print(table.title, style="bold", highlight=False)
-        to.print(shown)
-
-
 def size(row: Figures) -> str:
-    """The shape of a row, short enough for the head of a column: 4 × 2^20."""
+    """Format the shape of a row for the head of a column: 4 × 2^20."""
     return " × ".join(f"2^{n.bit_length() - 1}" if n >= 2**16 and n & (n - 1) == 0 else f"{n}" for n in row["shape"])
 
 
 def goals_table(figures: Figures) -> Table:
-    """Figure, goal, the worst that was measured and where, and the verdict."""
+    """Format each goal, the worst value and its place, and the verdict."""
     said = {True: "reached", False: "falls short", None: ""}
     rows = [
         [row["figure"], row["goal"], row["measured"] or "not measured", row["where"] or "", said[row["reached"]]]
@@ -60,12 +34,12 @@ def goals_table(figures: Figures) -> Table:
 
 
 def ways(rows: list[Figures]) -> list[str]:
-    """The ways in the order they were measured."""
+    """Return the implementations in the order of measurement."""
     return list(dict.fromkeys(row["way"] for row in rows))
 
 
 def ratio_tables(figures: Figures, kind: str = "circulant") -> Iterator[Table]:
-    """Times of all ways over ours, a table for each verb and number of threads; the first line has our times."""
+    """Format times over ours, a table for each verb and number of threads; the first line has our times."""
     mine = [row for row in figures["rows"] if (row["part"], row.get("kind")) == ("shapes", kind)]
     for verb, said in VERBS.items():
         for threads in sorted({row["threads"] for row in mine}):
@@ -95,7 +69,7 @@ def ratio_tables(figures: Figures, kind: str = "circulant") -> Iterator[Table]:
 
 
 def errors_table(figures: Figures) -> Table:
-    """The largest error of each result of each way, in units of rounding."""
+    """Format the largest error of each result of each implementation, in units of rounding."""
     rows = [row for row in figures["rows"] if row["part"] == "shapes"]
     results = ("forward", "y", "dx", "gradient")
     cells = []
@@ -108,7 +82,7 @@ def errors_table(figures: Figures) -> Table:
 
 
 def memory_tables(figures: Figures) -> Iterator[Table]:
-    """Peaks of memory over the bytes of x, a table for each verb."""
+    """Format peaks of memory over the bytes of x, a table for each verb."""
     rows = [row for row in figures["rows"] if row["part"] == "memory"]
     for verb, said in VERBS.items():
         columns = list(dict.fromkeys(size(row) for row in rows))
@@ -122,7 +96,7 @@ def memory_tables(figures: Figures) -> Iterator[Table]:
 
 
 def contests_table(figures: Figures) -> Table:
-    """Each other work by us and by its peer."""
+    """Format the other problems: ours, the peer's, and the ratio."""
     rows = [row for row in figures["rows"] if row["part"] == "contests"]
     cells = []
     for row in rows:
@@ -132,12 +106,12 @@ def contests_table(figures: Figures) -> Table:
             facts = [f"{row['kind']}, {size(row)}", row["dtype"], str(row["threads"]), row["way"]]
             times = [time_text(ours["forward"]), time_text(row["forward"]), f"{row['forward'] / ours['forward']:.2f} ×"]
             cells.append([*facts, *times, *(f"{r['errors']['forward']:.2g}" for r in (ours, row))])
-    headings = ["work", "dtype", "threads", "peer", "ours", "peer's", "ratio", "error", "peer's"]
-    return Table("Other works", headings, cells)
+    headings = ["problem", "dtype", "threads", "peer", "ours", "peer's", "ratio", "error", "peer's"]
+    return Table("Other problems", headings, cells)
 
 
 def growth_table(figures: Figures) -> Table:
-    """Time of one vector by n, the exponent from the size before, and the bytes that a product touches."""
+    """Format the time of one vector by n, the exponent from the size before, and the bytes read and written."""
     cells = []
     for threads, times in sorted(by_threads(figures["rows"], "growth", OURS).items()):
         exponents = steps(figures["rows"], OURS, threads)
@@ -149,7 +123,7 @@ def growth_table(figures: Figures) -> Table:
 
 
 def machine_lines(figures: Figures) -> list[str]:
-    """What the figures were measured on, and what was left out."""
+    """Describe the machine and versions, and list what was left out."""
     about = figures["about"]
     caches = ", ".join(f"{name} {amount}" for name, amount in about.get("caches", {}).items())
     hardware = f"{about['processor']}, {about['cores']} cores" + (f"; caches {caches}" if caches else "")
@@ -170,7 +144,7 @@ def machine_lines(figures: Figures) -> list[str]:
 
 
 def profiles_table(figures: Figures) -> Table:
-    """Where the time goes, by work."""
+    """Format shares of the time, by problem."""
     rows = [row for row in figures["rows"] if row["part"] == "profile"]
     cells = [
         [
@@ -182,11 +156,15 @@ def profiles_table(figures: Figures) -> Table:
         ]
         for row in rows
     ]
-    return Table("Shares of the time, 1 thread", ["work", "", "way", "time", "transforms", "passes", "Python"], cells)
+    return Table(
+        "Shares of the time, 1 thread",
+        ["problem", "", "implementation", "time", "transforms", "passes", "Python"],
+        cells,
+    )
 
 
 def tables(figures: Figures) -> dict[str, list[Table]]:
-    """All of them by the part of the page that they belong to, the goals last."""
+    """Return all tables by the part of the page that shows them, the goals last."""
     return {
         "ratios": list(ratio_tables(figures)),
         "blocks": list(ratio_tables(figures, "blocks")),
@@ -200,7 +178,7 @@ def tables(figures: Figures) -> dict[str, list[Table]]:
 
 
 def draw(figures: Figures, file: Path) -> None:
-    """Draw time over that of a dense product against n, the crossover, and the roofline: x read and y written once."""
+    """Draw the time over the time of a dense product against n, the crossover, and the roofline: x read, y written."""
     from matplotlib.figure import Figure
 
     rows = figures["rows"]
