@@ -1,7 +1,7 @@
-"""The demonstration: circulant layers beside dense ones on real digits, and how the time of a product grows.
+"""Demonstration: circulant and dense layers on MNIST digits, and the growth of the time of a product.
 
-The claim is that of Cheng et al. (ICCV 2015): a circulant projection, x ↦ R D x, can stand for a fully-connected layer
-at O(d) parameters and O(d log d) time, with little loss. `run` measures; `report` shows.
+Cheng et al. (ICCV 2015) showed that a circulant projection, x ↦ R D x, can replace a fully-connected layer with O(d)
+parameters and O(d log d) time at a small loss of accuracy. `run` measures and `report` displays the results.
 """
 
 import statistics
@@ -24,22 +24,22 @@ Figures = dict[str, Any]
 
 PIXELS = 784
 WIDTH = 2 * PIXELS
-NARROW = 24  # as many parameters in the whole network as with a circulant layer: 19,090 against 18,826
+NARROW = 24  # the network has about as many parameters as the one with a circulant layer: 19,090 and 18,826
 
 VECTORS = 32
-BUDGET = 0.4  # seconds for the timing of one product, at least
+BUDGET = 0.4  # minimum seconds for the timing of one product
 SIZES = tuple(2**e for e in range(8, 21))
 DENSE_LIMIT = 2**14  # a dense matrix takes 1 GiB there
 
 
 class Kind(NamedTuple):
-    """How a hidden layer is drawn, and the first step size that its network is trained with."""
+    """Initialiser of a hidden layer, and the initial step size of the training."""
 
     make: Callable[[np.random.Generator], LinearOperator]
     rate: float
 
 
-# Rates, width and epochs were chosen by cross-validation on the training images, without a look at the test images.
+# Rates, width and epochs were chosen by cross-validation on the training images only.
 LAYERS = {
     "dense": Kind(lambda rng: gaussian(WIDTH, PIXELS, rng), 0.002),
     "circulant, learned": Kind(lambda rng: circulant_projection(PIXELS, WIDTH, rng=rng, dtype="float32"), 0.003),
@@ -49,7 +49,7 @@ LAYERS = {
 
 
 class Backend(NamedTuple):
-    """What trains a network and what multiplies, made of operators and arrays of NumPy."""
+    """Conversions of NumPy arrays, networks and operators to the objects that are trained and timed."""
 
     asarray: Callable[[Any], Any]
     network: Callable[[Network], Any]
@@ -57,7 +57,7 @@ class Backend(NamedTuple):
 
     @classmethod
     def of(cls, name: str) -> Self:
-        """Return "numpy", operators with gradients of their own, or "torch", layers with PyTorch's autograd."""
+        """Return "numpy", operators with their own gradients, or "torch", layers with PyTorch's autograd."""
         if name == "numpy":
             return cls(np.asarray, lambda network: network, lambda A: A.matvec)
         import torch
@@ -68,7 +68,7 @@ class Backend(NamedTuple):
 
 
 def microseconds(product: Callable[[Any], Any], x: Any) -> float:
-    """Time a product, in microseconds a vector: the best of many, since other load only ever adds time."""
+    """Return the time of a product in microseconds per vector: the minimum of many calls, as other load adds time."""
     product(x)
     times: list[float] = []
     while len(times) < 3 or sum(times) < BUDGET:
@@ -79,23 +79,23 @@ def microseconds(product: Callable[[Any], Any], x: Any) -> float:
 
 
 def measure_layers(backend: Backend, seeds: int, epochs: int, progress: Progress) -> list[Figures]:
-    """Train networks around each kind of layer.
+    """Train networks with each type of hidden layer.
 
     Parameters
     ----------
     backend : Backend
-        Trains them.
+        Implementation of the networks.
     seeds : int
-        Networks of each kind.
+        Number of networks of each type.
     epochs : int
         Passes over the training images.
     progress : rich.progress.Progress
-        Shows one bar a kind.
+        Displays one bar for each type.
 
     Returns
     -------
     list of dict
-        What the table shows, for each of `LAYERS`, with the error and the losses of every seed.
+        For each of `LAYERS` the figures of the table, and the error and the losses of every seed.
     """
     training, test = (Images(*map(backend.asarray, part)) for part in digits())
     tasks = [progress.add_task(f"train: {name}", start=False, total=seeds * epochs) for name in LAYERS]
@@ -145,16 +145,16 @@ def measure_growth(backend: Backend, sizes: Sequence[int], progress: Progress) -
     Parameters
     ----------
     backend : Backend
-        Multiplies.
+        Implementation of the products.
     sizes : sequence of int
-        At least two dimensions d; a dense matrix is made up to d = `DENSE_LIMIT`.
+        At least two dimensions d. Dense products are timed up to d = `DENSE_LIMIT`.
     progress : rich.progress.Progress
-        Shows one bar.
+        Displays one bar.
 
     Returns
     -------
     dict
-        Microseconds a vector for each d, and the exponent p of either time ∝ dᵖ, fitted by least squares on logarithms.
+        Microseconds per vector for each d, and the exponents p of time ∝ dᵖ, by least squares on logarithms.
     """
     task = progress.add_task("time: growth with d", total=len(sizes))
     rng = np.random.default_rng(0)
@@ -177,29 +177,29 @@ def measure_growth(backend: Backend, sizes: Sequence[int], progress: Progress) -
 
 
 def run(console: Console, seeds: int, epochs: int, backend: str = "numpy", sizes: Sequence[int] = SIZES) -> Figures:
-    """Make all measurements of the demonstration, on one thread: SciPy's transforms use no more unless told to.
+    """Run all measurements of the demonstration on one thread, the default number of threads of SciPy's transforms.
 
     Parameters
     ----------
     console : rich.console.Console
-        Where progress is shown.
+        Console for the progress bars.
     seeds : int
-        Networks of each kind.
+        Number of networks of each type.
     epochs : int
         Passes over the training images.
     backend : {"numpy", "torch"}, optional
-        What trains and multiplies: operators in NumPy, or the layers of `structmat.nn.torch`.
+        Operators in NumPy, or the layers of `structmat.nn.torch`.
     sizes : sequence of int, optional
-        Dimensions whose products are timed.
+        Dimensions of the timed products.
 
     Returns
     -------
     dict
-        Of plain numbers, strings, lists and dicts, ready for JSON.
+        Numbers, strings, lists and dicts that can be written as JSON.
     """
     columns = TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn()
     start = perf_counter()
-    chosen = Backend.of(backend)  # which loads PyTorch, before its threads are limited
+    chosen = Backend.of(backend)  # imports PyTorch before the number of threads is limited
     with threadpool_limits(1), Progress(*columns, console=console) as progress:
         layers = measure_layers(chosen, seeds, epochs, progress)
         growth = measure_growth(chosen, sizes, progress)
