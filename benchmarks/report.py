@@ -56,7 +56,7 @@ def goals_table(figures: Figures) -> Table:
         [row["figure"], row["goal"], row["measured"] or "not measured", row["where"] or "", said[row["reached"]]]
         for row in verdicts(figures["rows"], quick=figures["quick"])
     ]
-    return Table("Performance goals", ["figure", "goal", "measured, worst case", "where", "verdict"], rows)
+    return Table("Goals and worst cases", ["figure", "goal", "measured, worst case", "where", "verdict"], rows)
 
 
 def ways(rows: list[Figures]) -> list[str]:

@@ -105,7 +105,7 @@ def claims(tables: dict[str, Any], mnist: dict[str, Any], demo: dict[str, Any]) 
             "Reduced AlexNet against circulant, top-1 error",
             "65.3 % against 43.2 %, both at 20.7 MB",
             SECOND,
-            f"{imagenet}; {alexnet['dense, reduced']['widths'][0]} hidden units in either layer are left at "
+            f"{imagenet}; {alexnet['dense, reduced']['widths'][0]} hidden units per layer fit into "
             f"{memory('dense, reduced')} (exact)",
         ),
         Claim(
