@@ -74,18 +74,18 @@ def library(name: str) -> tuple[str, str, str]:
     package = name.partition(".")[0]
     if find_spec(package) is None:
         return "not installed", "", ""
-    found = "broken"
+    release = "broken"
     try:
         with warnings.catch_warnings(action="ignore"):
-            found = str(importlib.import_module(package).__version__)
+            release = str(importlib.import_module(package).__version__)
             xp = namespace(importlib.import_module(name).zeros(1))
             devices = map(str, xp.__array_namespace_info__().devices())
             # JAX lists its default device as None; PyTorch lists "meta", which has no data
             names = [name for name in devices if name not in ("None", "meta")]
-        return found, re.sub(r"array_api_strict.Device\('(\w+)'\)", r"\1", ", ".join(names)), provider_name(xp)
+        return release, re.sub(r"array_api_strict.Device\('(\w+)'\)", r"\1", ", ".join(names)), provider_name(xp)
     except Exception as error:  # noqa: BLE001  (a broken installation or driver may raise any exception)
         reason = str(error).strip().partition("\n")[0]
-        return found, f"unusable: {type(error).__name__}: {reason}", ""
+        return release, f"unusable: {type(error).__name__}: {reason}", ""
 
 
 def info() -> None:
@@ -119,8 +119,8 @@ def demo(arguments: argparse.Namespace) -> None:
             console.print(table)
             console.print()
     written = " and ".join(str(path) for path in (arguments.png, arguments.json) if path)
-    told = f"{figures['seconds']:.0f} seconds; wrote {written}.", report.sentence(figures)
-    console.print(*told, sep="\n", highlight=False, markup=False)
+    lines = f"{figures['seconds']:.0f} seconds; wrote {written}.", report.sentence(figures)
+    console.print(*lines, sep="\n", highlight=False, markup=False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -32,7 +32,7 @@ SIZES = tuple(2**e for e in range(8, 21))
 DENSE_LIMIT = 2**14  # a dense matrix takes 1 GiB there
 
 
-class Kind(NamedTuple):
+class Spec(NamedTuple):
     """Initialiser of a hidden layer, and the initial step size of the training."""
 
     make: Callable[[np.random.Generator], LinearOperator]
@@ -41,10 +41,10 @@ class Kind(NamedTuple):
 
 # Rates, width and epochs were chosen by cross-validation on the training images only.
 LAYERS = {
-    "dense": Kind(lambda rng: gaussian(WIDTH, PIXELS, rng), 0.002),
-    "circulant, learned": Kind(lambda rng: circulant_projection(PIXELS, WIDTH, rng=rng, dtype="float32"), 0.003),
-    "circulant, random": Kind(lambda rng: circulant_projection(PIXELS, WIDTH, rng=rng, dtype="float32").freeze(), 0.01),
-    "dense, narrow": Kind(lambda rng: gaussian(NARROW, PIXELS, rng), 0.03),
+    "dense": Spec(lambda rng: gaussian(WIDTH, PIXELS, rng), 0.002),
+    "circulant, learned": Spec(lambda rng: circulant_projection(PIXELS, WIDTH, rng=rng, dtype="float32"), 0.003),
+    "circulant, random": Spec(lambda rng: circulant_projection(PIXELS, WIDTH, rng=rng, dtype="float32").freeze(), 0.01),
+    "dense, narrow": Spec(lambda rng: gaussian(NARROW, PIXELS, rng), 0.03),
 }
 
 
@@ -100,17 +100,17 @@ def measure_layers(backend: Backend, seeds: int, epochs: int, progress: Progress
     training, test = (Images(*map(backend.asarray, part)) for part in digits())
     tasks = [progress.add_task(f"train: {name}", start=False, total=seeds * epochs) for name in LAYERS]
     results = []
-    for task, (name, kind) in zip(tasks, LAYERS.items(), strict=True):
+    for task, (name, spec) in zip(tasks, LAYERS.items(), strict=True):
         progress.start_task(task)
         errors: list[float] = []
         losses: list[list[float]] = []
         seconds: list[float] = []
         for seed in range(seeds):
             rng = np.random.default_rng(seed)
-            start = Network.around(kind.make(rng), rng)
+            start = Network.around(spec.make(rng), rng)
             network = backend.network(start)
             losses.append([])
-            steps = train(network, *training, epochs=epochs, batch=BATCH, rate=kind.rate, rng=rng)
+            steps = train(network, *training, epochs=epochs, batch=BATCH, rate=spec.rate, rng=rng)
             begun = perf_counter()
             for trained, loss in steps:
                 network = trained
@@ -124,7 +124,7 @@ def measure_layers(backend: Backend, seeds: int, epochs: int, progress: Progress
             {
                 "layer": name,
                 "shape": list(layer.shape),
-                "learning_rate": kind.rate,
+                "learning_rate": spec.rate,
                 "test_error_percent": statistics.mean(errors),
                 "test_error_percent_sd": statistics.stdev(errors) if seeds > 1 else None,
                 "test_errors_percent": errors,
@@ -168,10 +168,10 @@ def measure_growth(backend: Backend, sizes: Sequence[int], progress: Progress) -
         progress.advance(task)
     return {
         "vectors_per_call": VECTORS,
-        "microseconds_per_vector": [{"d": d, **{kind: times[kind].get(d) for kind in times}} for d in sizes],
+        "microseconds_per_vector": [{"d": d, **{name: times[name].get(d) for name in times}} for d in sizes],
         "slopes": {
-            kind: statistics.linear_regression(np.log(list(found)), np.log(list(found.values()))).slope
-            for kind, found in times.items()
+            name: statistics.linear_regression(np.log(list(by_size)), np.log(list(by_size.values()))).slope
+            for name, by_size in times.items()
         },
     }
 
