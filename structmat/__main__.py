@@ -74,18 +74,18 @@ def library(name: str) -> tuple[str, str, str]:
     package = name.partition(".")[0]
     if find_spec(package) is None:
         return "not installed", "", ""
-    release = "broken"
+    found = "broken"
     try:
         with warnings.catch_warnings(action="ignore"):
-            release = str(importlib.import_module(package).__version__)
+            found = str(importlib.import_module(package).__version__)
             xp = namespace(importlib.import_module(name).zeros(1))
             devices = map(str, xp.__array_namespace_info__().devices())
             # JAX lists its default device as None; PyTorch lists "meta", which has no data
             names = [name for name in devices if name not in ("None", "meta")]
-        return release, re.sub(r"array_api_strict.Device\('(\w+)'\)", r"\1", ", ".join(names)), provider_name(xp)
+        return found, re.sub(r"array_api_strict.Device\('(\w+)'\)", r"\1", ", ".join(names)), provider_name(xp)
     except Exception as error:  # noqa: BLE001  (a broken installation or driver may raise any exception)
         reason = str(error).strip().partition("\n")[0]
-        return release, f"unusable: {type(error).__name__}: {reason}", ""
+        return found, f"unusable: {type(error).__name__}: {reason}", ""
 
 
 def info() -> None:
@@ -172,9 +172,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             info()
             return 0
         if any(find_spec(package) is None for package in DEMO_PACKAGES):
-            show.error(f"the demo requires more packages: {how_to_install('demo')}")
+            show.error(f"the demo needs more packages: {how_to_install('demo')}")
         if arguments.backend == "torch" and find_spec("torch") is None:
-            show.error(f"--backend torch requires PyTorch: {how_to_install('torch')}")
+            show.error(f"--backend torch needs PyTorch: {how_to_install('torch')}")
         if arguments.json and arguments.json.resolve() == arguments.png.resolve():
             show.error("--png and --json name the same file")
         demo(arguments)

@@ -94,14 +94,14 @@ def test_wrong_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str
 def test_missing_packages(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlxtend", None)
     message = refused(capsys, "demo")
-    assert "the demo requires more packages: pip install 'matplotlib>=" in message
+    assert "the demo needs more packages: pip install 'matplotlib>=" in message
     assert "in a clone of structmat: pip install '.[demo]'" in message
 
 
 @pytest.mark.usefixtures("untrained")
 def test_missing_pytorch(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torch", None)
-    message = "--backend torch requires PyTorch: pip install 'torch>="
+    message = "--backend torch needs PyTorch: pip install 'torch>="
     assert message in refused(capsys, "demo", "--backend", "torch")
 
 

@@ -16,7 +16,7 @@ FILES = "peers.json", "providers.json", "toeplitz.json"
 
 
 def listed(found: report.Table) -> str:
-    """A table in reStructuredText, with its title."""
+    """A table of text in reStructuredText."""
     rows = [found.headings, *found.rows]
     widths = " ".join(str(2 + max(map(len, column))) for column in zip(*rows, strict=True))
     return f".. rubric:: {found.title}\n\n" + table(rows, widths=widths, header=1)
