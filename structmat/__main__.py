@@ -83,7 +83,7 @@ def library(name: str) -> tuple[str, str, str]:
             # JAX lists its default device as None; PyTorch lists "meta", which has no data
             names = [name for name in devices if name not in ("None", "meta")]
         return found, re.sub(r"array_api_strict.Device\('(\w+)'\)", r"\1", ", ".join(names)), provider_name(xp)
-    except Exception as error:  # noqa: BLE001  (a broken installation or driver may raise any exception)
+    except Exception as error:  # noqa: BLE001  (whatever a broken installation or driver raises)
         reason = str(error).strip().partition("\n")[0]
         return found, f"unusable: {type(error).__name__}: {reason}", ""
 
