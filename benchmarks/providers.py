@@ -100,13 +100,13 @@ def tables(figures: Figures) -> Iterator[Table]:
         over["chosen"] = [r["seconds"][r["chosen"]] / min(r["seconds"].values()) for r in mine]
         means = (f"{statistics.geometric_mean(over[name]):.2f}" for name in (*names, "chosen"))
         cells.append(["many" if many else "one", "power of two" if power else "other", *means])
-    yield Table("A transform and back: time over the fastest's", ["vectors", "length", *names, "chosen"], cells)
+    yield Table("Transform and inverse: time over the fastest", ["vectors", "length", *names, "chosen"], cells)
     cells = []
     for name in names:
         mine = [r for r in figures["embeddings"] if r["provider"] == name]
         cells.append([name, *(f"{statistics.fmean(r[rule] for r in mine):.2f}" for rule in ("least", "structmat"))])
-    headings = ["provider", "least length", "structmat's"]
-    yield Table("Lengths that n entries can be embedded in: time over the best one's", headings, cells)
+    headings = ["provider", "smallest length", "length of structmat"]
+    yield Table("Length of the circulant embedding of n entries: time over the best length", headings, cells)
     primes = sorted({r["prime"] for r in figures["paddings"]})
     cells = []
     for name, batch in itertools.product(names, sorted({r["batch"] for r in figures["paddings"]})):

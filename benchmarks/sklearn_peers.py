@@ -110,7 +110,7 @@ def tables(figures: Figures) -> Iterator[Table]:
     for row in figures["rows"]:
         facts = [str(row[key]) for key in ("ours", "peer", "dtype", "threads")]
         ratios = [f"{row[key]:.3g}" for key in ("ours_ms", "peer_ms", "ratio", "memory_ratio")]
-        verdict = ("reached" if row["reached"] else "falls short") if row["required"] else ""
+        verdict = ("reached" if row["reached"] else "not reached") if row["required"] else ""
         cells.append([*facts, *ratios, *(f"{row[key]:.2g}" for key in ("ours_error", "peer_error")), verdict])
     title = f"transform of {figures['vectors']:,} rows, {figures['dim']:,} features to as many components"
     measured = ["ours, ms", "peer, ms", "ratio", "memory", "error", "peer's error", "goals"]

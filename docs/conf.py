@@ -1,4 +1,4 @@
-"""Sphinx configuration: `make docs` builds the site without the network, and every warning is an error."""
+"""Sphinx configuration: `make docs` builds the site without network access, and warnings are errors."""
 
 import importlib.util
 import os
@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE / "_ext")]
 
-os.environ.setdefault("KERAS_BACKEND", "jax")  # Keras' own choice, TensorFlow, has no layers here
+os.environ.setdefault("KERAS_BACKEND", "jax")  # structmat does not support Keras' default, TensorFlow
 
 import structmat  # noqa: E402
 
@@ -39,24 +39,23 @@ exclude_patterns = ["_build", "examples"]
 default_role = "py:obj"
 suppress_warnings = ["ref.python"]  # attributes of two classes may have one name
 add_module_names = False
-autosummary_generate = (
-    False  # the pages of the API reference are written by hand; tests/repository/test_docs.py keeps them complete
-)
-# Frameworks are large, so that layers are documented without those that aren't there.
+# The pages of the API reference are written by hand; tests/repository/test_docs.py checks that they are complete.
+autosummary_generate = False
+# Frameworks are large: the layers are documented with mock imports if a framework is not installed.
 FRAMEWORKS = ("equinox", "flax", "jax", "keras", "peft", "torch")
 autodoc_mock_imports = [name for name in FRAMEWORKS if importlib.util.find_spec(name) is None]
-autodoc_typehints = "none"  # the docstrings say more: shapes
+autodoc_typehints = "none"  # the docstrings also give shapes
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False
 
-# No script fetches anything when a page is read: neither MathJax, whose place Sphinx would take from a CDN (bundled it
-# is several megabytes of script), nor KaTeX. Browsers draw MathML themselves.
+# Pages download no scripts: neither MathJax, which Sphinx loads from a CDN (bundled, it has several megabytes), nor
+# KaTeX. Browsers render MathML without scripts.
 html_math_renderer = "mathml"
 
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
-# The examples run when the site is built: what their pages show is what the code does now.
+# The examples run when the site is built, so that their output is always current.
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "_generated/examples",
@@ -90,7 +89,7 @@ html_theme_options = {
 html_sidebars = {"index": [], "quickstart": [], "conventions": [], "extending": [], "paper": [], "references": []}
 
 
-# Docutils would take the P of ".. [1] P. J. Davis, ..." for the letter of a list item.
+# Docutils would parse the "P." of ".. [1] P. J. Davis, ..." as an enumerated list item.
 INITIAL = re.compile(r"^(\s*\.\. \[\w+\] )([A-Z]\. )")
 
 

@@ -99,7 +99,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import the modules that need a framework when they are asked for."""
+    """Import the modules that require a framework on demand."""
     if name in _ON_DEMAND:
         return importlib.import_module(f"structmat.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,4 +1,4 @@
-"""The command line: `python -m structmat --help`."""
+"""Command line interface: `python -m structmat --help`."""
 
 import argparse
 import importlib
@@ -25,7 +25,7 @@ LIBRARIES = "numpy", "cupy", "torch", "jax.numpy", "array_api_strict", "dask.arr
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line."""
+    """A parser with one-line error messages."""
 
     def error(self, message: str) -> NoReturn:
         """Print the message and exit with code 2."""
@@ -33,33 +33,33 @@ class Parser(argparse.ArgumentParser):
 
 
 def count(text: str) -> int:
-    """Read a positive integer, for argparse."""
+    """Parse a positive integer, for argparse."""
     if not (text.isascii() and text.isdigit() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer")
     return int(text)
 
 
 def writable(text: str) -> Path:
-    """Read the path of a file to write, for argparse. It is not touched; a trial file beside it comes and goes."""
+    """Parse the path of an output file, for argparse. Write access is tested with a temporary file beside it."""
     path = Path(text)
     try:
         check_replaceable(path)
         if path.exists():
-            path.open("ab").close()  # a file that its owner has made read-only stays
+            path.open("ab").close()  # raises for a read-only file, which would be replaced otherwise
     except OSError as error:
         raise argparse.ArgumentTypeError(f"cannot write {text!r}: {error.strerror or error}") from None
     return path
 
 
 def picture(text: str) -> Path:
-    """Read the path of a picture to write, whose format its name tells, for argparse."""
+    """Parse the path of a figure, for argparse. The suffix determines the format."""
     if Path(text).suffix.lower() not in PICTURES:
-        raise argparse.ArgumentTypeError(f"{text!r} is no name of a picture; expected one with {', '.join(PICTURES)}")
+        raise argparse.ArgumentTypeError(f"{text!r} has no image suffix; expected one of {', '.join(PICTURES)}")
     return writable(text)
 
 
 def about() -> dict[str, str | int]:
-    """Return versions and facts of the machine."""
+    """Return versions, system and number of cores."""
     return {
         "structmat": structmat.__version__,
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
@@ -70,7 +70,7 @@ def about() -> dict[str, str | int]:
 
 
 def library(name: str) -> tuple[str, str, str]:
-    """Tell version, devices and FFT provider of an array library; an import that fails is told as well."""
+    """Return version, devices and FFT provider of an array library, or the error if its import fails."""
     package = name.partition(".")[0]
     if find_spec(package) is None:
         return "not installed", "", ""
@@ -80,7 +80,7 @@ def library(name: str) -> tuple[str, str, str]:
             found = str(importlib.import_module(package).__version__)
             xp = namespace(importlib.import_module(name).zeros(1))
             devices = map(str, xp.__array_namespace_info__().devices())
-            # JAX lists None, its default device; PyTorch "meta", which computes nothing
+            # JAX lists its default device as None; PyTorch lists "meta", which has no data
             names = [name for name in devices if name not in ("None", "meta")]
         return found, re.sub(r"array_api_strict.Device\('(\w+)'\)", r"\1", ", ".join(names)), provider_name(xp)
     except Exception as error:  # noqa: BLE001  (whatever a broken installation or driver raises)
@@ -103,7 +103,7 @@ def info() -> None:
 
 
 def demo(arguments: argparse.Namespace) -> None:
-    """Run the demonstration, write its figures, draw its picture, and print its tables even if that fails."""
+    """Run the demonstration, write its results and its figure, and print its tables even if writing fails."""
     from structmat.demo import report, run
 
     console = report.console()
@@ -119,8 +119,8 @@ def demo(arguments: argparse.Namespace) -> None:
             console.print(table)
             console.print()
     written = " and ".join(str(path) for path in (arguments.png, arguments.json) if path)
-    told = f"{figures['seconds']:.0f} seconds; wrote {written}.", report.sentence(figures)
-    console.print(*told, sep="\n", highlight=False, markup=False)
+    lines = f"{figures['seconds']:.0f} seconds; wrote {written}.", report.sentence(figures)
+    console.print(*lines, sep="\n", highlight=False, markup=False)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -129,7 +129,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     argv : sequence of str, optional
-        Arguments, those of the process unless given.
+        Command line arguments. Default: the arguments of the process.
 
     Returns
     -------
@@ -141,13 +141,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     show = commands.add_parser(
         "demo",
-        help="train a circulant network on real digits, beside dense ones, and time products",
-        description="Train networks on MNIST digits whose hidden layer is dense or a circulant projection, learned or "
-        "random; time products of growing dimension; show both as tables and as a picture. Needs the packages of the "
-        "extra demo.",
+        help="train circulant and dense networks on MNIST digits, and time products",
+        description="Train networks on MNIST digits whose hidden layer is dense or a learned or random circulant "
+        "projection. Time products by dimension. Print tables and draw a figure. Requires the extra demo.",
     )
-    show.add_argument("--seeds", type=count, default=3, metavar="N", help="networks of each kind (%(default)s)")
-    show.add_argument("--epochs", type=count, default=20, metavar="N", help="passes over the images (%(default)s)")
+    show.add_argument("--seeds", type=count, default=3, metavar="N", help="networks of each type (%(default)s)")
+    show.add_argument("--epochs", type=count, default=20, metavar="N", help="training epochs (%(default)s)")
     show.add_argument(
         "--backend",
         choices=("numpy", "torch"),
@@ -159,13 +158,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=picture,
         default="structmat-demo.png",
         metavar="FILE",
-        help="the picture, a PNG, PDF or SVG (%(default)s)",
+        help="output file of the figure, PNG, PDF or SVG (%(default)s)",
     )
-    show.add_argument("--json", type=writable, metavar="FILE", help="write all figures there as well")
-    summary = "print versions, array libraries with their devices, and FFT providers"
+    show.add_argument("--json", type=writable, metavar="FILE", help="also write all results to this file")
+    summary = "print versions, array libraries, their devices and their FFT providers"
     commands.add_parser("info", help=summary, description=summary.capitalize() + ".")
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # as for errors: no letter is worth the loss of a result
+        sys.stdout.reconfigure(errors="backslashreplace")  # like stderr: output never fails because of the encoding
     arguments = parser.parse_args(argv)
 
     try:

@@ -1,7 +1,7 @@
-"""Ours beside the paper's: the tables of docs/paper.rst, from the committed results. Needs no framework.
+"""The tables of docs/paper.rst, which compare the committed results with the paper. Requires no framework.
 
-The paper's tables could not be read where this was written. A number of its is here only if it stands in the abstract
-or in two public notes on the paper that agree; what was recalled without a source is left out.
+The tables of the paper were not available. Its numbers are included only if the abstract states them, or if two public
+notes on the paper agree on them; numbers without a source are left out.
 """
 
 import json
@@ -16,11 +16,11 @@ MIB = 2**20
 LAYER_KINDS = "dense", "circulant", "block circulant", "Fastfood", "low rank"
 NETWORK = "layers", "hidden units", "parameters", "MB", "times smaller"
 READ, SECOND = "abstract", "second hand"
-NOT_RUN = "not run here: needs the files of {}"
+NOT_RUN = "not run: requires the files of {}"
 
 
 class Claim(NamedTuple):
-    """One result of the paper, and where it is known from."""
+    """One result of the paper, its source, and our result."""
 
     what: str
     paper: str
@@ -35,17 +35,17 @@ def load(name: str) -> dict[str, Any]:
 
 
 def arms(tables: dict[str, Any], experiment: str) -> dict[str, dict[str, Any]]:
-    """The rows of exact sizes of one experiment, by name."""
+    """Return the rows of exact sizes of one experiment, by name."""
     return {row["name"]: row for row in tables["networks"] if row["experiment"] == experiment}
 
 
 def share(row: dict[str, Any]) -> float:
-    """Percent of a network's parameters that its fully-connected layers have."""
+    """Return the share of a network's parameters in its fully-connected layers, in percent."""
     return 100 * (1 - row["convolutions"] / row["parameters"])
 
 
 def fewer(mnist: dict[str, Any]) -> str:
-    """How the difference between circulant and dense grows as training images get fewer."""
+    """Describe the difference between circulant and dense layers for each number of training images."""
     rows = [row for row in report.summary(mnist) if row["name"] == "circulant"]
     rows.sort(key=lambda row: row["images"])
     told = (f"{report.plus_minus(row['difference'], '+')} with {row['images']:,} images" for row in rows)
@@ -53,7 +53,7 @@ def fewer(mnist: dict[str, Any]) -> str:
 
 
 def claims(tables: dict[str, Any], mnist: dict[str, Any], demo: dict[str, Any]) -> list[Claim]:
-    """All results of the paper that we know, beside ours."""
+    """Compare all known results of the paper with ours."""
     alexnet, cifar = arms(tables, "imagenet"), arms(tables, "cifar10")
     kinds = {row["name"]: row for row in report.kinds(mnist)}
     dense, circulant, wider = (kinds[name] for name in ("dense", "circulant", "circulant, wider"))
@@ -75,7 +75,7 @@ def claims(tables: dict[str, Any], mnist: dict[str, Any], demo: dict[str, Any]) 
             f"{circulant['ratio']:.1f} times smaller; wider {report.plus_minus(wider['error'])} %, "
             f"{wider['ratio']:.1f} times smaller ({mnist['settings']['data']})",
         ),
-        Claim("MNIST, fewer training images", "less data needed (no number found)", SECOND, fewer(mnist)),
+        Claim("MNIST, fewer training images", "less data required (no number found)", SECOND, fewer(mnist)),
         Claim(
             "CIFAR-10, test error",
             "dense 15.60 %, circulant 16.71 %",
@@ -105,7 +105,7 @@ def claims(tables: dict[str, Any], mnist: dict[str, Any], demo: dict[str, Any]) 
             "Reduced AlexNet against circulant, top-1 error",
             "65.3 % against 43.2 %, both at 20.7 MB",
             SECOND,
-            f"{imagenet}; {alexnet['dense, reduced']['widths'][0]} hidden units in either layer are left at "
+            f"{imagenet}; {alexnet['dense, reduced']['widths'][0]} hidden units per layer fit into "
             f"{memory('dense, reduced')} (exact)",
         ),
         Claim(
@@ -118,7 +118,7 @@ def claims(tables: dict[str, Any], mnist: dict[str, Any], demo: dict[str, Any]) 
 
 
 def network_rows(rows: dict[str, dict[str, Any]]) -> list[list[str]]:
-    """The sizes of the arms of one experiment as cells."""
+    """Format the sizes of the arms of one experiment."""
     return [
         [
             name,
@@ -133,31 +133,31 @@ def network_rows(rows: dict[str, dict[str, Any]]) -> list[list[str]]:
 
 
 def layer_rows(layers: list[dict[str, int]]) -> list[list[str]]:
-    """The fully-connected layers of AlexNet as cells: numbers of the matrices, biases not among them."""
+    """Format the parameters of AlexNet's fully-connected layers, without biases."""
     named = [(f"{row['inputs']:,} → {row['outputs']:,}", row) for row in layers]
-    named.append(("together", {kind: sum(row[kind] for row in layers) for kind in LAYER_KINDS}))
+    named.append(("total", {kind: sum(row[kind] for row in layers) for kind in LAYER_KINDS}))
     return [[name, *(f"{row[kind]:,}" for kind in LAYER_KINDS)] for name, row in named]
 
 
 def within(mnist: dict[str, Any]) -> str:
-    """Whether circulant layers are as good as dense ones to half a point: a sentence."""
+    """Describe whether the errors of circulant layers are within half a point of dense layers."""
     kinds = {row["name"]: row for row in report.kinds(mnist)}
     told = []
     for name in ("circulant", "circulant, wider"):
         row = kinds[name]
         verdict = "within" if row["difference"][0] <= 0.5 else "not within"
         told.append(
-            f"{name}, at {row['ratio']:.1f} times less storage, differs from dense by "
-            f"{report.plus_minus(row['difference'], '+')} points: {verdict} 0.5"
+            f"{name}, with {row['ratio']:.1f} times less storage, differs from dense by "
+            f"{report.plus_minus(row['difference'], '+')} points, {verdict} 0.5 points"
         )
     return ". ".join(text[0].upper() + text[1:] for text in told) + "."
 
 
 def tables_of_page() -> dict[str, tuple[list[str], list[list[str]]]]:
-    """Headings and cells of each table of the page."""
+    """Return the headings and cells of each table of the page."""
     tables, mnist, demo = load("paper_tables"), load("paper_mnist"), load("demo")
     return {
-        "claims": (["what", "paper", "known from", "ours"], [[*claim] for claim in claims(tables, mnist, demo)]),
+        "claims": (["result", "paper", "source", "ours"], [[*claim] for claim in claims(tables, mnist, demo)]),
         "mnist": ([*report.HEADINGS], [report.cells(row) for row in report.kinds(mnist)]),
         "alexnet": ([*NETWORK], network_rows(arms(tables, "imagenet"))),
         "cifar10": ([*NETWORK], network_rows(arms(tables, "cifar10"))),

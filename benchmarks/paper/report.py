@@ -1,4 +1,4 @@
-"""The figures of an experiment summed up, as a CSV file and as a picture. Needs no framework."""
+"""Summarise the results of an experiment, as table, CSV file and figure. Requires no framework."""
 
 import csv
 import io
@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 Figures = dict[str, Any]
 Row = dict[str, Any]
 
-# Colours that stay apart for colour-blind eyes (Okabe and Ito), a shape for each, and its size: those of the circulant
-# layers lie on top of each other.
+# Colour-blind safe colours (Okabe and Ito), and shape and size of each marker. Markers of circulant layers overlap, so
+# that their sizes differ.
 LOOKS = {
     "dense": ("#0072B2", "s", 9),
     "circulant": ("#D55E00", "o", 14),
@@ -33,27 +33,27 @@ COLUMNS = (
 
 
 def mean_and_error(values: Iterable[float]) -> tuple[float, float | None]:
-    """A mean over seeds and its standard error, if there are several."""
+    """Return the mean over seeds and its standard error, or None for a single seed."""
     values = list(values)
     error = statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else None
     return statistics.mean(values), error
 
 
 def plus_minus(pair: tuple[float, float | None], sign: str = "") -> str:
-    """Write a mean and its standard error."""
+    """Format a mean and its standard error."""
     return f"{pair[0]:{sign}.2f}" + ("" if pair[1] is None else f" ± {pair[1]:.2f}")
 
 
 def runs_of(figures: Figures, name: str, parts: int = 1) -> dict[int, Row]:
-    """The runs of one arm by seed."""
+    """Return the runs of one arm by seed."""
     return {run["seed"]: run for run in figures["runs"] if (run["name"], run["parts"]) == (name, parts)}
 
 
 def summary(figures: Figures) -> list[Row]:
-    """One row an arm and number of training images, in the order of the runs.
+    """Return one row for each arm and number of training images, in the order of the runs.
 
-    Errors are means over seeds with standard errors. `difference` is that to dense layers, seed by seed, so on the same
-    images; `training` and `testing` are times relative to those of dense layers.
+    Errors are means over seeds with standard errors. `difference` is the mean difference to dense layers of the same
+    seed, and so on the same images; `training` and `testing` are times relative to dense layers.
     """
     rows = []
     for name, parts in dict.fromkeys((run["name"], run["parts"]) for run in figures["runs"]):
@@ -76,12 +76,12 @@ def summary(figures: Figures) -> list[Row]:
 
 
 def kinds(figures: Figures) -> list[Row]:
-    """The rows of the summary that compare kinds of layers, on all training images."""
+    """Return the rows of the summary that compare types of layers, on all training images."""
     return [row for row in summary(figures) if row["parts"] == 1 and row["name"] in LOOKS]
 
 
 def cells(row: Row) -> list[str]:
-    """What a table shows of a row."""
+    """Format the cells of a row."""
     shown = [
         row["name"],
         " · ".join(f"{width:,}" for width in row["widths"]),
@@ -101,7 +101,7 @@ HEADINGS = (
 
 
 def write_csv(figures: Figures, file: Path) -> None:
-    """Write one line a run."""
+    """Write one line for each run."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
@@ -110,7 +110,7 @@ def write_csv(figures: Figures, file: Path) -> None:
 
 
 def draw(figures: Figures, file: Path) -> None:
-    """Draw error against storage by kind, against training images, and against storage for widths in pairs."""
+    """Draw error against storage by type of layer, against training images, and against storage for pairs of widths."""
     picture = Figure(figsize=(10, 8.4), layout="constrained")
     axes = picture.subplot_mosaic([["kinds", "kinds"], ["samples", "widths"]])
     draw_kinds(axes["kinds"], kinds(figures))
@@ -140,7 +140,7 @@ def logarithmic(axes: Axes, side: str, values: Iterable[float]) -> None:
 
 
 def draw_kinds(axes: Axes, rows: list[Row]) -> None:
-    """Draw a point a kind; a legend names them, since several are close."""
+    """Draw a point for each type of layer; a legend names them, since several points are close."""
     for row in rows:
         colour, marker, size = LOOKS[row["name"]]
         style = {"markersize": size, "capsize": 4, "markeredgecolor": "0.25", "ls": ""}
@@ -148,7 +148,7 @@ def draw_kinds(axes: Axes, rows: list[Row]) -> None:
         axes.errorbar(row["bytes"] / 1e6, *row["error"], color=colour, marker=marker, label=label, **style)
     logarithmic(axes, "x", [row["bytes"] / 1e6 for row in rows])
     axes.set_xlabel("storage of the network (MB)")
-    axes.set_title("Kinds of layers", loc="left", fontweight="bold")
+    axes.set_title("Types of layers", loc="left", fontweight="bold")
     axes.legend(frameon=False, fontsize=8.5)
 
 
@@ -170,7 +170,7 @@ def draw_samples(axes: Axes, rows: list[Row]) -> None:
 
 
 def draw_widths(axes: Axes, pairs: list[list[str]], rows: dict[str, Row]) -> None:
-    """Draw circulant and dense networks of equal storage; each point says how many hidden units it has."""
+    """Draw circulant and dense networks of equal storage; each point is labelled with its number of hidden units."""
     pairs = [pair for pair in pairs if set(pair) <= set(rows)]
     for which, name in enumerate(("circulant", "dense") if pairs else ()):
         line = [rows[pair[which]] for pair in pairs]

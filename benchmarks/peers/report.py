@@ -15,7 +15,7 @@ LOOKS = {
     "scipy.fft": ("#56B4E9", "v"),
     "torch.fft": ("#0072B2", "s"),
 }
-VERBS = {"forward": "product, spectrum kept", "step": "training step: product and both gradients"}
+VERBS = {"forward": "product, spectrum cached", "step": "training step: product and both gradients"}
 
 
 def size(row: Figures) -> str:
@@ -25,12 +25,12 @@ def size(row: Figures) -> str:
 
 def goals_table(figures: Figures) -> Table:
     """Format each goal, the worst value and its place, and the verdict."""
-    said = {True: "reached", False: "falls short", None: ""}
+    said = {True: "reached", False: "not reached", None: ""}
     rows = [
         [row["figure"], row["goal"], row["measured"] or "not measured", row["where"] or "", said[row["reached"]]]
         for row in verdicts(figures["rows"], quick=figures["quick"])
     ]
-    return Table("Figures to reach", ["figure", "goal", "measured, at worst", "where", "verdict"], rows)
+    return Table("Goals and worst cases", ["figure", "goal", "measured, worst case", "where", "verdict"], rows)
 
 
 def ways(rows: list[Figures]) -> list[str]:
@@ -64,7 +64,7 @@ def ratio_tables(figures: Figures, kind: str = "circulant") -> Iterator[Table]:
                 if way != OURS and OURS in ways(rows)
             ]
             yield Table(
-                f"{said.capitalize()}, {counted(threads)}: time over structmat's", ["", *columns], [first, *others]
+                f"{said.capitalize()}, {counted(threads)}: time relative to structmat", ["", *columns], [first, *others]
             )
 
 
@@ -78,7 +78,7 @@ def errors_table(figures: Figures) -> Table:
         worst = [max((errors[name] for errors in found if name in errors), default=None) for name in results]
         cells.append([way, *("" if value is None else f"{value:.2g}" for value in worst)])
     headings = ["", "product", "step: product", "gradient to x", "to the parameter"]
-    return Table("Error in units of rounding, at worst", headings, cells)
+    return Table("Largest error, in units of rounding", headings, cells)
 
 
 def memory_tables(figures: Figures) -> Iterator[Table]:
@@ -92,7 +92,7 @@ def memory_tables(figures: Figures) -> Iterator[Table]:
             for way in ways(rows)
             if any((way, column) in peaks for column in columns)
         ]
-        yield Table(f"{said.capitalize()}: peak of memory over the bytes of x", ["", *columns], cells)
+        yield Table(f"{said.capitalize()}: peak memory relative to the bytes of x", ["", *columns], cells)
 
 
 def contests_table(figures: Figures) -> Table:
@@ -119,7 +119,7 @@ def growth_table(figures: Figures) -> Table:
             touched = 4 * (2 * n + 4 * (n // 2 + 1)) / MIB  # x, y, the spectrum and that of the column
             exponent = f"{exponents[n]:.2f}" if n in exponents else ""
             cells.append([f"2^{n.bit_length() - 1}", str(threads), time_text(value), exponent, f"{touched:.3g} MiB"])
-    return Table("Growth with n, one vector", ["n", "threads", "time", "exponent", "touched"], cells)
+    return Table("Growth with n, one vector", ["n", "threads", "time", "exponent", "memory touched"], cells)
 
 
 def machine_lines(figures: Figures) -> list[str]:

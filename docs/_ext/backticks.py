@@ -1,6 +1,6 @@
-"""Single backticks: a link where they name something of structmat, code everywhere else (`x`, `scipy.linalg.solve`).
+"""Single backticks: a link if they contain a name of structmat, otherwise code (`x`, `scipy.linalg.solve`).
 
-Explicit roles (:class:, :func:, :doc:) stay strict: a target that is missing there fails the build.
+Explicit roles (:class:, :func:, :doc:) stay strict: a missing target fails the build.
 """
 
 from typing import Any

@@ -1,6 +1,6 @@
-"""The operator pages, the catalogue and their pictures, written from the registry before each build.
+"""Write the operator pages, the catalogue and their pictures from the registry before each build.
 
-All text but the frame comes from the operator classes: an operator that is registered has a page.
+Descriptions come from the operator classes, so that every registered operator has a page.
 """
 
 import dataclasses
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 SIZE = 16  # columns of the pictures
 ALL = sm.linalg.exact(sm.identity(SIZE))
-PURPLE_IS_POSITIVE = "PuOr"  # diverging, and told apart by all common kinds of colour blindness
-FRAME = "#808080"  # shows on the light and on the dark theme
+PURPLE_IS_POSITIVE = "PuOr"  # diverging, and suitable for all common types of colour blindness
+FRAME = "#808080"  # visible on the light and on the dark theme
 
 
 def registered() -> dict[str, Entry]:
-    """The operators of the package: doctests and users register some of their own."""
+    """The operators of the package, without those that doctests and users register."""
     return {name: entry for name, entry in sorted(OPERATORS.items()) if entry.cls.__module__.startswith("structmat.")}
 
 
@@ -40,20 +40,20 @@ def shape(cls: type) -> str:
 
 
 def arrays(cls: type, role: str) -> str:
-    """The declared arrays of a role, with their shapes."""
+    """The declared arrays with a role, and their shapes."""
     specs = [(field.name, field.metadata.get("array")) for field in dataclasses.fields(cls)]
     named = [f"``{name}`` ({', '.join(spec.dims)})" for name, spec in specs if spec is not None and spec.role == role]
     return ", ".join(named) or "none"
 
 
 def linalg(entry: Entry) -> str:
-    """What `structmat.linalg` does exactly with a class, told by an example of it."""
+    """The functions of `structmat.linalg` that are exact for the example of a class."""
     A = instance(entry)
     squared = sm.simplify(A @ A.H)
-    square = squared if type(squared) is type(A) else A  # of the same class, where the example is rectangular
+    square = squared if type(squared) is type(A) else A  # a square one of the same class, if the example is rectangular
     names = [name for name in ALL if name in {*sm.linalg.exact(A), *sm.linalg.exact(square)}]
     found = "all" if len(names) == len(ALL) else ", ".join(f"``{name}``" for name in names)
-    return found or ("``solve`` by fast ways" if type(A) in WAYS else "none")
+    return found or ("``solve`` by fast methods" if type(A) in WAYS else "none")
 
 
 def table(rows: list[list[str]], *, widths: str, header: int, classes: str = "") -> str:
@@ -96,9 +96,9 @@ def operator_page(name: str, entry: Entry) -> str:
             indent(picture(name, entry, ":width: 100%"), 6),
             f"\n      *{note}.*\n",
             f".. autoclass:: structmat.{name}\n   :members:",
-            # the docstring's section Attributes has these
+            # the section Attributes of the docstring describes them
             f"   :exclude-members: {', '.join(key for key, value in vars(cls).items() if isinstance(value, cached))}\n",
-            "Products, gradients and algebra are those of every :class:`~structmat.LinearOperator`.\n",
+            "Methods for products, gradients and algebra are inherited from :class:`~structmat.LinearOperator`.\n",
         ]
     )
 
@@ -124,12 +124,12 @@ def catalogue_page() -> str:
     return "\n".join(
         [
             "Operators\n=========\n",
-            "Every operator that the library knows. Cost is the time of a product with one vector. The functions of",
-            ":mod:`structmat.linalg` named here use the structure, see :func:`structmat.linalg.exact`; the others are",
-            "dense within a limit, or iterate.",
-            ":doc:`/api/compose` has what makes operators out of operators.\n",
+            "All operators of the library. *Cost* is the time of a product with one vector. *Exact in linalg* lists",
+            "the functions of :mod:`structmat.linalg` that use the structure, see :func:`structmat.linalg.exact`; the",
+            "others use dense matrices up to a limit, or iterate. :doc:`/api/compose` describes how to compose",
+            "operators.\n",
             table(rows, widths="30 10 20 14 14 12", header=1, classes="catalogue"),
-            "In the pictures purple is positive, orange negative and white zero.\n",
+            "In the pictures, purple is positive, orange negative and white zero.\n",
             ".. toctree::\n   :hidden:\n",
             *(f"   {name}" for name in registered()),
             "",
@@ -138,14 +138,14 @@ def catalogue_page() -> str:
 
 
 def checks_table() -> str:
-    """The checks of `structmat.testing`, in the order they run."""
-    rows = [["Name", "What it holds"]]
+    """The table of the checks of `structmat.testing`, in the order they run."""
+    rows = [["Name", "What it checks"]]
     rows += [[f"``{name}``", summary(check)] for name, check in sm.testing.CHECKS.items()]
     return table(rows, widths="20 80", header=1)
 
 
 def operators_table() -> str:
-    """The operators' part of the index of the API reference."""
+    """The operators in the index of the API reference."""
     return "\n".join(
         [".. autosummary::\n", "   structmat.LinearOperator", *(f"   structmat.{name}" for name in registered()), ""]
     )
@@ -159,17 +159,17 @@ def pages() -> dict[str, str]:
 
 
 def instance(entry: Entry) -> sm.LinearOperator:
-    """A small operator of a class, the same at every build."""
+    """A small example of a class, identical in every build."""
     return entry.example(SIZE, np.random.default_rng(5))
 
 
 def example(entry: Entry) -> Any:
-    """Its matrix."""
+    """The dense matrix of the example."""
     return instance(entry).to_dense()
 
 
 def draw(matrices: list[Any], signs: list[str], path: Path) -> None:
-    """Draw matrices in a row to one scale of length, each to its own scale of colour, with signs between them."""
+    """Draw matrices side by side with signs between them: one scale of length, one scale of colour for each matrix."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
@@ -194,7 +194,7 @@ def draw(matrices: list[Any], signs: list[str], path: Path) -> None:
 
 
 def draw_all(folder: Path) -> None:
-    """The picture of each operator, and that of the front page."""
+    """Draw the picture of each operator and the picture of the front page."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, entry in registered().items():
         matrix = example(entry)
@@ -208,7 +208,7 @@ def draw_all(folder: Path) -> None:
 
 
 def generate(app: "Sphinx") -> None:
-    """Write pages and pictures; a file that would not change is left alone, so that repeated builds are quick."""
+    """Write pages and pictures. Unchanged pages are not rewritten, so that repeated builds are fast."""
     target = Path(app.srcdir, "_generated")
     for name, text in pages().items():
         path = target / name

@@ -1,4 +1,4 @@
-"""The tables and the picture of docs/paper.rst, written from the committed results before each build."""
+"""Write the tables and the figure of docs/paper.rst from the committed results before each build."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ WIDTHS = {
 
 
 def pages() -> dict[str, str]:
-    """Every file to include, by its path in docs/_generated."""
+    """The included files by their paths in docs/_generated."""
     written = {
         f"paper/{name}.txt": table([headings, *rows], widths=WIDTHS[name], header=1).replace(" ± ", UNBROKEN)
         for name, (headings, rows) in compare.tables_of_page().items()
@@ -30,7 +30,7 @@ def pages() -> dict[str, str]:
 
 
 def generate(app: "Sphinx") -> None:
-    """Write tables and picture."""
+    """Write the tables and the figure."""
     target = Path(app.srcdir, "_generated")
     (target / "paper").mkdir(parents=True, exist_ok=True)
     for name, text in pages().items():

@@ -1,4 +1,4 @@
-"""Formulas as MathML: nothing to download when a page is read, and screen readers speak them."""
+"""Formulas as MathML, which browsers render without downloads and screen readers can read."""
 
 from typing import Any
 

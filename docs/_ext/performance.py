@@ -1,4 +1,4 @@
-"""The tables and the picture of the page on performance, written from the figures of a run before each build."""
+"""Write the tables and the figure of docs/performance.rst from the committed results before each build."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ def listed(found: Table) -> str:
 
 
 def parts() -> dict[str, str]:
-    """What the page includes, by file name."""
+    """The included files by name."""
     figures, choices, systems = (json.loads((RESULTS / name).read_text(encoding="utf-8")) for name in FILES)
     return {
         "machine.txt": "\n".join(f"* {line}" for line in report.machine_lines(figures)) + "\n",

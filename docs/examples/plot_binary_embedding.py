@@ -1,13 +1,14 @@
 """
-Finding digits by binary codes
-==============================
+Searching digits by binary codes
+================================
 
-The signs of k random projections are a code of k bits: two vectors at the angle θ differ in a bit with probability θ/π.
-A circulant projection makes the codes in O(d log d) and stores d numbers in place of d k. Yu et al. (ICML 2014) also
-learn these numbers from data. What do the codes keep of the neighbourhoods of real images, at random and learned?
+The signs of k random projections form a code of k bits: two vectors at the angle θ differ in a bit with probability
+θ/π. A circulant projection computes the codes in O(d log d) and stores d numbers instead of d k. Yu et al. (ICML 2014)
+also learn these numbers from data. This example measures how well random and learned codes preserve the nearest
+neighbours of images.
 
-The images are 5,000 MNIST digits of d = 784 pixels; 300 of them are queries. They are centred and scaled to length 1,
-so that near means at a small angle.
+The images are 5,000 MNIST digits with d = 784 pixels; 300 of them are queries. They are centred and scaled to length 1,
+so that near images have a small angle between them.
 """
 
 import time
@@ -27,8 +28,8 @@ d = base.shape[1]
 neighbors = np.argsort(-queries @ base.T, axis=1)[:, :10]
 
 # %%
-# Three projections to k bits. The learned one takes ten turns over every second image of the base, none of which is a
-# query.
+# Three projections to k bits. The learned one is trained in ten iterations on every second image of the base, which
+# contains no queries.
 
 
 def gaussian(k, seed):
@@ -47,8 +48,8 @@ def learned(k, seed):
 projections = {"dense Gaussian": gaussian, "circulant": circulant, "circulant, learned": learned}
 
 # %%
-# The recall at R is the share of the ten true nearest images among the R images whose codes are nearest. Where faiss is
-# installed it does the search, otherwise structmat.
+# The recall at R is the fraction of the ten true nearest images among the R images with the nearest codes. The search
+# uses faiss if it is installed, and structmat otherwise.
 
 try:
     import faiss
@@ -59,7 +60,7 @@ longest = 500
 
 
 def search(codes, wanted):
-    """The places of the codes that are nearest to each wanted one."""
+    """The indices of the codes that are nearest to each query."""
     if faiss is None:
         return sm.learn.hamming_neighbors(wanted, codes, longest).indices
     index = faiss.IndexBinaryFlat(8 * codes.shape[1])
@@ -89,8 +90,9 @@ for k in bits:
     print(f"{k:4}  " + "".join(f"{at100[n][k].mean():>14.3f} ± {error[n][k]:.3f}" for n in projections))
 
 # %%
-# The circulant codes find what the dense ones find, at every length. Learning pays for short codes, here of 16 and 32
-# bits; at 64 and 128 it makes no difference, and at 256 the random codes find more than the learned ones.
+# At every length, circulant and dense codes have the same recall. Learning improves the recall of short codes, here of
+# 16 and 32 bits. At 64 and 128 bits it makes no difference, and at 256 bits random codes have a higher recall than
+# learned ones.
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 colours = dict(zip(projections, ["#000000", "#0072B2", "#D55E00"], strict=True))

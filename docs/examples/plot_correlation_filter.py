@@ -1,14 +1,14 @@
 """
-Following a patch with a correlation filter
-===========================================
+Tracking a patch with a correlation filter
+==========================================
 
-A correlation filter is ridge regression on all cyclic shifts of a window: it learns to answer with a peak where the
-pattern is and with little elsewhere. The shifts make the data matrix circulant, so that a training set of thousands of
-windows is one small problem for each frequency (Henriques et al., ICCV 2013 and TPAMI 2015), and fast enough to be
-solved again at every frame of a video.
+A correlation filter is ridge regression on all cyclic shifts of a window. Its output has a peak at the position of the
+pattern and is small elsewhere. The shifts make the data matrix circulant, so that the regression on thousands of
+windows decomposes into one small problem for each frequency (Henriques et al., ICCV 2013 and TPAMI 2015). It is fast
+enough to be solved again at every frame of a video.
 
-Here a textured patch moves over a textured ground, in a synthetic sequence with noise. Its texture changes into another
-one on the way, so a filter from the first frame alone won't do.
+In this example, a textured patch moves over a textured background, in a synthetic sequence with noise. The texture of
+the patch changes gradually into another one, so a filter trained only on the first frame fails.
 """
 
 import time
@@ -39,8 +39,8 @@ for image, place, share in zip(video, path, t, strict=True):
     image[top : top + patch, left : left + patch] += 1.5 * (np.cos(share * np.pi / 2) * first + share * last)
 
 # %%
-# A window of 48 × 48 pixels has three features: the brightness and its two differences. Its edges are faded out, as the
-# shifts are cyclic. The target is a narrow peak at the shift 0.
+# A window of 48 × 48 pixels has three features: the brightness and its differences along both axes. It is multiplied by
+# a window function that vanishes at the edges, since the shifts are cyclic. The target is a narrow peak at shift 0.
 
 fade = np.outer(np.hanning(window), np.hanning(window))
 offsets = np.minimum(np.arange(window), window - np.arange(window))
@@ -55,12 +55,12 @@ def features(image, place):
 
 
 def follow(fit, score, memory):
-    """The places where a filter sees the patch, trained on the windows of the last frames."""
+    """The positions at which a filter, trained on the windows of the last frames, detects the patch."""
     places, windows = [path[0]], [features(video[0], path[0])]
     filter_ = fit(np.stack(windows))
     for image in video[1:]:
         scores = score(filter_, np.stack(windows), features(image, places[-1]))
-        # a window that moved by u has its peak at the shift -u
+        # if the patch moved by u, the peak is at shift -u
         shift = np.asarray(np.unravel_index(np.argmax(scores), scores.shape))
         places.append(places[-1] - (shift + window // 2) % window + window // 2)
         if memory:
@@ -70,8 +70,8 @@ def follow(fit, score, memory):
 
 
 # %%
-# The linear filter weighs each feature of each pixel. The kernel filter has a weight for each training window in each
-# of its shifts; its kernel exp(-D²/2σ²) is as wide as two unrelated windows are apart, σ² = 2‖x‖².
+# The linear filter has a weight for each feature of each pixel. The kernel filter has a weight for each shift of each
+# training window. The width of its kernel exp(-D²/2σ²) is the distance of two unrelated windows, σ² = 2‖x‖².
 
 gamma = 1 / (4 * np.sum(features(video[0], path[0]) ** 2))
 
@@ -106,8 +106,9 @@ for name, tracker in trackers.items():
     print(f"{name:31} {rate:5.0f} frames a second, largest error {errors.max():5.1f} pixels")
 
 # %%
-# The filter from the first frame loses the patch when little of the first texture is left. Trained again on what they
-# saw last, the linear and the kernel filter follow it to its new texture; the kernel brings no gain on this sequence.
+# The filter trained on the first frame loses the patch when little of the first texture is left. The linear and the
+# kernel filter, trained again on the last frames, track the patch until the end. On this sequence, the kernel does not
+# improve the accuracy.
 
 fig = plt.figure(figsize=(9, 5.2), layout="constrained")
 grid = fig.add_gridspec(2, 3, height_ratios=(1.2, 1))

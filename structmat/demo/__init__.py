@@ -1,7 +1,7 @@
-"""The demonstration: circulant layers beside dense ones on real digits, and how the time of a product grows.
+"""Demonstration: circulant and dense layers on MNIST digits, and the growth of the time of a product.
 
-The claim is that of Cheng et al. (ICCV 2015): a circulant projection, x ↦ R D x, can stand for a fully-connected layer
-at O(d) parameters and O(d log d) time, with little loss. `run` measures; `report` shows.
+Cheng et al. (ICCV 2015) showed that a circulant projection, x ↦ R D x, can replace a fully-connected layer with O(d)
+parameters and O(d log d) time at a small loss of accuracy. `run` measures and `report` displays the results.
 """
 
 import statistics
@@ -24,32 +24,32 @@ Figures = dict[str, Any]
 
 PIXELS = 784
 WIDTH = 2 * PIXELS
-NARROW = 24  # as many parameters in the whole network as with a circulant layer: 19,090 against 18,826
+NARROW = 24  # the network has about as many parameters as the one with a circulant layer: 19,090 and 18,826
 
 VECTORS = 32
-BUDGET = 0.4  # seconds for the timing of one product, at least
+BUDGET = 0.4  # minimum seconds for the timing of one product
 SIZES = tuple(2**e for e in range(8, 21))
 DENSE_LIMIT = 2**14  # a dense matrix takes 1 GiB there
 
 
-class Kind(NamedTuple):
-    """How a hidden layer is drawn, and the first step size that its network is trained with."""
+class Spec(NamedTuple):
+    """Initialiser of a hidden layer, and the initial step size of the training."""
 
     make: Callable[[np.random.Generator], LinearOperator]
     rate: float
 
 
-# Rates, width and epochs were chosen by cross-validation on the training images, without a look at the test images.
+# Rates, width and epochs were chosen by cross-validation on the training images only.
 LAYERS = {
-    "dense": Kind(lambda rng: gaussian(WIDTH, PIXELS, rng), 0.002),
-    "circulant, learned": Kind(lambda rng: circulant_projection(PIXELS, WIDTH, rng=rng, dtype="float32"), 0.003),
-    "circulant, random": Kind(lambda rng: circulant_projection(PIXELS, WIDTH, rng=rng, dtype="float32").freeze(), 0.01),
-    "dense, narrow": Kind(lambda rng: gaussian(NARROW, PIXELS, rng), 0.03),
+    "dense": Spec(lambda rng: gaussian(WIDTH, PIXELS, rng), 0.002),
+    "circulant, learned": Spec(lambda rng: circulant_projection(PIXELS, WIDTH, rng=rng, dtype="float32"), 0.003),
+    "circulant, random": Spec(lambda rng: circulant_projection(PIXELS, WIDTH, rng=rng, dtype="float32").freeze(), 0.01),
+    "dense, narrow": Spec(lambda rng: gaussian(NARROW, PIXELS, rng), 0.03),
 }
 
 
 class Backend(NamedTuple):
-    """What trains a network and what multiplies, made of operators and arrays of NumPy."""
+    """Conversions of NumPy arrays, networks and operators to the objects that are trained and timed."""
 
     asarray: Callable[[Any], Any]
     network: Callable[[Network], Any]
@@ -57,7 +57,7 @@ class Backend(NamedTuple):
 
     @classmethod
     def of(cls, name: str) -> Self:
-        """Return "numpy", operators with gradients of their own, or "torch", layers with PyTorch's autograd."""
+        """Return "numpy", operators with their own gradients, or "torch", layers with PyTorch's autograd."""
         if name == "numpy":
             return cls(np.asarray, lambda network: network, lambda A: A.matvec)
         import torch
@@ -68,7 +68,7 @@ class Backend(NamedTuple):
 
 
 def microseconds(product: Callable[[Any], Any], x: Any) -> float:
-    """Time a product, in microseconds a vector: the best of many, since other load only ever adds time."""
+    """Return the time of a product in microseconds per vector: the minimum of many calls, as other load adds time."""
     product(x)
     times: list[float] = []
     while len(times) < 3 or sum(times) < BUDGET:
@@ -79,38 +79,38 @@ def microseconds(product: Callable[[Any], Any], x: Any) -> float:
 
 
 def measure_layers(backend: Backend, seeds: int, epochs: int, progress: Progress) -> list[Figures]:
-    """Train networks around each kind of layer.
+    """Train networks with each type of hidden layer.
 
     Parameters
     ----------
     backend : Backend
-        Trains them.
+        Implementation of the networks.
     seeds : int
-        Networks of each kind.
+        Number of networks of each type.
     epochs : int
         Passes over the training images.
     progress : rich.progress.Progress
-        Shows one bar a kind.
+        Displays one bar for each type.
 
     Returns
     -------
     list of dict
-        What the table shows, for each of `LAYERS`, with the error and the losses of every seed.
+        For each of `LAYERS` the figures of the table, and the error and the losses of every seed.
     """
     training, test = (Images(*map(backend.asarray, part)) for part in digits())
     tasks = [progress.add_task(f"train: {name}", start=False, total=seeds * epochs) for name in LAYERS]
     results = []
-    for task, (name, kind) in zip(tasks, LAYERS.items(), strict=True):
+    for task, (name, spec) in zip(tasks, LAYERS.items(), strict=True):
         progress.start_task(task)
         errors: list[float] = []
         losses: list[list[float]] = []
         seconds: list[float] = []
         for seed in range(seeds):
             rng = np.random.default_rng(seed)
-            start = Network.around(kind.make(rng), rng)
+            start = Network.around(spec.make(rng), rng)
             network = backend.network(start)
             losses.append([])
-            steps = train(network, *training, epochs=epochs, batch=BATCH, rate=kind.rate, rng=rng)
+            steps = train(network, *training, epochs=epochs, batch=BATCH, rate=spec.rate, rng=rng)
             begun = perf_counter()
             for trained, loss in steps:
                 network = trained
@@ -124,7 +124,7 @@ def measure_layers(backend: Backend, seeds: int, epochs: int, progress: Progress
             {
                 "layer": name,
                 "shape": list(layer.shape),
-                "learning_rate": kind.rate,
+                "learning_rate": spec.rate,
                 "test_error_percent": statistics.mean(errors),
                 "test_error_percent_sd": statistics.stdev(errors) if seeds > 1 else None,
                 "test_errors_percent": errors,
@@ -145,16 +145,16 @@ def measure_growth(backend: Backend, sizes: Sequence[int], progress: Progress) -
     Parameters
     ----------
     backend : Backend
-        Multiplies.
+        Implementation of the products.
     sizes : sequence of int
-        At least two dimensions d; a dense matrix is made up to d = `DENSE_LIMIT`.
+        At least two dimensions d. Dense products are timed up to d = `DENSE_LIMIT`.
     progress : rich.progress.Progress
-        Shows one bar.
+        Displays one bar.
 
     Returns
     -------
     dict
-        Microseconds a vector for each d, and the exponent p of either time ∝ dᵖ, fitted by least squares on logarithms.
+        Microseconds per vector for each d, and the exponents p of time ∝ dᵖ, by least squares on logarithms.
     """
     task = progress.add_task("time: growth with d", total=len(sizes))
     rng = np.random.default_rng(0)
@@ -168,38 +168,38 @@ def measure_growth(backend: Backend, sizes: Sequence[int], progress: Progress) -
         progress.advance(task)
     return {
         "vectors_per_call": VECTORS,
-        "microseconds_per_vector": [{"d": d, **{kind: times[kind].get(d) for kind in times}} for d in sizes],
+        "microseconds_per_vector": [{"d": d, **{name: times[name].get(d) for name in times}} for d in sizes],
         "slopes": {
-            kind: statistics.linear_regression(np.log(list(found)), np.log(list(found.values()))).slope
-            for kind, found in times.items()
+            name: statistics.linear_regression(np.log(list(by_size)), np.log(list(by_size.values()))).slope
+            for name, by_size in times.items()
         },
     }
 
 
 def run(console: Console, seeds: int, epochs: int, backend: str = "numpy", sizes: Sequence[int] = SIZES) -> Figures:
-    """Make all measurements of the demonstration, on one thread: SciPy's transforms use no more unless told to.
+    """Run all measurements of the demonstration on one thread, the default number of threads of SciPy's transforms.
 
     Parameters
     ----------
     console : rich.console.Console
-        Where progress is shown.
+        Console for the progress bars.
     seeds : int
-        Networks of each kind.
+        Number of networks of each type.
     epochs : int
         Passes over the training images.
     backend : {"numpy", "torch"}, optional
-        What trains and multiplies: operators in NumPy, or the layers of `structmat.nn.torch`.
+        Operators in NumPy, or the layers of `structmat.nn.torch`.
     sizes : sequence of int, optional
-        Dimensions whose products are timed.
+        Dimensions of the timed products.
 
     Returns
     -------
     dict
-        Of plain numbers, strings, lists and dicts, ready for JSON.
+        Numbers, strings, lists and dicts that can be written as JSON.
     """
     columns = TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn()
     start = perf_counter()
-    chosen = Backend.of(backend)  # which loads PyTorch, before its threads are limited
+    chosen = Backend.of(backend)  # imports PyTorch before the number of threads is limited
     with threadpool_limits(1), Progress(*columns, console=console) as progress:
         layers = measure_layers(chosen, seeds, epochs, progress)
         growth = measure_growth(chosen, sizes, progress)

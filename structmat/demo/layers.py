@@ -13,7 +13,7 @@ from structmat.operators import Dense
 
 
 def layer(A: LinearOperator, bias: Floats | None = None) -> torch.nn.Module:
-    """Return the layer x ↦ A x + b, PyTorch's own for a dense matrix."""
+    """Return the layer x ↦ A x + b; for a dense matrix a `torch.nn.Linear`."""
     if isinstance(A, Dense):
         made = torch.nn.Linear(A.n, A.m, bias=False, device="meta")
         made.weight = torch.nn.Parameter(torch.tensor(A.matrix))
@@ -25,31 +25,31 @@ def layer(A: LinearOperator, bias: Floats | None = None) -> torch.nn.Module:
 
 
 def product(A: LinearOperator) -> Callable[[torch.Tensor], torch.Tensor]:
-    """Return x ↦ A x, which leaves no graph."""
+    """Return x ↦ A x without a graph."""
     return torch.inference_mode()(layer(A).forward)  # type: ignore[no-any-return]
 
 
 class Layers(torch.nn.Sequential):  # type: ignore[misc]
-    """A network of PyTorch's, from the values of one of NumPy's."""
+    """A PyTorch network with the parameters of a NumPy network."""
 
     def __init__(self, start: Network) -> None:
         super().__init__(layer(start.hidden, start.bias), torch.nn.ReLU(), layer(start.output, start.shift))
 
     @property
     def params(self) -> tuple[torch.Tensor, ...]:
-        """All that is learned, in the order of `Network`."""
+        """The parameters, in the order of `Network.params`."""
         return tuple(self.parameters())
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def with_params(self, params: Sequence[torch.Tensor]) -> Self:
-        """Take over other parameters, in place."""
+        """Copy other parameters into the layers, in place."""
         for old, new in zip(self.params, params, strict=True):
             old.copy_(new)
         return self
 
     @torch.inference_mode()  # type: ignore[untyped-decorator]
     def error(self, images: Images) -> float:
-        """Return the share of images that are put into a wrong class."""
+        """Return the fraction of misclassified images."""
         return float((self(images.pixels).argmax(dim=-1) != images.labels).double().mean())
 
     def loss_and_gradients(self, x: torch.Tensor, labels: torch.Tensor) -> tuple[float, tuple[torch.Tensor, ...]]:

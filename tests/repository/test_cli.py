@@ -79,8 +79,8 @@ def test_help() -> None:
         (["demo", "--json", "loop"], "cannot write 'loop'"),
         (["demo", "--png", "none/picture.png"], "cannot write 'none/picture.png'"),
         (["demo", "--png", "a.png", "--json", "./a.png"], "name the same file"),
-        (["demo", "--png", "a.txt"], "'a.txt' is no name of a picture; expected one with .png, .pdf, .svg"),
-        (["demo", "--png", "file"], "'file' is no name of a picture"),
+        (["demo", "--png", "a.txt"], "'a.txt' has no image suffix; expected one of .png, .pdf, .svg"),
+        (["demo", "--png", "file"], "'file' has no image suffix"),
     ],
 )
 def test_wrong_arguments(capsys: pytest.CaptureFixture[str], arguments: list[str], message: str) -> None:
@@ -148,7 +148,7 @@ def test_demo_in_any_encoding(monkeypatch: pytest.MonkeyPatch, encoding: str) ->
         out.flush()
         text = buffer.getvalue().decode(encoding)
     assert Path("Bild-日.png").exists() or "Bild" in text  # `undo` has left the folder
-    assert ("µs a vector" if encoding in ("latin-1", "cp1252", "utf-8") else "us a vector") in text
+    assert ("µs per vector" if encoding in ("latin-1", "cp1252", "utf-8") else "us per vector") in text
     assert re.search(r"\d ± \d" if encoding in ("latin-1", "cp1252", "utf-8") else r"\d \+- \d", text)
     assert ("Bild-日.png" if encoding == "utf-8" else r"Bild-\u65e5.png") in text
 

@@ -167,8 +167,8 @@ def test_sentence_says_what_was_shown(figures: dict[str, Any]) -> None:
     ]
     said = report.sentence(figures | {"layers": layers, "growth": {"microseconds_per_vector": rows}})
     assert said == (
-        "A circulant layer with 784 times fewer parameters than a dense one has a test error of 5.0 % beside 4.0 %, "
-        "and its product at d = 2,048 is 4.5 times as fast."
+        "A circulant layer with 784 times fewer parameters than a dense one has a test error of 5.0 % instead of 4.0 "
+        "%, and its product at d = 2,048 is 4.5 times as fast."
     )
     assert said.isascii()
 
