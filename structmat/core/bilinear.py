@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from structmat._backend import (
     Array,
@@ -23,6 +23,9 @@ from structmat._backend import (
     real_dtype,
 )
 from structmat.core.base import LinearOperator
+
+if TYPE_CHECKING:
+    from structmat.core.leaf import Leaf
 
 
 class Bilinear(LinearOperator):
@@ -234,7 +237,7 @@ class Adjoint(LeafView):
     def _same_side(self, of: LinearOperator) -> LinearOperator:
         return of.H
 
-    def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
+    def _map(self, change: Callable[["Leaf"], LinearOperator]) -> LinearOperator:
         return self.of._map(change).H
 
     def _setup(self) -> None:
@@ -281,7 +284,7 @@ class Conjugate(LeafView):
     def _same_side(self, of: LinearOperator) -> LinearOperator:
         return of.conj()
 
-    def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
+    def _map(self, change: Callable[["Leaf"], LinearOperator]) -> LinearOperator:
         return self.of._map(change).conj()
 
     def _adjoint(self) -> LinearOperator:
@@ -319,7 +322,7 @@ class Inverse(LeafView):
         y, h = self.of._solve(xp, X), self.of._rsolve(xp, G)
         return tuple(-grad for grad in self.of._grad(xp, self.of._right(xp, y), self.of._left(xp, h)))
 
-    def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
+    def _map(self, change: Callable[["Leaf"], LinearOperator]) -> LinearOperator:
         return self._replace(of=self.of._map(change))
 
     def _inverse(self) -> LinearOperator:

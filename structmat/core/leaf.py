@@ -110,7 +110,7 @@ class Leaf(Bilinear):
         return {}
 
     def __post_init__(self) -> None:
-        self._admit_fields()
+        self._check_fields()
         self._setup()
         self._check()
 
@@ -140,13 +140,13 @@ class Leaf(Bilinear):
             return ()
         return tuple((name, getattr(self, name)) for name, spec in self._specs.items() if spec.role == "parameter")
 
-    def _admit_fields(self) -> None:
+    def _check_fields(self) -> None:
         for name, spec in self._specs.items():
             if spec.default is not None and getattr(self, name) is None:
                 self.__dict__[name] = spec.default(self)
-            self._admit_field(name, spec, getattr(self, name))
+            self._check_field(name, spec, getattr(self, name))
 
-    def _admit_field(self, name: str, spec: ArraySpec, value: Any) -> None:
+    def _check_field(self, name: str, spec: ArraySpec, value: Any) -> None:
         title = type(self).__name__
         if not is_array(value):
             raise TypeError(
@@ -227,14 +227,14 @@ class Leaf(Bilinear):
 
     # ------------------------------------------------------------------ other arrays, other precision
 
-    def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
+    def _map(self, change: Callable[["Leaf"], LinearOperator]) -> LinearOperator:
         return change(self)
 
-    def _take_params(self, supply: Iterator[Array]) -> LinearOperator:  # type: ignore[override]
+    def _take_params(self, supply: Iterator[Array]) -> LinearOperator:
         names = [name for name, _ in self._own_params]
         return self._replace(**{name: next(supply) for name in names}) if names else self
 
-    def _take_arrays(self, supply: Iterator[Array]) -> LinearOperator:  # type: ignore[override]
+    def _take_arrays(self, supply: Iterator[Array]) -> LinearOperator:
         names = self._array_fields
         return self._replace(**{name: next(supply) for name in names}) if names else self
 
