@@ -1,5 +1,6 @@
 """Large batches, one chunk at a time: intermediate arrays stay in the cache, and their memory is bounded."""
 
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -66,34 +67,29 @@ def map_chunks(
     the order of the chunks. Chunks of NumPy arrays are computed on as many threads as `set_threads` allows.
     """
     xp, batch, width, dtype, out = spec
-    size = math.prod(batch)
-    numbered = zip(range(0, size, length), inputs, strict=True)
+    size, is_numpy = math.prod(batch), xp is as_namespace(None)
     whole = out if out is not None and out.ndim == 2 else None  # of more axes a reshaped one may be a copy
-    if xp is as_namespace(None):
-        whole = filled = xp.empty((size, width), dtype=dtype) if whole is None else whole
+    if whole is None and is_numpy:
+        whole = xp.empty((size, width), dtype=dtype)
+    held: list[Array] = []
 
-        def fill(start: int, arguments: tuple[Any, ...]) -> Any:
-            y, auxiliary = function(*arguments)
-            filled[start : start + length] = y.reshape(-1, width)
-            return auxiliary
+    def compute(start: int, arguments: tuple[Any, ...]) -> Any:
+        nonlocal whole
+        y, auxiliary = function(*arguments)
+        vectors = rows(xp, y)
+        if whole is None and not held and takes_writes(vectors):
+            whole = xp.empty((size, width), dtype=vectors.dtype, device=device(vectors))
+        if whole is None:
+            held.append(vectors)
+        else:
+            whole[start : start + vectors.shape[0], :] = vectors
+        return auxiliary
 
-        for auxiliary in side_by_side(fill, numbered):
-            if collect is not None:
-                collect(auxiliary)
-    else:
-        held: list[Array] = []
-        for start, arguments in numbered:
-            y, auxiliary = function(*arguments)
-            if collect is not None:
-                collect(auxiliary)
-            vectors = rows(xp, y)
-            if whole is None and not held and takes_writes(vectors):
-                whole = xp.empty((size, width), dtype=vectors.dtype, device=device(vectors))
-            if whole is None:
-                held.append(vectors)
-            else:
-                whole[start : start + vectors.shape[0], :] = vectors
-        whole = xp.concat(held) if whole is None else whole
+    numbered = zip(range(0, size, length), inputs, strict=True)
+    for auxiliary in (side_by_side if is_numpy else itertools.starmap)(compute, numbered):
+        if collect is not None:
+            collect(auxiliary)
+    whole = xp.concat(held) if whole is None else whole
     if out is None:
         return xp.reshape(whole, (*batch, width))
     if whole is not out:

@@ -18,29 +18,18 @@ from structmat._backend import (
     is_complex_number,
 )
 from structmat.core.base import LinearOperator
-from structmat.core.composite import Composite, NaryOperator, UnaryOperator
+from structmat.core.composite import Composite, NaryOperator, Parallel, UnaryOperator
 from structmat.core.entries import Indices, as_index_array
 from structmat.core.extensions import extensions
 from structmat.core.product import Product, block_of_product, product
 
-__all__ = [
-    "Composite",
-    "NaryOperator",
-    "Power",
-    "Product",
-    "Scaled",
-    "Sum",
-    "UnaryOperator",
-    "added",
-    "number",
-    "power",
-    "product",
-    "scaled",
-]
+__all__ = ["Composite", "NaryOperator", "Power", "Product", "Scaled", "Sum", "added", "power", "product", "scaled"]
 
 
-class Sum(NaryOperator):
+class Sum(Parallel):
     """A sum of operators of one shape."""
+
+    _sides = False, False
 
     def _shape_of_children(self) -> tuple[int, int]:
         first = self.parts[0]
@@ -49,29 +38,12 @@ class Sum(NaryOperator):
                 raise ValueError(f"Sum: term 1 is {first._label} but term {place} is {part._label}.")
         return first.shape
 
-    def _apply(self, xp: Namespace, x: Array) -> Array:
-        return functools.reduce(operator.add, [part._apply(xp, x) for part in self.parts])
-
-    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
-        return functools.reduce(operator.add, [part._apply_adjoint(xp, g) for part in self.parts])
-
-    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
-        products, saved = self._forward_each(xp, [x] * len(self.parts))
-        return functools.reduce(operator.add, products), saved
-
-    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
-        shares, grads = self._backward_each(xp, saved, [g] * len(self.parts))
-        return functools.reduce(operator.add, shares), grads
-
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
         found = [part._entries(xp, i, j) for part in self.parts]
         return None if any(entries is None for entries in found) else functools.reduce(operator.add, found)
 
     def _block(self, xp: Namespace, i: Indices, j: Indices, where: Device) -> Array:
         return functools.reduce(operator.add, [part._block(xp, i, j, where) for part in self.parts])
-
-    def _adjoint(self) -> LinearOperator:
-        return Sum(tuple(part.H for part in self.parts))
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

@@ -1,8 +1,11 @@
 """Base classes of operators that are made of operators."""
 
 import dataclasses
+import functools
+import itertools
+import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from structmat._backend import Array, Namespace, complex_dtype, namespace_name, result_dtype
 from structmat.core.base import LinearOperator
@@ -70,16 +73,43 @@ class NaryOperator(Composite):
     def _conj(self) -> LinearOperator:
         return type(self)(tuple(part.conj() for part in self.parts))
 
-    def _forward_each(self, xp: Namespace, inputs: list[Array]) -> tuple[list[Array], tuple[Any, ...]]:
-        results = [part._forward(xp, x) for part, x in zip(self.parts, inputs, strict=True)]
-        return [y for y, _ in results], tuple(saved for _, saved in results)
 
-    def _backward_each(
-        self, xp: Namespace, saved: tuple[Any, ...], cotangents: list[Array]
-    ) -> tuple[list[Array], tuple[Array, ...]]:
-        triples = zip(self.parts, saved, cotangents, strict=True)
-        results = [part._backward(xp, kept, g) for part, kept, g in triples]
-        return [dx for dx, _ in results], tuple(grad for _, grads in results for grad in grads)
+class Parallel(NaryOperator):
+    """Operators that multiply the same vector, or pieces of it; their products are added, or concatenated."""
+
+    _sides: ClassVar[tuple[bool, bool]]  # whether parts follow one another along rows and along columns
+
+    def _cut(self, x: Array, side: int = 1) -> list[Array]:
+        """The vector of each part, for x (side 1) or g (side 0)."""
+        if not self._sides[side]:
+            return [x] * len(self.parts)
+        widths = [part.shape[side] for part in self.parts]
+        return [x[..., end - width : end] for width, end in zip(widths, itertools.accumulate(widths), strict=True)]
+
+    def _combined(self, xp: Namespace, results: list[Array], side: int) -> Array:
+        """One vector from those of the parts, for y (side 0) or dx (side 1)."""
+        return xp.concat(results, axis=-1) if self._sides[side] else functools.reduce(operator.add, results)
+
+    def _apply(self, xp: Namespace, x: Array) -> Array:
+        pairs = zip(self.parts, self._cut(x), strict=True)
+        return self._combined(xp, [part._apply(xp, piece) for part, piece in pairs], 0)
+
+    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
+        pairs = zip(self.parts, self._cut(g, 0), strict=True)
+        return self._combined(xp, [part._apply_adjoint(xp, piece) for part, piece in pairs], 1)
+
+    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
+        pairs = zip(self.parts, self._cut(x), strict=True)
+        products, saved = zip(*[part._forward(xp, piece) for part, piece in pairs], strict=True)
+        return self._combined(xp, list(products), 0), saved
+
+    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        triples = zip(self.parts, saved, self._cut(g, 0), strict=True)
+        shares, grads = zip(*[part._backward(xp, kept, piece) for part, kept, piece in triples], strict=True)
+        return self._combined(xp, list(shares), 1), tuple(itertools.chain.from_iterable(grads))
+
+    def _adjoint(self) -> LinearOperator:
+        return type(self)(tuple(part.H for part in self.parts))
 
 
 class UnaryOperator(Composite):

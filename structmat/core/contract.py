@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from structmat._backend import Array, Device, DType, Namespace, native_dtype
 from structmat.core.extensions import extensions
@@ -14,19 +14,6 @@ if TYPE_CHECKING:
     from structmat.core.base import LinearOperator
     from structmat.core.leaf import Leaf
 
-_SETTLED = (
-    "m",
-    "n",
-    "shape",
-    "dtype",
-    "xp",
-    "device",
-    "_is_complex",
-    "_native_dtype",
-    "_cache",
-    "_adjoint_of",
-    "_adjoint_ref",
-)
 _HINTS = {  # attributes of matrices and of SciPy's operators that this class lacks
     "trace": "structmat.linalg.trace(A) is its trace, and SciPy's functions take A.to_scipy()",
     "toarray": "A.to_dense() is its matrix",
@@ -42,10 +29,11 @@ class NoExactInverseError(TypeError):
 class Contract:
     """Hooks that operator classes override, construction from fields, and settled facts: sizes, dtype, namespace."""
 
-    _is_identity: ClassVar[bool] = False
-    _is_unitary: ClassVar[bool] = False  # for all values of its arrays, so that it cancels with its adjoint
-    _is_normal: ClassVar[bool] = False  # for all values of its arrays: its functions are those of its eigenvalues
+    _is_identity = False
+    _is_unitary = False  # for all values of its arrays, so that it cancels with its adjoint
+    _is_normal = False  # for all values of its arrays: its functions are those of its eigenvalues
 
+    # settled by `_settle`, in this order
     m: int
     n: int
     shape: tuple[int, int]
@@ -212,3 +200,6 @@ class Contract:
 
     def _size_note(self, side: int) -> str:
         return f"{'mn'[side]} = {self.shape[side]}"
+
+
+_SETTLED = tuple(Contract.__annotations__)

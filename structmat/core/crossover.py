@@ -1,14 +1,14 @@
-"""The former setting for dense products of small operators, for one release."""
+"""A removed setting, whose name stays for one release."""
 
 import contextlib
 import warnings
 
 
 def set_dense_crossover(n: int) -> contextlib.AbstractContextManager[None]:  # noqa: ARG001
-    """Do nothing.
+    """Do nothing but warn: multiply by ``sm.Dense(A.to_dense())`` where a dense product is faster.
 
     .. deprecated:: 0.2
-       Multiply by ``sm.Dense(A.to_dense())`` instead.
+       Goes with the next release.
 
     Parameters
     ----------
@@ -19,15 +19,10 @@ def set_dense_crossover(n: int) -> contextlib.AbstractContextManager[None]:  # n
     -------
     context manager
         Without effect.
-
-    Warns
-    -----
-    DeprecationWarning
-        At each call.
     """
     warnings.warn(
-        "structmat.set_dense_crossover has no effect any more and goes with the next release; multiply by "
-        "sm.Dense(A.to_dense()) where a dense product is faster.",
+        "structmat.set_dense_crossover has no effect and goes with the next release; for a dense product multiply by "
+        "sm.Dense(A.to_dense()).",
         DeprecationWarning,
         stacklevel=2,
     )

@@ -2,20 +2,12 @@
 
 import functools
 import itertools
-import operator
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
 
 from structmat._backend import Array, Device, Namespace, descending, pad
 from structmat.core.base import LinearOperator
-from structmat.core.composite import NaryOperator
+from structmat.core.composite import Parallel
 from structmat.core.entries import Indices, as_index_array
-
-
-def _pieces(x: Array, widths: Sequence[int]) -> list[Array]:
-    """Cut the last axis into pieces of given widths."""
-    ends = list(itertools.accumulate(widths))
-    return [x[..., end - width : end] for width, end in zip(widths, ends, strict=True)]
 
 
 def joined(xp: Namespace, pieces: list[Array | None]) -> Array | None:
@@ -23,10 +15,6 @@ def joined(xp: Namespace, pieces: list[Array | None]) -> Array | None:
     if any(piece is None for piece in pieces):
         return None
     return xp.concat(pieces)
-
-
-def _added(arrays: list[Array]) -> Array:
-    return functools.reduce(operator.add, arrays)
 
 
 def _shares(places: range, widths: Sequence[int]) -> list[range]:
@@ -62,10 +50,22 @@ def _from_parts(
     return found
 
 
-class Stack(NaryOperator):
+class Stack(Parallel):
     """Operators that follow one another along rows, columns or both, with zeros beside them."""
 
-    _sides: ClassVar[tuple[bool, bool]]
+    def _shape_of_children(self) -> tuple[int, int]:
+        first = self.parts[0]
+        for side, unit in enumerate(("rows", "columns")):
+            for place, part in enumerate(self.parts[1:], 2):
+                if not self._sides[side] and part.shape[side] != first.shape[side]:
+                    raise ValueError(
+                        f"{type(self).__name__}: part 1 is {first._label} but part {place} has {part.shape[side]} "
+                        f"{unit} ({part._label})."
+                    )
+        m, n = (
+            sum(part.shape[side] for part in self.parts) if self._sides[side] else first.shape[side] for side in (0, 1)
+        )
+        return m, n
 
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
         return _from_parts(xp, self.parts, (i, j), self._sides, lambda part, i, j: part._entries(xp, i, j))
@@ -118,32 +118,6 @@ class HStack(Stack):
 
     _sides = False, True
 
-    def _shape_of_children(self) -> tuple[int, int]:
-        first = self.parts[0]
-        for place, part in enumerate(self.parts[1:], 2):
-            if part.m != first.m:
-                raise ValueError(
-                    f"HStack: part 1 is {first._label} but part {place} has {part.m} rows ({part._label})."
-                )
-        return first.m, sum(part.n for part in self.parts)
-
-    def _cut(self, x: Array) -> list[Array]:
-        return _pieces(x, [part.n for part in self.parts])
-
-    def _apply(self, xp: Namespace, x: Array) -> Array:
-        return _added([part._apply(xp, piece) for part, piece in zip(self.parts, self._cut(x), strict=True)])
-
-    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
-        return xp.concat([part._apply_adjoint(xp, g) for part in self.parts], axis=-1)
-
-    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
-        products, saved = self._forward_each(xp, self._cut(x))
-        return _added(products), saved
-
-    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
-        shares, grads = self._backward_each(xp, saved, [g] * len(self.parts))
-        return xp.concat(shares, axis=-1), grads
-
     def _adjoint(self) -> LinearOperator:
         return VStack(tuple(part.H for part in self.parts))
 
@@ -153,66 +127,14 @@ class VStack(Stack):
 
     _sides = True, False
 
-    def _shape_of_children(self) -> tuple[int, int]:
-        first = self.parts[0]
-        for place, part in enumerate(self.parts[1:], 2):
-            if part.n != first.n:
-                raise ValueError(
-                    f"VStack: part 1 is {first._label} but part {place} has {part.n} columns ({part._label})."
-                )
-        return sum(part.m for part in self.parts), first.n
-
-    def _cut(self, g: Array) -> list[Array]:
-        return _pieces(g, [part.m for part in self.parts])
-
-    def _apply(self, xp: Namespace, x: Array) -> Array:
-        return xp.concat([part._apply(xp, x) for part in self.parts], axis=-1)
-
-    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
-        return _added([part._apply_adjoint(xp, piece) for part, piece in zip(self.parts, self._cut(g), strict=True)])
-
-    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
-        products, saved = self._forward_each(xp, [x] * len(self.parts))
-        return xp.concat(products, axis=-1), saved
-
-    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
-        shares, grads = self._backward_each(xp, saved, self._cut(g))
-        return _added(shares), grads
-
     def _adjoint(self) -> LinearOperator:
         return HStack(tuple(part.H for part in self.parts))
 
 
 class BlockDiag(Stack):
-    """Operators along a diagonal: each takes its own piece of x and gives its own piece of y."""
+    """Operators along a diagonal: each multiplies its own piece of x, and the products are concatenated."""
 
     _sides = True, True
-
-    def _shape_of_children(self) -> tuple[int, int]:
-        return sum(part.m for part in self.parts), sum(part.n for part in self.parts)
-
-    def _cut(self, x: Array) -> list[Array]:
-        return _pieces(x, [part.n for part in self.parts])
-
-    def _apply(self, xp: Namespace, x: Array) -> Array:
-        return xp.concat(
-            [part._apply(xp, piece) for part, piece in zip(self.parts, self._cut(x), strict=True)], axis=-1
-        )
-
-    def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
-        cut = zip(self.parts, _pieces(g, [part.m for part in self.parts]), strict=True)
-        return xp.concat([part._apply_adjoint(xp, piece) for part, piece in cut], axis=-1)
-
-    def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
-        products, saved = self._forward_each(xp, self._cut(x))
-        return xp.concat(products, axis=-1), saved
-
-    def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
-        shares, grads = self._backward_each(xp, saved, _pieces(g, [part.m for part in self.parts]))
-        return xp.concat(shares, axis=-1), grads
-
-    def _adjoint(self) -> LinearOperator:
-        return BlockDiag(tuple(part.H for part in self.parts))
 
     def _inverse(self) -> LinearOperator:
         return BlockDiag(tuple(part**-1 for part in self.parts)) if self._has_square_parts else super()._inverse()
