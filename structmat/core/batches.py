@@ -75,8 +75,7 @@ def map_chunks(
 
     def compute(start: int, arguments: tuple[Any, ...]) -> Any:
         nonlocal whole
-        y, auxiliary = function(*arguments)
-        vectors = rows(xp, y)
+        vectors, auxiliary = function(*arguments)
         if whole is None and not held and takes_writes(vectors):
             whole = xp.empty((size, width), dtype=vectors.dtype, device=device(vectors))
         if whole is None:

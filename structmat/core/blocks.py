@@ -42,7 +42,7 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Repeat(UnaryOperator):
-    """One operator along the whole diagonal, I_k ⊗ A, with one set of parameters: the copies' gradients add up."""
+    """One operator along the whole diagonal, I_k ⊗ A, with one set of parameters, whose gradient sums over copies."""
 
     of: LinearOperator
     times: int
@@ -172,9 +172,6 @@ class Kron(NaryOperator):
         A, B = self.parts
         return _crossed(xp, A._column_entry(xp, j // B.n), B._column_entry(xp, j % B.n), B.m, self._matrix_dtype(xp))
 
-    def _adjoint(self) -> LinearOperator:
-        return Kron(tuple(part.H for part in self.parts))
-
     def _inverse(self) -> LinearOperator:
         return Kron(tuple(part**-1 for part in self.parts)) if self._has_square_parts else super()._inverse()
 
@@ -195,7 +192,7 @@ class Kron(NaryOperator):
         return None if None in found else Kron(tuple(part for part in found if part is not None))
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator | None:
-        """f(A ⊗ I) = f(A) ⊗ I; of other products it has no such form."""
+        """f(A ⊗ I) = f(A) ⊗ I; other Kronecker products have no such rule."""
         A, B = self.parts
         of = A._function(xp, function) if B._is_identity else B._function(xp, function) if A._is_identity else None
         return None if of is None else Kron((of, B) if B._is_identity else (A, of))
@@ -212,7 +209,7 @@ def _crossed(
     size: int,
     dtype: DType,
 ) -> tuple[Array, Array | None] | None:
-    """The one nonzero entry of a row or column of a Kronecker product, from those of its factors."""
+    """The nonzero entry of a row or column of a Kronecker product, given the entries of its factors."""
     if outer is None or inner is None:
         return None
     place = xp.where((outer[0] < 0) | (inner[0] < 0), -1, outer[0] * size + inner[0])

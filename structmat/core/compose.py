@@ -61,9 +61,6 @@ class Scaled(UnaryOperator):
             dtype = None if self.dtype is None else complex_dtype(self.xp, self.dtype)
             self._settle(self.shape, dtype, self.xp, self.device, True)
 
-    def _shape_of_children(self) -> tuple[int, int]:
-        return self.of.shape
-
     def _times(self, xp: Namespace, scalar: Any, x: Array) -> Array:
         if is_complex_number(scalar) and not is_complex(xp, x.dtype):
             x = astype(xp, x, complex_dtype(xp, x.dtype))
@@ -140,11 +137,8 @@ class Power(UnaryOperator):
     of: LinearOperator
     exponent: int
 
-    def _shape_of_children(self) -> tuple[int, int]:
-        return self.of.shape
-
     def _start(self, xp: Namespace, x: Array) -> Array:
-        """What the factors are applied to; the power 0 has none, and results have memory of their own."""
+        """The input of the first factor; a copy for the power 0, since results have memory of their own."""
         return x if self.exponent else copied(xp, x)
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
@@ -212,7 +206,7 @@ def scaled(scalar: Any, of: LinearOperator) -> LinearOperator:
 
 
 def number(scalar: Any, of: LinearOperator) -> Any:
-    """Return a scalar as a plain number: one of NumPy has a dtype, which would widen the products of an operator."""
+    """Return a scalar as a Python number: the dtype of a NumPy scalar would promote the products of an operator."""
     try:
         return as_number(of.xp, of.dtype, scalar)
     except OverflowError:

@@ -73,6 +73,9 @@ class NaryOperator(Composite):
     def _conj(self) -> LinearOperator:
         return type(self)(tuple(part.conj() for part in self.parts))
 
+    def _adjoint(self) -> LinearOperator:
+        return type(self)(tuple(part.H for part in self.parts))
+
 
 class Parallel(NaryOperator):
     """Operators that multiply the same vector, or pieces of it; their products are added, or concatenated."""
@@ -108,9 +111,6 @@ class Parallel(NaryOperator):
         shares, grads = zip(*[part._backward(xp, kept, piece) for part, kept, piece in triples], strict=True)
         return self._combined(xp, list(shares), 1), tuple(itertools.chain.from_iterable(grads))
 
-    def _adjoint(self) -> LinearOperator:
-        return type(self)(tuple(part.H for part in self.parts))
-
 
 class UnaryOperator(Composite):
     """A composite of one operator, whose parameters are that operator's."""
@@ -120,6 +120,9 @@ class UnaryOperator(Composite):
     @property
     def _children(self) -> tuple[LinearOperator, ...]:
         return (self.of,)
+
+    def _shape_of_children(self) -> tuple[int, int]:
+        return self.of.shape
 
     def _rebuilt(self, children: tuple[LinearOperator, ...]) -> LinearOperator:
         return self._replace(of=children[0])

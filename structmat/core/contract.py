@@ -145,7 +145,7 @@ class Contract:
 
     def _settle(self, shape: tuple[int, int], dtype: DType, xp: Namespace, where: Device, is_complex: bool) -> None:
         if extensions.register_pytree is None and sys.modules.get("jax") is not None:
-            extensions.adapt_to_jax()  # operators become pytrees
+            extensions.adapter("jax")  # operators become pytrees
         facts: tuple[Any, ...] = (*shape, shape, dtype, xp, where, is_complex, native_dtype(xp, dtype), {}, None, None)
         self.__dict__.update(zip(_SETTLED, facts, strict=True))
 

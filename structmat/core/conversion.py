@@ -48,7 +48,7 @@ class Conversion(Contract):
         >>> svds(A.to_scipy(), k=1, return_singular_vectors=False)
         array([6.])
         """
-        return extensions.converted(self, "scipy", dtype)
+        return extensions.adapter("scipy").to_scipy(self, dtype)
 
     def to_cupyx(self, dtype: DType = None) -> Any:
         """Wrap the operator as a `cupyx.scipy.sparse.linalg.LinearOperator`.
@@ -77,7 +77,7 @@ class Conversion(Contract):
         precision.
         """
         optional(f"{self._head}.to_cupyx", "cupyx.scipy.sparse.linalg", "cuda12")
-        return extensions.converted(self, "cupyx", dtype)
+        return extensions.adapter("cupyx").to_cupyx(self, dtype)
 
     def to_pylops(self) -> Any:
         """Wrap the operator as a `pylops.LinearOperator`, for PyLops' solvers and combinations.
@@ -114,7 +114,7 @@ class Conversion(Contract):
             for.
         """
         optional(f"{self._head}.to_linear_operator", "linear_operator", "linear_operator")
-        return extensions.converted(self, "linear_operator")
+        return extensions.adapter("linear_operator").to_linear_operator(self)
 
     def to_lineax(self, dtype: DType = None, tags: Any = ()) -> Any:
         """Wrap the operator as a `lineax.AbstractLinearOperator`, for lineax's solvers in JAX.
@@ -146,4 +146,4 @@ class Conversion(Contract):
         Gradients are taken by JAX, so complex ones are the conjugates of `vjp`'s.
         """
         optional(f"{self._head}.to_lineax", "lineax", "lineax")
-        return extensions.converted(self, "lineax", dtype, tags)
+        return extensions.adapter("lineax").to_lineax(self, dtype, tags)

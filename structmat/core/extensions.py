@@ -19,8 +19,7 @@ class Extensions:
     number: Callable[..., Any]  # core.compose
     power: "Callable[..., LinearOperator]"  # core.compose
     selected: Callable[..., Any]  # compounds
-    converted: Callable[..., Any]  # interop
-    adapt_to_jax: Callable[[], object]  # interop
+    adapter: Callable[[str], Any]  # interop: imports the adapter to a library
     register_pytree: "Callable[[type[LinearOperator]], None] | None" = None  # interop.jax, once JAX is imported
 
 

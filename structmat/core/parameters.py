@@ -40,13 +40,10 @@ class Parameters(Contract):
         )
         return (*self._own_params, *inherited)
 
-    @property
+    @functools.cached_property
     def params(self) -> tuple[Array, ...]:
         """The arrays that have gradients, from left to right through the tree."""
-        known: tuple[Array, ...] | None = self.__dict__.get("_params")  # each product reads them
-        if known is None:
-            known = self.__dict__["_params"] = tuple(value for _, value in self._named_params)
-        return known
+        return tuple(value for _, value in self._named_params)
 
     @property
     def param_names(self) -> tuple[str, ...]:

@@ -98,8 +98,9 @@ def _peeled(
 ) -> tuple[tuple[LinearOperator, ...], Array, Array, list[Array]]:
     """Take factors that only move and scale entries off both ends of a product.
 
-    Returns what is left, one factor at least, the rows and columns of it that rows i and columns j of the product are
-    multiples of, -1 where these are zero, and what they are multiplied by: an array for each side that has any.
+    Entry (i, j) of the product is entry (i', j') of the remaining factors, at least one, times one number for each
+    side. Returns these factors, i' and j', which are -1 where the entry is zero, and the numbers, as an array for each
+    side that has any.
     """
     first, last = 0, len(parts)
     sides: tuple[list[Array], list[Array]] = [], []
@@ -117,9 +118,10 @@ def _peeled(
 
 
 def _with_factors(xp: Namespace, entries: Array, i: Array, j: Array, factors: list[Array]) -> Array:
-    """Multiply entries by the factors from both sides; those whose row i or column j is -1 are zero.
+    """Multiply entries by the factors of both sides; an entry whose row i or column j is -1 is zero.
 
-    Both factors first, so that D A D is symmetric where A is; unless their product overflows or loses digits.
+    The two factors are multiplied first, so that D A D is symmetric if A is, unless their product overflows or loses
+    digits.
     """
     if len(factors) == 2:
         left, right = factors
@@ -135,7 +137,7 @@ def _with_factors(xp: Namespace, entries: Array, i: Array, j: Array, factors: li
 def block_of_product(
     xp: Namespace, parts: tuple[LinearOperator, ...], places: tuple[Indices, Indices], dtype: DType, where: Device
 ) -> Array:
-    """Multiply entries of the last factor by the others, or of the first one where rows are fewer than columns."""
+    """Multiply columns of the last factor by the others; or rows of the first one, if fewer rows than columns."""
 
     def cast(block: Array) -> Array:
         return astype(xp, block, dtype if is_complex(xp, block.dtype) else real_dtype(xp, dtype))

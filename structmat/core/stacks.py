@@ -11,34 +11,29 @@ from structmat.core.entries import Indices, as_index_array
 
 
 def joined(xp: Namespace, pieces: list[Array | None]) -> Array | None:
-    """Concatenate vectors, none of which may be unknown."""
-    if any(piece is None for piece in pieces):
-        return None
-    return xp.concat(pieces)
+    """Concatenate vectors; None if one of them is unknown."""
+    return None if any(piece is None for piece in pieces) else xp.concat(pieces)
 
 
-def _shares(places: range, widths: Sequence[int]) -> list[range]:
-    """Divide places among parts of given widths: for each part those that lie in it, counted from its start."""
-    ends = list(itertools.accumulate(widths))
-    spans = (
-        (max(places.start, end - width), min(places.stop, end), end - width)
-        for width, end in zip(widths, ends, strict=True)
-    )
-    return [range(first - start, max(first, last) - start) for first, last, start in spans]
+def _shares(indices: range, widths: Sequence[int]) -> list[range]:
+    """Divide a range of indices among parts of given widths, counting from the start of each part."""
+    starts = [end - width for width, end in zip(widths, itertools.accumulate(widths), strict=True)]
+    spans = ((indices.start - start, indices.stop - start, width) for start, width in zip(starts, widths, strict=True))
+    return [range(max(first, 0), min(last, width)) for first, last, width in spans]
 
 
 def _from_parts(
     xp: Namespace,
     parts: Sequence[LinearOperator],
-    places: tuple[Array, Array],
+    indices: tuple[Array, Array],
     sides: tuple[bool, bool],
     read: Callable[[LinearOperator, Array, Array], Array | None],
 ) -> Array | None:
-    """Read entries from the parts that they lie in; parts follow one another along the sides that say so."""
+    """Read each entry from its part, where parts follow one another along the given sides; None if one is unknown."""
     found, starts = None, [0, 0]
     for part in parts:
         inside, local = [], []
-        for side, at in enumerate(places):
+        for side, at in enumerate(indices):
             off = at - starts[side]
             inside.append((off >= 0) & (off < part.shape[side]))
             local.append(xp.clip(off, 0, part.shape[side] - 1))
@@ -77,14 +72,14 @@ class Stack(Parallel):
 def block_of_parts(
     xp: Namespace,
     parts: Sequence[LinearOperator],
-    places: tuple[Indices, Indices],
+    indices: tuple[Indices, Indices],
     sides: tuple[bool, bool],
     where: Device,
 ) -> Array:
-    """Put the blocks of parts that follow one another beside each other, between zeros."""
-    split = [at for at, apart in zip(places, sides, strict=True) if apart]
+    """Assemble the submatrix of parts that follow one another along the given sides, with zeros beside them."""
+    split = [at for at, apart in zip(indices, sides, strict=True) if apart]
     if not all(isinstance(at, range) for at in split):
-        rows, columns = (as_index_array(xp, at, where) for at in places)
+        rows, columns = (as_index_array(xp, at, where) for at in indices)
         found = _from_parts(
             xp,
             parts,
@@ -96,19 +91,21 @@ def block_of_parts(
         return found
     shares = [
         _shares(at, [part.shape[side] for part in parts]) if sides[side] else [at] * len(parts)
-        for side, at in enumerate(places)
+        for side, at in enumerate(indices)
     ]
     several = zip(parts, *shares, strict=True)
     if not all(sides):
         axis = sides.index(True)
         return xp.concat([part._block(xp, *share, where) for part, *share in several if share[axis]], axis=axis)
-    read = functools.cache(lambda part, rows, columns: part._block(xp, rows, columns, where))  # a part may stand often
+    read = functools.cache(
+        lambda part, rows, columns: part._block(xp, rows, columns, where)
+    )  # a part may be used often
     bands, before = [], 0
     for part, rows, columns in several:
         if rows:
             empty = xp.zeros((len(rows), 0), dtype=part._matrix_dtype(xp), device=where)
             block = read(part, rows, columns) if columns else empty
-            bands.append(pad(xp, block, before, len(places[1]) - before - len(columns)))
+            bands.append(pad(xp, block, before, len(indices[1]) - before - len(columns)))
         before += len(columns)
     return xp.concat(bands, axis=0)
 
@@ -156,12 +153,12 @@ class BlockDiag(Stack):
 
 
 def with_zeros(xp: Namespace, values: Array, count: int) -> Array:
-    """Rectangular parts have fewer singular values together than the whole: its others are zero."""
+    """Append zeros: rectangular parts have fewer singular values than the whole, whose others are zero."""
     return pad(xp, values, 0, count - values.shape[0])
 
 
 def checked_operators(name: str, operators: Sequence[LinearOperator]) -> tuple[LinearOperator, ...]:
-    """Return the operators that a user gave, one at least."""
+    """Validate a nonempty sequence of operators."""
     given = tuple(operators)
     if not given:
         raise ValueError(f"{name}: operators is empty; expected at least one.")

@@ -192,11 +192,12 @@ class VectorProducts(Parameters):
         beside the vectors, and `collect` is called with it.
         """
         run_chunk = functools.partial(self._run_chunk, kernel, dtype, spec, collect is not None)
-        if length is not None:
-            parts = chunks(spec.xp, x, length)
-            inputs = zip(parts, residuals, strict=True) if residuals else zip(parts, strict=True)
-            return map_chunks(run_chunk, inputs, length, spec, collect)
-        y, auxiliary = run_chunk(x, *residuals)
+        with full_precision(x):
+            if length is not None:
+                parts = chunks(spec.xp, x, length)
+                inputs = zip(parts, residuals, strict=True) if residuals else zip(parts, strict=True)
+                return map_chunks(run_chunk, inputs, length, spec, collect)
+            y, auxiliary = run_chunk(x, *residuals)
         if collect is not None:
             collect(auxiliary)
         if spec.out is None:
@@ -209,10 +210,9 @@ class VectorProducts(Parameters):
     ) -> tuple[Array, Any]:
         """Run a kernel on one chunk: cast, multiply, cast back."""
         xp = spec.xp
-        with full_precision(x):
-            result = kernel(xp, self._widened(xp, x, dtype), *residuals)
-            y, auxiliary = result if has_auxiliary else (result, None)
-            return y if y.dtype is spec.dtype else astype(xp, y, spec.dtype), auxiliary
+        result = kernel(xp, self._widened(xp, x, dtype), *residuals)
+        y, auxiliary = result if has_auxiliary else (result, None)
+        return y if y.dtype is spec.dtype else astype(xp, y, spec.dtype), auxiliary
 
     def _check_vector(self, call: str, name: str, x: Any, side: int, axis: int = -1) -> Namespace:
         """Validate vectors along an axis, for side 1 (x, of size n) or 0 (g, of size m); return their namespace."""
@@ -304,8 +304,6 @@ class VectorProducts(Parameters):
 
     def _finish(self, xp: Namespace, x: Array, y: Array) -> Array:
         """Cast a product with x to its dtype."""
-        if y.dtype is x.dtype is self._native_dtype:
-            return y
         return astype(xp, y, self._product_dtype(xp, x.dtype))
 
     __call__ = matvec
