@@ -63,7 +63,7 @@ class Algebra(VectorProducts):
     def __matmul__(self, other: Any) -> Any:
         if isinstance(other, Algebra):
             return extensions.product(self, other)
-        if is_array(other):
+        if type(other) is HostArray or is_array(other):
             return self.matvec(other) if other.ndim < 2 else self.matmat(other)
         if hint := _operand_hint(other):
             raise TypeError(f"{self._head} @ {_described(other)}: @ takes operators and arrays; {hint}.")

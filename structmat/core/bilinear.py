@@ -201,7 +201,7 @@ class LeafView(Bilinear):
         return None if found is None else self._same_side(found)
 
     def _same_side(self, of: LinearOperator) -> LinearOperator:
-        """Derive from another operator what this one is of its leaf."""
+        """Return the adjoint (or conjugate) of another operator, as this one is of its leaf."""
         raise NotImplementedError
 
     def _in_precision(self, xp: Namespace, dtype: DType) -> Bilinear:

@@ -151,16 +151,16 @@ class Kron(NaryOperator):
             i, j = (as_index_array(xp, at, where) for at in (i, j))
             return A._block(xp, i // B.m, j // B.n, where) * B._block(xp, i % B.m, j % B.n, where)
         outer, inner = [], []
-        for places, size in ((i, B.m), (j, B.n)):
-            outer.append(range(places.start // size, -(-places.stop // size)))
+        for indices, size in ((i, B.m), (j, B.n)):
+            outer.append(range(indices.start // size, -(-indices.stop // size)))
             start, alone = outer[-1].start * size, len(outer[-1]) == 1
-            inner.append(range(places.start - start, places.stop - start) if alone else range(size))
+            inner.append(range(indices.start - start, indices.stop - start) if alone else range(size))
         of_blocks, of_entries = A._block(xp, outer[0], outer[1], where), B._block(xp, inner[0], inner[1], where)
         products = of_blocks[:, None, :, None] * of_entries[None, :, None, :]
         shape = products.shape[0] * products.shape[1], products.shape[2] * products.shape[3]
         first, left = (
-            0 if len(across) == 1 else places.start - across.start * size
-            for places, across, size in zip((i, j), outer, self.parts[1].shape, strict=True)
+            0 if len(across) == 1 else indices.start - across.start * size
+            for indices, across, size in zip((i, j), outer, self.parts[1].shape, strict=True)
         )
         return xp.reshape(products, shape)[first : first + len(i), left : left + len(j)]
 
@@ -265,7 +265,7 @@ def kron(A: LinearOperator, B: LinearOperator) -> LinearOperator:
     Returns
     -------
     LinearOperator
-        Of shape (m_A m_B, n_A n_B), with the parameters of A and then those of B. A product takes n_A products of B
+        Of shape (m_A m_B, n_A n_B), with the parameters of A, then of B. A product takes n_A products of B
         and m_B of A, each kind in one batch.
 
     Raises

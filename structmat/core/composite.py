@@ -90,7 +90,7 @@ class Parallel(NaryOperator):
         return [x[..., end - width : end] for width, end in zip(widths, itertools.accumulate(widths), strict=True)]
 
     def _combined(self, xp: Namespace, results: list[Array], side: int) -> Array:
-        """One vector from those of the parts, for y (side 0) or dx (side 1)."""
+        """Sum or concatenation of the parts' products, for y (side 0) or dx (side 1)."""
         return xp.concat(results, axis=-1) if self._sides[side] else functools.reduce(operator.add, results)
 
     def _apply(self, xp: Namespace, x: Array) -> Array:

@@ -1,4 +1,4 @@
-"""The contract: what an operator class supplies, how operators are constructed, and the facts settled by it."""
+"""The contract of an operator class: hooks, construction, and the facts that construction settles."""
 
 import dataclasses
 import sys
@@ -31,7 +31,7 @@ class Contract:
 
     _is_identity = False
     _is_unitary = False  # for all values of its arrays, so that it cancels with its adjoint
-    _is_normal = False  # for all values of its arrays: its functions are those of its eigenvalues
+    _is_normal = False  # for all values of its arrays: functions act on its eigenvalues
 
     # settled by `_settle`, in this order
     m: int
@@ -114,8 +114,8 @@ class Contract:
     def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None] | None:
         """Column (-1 for none) and value of the entry of row i, if rows have at most one nonzero entry, else None.
 
-        The value None means ones. A product with such an operator moves and scales entries, so its entries follow
-        from those of the other factor.
+        The value None means ones. A product with this operator moves and scales the entries of the other factor, so
+        its entries are known if theirs are.
         """
         return None
 

@@ -5,7 +5,7 @@ import warnings
 
 
 def set_dense_crossover(n: int) -> contextlib.AbstractContextManager[None]:  # noqa: ARG001
-    """Do nothing but warn: multiply by ``sm.Dense(A.to_dense())`` where a dense product is faster.
+    """Warn, and do nothing: for a dense product multiply by ``sm.Dense(A.to_dense())``.
 
     .. deprecated:: 0.2
        Goes with the next release.

@@ -33,7 +33,7 @@ Indices: TypeAlias = range | Array  # of rows or columns: consecutive ones, or a
 
 
 class Entries(Algebra):
-    """Entries from the definition where it gives them, else from products."""
+    """Entries, from the definition if it gives them, else from products."""
 
     def to_dense(self, max_bytes: int = DENSE_LIMIT) -> Array:
         """Return the matrix as a dense array.
@@ -57,10 +57,10 @@ class Entries(Algebra):
 
         Notes
         -----
-        The entries are those of the definition, the same bits as `A[i, j]`, for operators and their adjoints, sums,
+        The entries come from the definition, with the same bits as `A[i, j]`, for operators and their adjoints, sums,
         multiples, Kronecker products and blocks, and for products with diagonal matrices, sign flips, permutations,
         shifts and selections. The columns of other products, of powers, of inverses, of `Sparse` and of a
-        `FunctionOperator` are products with the operator, accurate to rounding as these are.
+        `FunctionOperator` are products of the operator with unit vectors, accurate to rounding.
 
         Cost: O(m n) if the entries are known, n products otherwise.
 

@@ -113,15 +113,17 @@ class Gradients(VectorProducts):
         total: tuple[Array, ...] = ()
 
         def pull_back(xp: Namespace, g: Array, kept: Any) -> tuple[Array, tuple[Array, ...]]:
-            residuals = self._residuals(xp, self._widened(xp, kept, dtype)) if from_input else kept
-            return self._backward(xp, residuals, g)
+            tape = self._residuals(xp, self._widened(xp, kept, dtype)) if from_input else kept
+            return self._backward(xp, tape, g)
 
         def add(grads: tuple[Array, ...]) -> None:
             nonlocal total
             total = tuple(map(operator.add, total, grads)) if total else grads
 
-        tapes = saved.tape if not from_input else (saved.tape,) if length is None else chunks(xp, saved.tape, length)
-        dx = self._run(pull_back, g, dtype, spec, length=length, residuals=tapes, collect=add)
+        residuals = saved.tape
+        if from_input:
+            residuals = (saved.tape,) if length is None else chunks(xp, saved.tape, length)
+        dx = self._run(pull_back, g, dtype, spec, length=length, residuals=residuals, collect=add)
         return dx, total
 
     def vjp(self, x: Array, g: Array, *, chunk_size: int | None = None) -> tuple[Array, tuple[Array, ...]]:

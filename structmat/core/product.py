@@ -63,7 +63,7 @@ class Product(NaryOperator):
 
     def _block(self, xp: Namespace, i: Indices, j: Indices, where: Device) -> Array:
         dtype = self._matrix_dtype(xp)
-        rows, columns = (as_index_array(xp, places, where) for places in (i, j))
+        rows, columns = (as_index_array(xp, indices, where) for indices in (i, j))
         core, at_i, at_j, factors = _peeled(xp, self.parts, rows[:, None], columns[None, :], real_dtype(xp, dtype))
         if len(core) == len(self.parts):
             return block_of_product(xp, core, (i, j), dtype, where)
@@ -135,14 +135,14 @@ def _with_factors(xp: Namespace, entries: Array, i: Array, j: Array, factors: li
 
 
 def block_of_product(
-    xp: Namespace, parts: tuple[LinearOperator, ...], places: tuple[Indices, Indices], dtype: DType, where: Device
+    xp: Namespace, parts: tuple[LinearOperator, ...], indices: tuple[Indices, Indices], dtype: DType, where: Device
 ) -> Array:
     """Multiply columns of the last factor by the others; or rows of the first one, if fewer rows than columns."""
 
     def cast(block: Array) -> Array:
         return astype(xp, block, dtype if is_complex(xp, block.dtype) else real_dtype(xp, dtype))
 
-    (i, j), first, last = places, parts[0], parts[-1]
+    (i, j), first, last = indices, parts[0], parts[-1]
     if is_full_range(i, first.m) or index_count(j) <= index_count(i):
         block = functools.reduce(product, parts[:-1]).matmat(cast(last._block(xp, range(last.m), j, where)))
         return block if is_full_range(i, first.m) else xp.take(block, as_index_array(xp, i, where), axis=0)

@@ -101,6 +101,8 @@ class VectorProducts(Parameters):
             return self._apply_adjoint(self.xp, g)
         return self._multiply("rmatvec", g, self._apply_adjoint, 0, out=out, chunk_size=chunk_size)
 
+    __call__ = matvec
+
     def matmat(self, X: Array) -> Array:
         """Multiply matrices by the operator, A X.
 
@@ -305,8 +307,6 @@ class VectorProducts(Parameters):
     def _finish(self, xp: Namespace, x: Array, y: Array) -> Array:
         """Cast a product with x to its dtype."""
         return astype(xp, y, self._product_dtype(xp, x.dtype))
-
-    __call__ = matvec
 
 
 def _flatten_hint(name: str, shape: tuple[int, ...], size: int, product: str) -> str:
