@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 class Bilinear(LinearOperator):
     """An operator given by ⟨g, A(θ) x⟩ through prepared vectors: a leaf, or the adjoint or conjugate of one.
 
-    Kernels see vectors of the leaf's own precision and kind. A real leaf given complex vectors treats (Re, Im) as a
-    batch of two real vectors; a complex leaf casts real ones; unless it declares that it mixes them (`_mixes`). They
-    return memory of their own, never a view of a vector.
+    Kernels take vectors in the precision of the leaf, real or complex as the leaf is: a real leaf multiplies complex
+    vectors as a batch of two real ones (Re, Im), and a complex leaf casts real ones. With `_mixes = True` kernels take
+    both unchanged. Kernels return memory of their own, never a view of a vector.
     """
 
     _mixes: ClassVar[bool] = False

@@ -39,13 +39,13 @@ from structmat.core.fields import ArraySpec, checked_size
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Leaf(Bilinear):
-    """A class of operators given by its mathematics: subclass it, declare the fields, write the kernels, register it.
+    """Base class of operators given by fields and kernels: subclass it, declare and write these, and register it.
 
     A subclass declares `dims`, the row and column sizes in symbols that its array fields bind (a symbol or a product of
-    symbols, "p*b"), and its fields with `param`, `constant` and `size`. It writes `_matvec` and `_rmatvec`, `_grad`
-    if it has parameters, and `_entry`, the definition of A[i, j], which the tests hold all else against. Transforms
-    that these share go into `_right` and `_left`. Kernels take a namespace `xp` and assume checked arguments of one
-    precision.
+    symbols, "p*b"), and its fields with `param`, `constant` and `size`. It defines `_matvec` and `_rmatvec`, `_grad`
+    if it has parameters, and `_entry`, the definition of A[i, j], which the tests compare everything else with.
+    Transforms that the kernels share go into `_right` and `_left`. Kernels take a namespace `xp` and assume valid
+    arguments of one precision.
 
     Examples
     --------
@@ -219,8 +219,12 @@ class Leaf(Bilinear):
 
     def _has_precision(self, xp: Namespace, dtype: DType) -> bool:
         """Tell whether all parameters have the precision of a real dtype, so that kernels need no cast."""
-        held = [getattr(self, name) for name in self._param_fields]
-        return all(real_dtype(xp, array.dtype) == dtype and native(array) is array for array in held)
+        for name, spec in self._specs.items():
+            if spec.role == "parameter":
+                array = getattr(self, name)
+                if real_dtype(xp, array.dtype) != dtype or native(array) is not array:
+                    return False
+        return True
 
     def _size_note(self, side: int) -> str:
         return str(self.__dict__["_notes"][side])
@@ -231,10 +235,10 @@ class Leaf(Bilinear):
         return change(self)
 
     def _take_params(self, supply: Iterator[Array]) -> LinearOperator:
-        return self._replace(**{name: next(supply) for name, _ in self._own_params}) if self._own_params else self
+        return self._replace(**{name: next(supply) for name, _ in own}) if (own := self._own_params) else self
 
     def _take_arrays(self, supply: Iterator[Array]) -> LinearOperator:
-        return self._replace(**{name: next(supply) for name in self._array_fields}) if self._array_fields else self
+        return self._replace(**{name: next(supply) for name in own}) if (own := self._array_fields) else self
 
     def _frozen_copy(self) -> LinearOperator:
         return self._replace(_frozen=True) if self._own_params else self

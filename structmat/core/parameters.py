@@ -52,7 +52,7 @@ class Parameters(Contract):
 
     @property
     def _arrays(self) -> tuple[Array, ...]:
-        return tuple(array for child in self._children for array in child._arrays)
+        return tuple([array for child in self._children for array in child._arrays])
 
     @property
     def nbytes(self) -> int:
