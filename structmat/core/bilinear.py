@@ -23,6 +23,7 @@ from structmat._backend import (
     real_dtype,
 )
 from structmat.core.base import LinearOperator
+from structmat.core.contract import NonzeroEntry
 
 if TYPE_CHECKING:
     from structmat.core.leaf import Leaf
@@ -240,10 +241,10 @@ class Adjoint(LeafView):
         entries = self.of._entries(xp, j, i)
         return conjugate(xp, entries) if self._is_complex else entries
 
-    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None] | None:
+    def _row_entry(self, xp: Namespace, i: Array) -> NonzeroEntry:
         return _conjugate_value(xp, self.of._column_entry(xp, i))
 
-    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None] | None:
+    def _column_entry(self, xp: Namespace, j: Array) -> NonzeroEntry:
         return _conjugate_value(xp, self.of._row_entry(xp, j))
 
     def _same_side(self, of: LinearOperator) -> LinearOperator:
@@ -275,10 +276,10 @@ class Conjugate(LeafView):
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
         return conjugate(xp, self.of._entries(xp, i, j))
 
-    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None] | None:
+    def _row_entry(self, xp: Namespace, i: Array) -> NonzeroEntry:
         return _conjugate_value(xp, self.of._row_entry(xp, i))
 
-    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None] | None:
+    def _column_entry(self, xp: Namespace, j: Array) -> NonzeroEntry:
         return _conjugate_value(xp, self.of._column_entry(xp, j))
 
     def _same_side(self, of: LinearOperator) -> LinearOperator:
@@ -339,7 +340,7 @@ def conjugate(xp: Namespace, values: Array | None) -> Array | None:
     return None if values is None else xp.conj(values)
 
 
-def _conjugate_value(xp: Namespace, found: tuple[Array, Array | None] | None) -> tuple[Array, Array | None] | None:
+def _conjugate_value(xp: Namespace, found: NonzeroEntry) -> NonzeroEntry:
     if found is None or found[1] is None or kind(xp, found[1].dtype) != "complex":
         return found
     return found[0], xp.conj(found[1])

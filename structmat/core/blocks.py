@@ -9,6 +9,7 @@ from typing import Any
 from structmat._backend import Array, Device, DType, Namespace, astype, descending
 from structmat.core.base import LinearOperator
 from structmat.core.composite import NaryOperator, UnaryOperator
+from structmat.core.contract import NonzeroEntry
 from structmat.core.entries import Indices, as_index_array
 from structmat.core.fields import checked_size
 from structmat.core.stacks import (
@@ -164,11 +165,11 @@ class Kron(NaryOperator):
         )
         return xp.reshape(products, shape)[first : first + len(i), left : left + len(j)]
 
-    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None] | None:
+    def _row_entry(self, xp: Namespace, i: Array) -> NonzeroEntry:
         A, B = self.parts
         return _crossed(xp, A._row_entry(xp, i // B.m), B._row_entry(xp, i % B.m), B.n, self._matrix_dtype(xp))
 
-    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None] | None:
+    def _column_entry(self, xp: Namespace, j: Array) -> NonzeroEntry:
         A, B = self.parts
         return _crossed(xp, A._column_entry(xp, j // B.n), B._column_entry(xp, j % B.n), B.m, self._matrix_dtype(xp))
 
@@ -202,13 +203,7 @@ class Kron(NaryOperator):
         return None if first is None or second is None else xp.reshape(first[:, None] * second[None, :], (-1,))
 
 
-def _crossed(
-    xp: Namespace,
-    outer: tuple[Array, Array | None] | None,
-    inner: tuple[Array, Array | None] | None,
-    size: int,
-    dtype: DType,
-) -> tuple[Array, Array | None] | None:
+def _crossed(xp: Namespace, outer: NonzeroEntry, inner: NonzeroEntry, size: int, dtype: DType) -> NonzeroEntry:
     """The nonzero entry of a row or column of a Kronecker product, given the entries of its factors."""
     if outer is None or inner is None:
         return None

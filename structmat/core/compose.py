@@ -19,6 +19,7 @@ from structmat._backend import (
 )
 from structmat.core.base import LinearOperator
 from structmat.core.composite import Composite, NaryOperator, Parallel, UnaryOperator
+from structmat.core.contract import NonzeroEntry
 from structmat.core.entries import Indices, as_index_array
 from structmat.core.extensions import extensions
 from structmat.core.product import Product, block_of_product, product
@@ -86,15 +87,13 @@ class Scaled(UnaryOperator):
     def _block(self, xp: Namespace, i: Indices, j: Indices, where: Device) -> Array:
         return self._times(xp, self.scalar, self.of._block(xp, i, j, where))
 
-    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None] | None:
+    def _row_entry(self, xp: Namespace, i: Array) -> NonzeroEntry:
         return self._scaled_entry(xp, self.of._row_entry(xp, i))
 
-    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None] | None:
+    def _column_entry(self, xp: Namespace, j: Array) -> NonzeroEntry:
         return self._scaled_entry(xp, self.of._column_entry(xp, j))
 
-    def _scaled_entry(
-        self, xp: Namespace, found: tuple[Array, Array | None] | None
-    ) -> tuple[Array, Array | None] | None:
+    def _scaled_entry(self, xp: Namespace, found: NonzeroEntry) -> NonzeroEntry:
         if found is None:
             return None
         place, value = found

@@ -3,7 +3,7 @@
 import dataclasses
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 from structmat._backend import Array, Device, DType, Namespace, native_dtype
 from structmat.core.extensions import extensions
@@ -20,6 +20,9 @@ _HINTS = {  # attributes of matrices and of SciPy's operators that this class la
     "todense": "A.to_dense() is its matrix",
     "copy": "operators are immutable, so that there is nothing to copy",
 }
+
+
+NonzeroEntry: TypeAlias = tuple[Array, Array | None] | None  # index (-1: none) and value (None: 1); None: unknown
 
 
 class NoExactInverseError(TypeError):
@@ -111,15 +114,15 @@ class Contract:
         """A[i, j] for integer arrays that broadcast, if the definition gives entries without a product, else None."""
         return None
 
-    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None] | None:
-        """Column (-1 for none) and value of the entry of row i, if rows have at most one nonzero entry, else None.
+    def _row_entry(self, xp: Namespace, i: Array) -> NonzeroEntry:
+        """Column and value of the entry of row i, if rows have at most one nonzero entry, else None.
 
-        The value None means ones. A product with this operator moves and scales the entries of the other factor, so
-        its entries are known if theirs are.
+        A product with this operator moves and scales the entries of the other factor, so its entries are known if
+        theirs are.
         """
         return None
 
-    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None] | None:
+    def _column_entry(self, xp: Namespace, j: Array) -> NonzeroEntry:
         """Row and value of the entry of column j, as for `_row_entry`."""
         return None
 

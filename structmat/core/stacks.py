@@ -77,8 +77,7 @@ def block_of_parts(
     where: Device,
 ) -> Array:
     """Assemble the submatrix of parts that follow one another along the given sides, with zeros beside them."""
-    split = [at for at, apart in zip(indices, sides, strict=True) if apart]
-    if not all(isinstance(at, range) for at in split):
+    if not all(isinstance(at, range) for at, apart in zip(indices, sides, strict=True) if apart):
         rows, columns = (as_index_array(xp, at, where) for at in indices)
         found = _from_parts(
             xp,
