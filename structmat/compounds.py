@@ -17,7 +17,9 @@ from structmat._backend import (
     to_host,
 )
 from structmat.core import hstack, vstack
-from structmat.core.base import LinearOperator, Places, as_places
+from structmat.core.base import LinearOperator
+from structmat.core.entries import Indices, as_index_array
+from structmat.core.extensions import extensions
 from structmat.core.fields import as_integer, checked_size, widened
 from structmat.operators import BlockCirculant, Restriction, Zero
 
@@ -250,7 +252,7 @@ def _read(A: LinearOperator, rows: Any, columns: Any) -> Array:
     """Read an entry, or entries of a row or column."""
     xp, dtype = _library(A, "rows", rows, columns)
     shape: tuple[int, ...] = ()
-    sides: list[Places] = []
+    sides: list[Indices] = []
     for key, size in zip((rows, columns), A.shape, strict=True):
         if is_array(key):
             shape += tuple(key.shape)
@@ -258,7 +260,7 @@ def _read(A: LinearOperator, rows: Any, columns: Any) -> Array:
         else:
             places = range(key, key + 1) if isinstance(key, int) else range(size)[key or slice(None)]
             shape += () if isinstance(key, int) else (len(places),)
-            sides.append(places if places.step == 1 else as_places(xp, places, A.device))
+            sides.append(places if places.step == 1 else as_index_array(xp, places, A.device))
     if 0 in shape:
         return xp.zeros(shape, dtype=dtype, device=A.device)
     block = astype(xp, A._in_one_precision(xp)._block(xp, sides[0], sides[1], A.device), dtype)
@@ -328,3 +330,6 @@ def _with_zeros(rows: list[list[Any]]) -> list[list[Any]]:
         [Zero(m, n) if block is None else block for n, block in zip(sizes[1], row, strict=True)]
         for m, row in zip(sizes[0], rows, strict=True)
     ]
+
+
+extensions.selected = selected

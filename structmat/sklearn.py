@@ -32,7 +32,7 @@ from structmat._backend import (
     sum_dtype,
 )
 from structmat.core.base import LinearOperator
-from structmat.core.batches import Target, chunk, pieces, piecewise
+from structmat.core.batches import OutputSpec, chunk_length, chunks, map_chunks
 from structmat.learn import FourierFeatures, cyclic_scores, optimize_embedding
 from structmat.learn.ridge import checked_sample_weight, filter_of_blocks
 from structmat.linalg import lstsq
@@ -141,10 +141,12 @@ class _Projection(ClassNamePrefixFeaturesOutMixin, TransformerMixin, _Estimator)
         X = self._same_place("transform", self._checked(X, reset=False), self.projection_)
         xp, where = _home(X)
         size = np.broadcast_to(np.zeros(1, X.dtype), X.shape) if issparse(X) else X  # as large as the dense rows
-        step = chunk(self.projection_, "transform", size, None)
+        length = chunk_length(self.projection_, "transform", size, None)
+        if length is None:
+            return self._mapped(_dense(X))
         like = self._mapped(xp.zeros((0, X.shape[1]), dtype=X.dtype, device=where))
-        target, blocks = Target(xp, X.shape[:-1], like.shape[-1], like.dtype), map(_dense, pieces(xp, X, step))
-        return piecewise(lambda x: (self._mapped(x), None), zip(blocks, strict=True), step, target)
+        spec, blocks = OutputSpec(xp, X.shape[:-1], like.shape[-1], like.dtype), map(_dense, chunks(xp, X, length))
+        return map_chunks(lambda x: (self._mapped(x), None), zip(blocks, strict=True), length, spec)
 
     def _mapped(self, X: Array) -> Array:
         return self.projection_.matvec(X)

@@ -1,9 +1,6 @@
 """The operator contract: what an operator is, how operators compose, and how new ones are made; no mathematics."""
 
-# First, since `operator` and `compose` import each other: if `compose` came first and were interrupted, `operator`
-# would stay loaded with an unfinished `compose`, and the next import of structmat would not mend it.
-from structmat.core.base import LinearOperator, Saved  # isort: split
-
+from structmat.core.base import LinearOperator, Saved
 from structmat.core.blocks import block_diag, hstack, kron, repeat, vstack
 from structmat.core.crossover import set_dense_crossover
 from structmat.core.fields import cached, constant, param, size

@@ -1,16 +1,16 @@
-"""Large batches, some vectors at a time: the arrays between stay in the cache, and their memory is bounded."""
+"""Large batches, one chunk at a time: intermediate arrays stay in the cache, and their memory is bounded."""
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from structmat._backend import (
     BLOCK,
     Array,
     DType,
-    HostArray,
     Namespace,
+    as_namespace,
     device,
     is_large,
     rows,
@@ -20,13 +20,13 @@ from structmat._backend import (
 from structmat.core.fields import checked_size
 
 if TYPE_CHECKING:
-    from structmat.core.base import LinearOperator
+    from structmat.core.parameters import Parameters
 
-AMORTISED = 4  # bytes of vectors for each byte of the operator's arrays, which every piece reads anew
+AMORTISED = 4  # bytes of vectors for each byte of the operator's arrays, which every chunk reads anew
 
 
-def chunk(A: "LinearOperator", call: str, x: Array, chunk_size: int | None) -> int | None:
-    """Return how many of the vectors (..., k) to take at a time, None for all at once."""
+def chunk_length(A: "Parameters", call: str, x: Array, chunk_size: int | None) -> int | None:
+    """Return the number of vectors (..., k) in a chunk; None if the batch is not divided."""
     if chunk_size is None:
         if not (is_large(x) and all(map(takes_writes, A._arrays))):
             return None
@@ -37,19 +37,15 @@ def chunk(A: "LinearOperator", call: str, x: Array, chunk_size: int | None) -> i
     return chunk_size if chunk_size < math.prod(x.shape[:-1]) else None
 
 
-def pieces(xp: Namespace, x: Array, step: int | None) -> Iterator[Array]:
-    """Take vectors (..., n) `step` at a time: (step, n), the last ones fewer; None takes x as it is."""
-    if step is None:
-        yield x
-        return
+def chunks(xp: Namespace, x: Array, length: int) -> Iterable[Array]:
+    """Divide vectors (..., n) into chunks (length, n), of which the last one may be shorter."""
     vectors = rows(xp, x)
     count = vectors.shape[0]
-    for start in range(0, count, step):
-        yield vectors[start : min(start + step, count), :]
+    return (vectors[start : min(start + length, count), :] for start in range(0, count, length))
 
 
-class Target(NamedTuple):
-    """Where the results of a batch go: vectors of a width and dtype, in memory that may be given."""
+class OutputSpec(NamedTuple):
+    """Shape and dtype of the results of a batch, and the array to write them to, if there is one."""
 
     xp: Namespace
     batch: tuple[int, ...]
@@ -58,70 +54,43 @@ class Target(NamedTuple):
     out: Array | None = None
 
 
-def _forget(other: Any) -> None:
-    """Do nothing with what comes beside the vectors."""
-
-
-def piecewise(
+def map_chunks(
     function: Callable[..., tuple[Array, Any]],
-    parts: Iterator[tuple[Any, ...]],
-    step: int | None,
-    target: Target,
-    collect: Callable[[Any], object] = _forget,
+    inputs: Iterable[tuple[Any, ...]],
+    length: int,
+    spec: OutputSpec,
+    collect: Callable[[Any], object] | None = None,
 ) -> Array:
-    """Apply a function to the pieces of a batch, the first of each a vector or vectors, and put its results together.
+    """Apply a function to each chunk of a batch and assemble its results.
 
-    It returns vectors (k, m), and something else that `collect` is given, in the order of the pieces.
+    The function returns vectors (k, width) and an auxiliary output; `collect` is called with each auxiliary output, in
+    the order of the chunks. Chunks of NumPy arrays are computed on as many threads as `set_threads` allows.
     """
-    xp, batch, width, dtype, out = target
-    first = next(parts)
-    if step is None and out is None:
-        y, other = function(*first)
-        collect(other)
-        return y
-    whole = rows(xp, out) if out is not None and out.ndim <= 2 else None  # of more axes that might be a copy
-    shape = math.prod(batch), width
-    parts = itertools.chain((first,), parts)
-    if type(first[0]) is HostArray:
-        whole = _filled(function, parts, step or 1, xp.empty(shape, dtype=dtype) if whole is None else whole, collect)
-    else:
-        held: list[Array] = []
-        start = 0
-        for arguments in parts:
-            y, other = function(*arguments)
-            collect(other)
-            vectors = rows(xp, y)
-            if whole is None and not held and takes_writes(vectors):
-                whole = xp.empty(shape, dtype=vectors.dtype, device=device(vectors))
-            if whole is None:
-                held.append(vectors)
-            else:
-                whole[start : start + vectors.shape[0], :] = vectors
-                start += vectors.shape[0]
-        whole = xp.concat(held) if whole is None else whole
-    shaped = xp.reshape(whole, (*batch, width))
+    xp, batch, width, dtype, out = spec
+    size, is_numpy = math.prod(batch), xp is as_namespace(None)
+    whole = out if out is not None and out.ndim == 2 else None  # of more axes a reshaped one may be a copy
+    if whole is None and is_numpy:
+        whole = xp.empty((size, width), dtype=dtype)
+    held: list[Array] = []
+
+    def compute(start: int, arguments: tuple[Any, ...]) -> Any:
+        nonlocal whole
+        vectors, auxiliary = function(*arguments)
+        if whole is None and not held and takes_writes(vectors):
+            whole = xp.empty((size, width), dtype=vectors.dtype, device=device(vectors))
+        if whole is None:
+            held.append(vectors)
+        else:
+            whole[start : start + vectors.shape[0], :] = vectors
+        return auxiliary
+
+    numbered = zip(range(0, size, length), inputs, strict=True)
+    for auxiliary in (side_by_side if is_numpy else itertools.starmap)(compute, numbered):
+        if collect is not None:
+            collect(auxiliary)
+    whole = xp.concat(held) if whole is None else whole
     if out is None:
-        return shaped
-    if out.ndim > 2:
-        out[...] = shaped
+        return xp.reshape(whole, (*batch, width))
+    if whole is not out:
+        out[...] = xp.reshape(whole, (*batch, width))
     return out
-
-
-def _filled(
-    function: Callable[..., tuple[Array, Any]],
-    parts: Iterator[tuple[Any, ...]],
-    step: int,
-    whole: Array,
-    collect: Callable[[Any], object],
-) -> Array:
-    """Fill an array of NumPy with the results, some pieces side by side."""
-
-    def place(number: int, arguments: tuple[Any, ...]) -> Any:
-        y, other = function(*arguments)
-        vectors = y.reshape(-1, whole.shape[1])
-        whole[number * step : number * step + len(vectors)] = vectors
-        return other
-
-    for other in side_by_side(place, enumerate(parts)):
-        collect(other)
-    return whole

@@ -1,8 +1,8 @@
-"""The bilinear form behind an operator, its rule for real and complex vectors, and the form seen from other sides."""
+"""The bilinear form of a leaf, its rule for real and complex vectors, and its adjoint, conjugate and inverse."""
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from structmat._backend import (
     Array,
@@ -23,14 +23,18 @@ from structmat._backend import (
     real_dtype,
 )
 from structmat.core.base import LinearOperator
+from structmat.core.contract import NonzeroEntry
+
+if TYPE_CHECKING:
+    from structmat.core.leaf import Leaf
 
 
 class Bilinear(LinearOperator):
     """An operator given by ⟨g, A(θ) x⟩ through prepared vectors: a leaf, or the adjoint or conjugate of one.
 
-    Kernels see vectors of the leaf's own precision and kind. A real leaf given complex vectors treats (Re, Im) as a
-    batch of two real vectors; a complex leaf casts real ones; unless it declares that it mixes them (`_mixes`). They
-    return memory of their own, never a view of a vector.
+    Kernels take vectors in the precision of the leaf, real or complex as the leaf is: a real leaf multiplies complex
+    vectors as a batch of two real ones (Re, Im), and a complex leaf casts real ones. With `_mixes = True` kernels take
+    both unchanged. Kernels return memory of their own, never a view of a vector.
     """
 
     _mixes: ClassVar[bool] = False
@@ -56,27 +60,27 @@ class Bilinear(LinearOperator):
         return ()
 
     def _apply_fused(self, xp: Namespace, x: Array, /) -> Array:
-        """A x where nothing is kept, for a leaf that knows a shorter way."""
+        """A x without residuals; a leaf overrides it if it has a faster method."""
         return self._matvec(xp, self._right(xp, x))
 
     def _apply_adjoint_fused(self, xp: Namespace, g: Array, /) -> Array:
-        """A^H g where nothing is kept."""
+        """A^H g without residuals."""
         return self._rmatvec(xp, self._left(xp, g))
 
     def _solve(self, xp: Namespace, X: Any, /) -> Array:
-        """A^{-1} x of a square A from an x that `_right` prepared; exists where the structure gives it exactly."""
+        """A^{-1} x of a square A from an x prepared by `_right`, if the structure gives it exactly."""
         raise NotImplementedError
 
     def _rsolve(self, xp: Namespace, G: Any, /) -> Array:
-        """A^{-H} g from a g that `_left` prepared."""
+        """A^{-H} g from a g prepared by `_left`."""
         raise NotImplementedError
 
     def _in_precision(self, xp: Namespace, dtype: DType) -> "Bilinear":
-        """Return this operator with its parameters in the precision of products with a dtype; their kind is kept."""
+        """Return this operator with its parameters in the precision of products with a dtype, real or complex as is."""
         raise NotImplementedError
 
     def _promote(self, xp: Namespace, x: Array) -> tuple["Bilinear", Array, bool]:
-        """Bring operator and vectors to one precision and kind; tell whether complex vectors were split."""
+        """Promote operator and vectors to one dtype; tell whether complex vectors became real ones."""
         if x.dtype is self._native_dtype:
             return self, x, False
         leaf = self._in_precision(xp, x.dtype)
@@ -113,14 +117,17 @@ class Bilinear(LinearOperator):
 
     def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
         X, x_dtype = saved
-        leaf, g, was_split = self._promote(xp, astype(xp, g, self._product_dtype(xp, x_dtype)))
+        if not (g.dtype is x_dtype is self._native_dtype):
+            g = astype(xp, g, self._product_dtype(xp, x_dtype))
+        leaf, g, was_split = self._promote(xp, g)
         G = leaf._left(xp, g)
         dx = leaf._rmatvec(xp, G)
-        dx = astype(xp, real_as_complex(xp, dx) if was_split else dx, x_dtype)
+        dx = real_as_complex(xp, dx) if was_split else dx
+        dx = dx if dx.dtype is x_dtype else astype(xp, dx, x_dtype)
         if X is None:
             return dx, ()
-        grads = leaf._grad(xp, X, G)
-        return dx, tuple(astype(xp, grad, old.dtype) for grad, old in zip(grads, self.params, strict=True))
+        pairs = zip(leaf._grad(xp, X, G), self.params, strict=True)
+        return dx, tuple([grad if grad.dtype is old.dtype else astype(xp, grad, old.dtype) for grad, old in pairs])
 
     def _adjoint(self) -> LinearOperator:
         return Adjoint(self)
@@ -129,7 +136,7 @@ class Bilinear(LinearOperator):
         return Conjugate(self)
 
     def _extremes(self, xp: Namespace) -> tuple[Array, Array, str] | None:
-        """Smallest and largest singular value, or what stands in their place, and its name."""
+        """Extreme singular values, or moduli of eigenvalues, and which of both they are, for the error message."""
         values, what = self._singular_values(xp), "singular values"
         if values is None and (eigenvalues := self._eigenvalues(xp)) is not None:
             values, what = descending(xp, eigenvalues), "eigenvalues' moduli"
@@ -157,7 +164,7 @@ class Bilinear(LinearOperator):
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LeafView(Bilinear):
-    """A bilinear form seen from another side; its parameters are those of the operator inside."""
+    """An operator derived from a leaf, with the leaf's parameters."""
 
     of: Bilinear
 
@@ -180,13 +187,22 @@ class LeafView(Bilinear):
     def _singular_values(self, xp: Namespace) -> Array | None:
         return self.of._singular_values(xp)
 
+    def _map(self, change: Callable[["Leaf"], LinearOperator]) -> LinearOperator:
+        return self._same_side(self.of._map(change))
+
+    def _inverse(self) -> LinearOperator:
+        return self._same_side(self.of._inverse())
+
+    def _eigenvalues(self, xp: Namespace) -> Array | None:
+        return conjugate(xp, self.of._eigenvalues(xp))
+
     def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator | None:
-        """Both sides of an adjoint or conjugate commute with it."""
+        """Inverse and pseudoinverse commute with adjoint and conjugate."""
         found = self.of._pseudoinverse(xp, cutoff)
         return None if found is None else self._same_side(found)
 
     def _same_side(self, of: LinearOperator) -> LinearOperator:
-        """Another operator, seen from the side that this one is."""
+        """Return the adjoint (or conjugate) of another operator, as this one is of its leaf."""
         raise NotImplementedError
 
     def _in_precision(self, xp: Namespace, dtype: DType) -> Bilinear:
@@ -195,7 +211,7 @@ class LeafView(Bilinear):
 
 
 class Adjoint(LeafView):
-    """The conjugate transpose of a leaf: the two sides of its bilinear form, swapped."""
+    """The conjugate transpose of a leaf: its bilinear form with the two sides swapped."""
 
     def _shape_of(self, of: Bilinear) -> tuple[int, int]:
         return of.n, of.m
@@ -225,30 +241,18 @@ class Adjoint(LeafView):
         entries = self.of._entries(xp, j, i)
         return conjugate(xp, entries) if self._is_complex else entries
 
-    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None] | None:
+    def _row_entry(self, xp: Namespace, i: Array) -> NonzeroEntry:
         return _conjugate_value(xp, self.of._column_entry(xp, i))
 
-    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None] | None:
+    def _column_entry(self, xp: Namespace, j: Array) -> NonzeroEntry:
         return _conjugate_value(xp, self.of._row_entry(xp, j))
 
     def _same_side(self, of: LinearOperator) -> LinearOperator:
         return of.H
 
-    def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
-        return self.of._map(change).H
-
     def _setup(self) -> None:
         super()._setup()
         self.__dict__["_adjoint_of"] = self.of
-
-    def _conj(self) -> LinearOperator:
-        return Conjugate(self)
-
-    def _inverse(self) -> LinearOperator:
-        return self.of._inverse().H
-
-    def _eigenvalues(self, xp: Namespace) -> Array | None:
-        return conjugate(xp, self.of._eigenvalues(xp))
 
 
 class Conjugate(LeafView):
@@ -272,17 +276,14 @@ class Conjugate(LeafView):
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
         return conjugate(xp, self.of._entries(xp, i, j))
 
-    def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None] | None:
+    def _row_entry(self, xp: Namespace, i: Array) -> NonzeroEntry:
         return _conjugate_value(xp, self.of._row_entry(xp, i))
 
-    def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None] | None:
+    def _column_entry(self, xp: Namespace, j: Array) -> NonzeroEntry:
         return _conjugate_value(xp, self.of._column_entry(xp, j))
 
     def _same_side(self, of: LinearOperator) -> LinearOperator:
         return of.conj()
-
-    def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
-        return self.of._map(change).conj()
 
     def _adjoint(self) -> LinearOperator:
         return self.of.H.conj()
@@ -290,15 +291,9 @@ class Conjugate(LeafView):
     def _conj(self) -> LinearOperator:
         return self.of
 
-    def _inverse(self) -> LinearOperator:
-        return self.of._inverse().conj()
-
-    def _eigenvalues(self, xp: Namespace) -> Array | None:
-        return conjugate(xp, self.of._eigenvalues(xp))
-
 
 class Inverse(LeafView):
-    """The inverse of a leaf, with the leaf's own parameters: its gradients flow through the solution.
+    """The inverse of a leaf, with the leaf's parameters.
 
     y = A^{-1} x and h = A^{-H} g give d/dθ Re⟨g, A(θ)^{-1} x⟩ = -d/dθ Re⟨h, A(θ) y⟩ at fixed h and y.
     """
@@ -319,7 +314,7 @@ class Inverse(LeafView):
         y, h = self.of._solve(xp, X), self.of._rsolve(xp, G)
         return tuple(-grad for grad in self.of._grad(xp, self.of._right(xp, y), self.of._left(xp, h)))
 
-    def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
+    def _map(self, change: Callable[["Leaf"], LinearOperator]) -> LinearOperator:
         return self._replace(of=self.of._map(change))
 
     def _inverse(self) -> LinearOperator:
@@ -341,11 +336,11 @@ class Inverse(LeafView):
 
 
 def conjugate(xp: Namespace, values: Array | None) -> Array | None:
-    """Conjugate values that may be unknown."""
+    """Conjugate values; None if they are unknown."""
     return None if values is None else xp.conj(values)
 
 
-def _conjugate_value(xp: Namespace, found: tuple[Array, Array | None] | None) -> tuple[Array, Array | None] | None:
+def _conjugate_value(xp: Namespace, found: NonzeroEntry) -> NonzeroEntry:
     if found is None or found[1] is None or kind(xp, found[1].dtype) != "complex":
         return found
     return found[0], xp.conj(found[1])

@@ -1,4 +1,4 @@
-"""What an operator declares of itself: parameters, other arrays, sizes, and values derived from them."""
+"""Declarations of fields (parameters, constants, sizes), their validation, and cached values derived from them."""
 
 import dataclasses
 import math
@@ -33,9 +33,9 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class ArraySpec:
-    """The declaration of an array field: one size symbol an axis, and what its entries are.
+    """The declaration of an array field: a size symbol for each axis, and the role of its entries.
 
-    A last symbol with dots, "n...", takes any number of axes, one at least, and is bound to the product of their sizes.
+    A last symbol with dots, "n...", stands for one or more axes, and is bound to the product of their sizes.
     """
 
     dims: tuple[str, ...]
@@ -44,7 +44,7 @@ class ArraySpec:
 
     @property
     def is_open(self) -> bool:
-        """Whether the last symbol takes any number of axes."""
+        """Whether the last symbol stands for any number of axes."""
         return self.dims[-1].endswith("...")
 
     def fits(self, axes: int) -> bool:
@@ -52,7 +52,7 @@ class ArraySpec:
         return axes >= len(self.dims) if self.is_open else axes == len(self.dims)
 
     def sizes(self, shape: tuple[int, ...]) -> list[tuple[str, int]]:
-        """Each symbol and the size that a shape which fits binds it to."""
+        """Return each symbol and the size that a fitting shape binds it to."""
         last = len(self.dims) - 1
         widths = (*shape[:last], math.prod(shape[last:]))
         return [(symbol.removesuffix("..."), width) for symbol, width in zip(self.dims, widths, strict=True)]
@@ -61,15 +61,15 @@ class ArraySpec:
 def param(*dims: str, default: Callable[[Any], Array] | None = None) -> Any:
     """Declare a parameter: a floating or complex array that has a gradient.
 
-    It enters the operator linearly, each field by itself, unless the class says `_linear_in_params = False`.
+    The operator is linear in each parameter field, unless the class has `_linear_in_params = False`.
 
     Parameters
     ----------
     *dims : str
-        One size symbol an axis. A symbol that stands twice, in one field or in several, must have one size. A last
-        symbol "n..." takes any number of axes; n is then the product of their sizes.
+        One size symbol for each axis. A symbol used twice, in one field or in several, must have one size. A last
+        symbol "n..." stands for any number of axes; n is then the product of their sizes.
     default : callable, optional
-        Makes the array where none or None is given, of the operator with the fields before it.
+        Called with the operator, whose earlier fields are set, if the argument is missing or None; returns the array.
     """
     metadata = {"array": ArraySpec(dims, "parameter", default)}
     return (
@@ -78,7 +78,7 @@ def param(*dims: str, default: Callable[[Any], Array] | None = None) -> Any:
 
 
 def conjugate_of(name: str) -> Callable[[Any], Array]:
-    """Return the default of a parameter that is the conjugate of another one, in memory of its own."""
+    """Return a default for `param`: the conjugate of another parameter, in memory of its own."""
 
     def conjugated(operator: Any) -> Array:
         array = getattr(operator, name)
@@ -88,26 +88,26 @@ def conjugate_of(name: str) -> Callable[[Any], Array]:
 
 
 def constant(*dims: str) -> Any:
-    """Declare an array that is no parameter, such as signs or indices.
+    """Declare an array that is not a parameter, such as signs or indices.
 
     It is moved and saved with the operator; its dtype stays as it is.
 
     Parameters
     ----------
     *dims : str
-        One size symbol an axis.
+        One size symbol for each axis.
     """
     return dataclasses.field(metadata={"array": ArraySpec(dims, "constant")})
 
 
 def size() -> Any:
-    """Declare a size: a positive int that binds the symbol of the field's name."""
+    """Declare a size: a positive int, which binds the symbol with the name of the field."""
     return dataclasses.field(metadata={"size": True})
 
 
 def as_integer(value: Any) -> int | None:
-    """Return the plain int that Python or NumPy means by a value; None for anything else, such as bools and floats."""
-    if type(value) is int:  # the rest is not for compilers to trace
+    """Return an integer of Python or NumPy as an int; None for other values, including bools and floats."""
+    if type(value) is int:  # compilers can't trace the rest
         return value
     try:
         return None if isinstance(value, bool) else operator.index(value)
@@ -116,7 +116,7 @@ def as_integer(value: Any) -> int | None:
 
 
 def checked_size(title: str, name: str, value: Any, *, least: int = 1) -> int:
-    """Return a size that a user gave, which must be a positive int of Python or NumPy, as a plain one."""
+    """Validate a size given by a user, an int of Python or NumPy that is positive (or `least`); return it as an int."""
     size = as_integer(value)
     if size is None or size < least:
         wanted = "a positive int" if least == 1 else f"an int of {least} or more"
@@ -125,7 +125,7 @@ def checked_size(title: str, name: str, value: Any, *, least: int = 1) -> int:
 
 
 def checked_floating(title: str, **arrays: Any) -> tuple[Namespace, list[Array]]:
-    """Return the library of floating arrays that a user gave, and them, native, half precision as single."""
+    """Validate floating arrays of one library; return the namespace and the arrays, native, half cast to single."""
     first, *others = arrays
     found: list[Array] = []
     for name, array in arrays.items():
@@ -144,9 +144,9 @@ def checked_floating(title: str, **arrays: Any) -> tuple[Namespace, list[Array]]
 def checked_index(
     title: str, index: Array, n: int, *, name: str = "index", size: str = "n", distinct: bool = True
 ) -> Array:
-    """Return an index array that a user gave: integers from 0 to n - 1, `distinct` or not, fit to count to n with.
+    """Validate an index array: integers from 0 to n - 1, `distinct` or not; return it in a dtype that can hold n.
 
-    A traced array has no values to look at, so its entries are trusted.
+    The entries of a traced array can't be read, so they are not validated.
     """
     xp = namespace(index)
     if not is_integer(xp, index.dtype):
@@ -163,15 +163,15 @@ def checked_index(
 
 
 def widened(xp: Namespace, index: Array) -> Array:
-    """Return an index array fit to count with, 64 bits in the place of few or unsigned ones."""
+    """Return an index array as int32 or int64: other integers, which are short or unsigned, become int64."""
     return index if index.dtype in (xp.int32, xp.int64) else xp.astype(index, xp.int64)
 
 
 class cached(Generic[T]):  # noqa: N801 (used as a decorator, as functools.cached_property is)
-    """A value derived from an operator's arrays, computed at first use and kept on the instance, read-only in NumPy.
+    """A value derived from an operator's arrays, computed at first use and cached on the instance, read-only in NumPy.
 
-    A new parameter means a new operator, so a kept value cannot be stale. Values that must not outlive their call
-    (JAX tracers, PyTorch tensors with a graph) are computed afresh each time; pickles and copies start without any.
+    Operators are immutable, so a cached value cannot be stale. Values that must not outlive their call (JAX tracers,
+    PyTorch tensors with a graph) are computed each time; pickles and copies start without cached values.
     """
 
     def __init__(self, compute: Callable[[Any], T]) -> None:
@@ -191,9 +191,9 @@ class cached(Generic[T]):  # noqa: N801 (used as a decorator, as functools.cache
         cache: dict[object, T] = operator._cache
         if self.name in cache:
             value = cache[self.name]
-            if type(value) is HostArray or may_keep(value, operator._arrays):  # it may not once a graph is asked for
+            if type(value) is HostArray or may_keep(value, operator._arrays):  # not if a graph is required by now
                 return value
         value = self.compute(operator)
         if may_keep(value, operator._arrays):
-            value = cache[self.name] = read_only(value)  # what overwrites it would change every later product
+            value = cache[self.name] = read_only(value)  # writing to it would change later products
         return value

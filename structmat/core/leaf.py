@@ -1,4 +1,4 @@
-"""An operator declared by its fields and kernels: what the author of an operator subclasses."""
+"""`Leaf`, the base class of operators that are given by fields and kernels."""
 
 import dataclasses
 import math
@@ -39,13 +39,13 @@ from structmat.core.fields import ArraySpec, checked_size
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Leaf(Bilinear):
-    """A class of operators given by its mathematics: subclass it, declare the fields, write the kernels, register it.
+    """Base class of operators given by fields and kernels: subclass it, declare and write these, and register it.
 
     A subclass declares `dims`, the row and column sizes in symbols that its array fields bind (a symbol or a product of
-    symbols, "p*b"), and its fields with `param`, `constant` and `size`. It writes `_matvec` and `_rmatvec`, `_grad`
-    if it has parameters, and `_entry`, the definition of A[i, j], which the tests hold all else against. Transforms
-    that these share go into `_right` and `_left`. Kernels take a namespace `xp` and assume checked arguments of one
-    precision.
+    symbols, "p*b"), and its fields with `param`, `constant` and `size`. It defines `_matvec` and `_rmatvec`, `_grad`
+    if it has parameters, and `_entry`, the definition of A[i, j], which the tests compare everything else with.
+    Transforms that the kernels share go into `_right` and `_left`. Kernels take a namespace `xp` and assume valid
+    arguments of one precision.
 
     Examples
     --------
@@ -77,13 +77,13 @@ class Leaf(Bilinear):
     """
 
     dims: ClassVar[tuple[str, str]]
-    _always_complex: ClassVar[bool] = False  # a leaf without parameters whose entries are complex says so
-    _linear_in_params: ClassVar[bool] = True  # in each field by itself; else the tests take differences
+    _always_complex: ClassVar[bool] = False  # True for a leaf without parameters whose entries are complex
+    _linear_in_params: ClassVar[bool] = True  # in each field by itself; otherwise the tests use finite differences
     _declared: ClassVar[dict[str, ArraySpec]]
     _frozen: bool = dataclasses.field(default=False, init=False)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
-        """A[i, j] for integer arrays that broadcast, 0-based, in any real, complex or integer dtype: the definition."""
+        """The definition: A[i, j] for 0-based integer arrays that broadcast, in any real, complex or integer dtype."""
         raise NotImplementedError
 
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
@@ -95,7 +95,7 @@ class Leaf(Bilinear):
             return None
 
     def _check(self) -> None:
-        """Look at the values of arrays that are no parameters; called by the constructor alone."""
+        """Validate the values of arrays that are not parameters; only the constructor calls it."""
 
     def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator | None:
         if self._is_unitary:
@@ -106,11 +106,11 @@ class Leaf(Bilinear):
         return xp.ones(self.n, dtype=self._value_dtype(xp), device=self.device) if self._is_unitary else None
 
     def _bound(self) -> dict[str, int]:
-        """Sizes that no field binds by its shape or value."""
+        """Sizes that are bound neither by the shape nor by the value of a field."""
         return {}
 
     def __post_init__(self) -> None:
-        self._admit_fields()
+        self._check_fields()
         self._setup()
         self._check()
 
@@ -118,7 +118,7 @@ class Leaf(Bilinear):
 
     @property
     def _specs(self) -> dict[str, ArraySpec]:
-        """The declared arrays; a field may hold something else than an array if the operator allows it."""
+        """The declared array fields; an operator may allow other values than arrays in them."""
         known: dict[str, ArraySpec] | None = type(self).__dict__.get("_declared")
         if known is None:
             declared = ((field.name, field.metadata.get("array")) for field in dataclasses.fields(self))
@@ -140,13 +140,13 @@ class Leaf(Bilinear):
             return ()
         return tuple((name, getattr(self, name)) for name, spec in self._specs.items() if spec.role == "parameter")
 
-    def _admit_fields(self) -> None:
+    def _check_fields(self) -> None:
         for name, spec in self._specs.items():
             if spec.default is not None and getattr(self, name) is None:
                 self.__dict__[name] = spec.default(self)
-            self._admit_field(name, spec, getattr(self, name))
+            self._check_field(name, spec, getattr(self, name))
 
-    def _admit_field(self, name: str, spec: ArraySpec, value: Any) -> None:
+    def _check_field(self, name: str, spec: ArraySpec, value: Any) -> None:
         title = type(self).__name__
         if not is_array(value):
             raise TypeError(
@@ -218,25 +218,27 @@ class Leaf(Bilinear):
             self.__dict__["_native_dtype"] = None
 
     def _has_precision(self, xp: Namespace, dtype: DType) -> bool:
-        """Tell whether kernels may use all parameters as they are, in products of a real dtype or its complex one."""
-        held = [getattr(self, name) for name in self._param_fields]
-        return all(real_dtype(xp, array.dtype) == dtype and native(array) is array for array in held)
+        """Tell whether all parameters have the precision of a real dtype, so that kernels need no cast."""
+        for name, spec in self._specs.items():
+            if spec.role == "parameter":
+                array = getattr(self, name)
+                if real_dtype(xp, array.dtype) != dtype or native(array) is not array:
+                    return False
+        return True
 
     def _size_note(self, side: int) -> str:
         return str(self.__dict__["_notes"][side])
 
-    # ------------------------------------------------------------------ other arrays, other precision
+    # ------------------------------------------------------------------ changed arrays
 
-    def _map(self, change: Callable[[LinearOperator], LinearOperator]) -> LinearOperator:
+    def _map(self, change: Callable[["Leaf"], LinearOperator]) -> LinearOperator:
         return change(self)
 
-    def _take_params(self, supply: Iterator[Array]) -> LinearOperator:  # type: ignore[override]
-        names = [name for name, _ in self._own_params]
-        return self._replace(**{name: next(supply) for name in names}) if names else self
+    def _take_params(self, supply: Iterator[Array]) -> LinearOperator:
+        return self._replace(**{name: next(supply) for name, _ in own}) if (own := self._own_params) else self
 
-    def _take_arrays(self, supply: Iterator[Array]) -> LinearOperator:  # type: ignore[override]
-        names = self._array_fields
-        return self._replace(**{name: next(supply) for name in names}) if names else self
+    def _take_arrays(self, supply: Iterator[Array]) -> LinearOperator:
+        return self._replace(**{name: next(supply) for name in own}) if (own := self._array_fields) else self
 
     def _frozen_copy(self) -> LinearOperator:
         return self._replace(_frozen=True) if self._own_params else self
@@ -246,7 +248,7 @@ class Leaf(Bilinear):
         for name, array in self._array_fields.items():
             moved = array
             if dtype is not None and self._specs[name].role == "parameter":
-                # a dtype that only one of the two libraries has is converted to on its own side
+                # cast in the library that has the dtype, before or after the move
                 here = namespace(array)
                 side = here if xp is None or hasattr(here, dtype_name(dtype)) else xp
                 moved = array if side is here else move(array, xp=xp, device=device)

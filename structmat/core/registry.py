@@ -1,4 +1,4 @@
-"""The registry: what makes an operator known to the contract tests, the docs catalogue and the benchmarks."""
+"""The registry of operators, which the contract tests, the catalogue in the docs and the benchmarks iterate over."""
 
 import dataclasses
 from collections.abc import Callable
@@ -11,20 +11,7 @@ L = TypeVar("L")
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """One registered operator.
-
-    Attributes
-    ----------
-    cls : type
-        The operator class.
-    cost : str
-        Time of a product with one vector, as text ("O(n log n)").
-    references : tuple of str
-        Keys of the bibliography in the docs.
-    example : callable
-        `example(n, rng)` makes an instance with about n columns from a `numpy.random.Generator`; the tests, the
-        catalogue's pictures and the benchmarks draw theirs from it.
-    """
+    """A registered class, and the arguments of `register_operator`."""
 
     cls: type
     cost: str
@@ -41,14 +28,15 @@ OPERATORS: dict[str, Entry] = {}  #: every registered operator, by class name
 def register_operator(
     *, cost: str, example: Callable[[int, Any], Any], references: tuple[str, ...] = ()
 ) -> Callable[[type[L]], type[L]]:
-    """Make a class of kernels an operator: freeze it as a dataclass of its declared fields, and register it.
+    """Decorate an operator class: make it a frozen dataclass of its declared fields, and register it.
 
     Parameters
     ----------
     cost : str
         Time of a product with one vector, as text ("O(n log n)").
     example : callable
-        `example(n, rng)` returns an instance with about n columns, from a `numpy.random.Generator`.
+        `example(n, rng)` returns an instance with about n columns, from a `numpy.random.Generator`, for the tests, the
+        catalogue and the benchmarks.
     references : tuple of str
         Keys of the bibliography in the docs.
 

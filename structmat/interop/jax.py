@@ -13,6 +13,7 @@ from jax.tree_util import GetAttrKey
 from structmat._backend import Array, HostArray, Namespace, astype, is_array, is_traced
 from structmat.core.base import LinearOperator
 from structmat.core.compose import Composite
+from structmat.core.extensions import extensions
 from structmat.core.leaf import Leaf
 
 
@@ -61,6 +62,7 @@ def _classes(cls: type[LinearOperator]) -> set[type[LinearOperator]]:
 
 for _each in _classes(LinearOperator):  # later ones: see LinearOperator.__init_subclass__
     register(_each)
+extensions.register_pytree = register
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

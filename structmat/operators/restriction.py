@@ -65,9 +65,9 @@ class Restriction(Leaf):
     n: int = size()
     index: Array = constant("m")
 
-    def _admit_field(self, name: str, spec: ArraySpec, value: Any) -> None:
+    def _check_field(self, name: str, spec: ArraySpec, value: Any) -> None:
         if not isinstance(value, slice):
-            super()._admit_field(name, spec, value)
+            super()._check_field(name, spec, value)
 
     def _bound(self) -> dict[str, int]:
         return {} if is_array(self.index) else {"m": len(self._span)}

@@ -277,32 +277,11 @@ def test_pieces_are_large_enough_for_large_operators() -> None:
     assert min(calls[:-1]) >= 4 * 512
 
 
-@pytest.mark.parametrize("name", sorted(OPERATORS))
-def test_small_operators_as_dense_matrices(name: str) -> None:
-    A = OPERATORS[name].example(9, np.random.default_rng(0))
-    x, g = draw(3, A.n), draw(3, A.m)
-    with sm.set_dense_crossover(64):
-        for v, w in ((x, g), (x[0], g[0])):
-            y, dx = A.matvec(v), A.rmatvec(w)
-            assert y.dtype == dx.dtype == A._product_dtype(np, v.dtype)
-        assert ("dense", x.dtype) in A._cache
-    assert np.allclose(y, A.matvec(x[0]), atol=1e-12)
-    assert np.allclose(dx, A.rmatvec(g[0]), atol=1e-12)
-
-
-def test_the_crossover() -> None:
+def test_the_dense_crossover_warns_and_does_nothing() -> None:
     A, x = sm.Circulant(draw(9)), draw(9)
-    A.matvec(x)
-    assert ("dense", x.dtype) not in A._cache  # nothing is dense unasked
-    with sm.set_dense_crossover(8):
-        A.matvec(x)
-        assert ("dense", x.dtype) not in A._cache
-        with sm.set_dense_crossover(9):
-            A.matvec(x)
-            assert ("dense", x.dtype) in A._cache
-    for n in (-1, 1.5, "9"):
-        with pytest.raises(ValueError, match=f"set_dense_crossover: n is {n!r}; expected a positive int"):
-            sm.set_dense_crossover(n)  # type: ignore[arg-type]
+    with pytest.warns(DeprecationWarning, match=r"sm\.Dense\(A\.to_dense\(\)\)"), sm.set_dense_crossover(64):
+        y = A.matvec(x)
+    assert np.array_equal(y, A.matvec(x))
 
 
 @pytest.mark.parametrize("name", ["Circulant", "Toeplitz", "Householder", "SkewCirculant"])
@@ -318,17 +297,3 @@ def test_what_is_kept_cuts_no_graph(name: str, dtype: str) -> None:
         A.params[0].grad = None
         A.matvec(x).square().sum().backward()
         assert A.params[0].grad.abs().sum() > 0
-
-
-def test_a_graph_is_never_dense() -> None:
-    torch = library("torch")
-    c = torch.asarray(draw(8)).requires_grad_()
-    with sm.set_dense_crossover(64):
-        A = sm.Circulant(c)
-        A.matvec(torch.ones(8, dtype=torch.float64)).sum().backward()
-    assert not any(isinstance(key, tuple) for key in A._cache)
-    with sm.set_dense_crossover(64):
-        jax, B = library("jax"), A.to(xp=library("jax.numpy"))
-        assert np.allclose(jax.jit(B.matvec)(np.ones(8)), np.full(8, float(c.detach().sum())))
-    assert not any(isinstance(key, tuple) for key in B._cache)
-    assert torch.allclose(c.grad, torch.full((8,), 8.0, dtype=torch.float64))

@@ -271,7 +271,14 @@ def test_all_composites_are_known() -> None:
         return {cls}.union(*map(kinds, cls.__subclasses__()))
 
     composites = kinds(bilinear.LeafView) | kinds(compose.Composite)
-    abstract = {bilinear.LeafView, compose.Composite, compose.NaryOperator, compose.UnaryOperator, blocks.Stack}
+    abstract = {
+        bilinear.LeafView,
+        compose.Composite,
+        compose.NaryOperator,
+        compose.UnaryOperator,
+        compose.Parallel,
+        blocks.Stack,
+    }
     assert {cls for cls in composites - abstract if cls.__module__.startswith("structmat.")} == set(io.COMPOSITES)
 
 

@@ -145,8 +145,8 @@ OTHERS: dict[str, Mutant] = {
         ("tests/core/test_cached_values.py::test_inverse_transforms_leave_what_is_kept",),
     ),
     "inputs that are prepared anew stay in single precision": Mutant(
-        "core/base.py",
-        "self._residuals(xp, self._widened(xp, kept, saved.dtype))",
+        "core/gradients.py",
+        "self._residuals(xp, self._widened(xp, kept, dtype))",
         "self._residuals(xp, kept)",
         ("tests/core/test_dtypes.py::test_gradients_past_parts_without_parameters",),
     ),
@@ -157,7 +157,7 @@ OTHERS: dict[str, Mutant] = {
         ("tests/core/test_dtypes.py::test_no_dtype_passes_for_that_of_an_operator_without_one",),
     ),
     "parts keep their own precision in a dense matrix": Mutant(
-        "core/base.py",
+        "core/entries.py",
         "return self._map(lambda leaf: leaf._in_precision(xp, dtype))",
         "return self._map(lambda leaf: leaf)",
         ("tests/core/test_to_dense.py::test_parts_of_lower_precision_are_widened_first",),
@@ -169,13 +169,13 @@ OTHERS: dict[str, Mutant] = {
         ("tests/core/test_precision.py",),
     ),
     "entries of padded rows": Mutant(
-        "core/compose.py",
+        "core/product.py",
         "return xp.where((i < 0) | (j < 0), 0, entries)",
         "return entries",
         ("tests/core/test_to_dense.py::test_matrices_are_exact",),
     ),
     "factors that overflow together": Mutant(
-        "core/compose.py",
+        "core/product.py",
         "entries = xp.where((size >= info.smallest_normal) & (size <= info.max), entries * both, apart)",
         "entries = entries * both",
         ("tests/core/test_to_dense.py::test_factors_that_overflow_together_are_taken_one_by_one",),
