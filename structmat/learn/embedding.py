@@ -22,7 +22,7 @@ from structmat._backend import (
 )
 from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
-from structmat.learn.hashing import checked_finite
+from structmat.learn.hashing.base import checked_finite
 from structmat.operators import Circulant, SignFlip
 from structmat.projections.structures import matrices
 

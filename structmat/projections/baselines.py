@@ -21,14 +21,8 @@ def gaussian_projection(
         Input dimension.
     k : int
         Output dimension.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the entries; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
@@ -86,14 +80,8 @@ def low_rank(
         Output dimension.
     rank : int
         Columns r of U and V.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the entries; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------

@@ -35,14 +35,8 @@ def acdc(
         Number of factors, at least 1.
     sigma : float, optional
         Standard deviation σ of the diagonals. Deep cascades need a start near the identity to be trained [1]_.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the diagonals; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
@@ -102,14 +96,8 @@ def diagonal_circulant(
         Input and output dimension, any.
     depth : int
         Number of factors, at least 1.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of columns and diagonals; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------

@@ -39,14 +39,8 @@ def circulant_projection(
         (k ≥ d, the default for k > d) puts ⌈k/d⌉ circulants on top of each other, which share one transform of x, and
         keeps the first k outputs: O(k log d). "pad" (k ≥ d) fills x with zeros to length k before one circulant of
         size k: O(k log k).
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the column; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
@@ -125,14 +119,8 @@ def block_circulant_projection(
         Output dimension, larger than d or not.
     block_size : int
         Size b of a block. Where it divides d or k not, the last blocks are cut.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the blocks; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------

@@ -40,14 +40,8 @@ def fastfood(
         Output dimension: the first k rows for k < n; for k > n independent blocks are put on top of each other.
     adaptive : bool, optional
         Whether S, G and B are parameters, as in a deep-fried network; otherwise all is fixed.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the diagonals; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------

@@ -25,14 +25,9 @@ def srht(
         Input dimension.
     k : int
         Output dimension. For k > n independent transforms are put on top of each other.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Without effect, as there are no numbers but signs and indices: products have the dtype of x.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
+        `dtype` has no effect: signs and indices have dtypes of their own, and products have the dtype of x.
 
     Returns
     -------
@@ -105,14 +100,8 @@ def fjlt(
     density : float, optional
         The probability q, 0 < q ≤ 1; min(1, (1 + ln n)² / n) unless given. Ailon and Chazelle take q of order
         log²(N) / d for N points; the default has n in the place of N.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the entries of G; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
@@ -176,14 +165,9 @@ def hd3(
     ----------
     d : int
         Input dimension.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Without effect, as there are no numbers but signs: products have the dtype of x.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
+        `dtype` has no effect: signs and indices have dtypes of their own, and products have the dtype of x.
 
     Returns
     -------
@@ -245,14 +229,9 @@ def sorf(
         Input dimension.
     k : int
         Output dimension. For k > n independent rotations are put on top of each other.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Without effect, as there are no numbers but signs: products have the dtype of x.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
+        `dtype` has no effect: signs and indices have dtypes of their own, and products have the dtype of x.
 
     Returns
     -------

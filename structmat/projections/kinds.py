@@ -22,7 +22,7 @@ GAUSSIAN: Mapping[str, Draw] = {
 ALL: Mapping[str, Draw] = {**GAUSSIAN, "fjlt": fjlt, "srht": srht}
 
 
-def chosen(title: str, kind: str, among: Mapping[str, Draw]) -> Draw:
+def projection_by_name(title: str, kind: str, among: Mapping[str, Draw]) -> Draw:
     """Return the function that draws a kind of projection, of d and k."""
     if kind not in among:
         raise ValueError(f"{title}: kind is {kind!r}; expected one of {', '.join(map(repr, sorted(among)))}.")

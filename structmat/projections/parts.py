@@ -80,14 +80,14 @@ def hadamard_order(d: int) -> int:
     return min(core << ((d - 1) // core).bit_length() for core in (1, 12, 20))
 
 
-def warn_of_few_rotations(title: str, d: int, fault: str, remedy: str) -> None:
-    """Warn where `RandomSource.rotation` is no random rotation yet: its signs and Hadamard matrix make few matrices."""
+def warn_of_few_rotations(title: str, d: int, fault: str, remedy: str, *, stacklevel: int = 3) -> None:
+    """Warn if d is so small that `RandomSource.rotation` has few values, unlike a random rotation."""
     n = hadamard_order(d)
     if n < 12:
         warnings.warn(
             f"{title}: d is {d}; signs and Hadamard matrices of order {n} make few rotations, {fault}. Take {remedy}, "
             f"or vectors of 9 entries or more.",
-            stacklevel=3,
+            stacklevel=stacklevel,
         )
 
 

@@ -1,0 +1,8 @@
+"""Locality-sensitive hashing: vectors that are near each other get the same code, others seldom do."""
+
+from structmat.learn.hashing.angles import CrossPolytopeHash, HyperplaneHash
+from structmat.learn.hashing.base import Hash
+from structmat.learn.hashing.distances import DHHash
+from structmat.learn.hashing.index import HashIndex
+
+__all__ = ["CrossPolytopeHash", "DHHash", "Hash", "HashIndex", "HyperplaneHash"]

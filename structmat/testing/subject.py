@@ -1,0 +1,134 @@
+"""An operator under test: its references, and vectors for it."""
+
+from collections.abc import Callable, Iterable
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from structmat._backend import (
+    RNG,
+    Array,
+    Device,
+    as_namespace,
+    complex_dtype,
+    compute_dtype,
+    device,
+    dtype_name,
+    from_host,
+    generator,
+    is_complex,
+    kind,
+    namespace,
+    real_dtype,
+    to_host,
+)
+from structmat.core.base import LinearOperator
+from structmat.testing.reference import DIFFERENCE_ERROR, dense_pair, norm_bound, sensitivity
+
+RATIO = 30.0  # the threshold of LAPACK's tests: error / (eps ‖A‖ ‖x‖)
+
+Transform = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+class Subject:
+    """One operator under test: its references, and vectors for it."""
+
+    def __init__(
+        self,
+        A: LinearOperator,
+        rng: RNG,
+        batches: Iterable[tuple[int, ...]],
+        transform: Transform,
+        *,
+        xp: ModuleType | None,
+        device: Device,
+    ) -> None:
+        self.A, self.rng, self.batches, self.transform = A, generator(rng), tuple(batches), transform
+        self.xp, self.device = (as_namespace(xp), device) if A.xp is None else (A.xp, A.device)
+        self.dtype = self.xp.float64 if A.dtype is None else A.dtype
+        self.directions = [self.draw(value.shape, value.dtype) for value in A.params]
+        self.matrix, self.derivative = dense_pair(A, self.directions)
+        self.norm = norm_bound(A)
+        precise = compute_dtype(self.xp, self.dtype)
+        self.eps = float(self.xp.finfo(self.dtype).eps if precise != self.dtype else self.xp.finfo(precise).eps)
+
+    def draw(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Draw a Gaussian array where the operator's arrays are."""
+        host = self.rng.standard_normal(shape)
+        if is_complex(self.xp, dtype):
+            host = host + 1j * self.rng.standard_normal(shape)
+        return from_host(host, self.xp, device=self.device, dtype=dtype)
+
+    def dtypes(self) -> list[Any]:
+        """Real and complex vectors of the operator's precision; a half-precision operator meets real ones."""
+        real = self.dtype if kind(self.xp, self.dtype) == "real" else real_dtype(self.xp, self.dtype)
+        return [real] if compute_dtype(self.xp, real) != real else [real, complex_dtype(self.xp, real)]
+
+    def vectors(self, side: int) -> Iterable[Array]:
+        """Vectors for a side of the operator, of each batch shape and kind."""
+        for batch in self.batches:
+            for dtype in self.dtypes():
+                yield self.draw((*batch, self.A.shape[side]), dtype)
+
+    def assert_close(self, got: Array, wanted: np.ndarray[Any, Any], scale: Any, what: str) -> None:
+        """Hold vectors against a reference, normwise: ‖error‖ ≤ RATIO eps scale."""
+        host = to_host(got)
+        if host.shape != wanted.shape:
+            raise AssertionError(f"{what}: shape {host.shape}, expected {wanted.shape}")
+        error = np.sqrt(np.sum(np.abs(host - wanted) ** 2, axis=-1))
+        bound = RATIO * self.eps * np.asarray(scale, dtype=float)
+        if not np.all(error <= bound):
+            raise AssertionError(f"{what}: {_ratio(error, bound) * RATIO:.3g} eps ‖A‖ ‖x‖, expected at most {RATIO:g}")
+
+    def assert_gradients(
+        self,
+        A: LinearOperator,
+        slope: tuple[np.ndarray[Any, Any], list[Array]],
+        vectors: tuple[Array, Array],
+        grads: tuple[Array, ...],
+        what: str,
+    ) -> None:
+        """Hold gradients against a derivative and its directions: Re⟨p', d⟩ = Re⟨g, A'(d) x⟩ to rounding."""
+        (derivative, directions), (x, g) = slope, map(to_host, vectors)
+        # a gradient is rounded to its parameter's precision, which may be lower than the tree's
+        coarsest = max([self.eps, *(float(self.xp.finfo(value.dtype).eps) for value in self.A.params)])
+        steps = sum(float(np.linalg.norm(to_host(d).astype(complex))) for d in directions)
+        bent = sensitivity(A, self.norm)
+        scale = RATIO * coarsest * (_norm(derivative) + steps * (1 + bent)) + DIFFERENCE_ERROR * bent * steps
+        bound = scale * float(np.sum(lengths(vectors[0]) * lengths(vectors[1])))
+        moved = np.sum(g.conj() * (x @ derivative.T)).real
+        pairs = zip(grads, directions, strict=True)
+        found = sum(np.sum(to_host(p).astype(np.clongdouble).conj() * to_host(d)).real for p, d in pairs)
+        if not abs(found - moved) <= bound:
+            off = abs(found - moved) / bound * RATIO
+            raise AssertionError(f"{what}: off by {off:.3g} eps, expected at most {RATIO:g}")
+
+    def assert_placed(self, got: Array, like: Array, dtype: Any, what: str) -> None:
+        """Hold the library, device and dtype of a result against those of the argument."""
+        facts = (namespace(got), device(got), dtype_name(got.dtype))
+        wanted = (namespace(like), device(like), dtype_name(dtype))
+        if facts != wanted:
+            raise AssertionError(f"{what}: on {facts}, expected {wanted}")
+
+
+def _norm(matrix: np.ndarray[Any, Any]) -> float:
+    narrow = matrix.astype(np.complex128 if matrix.dtype.kind == "c" else np.float64)
+    return float(np.linalg.norm(narrow, 2))
+
+
+def _ratio(error: np.ndarray[Any, Any], bound: np.ndarray[Any, Any]) -> float:
+    return float(np.max(error / np.maximum(bound, np.finfo(float).tiny)))
+
+
+def lengths(x: Array) -> np.ndarray[Any, Any]:
+    """Return the Euclidean norms of vectors."""
+    host = to_host(x)
+    found: np.ndarray[Any, Any] = np.sqrt(np.sum(np.abs(host.astype(np.complex128)) ** 2, axis=-1))
+    return found
+
+
+def assert_same(got: Array, wanted: Array, what: str) -> None:
+    """Assert that two arrays are equal, bit by bit."""
+    if not np.array_equal(to_host(got), to_host(wanted), equal_nan=True):
+        raise AssertionError(f"{what}: differs")
