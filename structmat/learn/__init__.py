@@ -1,4 +1,4 @@
-"""Algorithms on data, with no framework: what the structure of operators makes fast."""
+"""Algorithms on data that structured operators make fast; they need no framework."""
 
 from structmat.learn.compact import CompactMap
 from structmat.learn.embedding import encode, hamming, hamming_neighbors, optimize_embedding

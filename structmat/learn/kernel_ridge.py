@@ -6,16 +6,16 @@ from structmat.learn.shifts import checked_samples_and_targets, checked_weight, 
 
 
 def gaussian_correlation(X: Array, Z: Array, gamma: float, *, axes: int = 1) -> Array:
-    """Evaluate a Gaussian kernel between samples and all cyclic shifts of others.
+    """Evaluate a Gaussian kernel between samples and all cyclic shifts of other samples.
 
     Parameters
     ----------
     X, Z : array, shape (grid), (N, grid) or (N, q, grid)
-        Samples, real; both with features or both without.
+        Real samples; both with features or both without.
     gamma : float
         The kernel is exp(-γ ‖x - z‖²), γ > 0.
     axes : int, optional
-        How many axes the grid has.
+        Number of axes of the grid.
 
     Returns
     -------
@@ -25,9 +25,9 @@ def gaussian_correlation(X: Array, Z: Array, gamma: float, *, axes: int = 1) -> 
     Raises
     ------
     TypeError
-        X or Z is no real floating array, or they are of two libraries.
+        X or Z is not a real floating array, or they are of different libraries.
     ValueError
-        The shapes do not fit, or γ is not positive.
+        The shapes do not match, or γ is not positive and finite.
 
     Notes
     -----
@@ -51,7 +51,7 @@ def kernel_circulant_ridge(X: Array, Y: Array, alpha: float = 1.0, *, gamma: flo
     Parameters
     ----------
     X : array, shape (grid), (N, grid) or (N, q, grid)
-        Samples, real, as for `circulant_ridge`.
+        Real samples, as for `circulant_ridge`.
     Y : array, shape (grid) or (N, grid)
         y[s] is the target of the sample shifted by s.
     alpha : float, optional
@@ -59,19 +59,19 @@ def kernel_circulant_ridge(X: Array, Y: Array, alpha: float = 1.0, *, gamma: flo
     gamma : float
         The kernel is exp(-γ ‖x - z‖²), γ > 0.
     axes : int, optional
-        How many axes the grid has.
+        Number of axes of the grid.
 
     Returns
     -------
     array, shape of Y
-        The dual coefficients, of each sample in each shift, for `kernel_cyclic_scores`.
+        The dual coefficients of each sample in each shift, for `kernel_cyclic_scores`.
 
     Raises
     ------
     TypeError
-        X or Y is no real floating array, or they are of two libraries.
+        X or Y is not a real floating array, or they are of different libraries.
     ValueError
-        The shapes do not fit, an axis is empty, or α or γ is not positive.
+        The shapes do not match, an axis is empty, or α or γ is not positive and finite.
 
     Notes
     -----
@@ -112,13 +112,13 @@ def kernel_cyclic_scores(dual: Array, X: Array, Z: Array, *, gamma: float, axes:
     dual : array, shape (grid) or (N, grid)
         From `kernel_circulant_ridge`.
     X : array
-        The samples it was fitted to.
+        The samples of the fit.
     Z : array, shape (grid), (M, grid) or (M, q, grid)
         The samples to score.
     gamma : float
-        As it was fitted.
+        γ of the fit.
     axes : int, optional
-        How many axes the grid has.
+        Number of axes of the grid.
 
     Returns
     -------
@@ -138,8 +138,9 @@ def kernel_cyclic_scores(dual: Array, X: Array, Z: Array, *, gamma: float, axes:
     >>> sm.learn.kernel_cyclic_scores(dual, x, np.roll(x, 1), gamma=0.5)
     array([0.36787944, 0.36787944, 1.        ])
     """
-    xp, _, a, grid = checked_samples_and_targets("kernel_cyclic_scores", X, dual, axes, real=True, name="dual")
-    _, z, x, dtype = _checked_pair("gaussian_correlation", Z, X, gamma, axes)
+    title = "kernel_cyclic_scores"
+    xp, _, a, grid = checked_samples_and_targets(title, X, dual, axes, real=True, name="dual")
+    _, x, z, dtype = _checked_pair(title, X, Z, gamma, axes)
     K = stacked(xp, _kernel(xp, z, x, gamma), axes)
     scores = xp.matmul(xp.conj(K), stacked(xp, astype(xp, a, sum_dtype(a)), axes))
     scores = astype(xp, unstacked(xp, scores, grid, real=True), xp.result_type(dtype, a.dtype))
@@ -147,7 +148,7 @@ def kernel_cyclic_scores(dual: Array, X: Array, Z: Array, *, gamma: float, axes:
 
 
 def _checked_pair(title: str, X: Array, Z: Array, gamma: float, axes: int) -> tuple[Namespace, Array, Array, DType]:
-    """Check what a kernel is to be evaluated between; samples (N, q, grid), and the dtype of the result."""
+    """Validate the arguments of a kernel; return samples (N, q, grid), and the dtype of the result."""
     xp, (x, z) = checked_floating(title, X=X, Z=Z)
     checked_weight(title, "gamma", gamma)
     wide = xp.result_type(x.dtype, z.dtype)
@@ -162,10 +163,10 @@ def _checked_pair(title: str, X: Array, Z: Array, gamma: float, axes: int) -> tu
 
 
 def _kernel(xp: Namespace, x: Array, z: Array, gamma: float) -> Array:
-    """At i, j, s the kernel of x_i and P^s z_j, from samples (N, q, grid), in double precision if there is one."""
+    """Return the kernel of x_i and P^s z_j at i, j, s, for samples (N, q, grid), in double precision if possible."""
     grid = tuple(x.shape[2:])
     x, z = (astype(xp, side, sum_dtype(side)) for side in (x, z))
-    # a constant of a feature changes no distance; squared lengths are to be no larger than distances
+    # without centring, rounding errors of long vectors' squares could exceed the distances
     centre = xp.mean(z, axis=(0, *range(2, z.ndim)), keepdims=True)
     x, z = x - centre, z - centre
     inner = xp.matmul(stacked(xp, x, len(grid)), xp.conj(xp.matrix_transpose(stacked(xp, z, len(grid)))))

@@ -23,13 +23,13 @@ def circulant_ridge(
     Parameters
     ----------
     X : array, shape (grid), (N, grid) or (N, q, grid)
-        One sample, several, or several of q features each, as the channels of an image.
+        One sample, N samples, or N samples of q features each, such as the channels of an image.
     Y : array, shape (grid) or (N, grid)
         y[s] is the target of the sample shifted by s: a peak at 0 makes a detector.
     alpha : float, optional
-        Weight α ≥ 0 of the ridge. Where it is 0, w is the shortest of the best.
+        Weight α ≥ 0 of the ridge. For 0, w is the minimiser of least norm.
     axes : int, optional
-        How many axes the grid has: 1 for signals, 2 for images.
+        Number of axes of the grid: 1 for signals, 2 for images.
     sample_weight : array, shape (N,) or (), optional
         Weights v ≥ 0 of the samples: 2 counts a sample twice, 0 leaves it out.
 
@@ -41,19 +41,19 @@ def circulant_ridge(
     Raises
     ------
     TypeError
-        X, Y or the weights are no floating array, or they are of two libraries.
+        X, Y or the weights are not floating arrays, or they are of different libraries.
     ValueError
-        The shapes do not fit, an axis is empty, α or a weight is negative or infinite, all weights are zero, or `axes`
-        is not a positive int.
+        The shapes do not match, an axis is empty, α or a weight is negative or infinite, all weights are zero, or
+        `axes` is not a positive int.
 
     Notes
     -----
-    Sums over samples are made in double precision, where the library has it, some samples at a time, and no square of
-    a spectrum is formed: single precision is lost neither to many samples, nor to a large mean, nor to features of
-    unequal size. For α = 0 a frequency counts as missing in a feature if it is a rounding error of the others there.
+    Blocks of samples are summed in double precision, where the library has it, and no square of a spectrum is formed:
+    many samples, a large mean or features of unequal size do not reduce the accuracy of data in single precision. For
+    α = 0, a frequency of a feature counts as zero if it is within the rounding errors of its other frequencies.
 
-    Cost: transforms of X and Y, and one ridge system of N equations in q unknowns for each frequency [1]_, in place of
-    one of N n equations in q n unknowns; for one feature or one sample it is one quotient, as for one sample [2]_
+    Cost: transforms of X and Y, and one ridge system of N equations in q unknowns for each frequency [1]_, instead of
+    one of N n equations in q n unknowns. For one feature or one sample the system is a quotient, for one of both [2]_
 
     .. math:: \hat w = \frac{\hat x \odot \hat y}{|\hat x|^2 + \alpha}.
 
@@ -66,7 +66,7 @@ def circulant_ridge(
 
     Examples
     --------
-    The filter gives 1 to the sample as it is and 0 to its shifts:
+    The filter has the score 1 for the sample and 0 for its shifts:
 
     >>> import numpy as np
     >>> import structmat as sm
@@ -97,7 +97,7 @@ def filter_of_blocks(
     *,
     real: bool,
 ) -> Array:
-    """The filter (q, grid) of `circulant_ridge`, from blocks of samples (N, q, grid), targets (N, 1, grid), weights."""
+    """Fit the filter (q, grid) to blocks of samples (N, q, grid), targets (N, 1, grid) and weights (N,) or None."""
 
     def spectra() -> Iterator[tuple[Array, Array]]:
         for *sides, weights in blocks:
@@ -122,20 +122,20 @@ def cyclic_scores(w: Array, X: Array, *, axes: int = 1) -> Array:
     X : array, shape (..., grid) or (..., q, grid)
         Samples, of as many features as the filter has.
     axes : int, optional
-        How many axes the grid has.
+        Number of axes of the grid.
 
     Returns
     -------
     array, shape (..., grid)
         At s the score Σ_c ⟨w_c, P^s x_c⟩ of the sample shifted by s; ⟨w, x⟩ is Σ w[t] x[t], without conjugation. A
-        pattern that stands by u further than in training gives the training score of s at s - u.
+        sample that is shifted by u has at s - u the score of the original sample at s.
 
     Raises
     ------
     TypeError
-        w or X is no floating array, or they are of two libraries.
+        w or X is not a floating array, or they are of different libraries.
     ValueError
-        The shapes do not fit.
+        The shapes do not match.
 
     Notes
     -----
@@ -164,7 +164,7 @@ def cyclic_scores(w: Array, X: Array, *, axes: int = 1) -> Array:
 
 
 def checked_sample_weight(title: str, weights: Array, N: int) -> Array:
-    """Check real floating weights of N samples; they come back as (N,)."""
+    """Validate real floating weights of N samples; return them with the shape (N,)."""
     xp = namespace(weights)
     if is_complex(xp, weights.dtype):
         raise TypeError(f"{title}: sample_weight is complex; expected real weights.")
@@ -174,5 +174,5 @@ def checked_sample_weight(title: str, weights: Array, N: int) -> Array:
         if not bool(xp.all((weights >= 0) & xp.isfinite(weights))):
             raise ValueError(f"{title}: sample_weight has an entry that is negative or not finite; expected 0 or more.")
         if not bool(xp.any(weights > 0)):
-            raise ValueError(f"{title}: sample_weight is zero throughout; expected one weight at least that is not.")
+            raise ValueError(f"{title}: sample_weight is zero throughout; expected at least one positive weight.")
     return xp.broadcast_to(weights, (N,))

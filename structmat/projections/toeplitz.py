@@ -27,7 +27,7 @@ def toeplitz_projection(
     Returns
     -------
     LinearOperator
-        Of shape (k, d), with two parameters, scaled so that E‖P x‖² = ‖x‖². For a fixed random T take `.freeze()`.
+        Of shape (k, d), with two parameters, scaled so that E‖P x‖² = ‖x‖². `.freeze()` makes T constant.
 
     Raises
     ------
@@ -37,12 +37,12 @@ def toeplitz_projection(
     Notes
     -----
     Cost: O((d + k) log(d + k)) time, O(d + k) memory. It has k - 1 random numbers more than `circulant_projection`,
-    and no row is the shift of another, so k > d needs no stack.
+    and no row is a shift of another row, so one matrix suffices for k > d.
 
-    A distance is kept to a factor 1 ± ε with probability 1 - δ for k of order ε⁻² log²(1/δ) [1]_, more than a dense
-    Gaussian projection needs.
+    A distance is kept to a factor 1 ± ε with probability 1 - δ for k of order ε⁻² log²(1/δ) [1]_, more than for a dense
+    Gaussian projection.
 
-    Gradient: those of `Toeplitz`.
+    Gradient: see `Toeplitz`.
 
     References
     ----------

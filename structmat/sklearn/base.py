@@ -1,4 +1,4 @@
-"""The base classes of the estimators: checked data on their own library, products with a projection."""
+"""The base classes of the estimators: validation of data, and transformation by products with a projection."""
 
 from collections.abc import Iterator
 from numbers import Integral
@@ -17,48 +17,48 @@ from structmat.core.batches import Target, chunk, pieces, piecewise
 from structmat.projections.least_squares import row_blocks
 
 
-def dispatched(X: Any) -> bool:
-    """Tell whether X stays in its library: only under array-API dispatch, else it becomes a NumPy array."""
+def keeps_library(X: Any) -> bool:
+    """Return whether X stays in its library, under array-API dispatch; otherwise it becomes a NumPy array."""
     return bool(get_config()["array_api_dispatch"]) and is_array(X)
 
 
-def floating(X: Any) -> tuple[Any, Any]:
-    """The dtypes that are kept; others become the first."""
-    xp = namespace(X if dispatched(X) else np.empty(0))
+def accepted_dtypes(X: Any) -> tuple[Any, Any]:
+    """Return the dtypes that are kept; data of other dtypes are cast to the first."""
+    xp = namespace(X if keeps_library(X) else np.empty(0))
     return xp.float64, xp.float32
 
 
-def home(X: Any) -> tuple[Namespace, Device]:
-    """The library and device of checked data; products with sparse ones are made by NumPy."""
+def library_and_device(X: Any) -> tuple[Namespace, Device]:
+    """Return the library and device of validated data, NumPy's for sparse data."""
     X = X.data if issparse(X) else X
     return namespace(X), device(X)
 
 
-def dense(X: Any, rows: slice = slice(None)) -> Array:
-    """Rows of checked data as a plain array."""
+def dense_rows(X: Any, rows: slice = slice(None)) -> Array:
+    """Return rows of validated data as a dense array."""
     return X[rows].toarray() if issparse(X) else X[rows, ...]
 
 
-def blocks(X: Any) -> Iterator[Array]:
-    """All rows of checked data, a bounded number at a time, in double precision."""
+def double_blocks(X: Any) -> Iterator[Array]:
+    """Yield blocks of rows of validated data, of bounded size, in double precision."""
     for rows in row_blocks(*X.shape):
-        block = dense(X, rows)
+        block = dense_rows(X, rows)
         yield astype(namespace(block), block, sum_dtype(block))
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
-    """What all have in common: checked data in single or double precision, on the library where they are."""
+    """Base class of all estimators: data in single or double precision, dense or sparse, of any array library."""
 
     def _checked(self, X: Any, y: Any = "no_validation", *, reset: bool = True, **options: Any) -> Any:
-        return validate_data(self, X, y, reset=reset, dtype=floating(X), accept_sparse="csr", **options)
+        return validate_data(self, X, y, reset=reset, dtype=accepted_dtypes(X), accept_sparse="csr", **options)
 
-    def _same_place(self, method: str, X: Array, fitted: Array | LinearOperator) -> Array:
-        """Refuse what is in another library or on another device than what was fitted."""
+    def _check_same_place(self, method: str, X: Array, fitted: Array | LinearOperator) -> Array:
+        """Return X; raise ValueError unless it has the library and device of the data of `fit`."""
         if isinstance(fitted, LinearOperator):
             xp, where = fitted.xp, fitted.device
         else:
             xp, where = namespace(fitted), device(fitted)
-        found, here = home(X)
+        found, here = library_and_device(X)
         if found is not xp or here != where:
             raise ValueError(
                 f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and device as those "
@@ -73,15 +73,15 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):  # type: ignore[misc]
-    """A transformer by the products with `projection_`."""
+class ProjectionTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):  # type: ignore[misc]
+    """Base class of the transformers, which take products with `projection_`."""
 
-    def _drawn(self, X: Array) -> dict[str, Any]:
-        """What a random operator for X is drawn with: one seed gives the same on every library."""
-        seeds, (xp, where) = check_random_state(self.random_state).randint(2**31, size=4), home(X)
+    def _random_options(self, X: Array) -> dict[str, Any]:
+        """Return the arguments rng, dtype, xp and device of random operators for X."""
+        seeds, (xp, where) = check_random_state(self.random_state).randint(2**31, size=4), library_and_device(X)
         return {"rng": np.random.default_rng(seeds), "dtype": X.dtype, "xp": xp, "device": where}
 
-    def _outputs(self, X: Array, most: int | None = None) -> int:
+    def _checked_n_components(self, X: Array, most: int | None = None) -> int:
         """Return `n_components`, or the number of features for None."""
         if self.n_components is None:
             return int(X.shape[1])
@@ -102,19 +102,18 @@ class Transformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):
         Returns
         -------
         array, shape (n_samples, n_components)
-            Mapped data, dense, in single precision if X and the parameters of `projection_` are, which have the dtype
-            of the data it was fitted to.
+            Mapped data, dense; in single precision if X and the data of `fit` are, else in double.
         """
         check_is_fitted(self)
-        X = self._same_place("transform", self._checked(X, reset=False), self.projection_)
-        xp, where = home(X)
-        size = np.broadcast_to(np.zeros(1, X.dtype), X.shape) if issparse(X) else X  # as large as the dense rows
-        step = chunk(self.projection_, "transform", size, None)
-        like = self._mapped(xp.zeros((0, X.shape[1]), dtype=X.dtype, device=where))
-        target, blocks = Target(xp, X.shape[:-1], like.shape[-1], like.dtype), map(dense, pieces(xp, X, step))
-        return piecewise(lambda x: (self._mapped(x), None), zip(blocks, strict=True), step, target)
+        X = self._check_same_place("transform", self._checked(X, reset=False), self.projection_)
+        xp, where = library_and_device(X)
+        as_dense = np.broadcast_to(np.zeros(1, X.dtype), X.shape) if issparse(X) else X  # for its size only
+        step = chunk(self.projection_, "transform", as_dense, None)
+        like = self._map(xp.zeros((0, X.shape[1]), dtype=X.dtype, device=where))
+        target, blocks = Target(xp, X.shape[:-1], like.shape[-1], like.dtype), map(dense_rows, pieces(xp, X, step))
+        return piecewise(lambda x: (self._map(x), None), zip(blocks, strict=True), step, target)
 
-    def _mapped(self, X: Array) -> Array:
+    def _map(self, X: Array) -> Array:
         return self.projection_.matvec(X)
 
     def __sklearn_tags__(self) -> Any:

@@ -5,35 +5,33 @@ from typing import Any, Literal, Self
 from structmat._backend import Array, astype, namespace
 from structmat.learn import optimize_embedding
 from structmat.projections import circulant_projection
-from structmat.sklearn.base import Transformer, dense
+from structmat.sklearn.base import ProjectionTransformer, dense_rows
 
 
-class CirculantBinaryEmbedding(Transformer):
-    """Binary codes by the signs of a circulant projection, whose Hamming distances tell angles.
+class CirculantBinaryEmbedding(ProjectionTransformer):
+    """Binary codes from the signs of a circulant projection; their Hamming distances estimate angles.
 
     Parameters
     ----------
     n_components : int or None, optional
-        Bits k; the number of features for None.
+        Number k of bits; the number of features for None.
     method : {"random", "optimized"}, optional
-        Whether the projection stays random, or is learned by `structmat.learn.optimize_embedding`, for k of at most
+        Whether the projection is random, or learned by `structmat.learn.optimize_embedding`, which needs k of at most
         the number of features.
     random_state : int, RandomState instance or None, optional
-        As everywhere in scikit-learn.
+        Seed or generator, as in all estimators of scikit-learn.
 
     Attributes
     ----------
     projection_ : LinearOperator
         The projection, of shape (k, d).
-    n_features_in_ : int
-        Features of the data it was fitted to.
-    feature_names_in_ : array
-        Their names, if they all had some.
+    n_features_in_, feature_names_in_
+        Number and names of the features of the data of `fit`, as in all estimators of scikit-learn.
 
     Notes
     -----
-    `transform` gives a byte for each bit, so that estimators with the metric "hamming" take its codes;
-    `numpy.packbits(codes, axis=1)` are those of `structmat.learn.encode`. The data should be centred.
+    `transform` returns a byte for each bit, as estimators with the metric "hamming" expect;
+    `numpy.packbits(codes, axis=1)` equals the result of `structmat.learn.encode`. The data should be centred.
 
     References
     ----------
@@ -61,12 +59,12 @@ class CirculantBinaryEmbedding(Transformer):
         self.random_state = random_state
 
     def fit(self, X: Any, y: Any = None) -> Self:
-        """Draw the projection, or learn it.
+        """Draw or learn the projection.
 
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
-            Data, which "optimized" needs whole and dense.
+            Data; "optimized" converts all to dense.
         y : object, optional
             Ignored.
 
@@ -83,15 +81,15 @@ class CirculantBinaryEmbedding(Transformer):
         X = self._checked(X)
         if self.method not in ("random", "optimized"):
             raise ValueError(f"{type(self).__name__}: method is {self.method!r}; expected 'random' or 'optimized'.")
-        options = self._drawn(X)
+        options = self._random_options(X)
         if self.method == "random":
-            self.projection_ = circulant_projection(X.shape[1], self._outputs(X), **options).freeze()
+            self.projection_ = circulant_projection(X.shape[1], self._checked_n_components(X), **options).freeze()
         else:
-            k = self._outputs(X, most=X.shape[1])
-            self.projection_ = optimize_embedding(dense(X), k, rng=options["rng"]).operator.freeze()
+            k = self._checked_n_components(X, most=X.shape[1])
+            self.projection_ = optimize_embedding(dense_rows(X), k, rng=options["rng"]).operator.freeze()
         return self
 
-    def _mapped(self, X: Array) -> Array:
+    def _map(self, X: Array) -> Array:
         xp = namespace(X)
         return astype(xp, self.projection_.matvec(X) >= 0, xp.uint8)
 

@@ -9,22 +9,22 @@ from sklearn.utils import check_scalar
 from structmat._backend import Array, namespace
 from structmat.core.base import LinearOperator
 from structmat.learn import FourierFeatures
-from structmat.sklearn.base import Transformer, blocks
+from structmat.sklearn.base import ProjectionTransformer, double_blocks
 
 
 def _scale(X: Any) -> float:
-    """1 / (d · variance of X), or 1 where all entries are equal.
+    """Return 1 / (d · variance of X), or 1 if all entries are equal.
 
-    The variance is that of (x - low) / (high - low), in double precision: it is more than 0 wherever two entries
-    differ, and its terms neither over- nor underflow.
+    It computes the variance of (x - low) / (high - low) in double precision, which is positive if two entries differ,
+    and whose terms neither over- nor underflow.
     """
-    extremes = [(float(namespace(x).min(x)), float(namespace(x).max(x))) for x in blocks(X)]
+    extremes = [(float(namespace(x).min(x)), float(namespace(x).max(x))) for x in double_blocks(X)]
     low, high = min(one for one, _ in extremes) / 2, max(other for _, other in extremes) / 2  # no difference overflows
     if low == high:
         return 1.0
     span, count = high - low, math.prod(X.shape)
-    mean = sum(float(namespace(x).sum((x / 2 - low) / span)) for x in blocks(X)) / count
-    variance = sum(float(namespace(x).sum(((x / 2 - low) / span - mean) ** 2)) for x in blocks(X)) / count
+    mean = sum(float(namespace(x).sum((x / 2 - low) / span)) for x in double_blocks(X)) / count
+    variance = sum(float(namespace(x).sum(((x / 2 - low) / span - mean) ** 2)) for x in double_blocks(X)) / count
     gamma: float = 1 / (4 * X.shape[1] * variance) / span / span
     if not 0 < gamma < math.inf:
         raise ValueError(
@@ -34,37 +34,35 @@ def _scale(X: Any) -> float:
     return gamma
 
 
-class StructuredRFF(Transformer):
-    r"""Random Fourier features of the Gaussian kernel, in the place of `sklearn.kernel_approximation.RBFSampler`.
+class StructuredRFF(ProjectionTransformer):
+    r"""Random Fourier features of the Gaussian kernel, instead of `sklearn.kernel_approximation.RBFSampler`.
 
     .. math:: z(x)^T z(y) \approx e^{-\gamma \|x - y\|^2}.
 
     Parameters
     ----------
     n_components : int, optional
-        Features n.
+        Number n of features.
     gamma : float or "scale", optional
-        The kernel's γ, more than 0; "scale" is 1 / (d · variance of X), as in `sklearn.svm.SVC`, and 1 if all entries
-        of X are equal.
+        γ > 0 of the kernel; "scale" is 1 / (d · variance of X), as in `sklearn.svm.SVC`, and 1 if all entries of X are
+        equal.
     kind : str, optional
-        The projection that the frequencies come from: "circulant", "fastfood", "gaussian" (dense, a baseline), "sorf"
-        or "toeplitz".
+        The projection of the frequencies: "circulant", "fastfood", "gaussian" (dense, a baseline), "sorf" or
+        "toeplitz".
     random_state : int, RandomState instance or None, optional
-        As everywhere in scikit-learn.
+        Seed or generator, as in all estimators of scikit-learn.
 
     Attributes
     ----------
     features_ : structmat.learn.FourierFeatures
-        The map: pairs of cosines and sines, which need half as many frequencies as features and have less variance
-        than the random phases of `RBFSampler`.
+        The map to pairs of cosines and sines, which need half as many frequencies as features and have a smaller
+        variance than the random phases of `RBFSampler`.
     projection_ : LinearOperator
         Its frequencies.
     gamma_ : float
         γ.
-    n_features_in_ : int
-        Features of the data it was fitted to.
-    feature_names_in_ : array
-        Their names, if they all had some.
+    n_features_in_, feature_names_in_
+        Number and names of the features of the data of `fit`, as in all estimators of scikit-learn.
 
     References
     ----------
@@ -103,7 +101,7 @@ class StructuredRFF(Transformer):
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
-            Data, of which only shape and dtype matter, and the variance if gamma is "scale".
+            Data; only their shape, dtype, library and device are used, and their variance if gamma is "scale".
         y : object, optional
             Ignored.
 
@@ -115,7 +113,7 @@ class StructuredRFF(Transformer):
         Warns
         -----
         UserWarning
-            The kind is "sorf" and there are 8 features or fewer, which its features are biased for.
+            `kind` is "sorf" and X has 8 features or fewer, for which the random features are biased.
 
         Raises
         ------
@@ -130,10 +128,9 @@ class StructuredRFF(Transformer):
             self.gamma_ = _scale(X)
         else:
             self.gamma_ = float(check_scalar(self.gamma, "gamma", Real, min_val=0, include_boundaries="neither"))
-        features = FourierFeatures.random(
-            X.shape[1], self._outputs(X), gamma=self.gamma_, kind=self.kind, **self._drawn(X)
+        self.features_ = FourierFeatures.random(
+            X.shape[1], self._checked_n_components(X), gamma=self.gamma_, kind=self.kind, **self._random_options(X)
         )
-        self.features_ = features
         return self
 
     @property
@@ -145,5 +142,5 @@ class StructuredRFF(Transformer):
     def _n_features_out(self) -> int:
         return self.features_.n_features
 
-    def _mapped(self, X: Array) -> Array:
+    def _map(self, X: Array) -> Array:
         return self.features_(X)

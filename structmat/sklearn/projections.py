@@ -12,52 +12,50 @@ from sklearn.utils.validation import check_is_fitted
 from structmat._backend import Array, astype
 from structmat.linalg import lstsq
 from structmat.projections.kinds import ALL, projection_by_name
-from structmat.sklearn.base import Transformer, dense, floating, home
+from structmat.sklearn.base import ProjectionTransformer, accepted_dtypes, dense_rows, library_and_device
 
 
-class StructuredProjection(Transformer):
-    """Random projection by a structured matrix, in the place of `sklearn.random_projection.GaussianRandomProjection`.
+class StructuredProjection(ProjectionTransformer):
+    """Random projection by a structured matrix, instead of `sklearn.random_projection.GaussianRandomProjection`.
 
     Parameters
     ----------
     n_components : int, "auto" or None, optional
-        Output dimension k, smaller or larger than the number d of features. "auto" takes
-        `sklearn.random_projection.johnson_lindenstrauss_min_dim` of the number of samples and `eps`, as scikit-learn
-        does, and refuses data of fewer features than that. None is "auto" where `eps` is given, and else d.
+        Output dimension k, smaller or larger than the number d of features. For "auto" it is
+        `sklearn.random_projection.johnson_lindenstrauss_min_dim` of the number of samples and `eps`, as in
+        scikit-learn, which d must not be less than. None means "auto" if `eps` is given, else d.
     kind : str, optional
         The projection of `structmat.projections`: "circulant", "fastfood", "fjlt", "gaussian" (dense, a baseline),
         "sorf", "srht" or "toeplitz".
     eps : float, optional
-        For "auto": the share, between 0 and 1, that squared distances may be off by; 0.1 unless given.
+        For "auto": the relative error of squared distances, between 0 and 1; 0.1 unless given.
     compute_inverse_components : bool, optional
-        Whether `fit` writes out the pseudoinverse for `inverse_transform`, d k numbers.
+        Whether `fit` computes the dense pseudoinverse for `inverse_transform`, d k numbers.
     random_state : int, RandomState instance or None, optional
-        As everywhere in scikit-learn.
+        Seed or generator, as in all estimators of scikit-learn.
 
     Attributes
     ----------
     projection_ : LinearOperator
-        The projection, of shape (k, d), scaled so that it keeps squared lengths on average.
+        The projection, of shape (k, d), scaled so that it preserves squared lengths on average.
     n_components_ : int
         k.
     components_ : array, shape (k, d)
-        The dense matrix of the projection, which is written out each time it is asked for.
+        The dense matrix of the projection, computed at each access.
     inverse_components_ : array, shape (d, k)
         Its pseudoinverse, with `compute_inverse_components` only.
-    n_features_in_ : int
-        Features of the data it was fitted to.
-    feature_names_in_ : array
-        Their names, if they all had some.
+    n_features_in_, feature_names_in_
+        Number and names of the features of the data of `fit`, as in all estimators of scikit-learn.
 
     Notes
     -----
-    Only the number, dtype and place of the features matter to `fit`. It costs O(d) memory, and a row O(d log d) time,
-    or O(k log d) for k > d.
+    `fit` uses only the shape, dtype, library and device of the data. For "circulant" it takes O(d) memory, and
+    `transform` O(d log d) time for a row, or O(k log d) for k > d; `structmat.projections` has the cost of the others.
 
-    Sparse data are made dense some rows at a time, and what comes out is dense.
+    Sparse data are converted to dense in blocks of rows, and results are dense.
 
-    How many components keep distances is said in `structmat.projections`; the number that "auto" takes is proved for
-    dense Gaussian matrices.
+    `structmat.projections` describes how many components preserve distances; the number of "auto" is proved for dense
+    Gaussian matrices.
 
     References
     ----------
@@ -94,7 +92,7 @@ class StructuredProjection(Transformer):
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
-            Data, of which only shape and dtype matter.
+            Data; only their shape, dtype, library and device are used.
         y : object, optional
             Ignored.
 
@@ -111,24 +109,24 @@ class StructuredProjection(Transformer):
         Raises
         ------
         ValueError
-            `n_components` is less than 1, `eps` is not between 0 and 1, "auto" leads to no component or to more than
-            there are features, or `kind` is unknown.
+            `n_components` is less than 1, `eps` is not between 0 and 1, "auto" gives no components or more than there
+            are features, or `kind` is unknown.
         """
         X = self._checked(X)
         draw = projection_by_name(type(self).__name__, self.kind, ALL)
-        self.n_components_ = self._outputs(X)
-        self.projection_ = draw(X.shape[1], self.n_components_, **self._drawn(X)).freeze()
+        self.n_components_ = self._checked_n_components(X)
+        self.projection_ = draw(X.shape[1], self.n_components_, **self._random_options(X)).freeze()
         self._dtype = X.dtype
         if hasattr(self, "inverse_components_"):  # of an earlier fit
             delattr(self, "inverse_components_")
         if self.compute_inverse_components:
-            xp, where = home(X)
+            xp, where = library_and_device(X)
             unit = xp.eye(self.n_components_, dtype=X.dtype, device=where)
             self.inverse_components_ = lstsq(self.projection_, unit)
         return self
 
-    def _outputs(self, X: Any, most: int | None = None) -> int:
-        """Also of "auto"; more components than features are allowed, with scikit-learn's warning."""
+    def _checked_n_components(self, X: Any, most: int | None = None) -> int:
+        """Return `n_components` as an int; warn as scikit-learn does if it exceeds the number of features."""
         samples, features = X.shape
         if isinstance(self.n_components, str) and self.n_components != "auto":
             raise ValueError(
@@ -144,7 +142,7 @@ class StructuredProjection(Transformer):
                     f"eps={eps:f} and n_samples={samples} lead to a target dimension of {k} which is {fault}"
                 )
             return k
-        k = super()._outputs(X, most)
+        k = super()._checked_n_components(X, most)
         if k > features:
             warnings.warn(
                 f"The number of components is higher than the number of features: {k} and {features}; "
@@ -160,7 +158,7 @@ class StructuredProjection(Transformer):
         return astype(self.projection_.xp, self.projection_.to_dense(), self._dtype)
 
     def inverse_transform(self, X: Any) -> Array:
-        """Return the shortest vectors whose projections are nearest to X: products with the pseudoinverse.
+        """Multiply by the pseudoinverse: return the vectors of least norm whose projections are nearest to X.
 
         Parameters
         ----------
@@ -170,16 +168,16 @@ class StructuredProjection(Transformer):
         Returns
         -------
         array, shape (n_samples, n_features)
-            Vectors. For k ≤ d and a projection of full rank, `transform` gives X again.
+            Vectors. For k ≤ d and a projection of full rank, `transform` maps them to X.
 
         Notes
         -----
-        It is `structmat.linalg.lstsq`: exact where the structure gives a pseudoinverse and for up to 1024 features and
-        components; else an iteration for each row, for arrays of NumPy and CuPy only.
+        It is `structmat.linalg.lstsq`: exact if the structure has an exact pseudoinverse or there are at most 1024
+        features and components; else an iteration for each row, for arrays of NumPy and CuPy only.
         """
         check_is_fitted(self)
-        X = check_array(X, dtype=floating(X), accept_sparse="csr")
-        X = dense(self._same_place("inverse_transform", X, self.projection_))
+        X = check_array(X, dtype=accepted_dtypes(X), accept_sparse="csr")
+        X = dense_rows(self._check_same_place("inverse_transform", X, self.projection_))
         if X.shape[1] != self.n_components_:
             raise ValueError(f"X has {X.shape[1]} features, but the projection has {self.n_components_} components.")
         if hasattr(self, "inverse_components_"):
@@ -188,31 +186,19 @@ class StructuredProjection(Transformer):
 
 
 class CirculantProjection(StructuredProjection):
-    """Random circulant projection x ↦ R D x, in the place of `sklearn.random_projection.GaussianRandomProjection`.
+    """Random circulant projection x ↦ R D x, instead of `sklearn.random_projection.GaussianRandomProjection`.
 
     Parameters
     ----------
-    n_components : int, "auto" or None, optional
-        Output dimension k, smaller or larger than the number d of features. "auto" takes
-        `sklearn.random_projection.johnson_lindenstrauss_min_dim` of the number of samples and `eps`, as scikit-learn
-        does, and refuses data of fewer features than that. None is "auto" where `eps` is given, and else d.
-    eps : float, optional
-        For "auto": the share, between 0 and 1, that squared distances may be off by; 0.1 unless given.
-    compute_inverse_components : bool, optional
-        Whether `fit` writes out the pseudoinverse for `inverse_transform`, d k numbers.
-    random_state : int, RandomState instance or None, optional
-        As everywhere in scikit-learn.
+    n_components, eps, compute_inverse_components, random_state : optional
+        As for `StructuredProjection`.
 
     Attributes
     ----------
     projection_ : LinearOperator
         `structmat.projections.circulant_projection`, of shape (k, d).
-    n_components_, components_, inverse_components_
-        As of `StructuredProjection`.
-    n_features_in_ : int
-        Features of the data it was fitted to.
-    feature_names_in_ : array
-        Their names, if they all had some.
+    n_components_, components_, inverse_components_, n_features_in_, feature_names_in_
+        As for `StructuredProjection`.
 
     References
     ----------

@@ -13,7 +13,7 @@ from structmat._backend import Array, astype, device, is_array, move, namespace
 from structmat.learn import cyclic_scores
 from structmat.learn.ridge import checked_sample_weight, filter_of_blocks
 from structmat.projections.least_squares import row_blocks
-from structmat.sklearn.base import Estimator, dense, dispatched, floating, home
+from structmat.sklearn.base import Estimator, accepted_dtypes, dense_rows, keeps_library, library_and_device
 
 
 class CirculantRidge(RegressorMixin, Estimator):  # type: ignore[misc]
@@ -31,16 +31,14 @@ class CirculantRidge(RegressorMixin, Estimator):  # type: ignore[misc]
     ----------
     coef_ : array, shape (n_features,)
         The filter w.
-    n_features_in_ : int
-        Features of the data it was fitted to.
-    feature_names_in_ : array
-        Their names, if they all had some.
+    n_features_in_, feature_names_in_
+        Number and names of the features of the data of `fit`, as in all estimators of scikit-learn.
 
     Notes
     -----
-    Targets y of shape (n_samples, n_features) say what each shift is to give, and `predict` gives the scores of all
-    shifts. Targets of shape (n_samples,) are those of the samples as they are, whose shifts are to give 0, and
-    `predict` gives ⟨w, x⟩. That makes a detector; for targets that have nothing to do with shifts take
+    Targets y of shape (n_samples, n_features) are the wanted scores of all shifts, and `predict` returns the scores of
+    all shifts. Targets of shape (n_samples,) are the wanted scores of the samples, with 0 for their other shifts, and
+    `predict` returns ⟨w, x⟩. The result is a detector; for targets that are unrelated to shifts use
     `sklearn.linear_model.Ridge`.
 
     Cost: O(N d log d) for N samples, see `structmat.learn.circulant_ridge`.
@@ -69,9 +67,9 @@ class CirculantRidge(RegressorMixin, Estimator):  # type: ignore[misc]
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
-            Samples; sparse ones are made dense some at a time.
+            Samples; sparse ones are converted to dense in blocks of rows.
         y : array-like, shape (n_samples,) or (n_samples, n_features)
-            Their targets, or those of all their shifts. A column (n_samples, 1) is taken as (n_samples,), with
+            Targets of the samples, or of all their shifts. A column (n_samples, 1) is reshaped to (n_samples,), with
             scikit-learn's warning, unless there is one feature.
         sample_weight : float or array-like, shape (n_samples,), optional
             Weights of the samples, 0 or more; all 1 unless given.
@@ -86,21 +84,21 @@ class CirculantRidge(RegressorMixin, Estimator):  # type: ignore[misc]
         ValueError
             alpha is negative or infinite, y has another shape, or a weight is negative, or all are zero.
         """
-        if dispatched(X):
+        if keeps_library(X):
             where = {"xp": namespace(X), "device": device(X)}
             y, sample_weight = (move(side, **where) if is_array(side) else side for side in (y, sample_weight))
         X, y = self._checked(X, y, multi_output=True, y_numeric=True)
         alpha = float(check_scalar(self.alpha, "alpha", Real, min_val=0, max_val=math.inf, include_boundaries="left"))
-        (xp, where), (N, d) = home(X), X.shape
+        (xp, where), (N, d) = library_and_device(X), X.shape
         if y.ndim == 2 and y.shape[1] == 1 < d:
             y = column_or_1d(y, warn=True)
         self._all_shifts = y.ndim == 2
         if self._all_shifts and tuple(y.shape) != (N, d):
-            raise ValueError(f"y has shape {tuple(y.shape)}; expected ({N},), or ({N}, {d}) with a target a shift.")
+            raise ValueError(f"y has shape {tuple(y.shape)}; expected ({N},), or ({N}, {d}) with one a shift.")
         y, weights = astype(xp, y, X.dtype), None
         if sample_weight is not None:
             each = [sample_weight] * N if isinstance(sample_weight, Real) else sample_weight
-            weights = check_array(each, ensure_2d=False, dtype=floating(X), input_name="sample_weight")
+            weights = check_array(each, ensure_2d=False, dtype=accepted_dtypes(X), input_name="sample_weight")
             weights = checked_sample_weight(type(self).__name__, xp.asarray(weights, device=where), N)
 
         def blocks() -> Iterator[tuple[Array, Array, Array | None]]:
@@ -109,7 +107,7 @@ class CirculantRidge(RegressorMixin, Estimator):  # type: ignore[misc]
                 if not self._all_shifts:
                     zeros = xp.zeros((targets.shape[0], d - 1), dtype=X.dtype, device=where)
                     targets = xp.concat((targets[:, None], zeros), axis=1)
-                yield dense(X, rows)[:, None, :], targets[:, None, :], None if weights is None else weights[rows]
+                yield dense_rows(X, rows)[:, None, :], targets[:, None, :], None if weights is None else weights[rows]
 
         self.coef_ = astype(xp, filter_of_blocks(xp, blocks(), (d,), alpha, real=True), X.dtype)[0, :]
         return self
@@ -125,16 +123,16 @@ class CirculantRidge(RegressorMixin, Estimator):  # type: ignore[misc]
         Returns
         -------
         array, shape (n_samples,) or (n_samples, n_features)
-            Of the form of the targets it was fitted to.
+            Scores, of the form of the targets of `fit`.
         """
         check_is_fitted(self)
-        X = self._same_place("predict", self._checked(X, reset=False), self.coef_)
+        X = self._check_same_place("predict", self._checked(X, reset=False), self.coef_)
         if not self._all_shifts:
             return X @ self.coef_
-        scores = [cyclic_scores(self.coef_, dense(X, rows)) for rows in row_blocks(X.shape[0], 2 * X.shape[1])]
-        return home(X)[0].concat(scores)
+        scores = [cyclic_scores(self.coef_, dense_rows(X, rows)) for rows in row_blocks(X.shape[0], 2 * X.shape[1])]
+        return library_and_device(X)[0].concat(scores)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.regressor_tags.poor_score = True  # the shifts of samples without structure say nothing, and count as much
+        tags.regressor_tags.poor_score = True  # it also fits the shifts of the samples, which are noise in the checks
         return tags

@@ -1,4 +1,4 @@
-"""The named checks of the operator contract, each against the dense reference or an exact identity."""
+"""The checks of the operator contract, by name; each compares with a dense reference or tests an identity."""
 
 import pickle
 from collections.abc import Callable, Iterable
@@ -27,21 +27,21 @@ BATCHES: tuple[tuple[int, ...], ...] = ((), (0,), (3,), (2, 3))
 
 
 def check_entries(subject: Subject) -> None:
-    """`to_dense` is the matrix of the definition."""
+    """`to_dense` equals the matrix of the definition."""
     subject.assert_close(subject.A.to_dense(), subject.matrix, subject.norm, "to_dense")
 
 
 def check_dense(subject: Subject) -> None:
-    """`A.to_dense()[i, j]` and `A[i, j]` are the same bits, where the definition gives the entries.
+    """`A.to_dense()[i, j]` and `A[i, j]` have equal bits, where the definition gives the entries.
 
-    Complex ones that are products may differ in the last digit: libraries multiply some at once by fused instructions.
+    Complex entries that are products may differ in the last digit, as libraries use fused instructions for some.
     """
     A = subject.A
     matrix = to_host(A.to_dense())
     xp = A._library[0]
     first = xp.zeros((1,), dtype=xp.int64, device=A.device)
-    alike = not np.iscomplexobj(matrix) or (xp is as_namespace(None) and not A._children)
-    exact = alike and A._entries(xp, first, first) is not None
+    reproducible = not np.iscomplexobj(matrix) or (xp is as_namespace(None) and not A._children)
+    exact = reproducible and A._entries(xp, first, first) is not None
     rows, columns = ({0, size - 1, int(subject.rng.integers(size))} for size in A.shape)
     subject.assert_close(A.H.to_dense(), matrix.conj().T, subject.norm, "A.H.to_dense()")
     reads = [("A.diagonal()", A.diagonal(), matrix.diagonal())]
@@ -97,7 +97,7 @@ def check_linear(subject: Subject) -> None:
 
 
 def check_adjoint(subject: Subject) -> None:
-    """⟨g, A x⟩ = ⟨A^H g, x⟩, and A.H, A.T and conj(A) are the matrices they say."""
+    """⟨g, A x⟩ = ⟨A^H g, x⟩, and A.H, A.T and A.conj() have the products of their matrices."""
     A, matrix = subject.A, subject.matrix
     for dtype in subject.dtypes():
         for other in subject.dtypes():
@@ -124,7 +124,7 @@ def check_adjoint(subject: Subject) -> None:
 
 
 def check_forward(subject: Subject) -> None:
-    """`forward` gives what `matvec` gives, and `backward` can be called twice."""
+    """`forward` returns the result of `matvec`, and `backward` can be called twice."""
     for x in subject.vectors(1):
         y, saved = subject.A.forward(x)
         subject.assert_close(y, to_host(subject.A.matvec(x)), subject.norm * lengths(x), "forward against matvec")
@@ -136,7 +136,7 @@ def check_forward(subject: Subject) -> None:
 
 
 def check_gradients(subject: Subject) -> None:
-    """The gradient to x is A^H g; those to the parameters satisfy Re⟨p', d⟩ = Re⟨g, A'(d) x⟩ to rounding."""
+    """The gradient of x is A^H g, and gradients p' of parameters satisfy Re⟨p', d⟩ = Re⟨g, A'(d) x⟩ to rounding."""
     for name, A, matrix, derivative in (
         ("A", subject.A, subject.matrix, subject.derivative),
         ("A.H", subject.A.H, *dense_pair(subject.A.H, _adjoint_directions(subject))),
@@ -162,20 +162,20 @@ def check_gradients(subject: Subject) -> None:
 
 
 def _adjoint_directions(subject: Subject) -> list[Array]:
-    """The directions in the order of the parameters of A.H."""
+    """Return the directions in the order of the parameters of A.H."""
     by_array = {id(value): d for value, d in zip(subject.A.params, subject.directions, strict=True)}
     return [by_array[id(value)] for value in subject.A.H.params]
 
 
 def check_dtypes(subject: Subject) -> None:
-    """Results have the dtype `result_type(A, x)`, half precision included, and stay on library and device."""
+    """Results have the dtype `result_type(A, x)`, half precision included, and the library and device of x."""
     A, xp = subject.A, subject.xp
     for name in ("float16", "bfloat16", "float32", "float64", "complex64", "complex128"):
         dtype = getattr(xp, name, None)
         if dtype is None:
             continue
         x = subject.draw((2, A.n), dtype) * (1 + subject.norm) ** -2.0  # A^H A x is within the range of half precision
-        if dtype_name(x.dtype) != name:  # JAX makes single precision of double unless told otherwise
+        if dtype_name(x.dtype) != name:  # JAX casts double precision to single by default
             continue
         wanted = dtype if A.dtype is None else xp.result_type(A.dtype, dtype)
         if A._is_complex and not is_complex(xp, wanted):
@@ -188,7 +188,7 @@ def check_dtypes(subject: Subject) -> None:
 
 
 def check_untouched(subject: Subject) -> None:
-    """No argument and no array of the operator changes, and results have memory of their own."""
+    """Products modify neither their arguments nor the operator, and results share no memory with arguments."""
     A = subject.A
     x, g = subject.draw((3, A.n), subject.dtype), subject.draw((3, A.m), subject.dtype)
     watched = [x, g, *A._arrays]
@@ -207,7 +207,7 @@ def check_untouched(subject: Subject) -> None:
 
 
 def check_params(subject: Subject) -> None:
-    """`with_params` and `unflatten` invert `params`; `freeze` has none and gives the same products."""
+    """`with_params` and `unflatten` invert `params`; `freeze` removes parameters and keeps products."""
     A = subject.A
     if len(A.param_names) != len(A.params) or len(set(A.param_names)) != len(A.params):
         raise AssertionError(f"param_names {A.param_names} do not name {len(A.params)} parameters")
@@ -217,9 +217,9 @@ def check_params(subject: Subject) -> None:
     if tuple(A.unflatten(A.params)) != A.param_names:
         raise AssertionError("unflatten names other parameters")
     x = subject.draw((2, A.n), subject.dtype)
-    moved = A.with_params(subject.directions)
-    wanted = to_host(x) @ dense_pair(moved)[0].T
-    subject.assert_close(moved.matvec(x), wanted, norm_bound(moved) * lengths(x), "matvec with other parameters")
+    other = A.with_params(subject.directions)
+    wanted = to_host(x) @ dense_pair(other)[0].T
+    subject.assert_close(other.matvec(x), wanted, norm_bound(other) * lengths(x), "matvec with other parameters")
     assert_same(again.matvec(x), A.matvec(x), "with_params(params)")
     frozen = A.freeze()
     assert_same(frozen.matvec(x), A.matvec(x), "freeze")
@@ -230,7 +230,7 @@ def check_params(subject: Subject) -> None:
 
 
 def check_pickle(subject: Subject) -> None:
-    """Pickles restore the operator, without derived values."""
+    """Pickles restore the operator without its cache."""
     A = subject.A
     x = subject.draw((2, A.n), subject.dtype)
     y = A.matvec(x)
@@ -241,7 +241,7 @@ def check_pickle(subject: Subject) -> None:
 
 
 def check_printing(subject: Subject) -> None:
-    """`repr` is one line that names class and shape; `str` is a tree that begins with it."""
+    """`repr` is one line with class and shape; `str` is a tree that begins with `repr`."""
     A = subject.A
     text = repr(A)
     if "\n" in text or type(A).__name__ not in text or f"{A.m}×{A.n}" not in text:
@@ -251,7 +251,7 @@ def check_printing(subject: Subject) -> None:
 
 
 def check_messages(subject: Subject) -> None:
-    """Bad arguments raise the right error, which names the operator and the argument."""
+    """Invalid arguments raise the documented errors, whose messages name the operator and the argument."""
     A, xp = subject.A, subject.xp
     scalar = xp.asarray(1.0, dtype=subject.dtype, device=subject.device)
     integers = xp.zeros((A.n,), dtype=xp.int32, device=subject.device)
@@ -305,7 +305,7 @@ def check_operator(
     xp: ModuleType | None = None,
     device: Device = None,
 ) -> None:
-    """Check that an operator keeps the contract: products, adjoint, parameter gradients, dtypes, errors and all else.
+    """Check an operator against the contract: products, adjoint, parameter gradients, dtypes, errors and others.
 
     The references are dense matrices in extended precision, from the definition of the entries, so A must be small.
 
@@ -314,15 +314,15 @@ def check_operator(
     A : LinearOperator
         Any operator or composite, on any library and device.
     checks : iterable of str, optional
-        Names out of `CHECKS`; all unless given.
+        Names from `CHECKS`; all unless given.
     rng : int, numpy.random.Generator or None, optional
         Seed or generator of the vectors.
     batches : iterable of tuple of int, optional
-        Batch shapes to try.
+        Batch shapes of the vectors.
     transform : callable, optional
-        Wraps each product and gradient before it is called, for example `jax.jit`.
+        Applied to the methods for products and gradients before they are called, such as `jax.jit`.
     xp : module, optional
-        Array library of the vectors for an operator without arrays of its own, NumPy unless given.
+        Array library of the vectors for an operator without arrays, NumPy unless given.
     device : device, optional
         Device of that library.
 
@@ -331,9 +331,9 @@ def check_operator(
     AssertionError
         A check fails; the message begins with its name.
     ValueError
-        A check's name is unknown.
+        The name of a check is unknown.
     TypeError
-        A is no operator.
+        A is not an operator.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""An operator under test: its references, and vectors for it."""
+"""An operator under test, with its dense references, random vectors and assertions."""
 
 from collections.abc import Callable, Iterable
 from types import ModuleType
@@ -32,7 +32,7 @@ Transform = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Subject:
-    """One operator under test: its references, and vectors for it."""
+    """An operator under test, with its dense references, random vectors and assertions."""
 
     def __init__(
         self,
@@ -54,25 +54,25 @@ class Subject:
         self.eps = float(self.xp.finfo(self.dtype).eps if precise != self.dtype else self.xp.finfo(precise).eps)
 
     def draw(self, shape: tuple[int, ...], dtype: Any) -> Array:
-        """Draw a Gaussian array where the operator's arrays are."""
+        """Draw a Gaussian array of the library and device of the operator."""
         host = self.rng.standard_normal(shape)
         if is_complex(self.xp, dtype):
             host = host + 1j * self.rng.standard_normal(shape)
         return from_host(host, self.xp, device=self.device, dtype=dtype)
 
     def dtypes(self) -> list[Any]:
-        """Real and complex vectors of the operator's precision; a half-precision operator meets real ones."""
+        """Return the real and complex dtypes of the operator's precision; for half precision the real one only."""
         real = self.dtype if kind(self.xp, self.dtype) == "real" else real_dtype(self.xp, self.dtype)
         return [real] if compute_dtype(self.xp, real) != real else [real, complex_dtype(self.xp, real)]
 
     def vectors(self, side: int) -> Iterable[Array]:
-        """Vectors for a side of the operator, of each batch shape and kind."""
+        """Yield vectors for a side of the operator, of each batch shape and dtype."""
         for batch in self.batches:
             for dtype in self.dtypes():
                 yield self.draw((*batch, self.A.shape[side]), dtype)
 
     def assert_close(self, got: Array, wanted: np.ndarray[Any, Any], scale: Any, what: str) -> None:
-        """Hold vectors against a reference, normwise: ‖error‖ ≤ RATIO eps scale."""
+        """Compare vectors with a reference, normwise: ‖error‖ ≤ RATIO eps scale."""
         host = to_host(got)
         if host.shape != wanted.shape:
             raise AssertionError(f"{what}: shape {host.shape}, expected {wanted.shape}")
@@ -84,32 +84,32 @@ class Subject:
     def assert_gradients(
         self,
         A: LinearOperator,
-        slope: tuple[np.ndarray[Any, Any], list[Array]],
+        reference: tuple[np.ndarray[Any, Any], list[Array]],
         vectors: tuple[Array, Array],
         grads: tuple[Array, ...],
         what: str,
     ) -> None:
-        """Hold gradients against a derivative and its directions: Re⟨p', d⟩ = Re⟨g, A'(d) x⟩ to rounding."""
-        (derivative, directions), (x, g) = slope, map(to_host, vectors)
-        # a gradient is rounded to its parameter's precision, which may be lower than the tree's
+        """Compare gradients with a derivative and its directions: Re⟨p', d⟩ = Re⟨g, A'(d) x⟩ to rounding."""
+        (derivative, directions), (x, g) = reference, map(to_host, vectors)
+        # a gradient is rounded to the precision of its parameter, which may be lower than that of the products
         coarsest = max([self.eps, *(float(self.xp.finfo(value.dtype).eps) for value in self.A.params)])
         steps = sum(float(np.linalg.norm(to_host(d).astype(complex))) for d in directions)
-        bent = sensitivity(A, self.norm)
-        scale = RATIO * coarsest * (_norm(derivative) + steps * (1 + bent)) + DIFFERENCE_ERROR * bent * steps
+        nonlinear = sensitivity(A, self.norm)
+        scale = RATIO * coarsest * (_norm(derivative) + steps * (1 + nonlinear)) + DIFFERENCE_ERROR * nonlinear * steps
         bound = scale * float(np.sum(lengths(vectors[0]) * lengths(vectors[1])))
-        moved = np.sum(g.conj() * (x @ derivative.T)).real
+        wanted = np.sum(g.conj() * (x @ derivative.T)).real
         pairs = zip(grads, directions, strict=True)
-        found = sum(np.sum(to_host(p).astype(np.clongdouble).conj() * to_host(d)).real for p, d in pairs)
-        if not abs(found - moved) <= bound:
-            off = abs(found - moved) / bound * RATIO
+        got = sum(np.sum(to_host(p).astype(np.clongdouble).conj() * to_host(d)).real for p, d in pairs)
+        if not abs(got - wanted) <= bound:
+            off = abs(got - wanted) / bound * RATIO
             raise AssertionError(f"{what}: off by {off:.3g} eps, expected at most {RATIO:g}")
 
     def assert_placed(self, got: Array, like: Array, dtype: Any, what: str) -> None:
-        """Hold the library, device and dtype of a result against those of the argument."""
-        facts = (namespace(got), device(got), dtype_name(got.dtype))
+        """Compare the library and device of a result with those of an array, and its dtype."""
+        found = (namespace(got), device(got), dtype_name(got.dtype))
         wanted = (namespace(like), device(like), dtype_name(dtype))
-        if facts != wanted:
-            raise AssertionError(f"{what}: on {facts}, expected {wanted}")
+        if found != wanted:
+            raise AssertionError(f"{what}: on {found}, expected {wanted}")
 
 
 def _norm(matrix: np.ndarray[Any, Any]) -> float:

@@ -1,4 +1,4 @@
-"""Arrays that are not the plain block of memory that most are: strided, repeated, unaligned, swapped and read-only."""
+"""Arrays of unusual memory layout: strided, broadcast, unaligned, byte-swapped and read-only; the check of them."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,19 +12,19 @@ from structmat.core.leaf import Leaf
 from structmat.testing.reference import dense_pair, norm_bound
 from structmat.testing.subject import Subject, assert_same, lengths
 
-#: Views that hold as many numbers as they have entries, and take writes.
+#: Writable views without overlapping entries.
 WRITABLE = ("reversed", "columns first", "every second", "unaligned", "field of records", "memory map")
 
 
 def same_entries(x: np.ndarray[Any, Any]) -> Iterator[tuple[str, np.ndarray[Any, Any]]]:
-    """Yield the entries of an array of NumPy in other layouts, with their names."""
+    """Yield the names of layouts and NumPy arrays with the entries of x in these."""
     back = (slice(None, None, -1),) * x.ndim
     layouts = {
         "reversed": x[back].copy()[back],
         "columns first": np.asfortranarray(x),
         "every second": np.zeros([2 * width for width in x.shape], x.dtype)[(slice(None, None, 2),) * x.ndim],
         "unaligned": np.zeros(x.nbytes + 1, np.uint8)[1:].view(x.dtype).reshape(x.shape),
-        # an aligned field may have strides that are no multiples of its size
+        # the strides of an aligned field need not be multiples of its size
         "field of records": np.zeros(x.shape, [("x", x.dtype), ("y", x.real.dtype)])["x"],
         "byte-swapped": x.astype(x.dtype.newbyteorder()),
         "read-only": x.copy(),
@@ -41,7 +41,7 @@ def same_entries(x: np.ndarray[Any, Any]) -> Iterator[tuple[str, np.ndarray[Any,
 
 
 def layouts(x: Array) -> Iterator[tuple[str, Array]]:
-    """Yield vectors (3, k) of any library in other layouts, some of them with other entries, with their names."""
+    """Yield the names of layouts and vectors (3, k) in these; broadcast and overlapping ones have other entries."""
     xp, k = namespace(x), x.shape[-1]
     if isinstance(x, np.ndarray):
         yield from same_entries(x)
@@ -55,14 +55,14 @@ def layouts(x: Array) -> Iterator[tuple[str, Array]]:
 
 
 def check_views(subject: Subject) -> None:
-    """Vectors in any layout (strided, repeated, swapped, ...) give the products and gradients of their entries.
+    """Products and gradients do not depend on the memory layout (strided, broadcast, byte-swapped, ...) of vectors.
 
-    So do parameters, and `out` takes what is its own memory and refuses the rest.
+    Nor on the layout of parameters. `out=` accepts writable memory without overlaps and rejects other arrays.
     """
     A, matrix, dtype = subject.A, subject.matrix, subject.dtypes()[0]
     pairs = (layouts(subject.draw((3, side), dtype)) for side in (A.n, A.m))
     for (name, x), (_, g) in zip(*pairs, strict=True):
-        _hold_products(subject, A, (matrix, subject.norm), x, g, what=name)
+        _assert_products(subject, A, (matrix, subject.norm), x, g, what=name)
         wanted = to_host(g) @ matrix.conj()
         wanted = wanted if is_complex(subject.xp, dtype) else wanted.real
         y, saved = A.forward(x)
@@ -76,7 +76,7 @@ def check_views(subject: Subject) -> None:
         _check_views_of_numpy(subject)
 
 
-def _hold_products(
+def _assert_products(
     subject: Subject, A: LinearOperator, reference: tuple[np.ndarray[Any, Any], float], x: Array, g: Array, *, what: str
 ) -> None:
     (matrix, norm), columns = reference, subject.xp.matrix_transpose
@@ -113,9 +113,9 @@ def _check_views_of_numpy(subject: Subject) -> None:
                 raise AssertionError(f"out= in memory of the layout {name} is not refused")
     for views in zip(*[same_entries(value) for value in A.params], strict=True):
         B = A.with_params([view for _, view in views])
-        _hold_products(subject, B, (subject.matrix, subject.norm), x, g, what=f"parameters {views[0][0]}")
+        _assert_products(subject, B, (subject.matrix, subject.norm), x, g, what=f"parameters {views[0][0]}")
         for value, grad in zip(B.params, B.vjp(x, A.matvec(x))[1], strict=True):
             subject.assert_placed(grad, x, value.dtype, f"gradient to a parameter {views[0][0]}")
-    if isinstance(A, Leaf):  # an inverse may have none of equal numbers
+    if isinstance(A, Leaf):  # others may be inverses, which may not exist for equal parameters
         B = A.with_params([np.broadcast_to(value.reshape(-1)[0], value.shape) for value in A.params])
-        _hold_products(subject, B, (dense_pair(B)[0], norm_bound(B)), x, g, what="parameters of one number each")
+        _assert_products(subject, B, (dense_pair(B)[0], norm_bound(B)), x, g, what="parameters of one number each")

@@ -13,7 +13,7 @@ from structmat.projections.parts import RandomSource, checked_sizes
 
 @dataclasses.dataclass(frozen=True)
 class ArcCosineFeatures(Features):
-    r"""Random features of the arc-cosine kernels of order 0 and 1: a layer of steps or of rectified linear units.
+    r"""Random features of the arc-cosine kernels of order 0 and 1: a layer of step functions or of ReLUs.
 
     .. math::
 
@@ -21,20 +21,20 @@ class ArcCosineFeatures(Features):
        \mathbb E\, z(x)^T z(y) = \begin{cases} 1 - \theta / \pi, & p = 0, \\
        \|x\| \|y\|\, (\sin \theta + (\pi - \theta) \cos \theta) / \pi, & p = 1, \end{cases}
 
-    where Θ is 1 for numbers of more than 0 and 0 for others, θ the angle between x and y, and the rows of W have the
+    where Θ is 1 for positive numbers and 0 otherwise, θ is the angle between x and y, and the rows of W have the
     distribution N(0, I).
 
     Parameters
     ----------
     projection : LinearOperator
-        W, of shape (n, d), real; `random` draws one of a fast kind.
+        W, real, of shape (n, d); `random` draws a structured one.
     order : {0, 1}, optional
         The order p.
 
     Attributes
     ----------
     n_features : int
-        The rows n of W.
+        The number n of rows of W.
     params : tuple of array
         The parameters of W.
 
@@ -47,7 +47,7 @@ class ArcCosineFeatures(Features):
     -----
     Cost: one product with W.
 
-    Gradient: for order 1 as that of a layer; zero for order 0, whose steps are constant almost everywhere.
+    Gradient: for order 1 as of a ReLU layer; zero for order 0, whose features are piecewise constant.
 
     References
     ----------
@@ -91,7 +91,7 @@ class ArcCosineFeatures(Features):
         d : int
             Dimension of the vectors.
         n_features : int
-            Features n.
+            Number n of features.
         order : {0, 1}, optional
             The order p.
         kind : {"circulant", "fastfood", "gaussian", "sorf", "toeplitz"}, optional
@@ -102,12 +102,12 @@ class ArcCosineFeatures(Features):
         Returns
         -------
         ArcCosineFeatures
-            With the parameters of that projection.
+            Features with the parameters of the projection.
 
         Warns
         -----
         UserWarning
-            The kind is "sorf" and d is 8 or less.
+            `kind` is "sorf" and d ≤ 8.
 
         Raises
         ------
@@ -126,5 +126,5 @@ class ArcCosineFeatures(Features):
         positive = astype(xp, y > 0, y.dtype)
         return (positive * y if self.order else positive) * self._scale, positive
 
-    def _pull(self, xp: Namespace, kept: Any, g: Array) -> Array:
-        return g * kept * (self._scale * self.order)
+    def _pull(self, xp: Namespace, residuals: Any, g: Array) -> Array:
+        return g * residuals * (self._scale * self.order)

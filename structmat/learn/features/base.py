@@ -13,7 +13,7 @@ from structmat.projections.parts import RandomSource, warn_of_few_rotations
 
 @dataclasses.dataclass(frozen=True)
 class Features:
-    """A function of each product with a projection, and its gradients."""
+    """A function of the products with a projection, with its gradients."""
 
     projection: LinearOperator
 
@@ -21,7 +21,7 @@ class Features:
 
     @property
     def n_features(self) -> int:
-        """Features of a vector."""
+        """Number of features."""
         return self.projection.m
 
     @property
@@ -35,12 +35,12 @@ class Features:
         Parameters
         ----------
         params : sequence of array
-            As ``params``.
+            New values of ``params``.
 
         Returns
         -------
         Features
-            Of the same kind.
+            The map with these parameters.
         """
         return dataclasses.replace(self, projection=self.projection.with_params(params))
 
@@ -61,7 +61,7 @@ class Features:
         return self._map(namespace(y), y)[0]
 
     def forward(self, x: Array) -> tuple[Array, Any]:
-        """Map vectors, and keep what `backward` needs.
+        """Map vectors, and save the residuals for `backward`.
 
         Parameters
         ----------
@@ -73,21 +73,21 @@ class Features:
         z : array, shape (..., n_features)
             Their features.
         saved : object
-            For `backward`.
+            Residuals for `backward`.
         """
         y, saved = self.projection.forward(x)
-        z, kept = self._map(namespace(y), y)
-        return z, (saved, kept)
+        z, residuals = self._map(namespace(y), y)
+        return z, (saved, residuals)
 
     def backward(self, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
-        """Return the gradients of a scalar whose gradient with respect to the features is given.
+        """Compute gradients from the gradient with respect to the features.
 
         Parameters
         ----------
         saved : object
             From `forward`.
         g : array, shape (..., n_features)
-            That gradient.
+            Gradient with respect to the features.
 
         Returns
         -------
@@ -96,15 +96,15 @@ class Features:
         grads : tuple of array
             With respect to each of ``params``, summed over the batch.
         """
-        products, kept = saved
-        return self.projection.backward(products, self._pull(namespace(g), kept, g))
+        products, residuals = saved
+        return self.projection.backward(products, self._pull(namespace(g), residuals, g))
 
     def _map(self, xp: Namespace, y: Array) -> tuple[Array, Any]:
-        """Features of products, and what the gradient needs."""
+        """Return the features of products y, and the residuals for `_pull`."""
         raise NotImplementedError
 
-    def _pull(self, xp: Namespace, kept: Any, g: Array) -> Array:
-        """Gradient with respect to the products."""
+    def _pull(self, xp: Namespace, residuals: Any, g: Array) -> Array:
+        """Return the gradient with respect to the products."""
         raise NotImplementedError
 
 

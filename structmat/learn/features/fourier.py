@@ -19,15 +19,15 @@ class FourierFeatures(Features):
        z(x) = \sqrt{\tfrac 2 n} \begin{pmatrix} \cos W x \\ \sin W x \end{pmatrix}, \qquad
        \mathbb E\, z(x)^T z(y) = e^{-\gamma \|x - y\|^2},
 
-    for rows w of W with the distribution N(0, 2 γ I) [1]_. An odd n gives the last row its cosine only, with a random
-    phase. Circulant W were taken for such maps in [3]_.
+    where the rows of W have the distribution N(0, 2 γ I) [1]_. For odd n the last row has a cosine only, with a random
+    phase. [3]_ uses a circulant W.
 
     Parameters
     ----------
     projection : LinearOperator
-        W, of shape (k, d), real; `random` draws one of a fast kind.
+        W, real, of shape (k, d); `random` draws a structured one.
     phase : array, shape (k,), optional
-        Added to W x: zeros and, last, a phase that is uniform on [0, 2π). Its row then gives no sine.
+        Added to W x: zeros, and a last entry that is uniform on [0, 2π), whose row has no sine.
 
     Attributes
     ----------
@@ -40,17 +40,17 @@ class FourierFeatures(Features):
     -----
     Cost: one product with W, of k = n/2 rows, and n evaluations of cosine or sine.
 
-    Pairs are taken, and not √(2/n) cos(W x + b) with n rows and phases b, since they need half the product, have no
-    phases to keep, give z(x)^T z(x) = 1 exactly, and have the smaller variance for n features at every bandwidth of the
-    Gaussian kernel [2]_.
+    Compared with √(2/n) cos(W x + b) with n rows and phases b, pairs need half the product and no phases, give
+    z(x)^T z(x) = 1 exactly, and have the smaller variance for n features at every bandwidth of the Gaussian
+    kernel [2]_.
 
     The variance of z(x)^T z(y) is (1 - K²)² / n for independent rows [2]_, where K is the kernel. Rows of a circulant
-    matrix share their numbers, which adds (2 K ln K)² / n for k ≥ d ≫ 1 and less for k < d: never more than as much
-    again. Those of "sorf" are orthogonal and have less [4]_. Their mean is within 1 / d of the kernel for d of 9 and
-    more and distances that it is not zero at; for d of 8 and less it may be off by 0.45 to 1, and `random` warns. See
+    matrix are dependent, which adds (2 K ln K)² / n for k ≥ d ≫ 1 and less for k < d, so the variance at most doubles.
+    Rows of "sorf" are orthogonal and have a smaller variance [4]_. Their mean is within 1 / d of the kernel for d ≥ 9
+    and distances at which it is not zero; for d ≤ 8 the error may be 0.45 to 1, and `random` warns. See
     `structmat.projections.sorf`.
 
-    Gradient: `forward` and `backward` lead from z to x and to the parameters of W.
+    Gradient: `forward` and `backward` give it with respect to x and the parameters of W.
 
     References
     ----------
@@ -84,7 +84,7 @@ class FourierFeatures(Features):
 
     @property
     def n_features(self) -> int:
-        """Features of a vector."""
+        """Number of features."""
         return 2 * self.projection.m - (self.phase is not None)
 
     @classmethod
@@ -107,9 +107,9 @@ class FourierFeatures(Features):
         d : int
             Dimension of the vectors.
         n_features : int
-            Features n.
+            Number n of features.
         gamma : float
-            The kernel's γ, more than 0: 1 / (2 σ²) for the bandwidth σ.
+            γ > 0 of the kernel: 1 / (2 σ²) for the bandwidth σ.
         kind : {"circulant", "fastfood", "gaussian", "sorf", "toeplitz"}, optional
             The projection of `structmat.projections` that W is a multiple of. "gaussian" is dense.
         rng, dtype, xp, device : optional
@@ -118,12 +118,12 @@ class FourierFeatures(Features):
         Returns
         -------
         FourierFeatures
-            With the parameters of that projection.
+            Features with the parameters of the projection.
 
         Warns
         -----
         UserWarning
-            The kind is "sorf" and d is 8 or less.
+            `kind` is "sorf" and d ≤ 8.
 
         Raises
         ------
@@ -138,8 +138,8 @@ class FourierFeatures(Features):
         scale, limits = math.sqrt(2) * math.sqrt(gamma), as_namespace(xp).finfo(source.dtype)
         if not float(limits.smallest_normal) <= scale <= float(limits.max):
             raise ValueError(
-                f"{cls._title}: gamma is {gamma!r}, whose square root {dtype_name(source.dtype)} does not hold; scale "
-                f"the vectors, or take a dtype of more range."
+                f"{cls._title}: gamma is {gamma!r}, whose square root {dtype_name(source.dtype)} does not represent; "
+                f"scale the vectors, or use a dtype of larger range."
             )
         W = scale * gaussian_rows(cls._title, kind, d, k, source)
         if n_features % 2 == 0:
@@ -155,8 +155,6 @@ class FourierFeatures(Features):
         n, k = self.n_features, self.projection.m
         return xp.concat((cos, sin[..., : n - k]), axis=-1) * math.sqrt(2 / n), (cos, sin)
 
-    def _pull(self, xp: Namespace, kept: Any, g: Array) -> Array:
-        (cos, sin), k = kept, self.projection.m
-        return (pad(xp, g[..., k:], 0, 2 * k - self.n_features) * cos - g[..., :k] * sin) * math.sqrt(
-            2 / self.n_features
-        )
+    def _pull(self, xp: Namespace, residuals: Any, g: Array) -> Array:
+        (cos, sin), n, k = residuals, self.n_features, self.projection.m
+        return (pad(xp, g[..., k:], 0, 2 * k - n) * cos - g[..., :k] * sin) * math.sqrt(2 / n)

@@ -14,9 +14,9 @@ def gaussian_kernel(x: Array, y: Array, *, gamma: float) -> Array:
     x : array, shape (..., M, d)
         Vectors as rows.
     y : array, shape (..., N, d)
-        Others.
+        Other vectors as rows.
     gamma : float
-        The kernel's γ.
+        γ of the kernel.
 
     Returns
     -------
@@ -26,9 +26,9 @@ def gaussian_kernel(x: Array, y: Array, *, gamma: float) -> Array:
     Raises
     ------
     ValueError
-        γ is not positive and finite, or x and y are not rows of one length.
+        γ is not positive and finite, or x and y do not have rows of equal length.
     TypeError
-        x or y is no array, has no real floating dtype, or they belong to two libraries.
+        x or y is not an array of a real floating dtype, or they are of different libraries.
 
     Examples
     --------
@@ -41,7 +41,7 @@ def gaussian_kernel(x: Array, y: Array, *, gamma: float) -> Array:
     if not (is_array(gamma) and is_traced(gamma)) and not 0 < gamma < math.inf:
         raise ValueError(f"gaussian_kernel: gamma is {gamma!r}; expected a finite number of more than 0.")
     xp, (x, y) = _checked_vectors("gaussian_kernel", x, y)
-    # squared lengths are to be no larger than distances, or these would be lost in their rounding
+    # without centring, rounding errors of long vectors' squares could exceed the distances
     centre = xp.sum(y, axis=-2, keepdims=True) / max(1, y.shape[-2])
     products, squares_x, squares_y = _gram(xp, x - centre, y - centre)
     distances = squares_x + squares_y - 2 * products
@@ -56,7 +56,7 @@ def arc_cosine_kernel(x: Array, y: Array, *, order: int = 1) -> Array:
     x : array, shape (..., M, d)
         Vectors as rows; not zero for order 0.
     y : array, shape (..., N, d)
-        Others.
+        Other vectors as rows.
     order : {0, 1}, optional
         The order.
 
@@ -68,9 +68,9 @@ def arc_cosine_kernel(x: Array, y: Array, *, order: int = 1) -> Array:
     Raises
     ------
     ValueError
-        The order is neither 0 nor 1, or x and y are not rows of one length.
+        The order is neither 0 nor 1, or x and y do not have rows of equal length.
     TypeError
-        x or y is no array, has no real floating dtype, or they belong to two libraries.
+        x or y is not an array of a real floating dtype, or they are of different libraries.
 
     References
     ----------
@@ -96,7 +96,7 @@ def arc_cosine_kernel(x: Array, y: Array, *, order: int = 1) -> Array:
 
 
 def _checked_vectors(title: str, x: Array, y: Array) -> tuple[Namespace, list[Array]]:
-    """Check two sets of vectors, and bring half precision to single."""
+    """Validate two sets of vectors; return them with half precision cast to single."""
     xp, found = checked_floating(title, x=x, y=y)
     for name, array in (("x", x), ("y", y)):
         if is_complex(xp, array.dtype):
@@ -109,7 +109,7 @@ def _checked_vectors(title: str, x: Array, y: Array) -> tuple[Namespace, list[Ar
 
 
 def _gram(xp: Namespace, x: Array, y: Array) -> tuple[Array, Array, Array]:
-    """Inner products of all pairs of rows, and squared lengths to go with them."""
+    """Return the inner products of all pairs of rows, and the squared lengths, shaped to be added to them."""
     squares = xp.sum(x * x, axis=-1)[..., :, None], xp.sum(y * y, axis=-1)[..., None, :]
     return xp.matmul(x, xp.matrix_transpose(y)), *squares
 

@@ -1,4 +1,4 @@
-"""Locality-sensitive hashing: vectors that are near each other get the same code, others seldom do."""
+"""Locality-sensitive hashing: near vectors have equal codes more often than distant ones."""
 
 from structmat.learn.hashing.angles import CrossPolytopeHash, HyperplaneHash
 from structmat.learn.hashing.base import Hash

@@ -20,32 +20,32 @@ from structmat.projections.parts import (
 
 
 class HyperplaneHash(Hash):
-    r"""Hash for angles: on which side of random hyperplanes a vector lies.
+    r"""Hash for angles: the sides of random hyperplanes on which a vector lies.
 
     .. math:: h_i(x) = [(P x)_i \ge 0].
 
     Parameters
     ----------
     projection : LinearOperator
-        P, of shape (n_tables · n_hashes, d), real. `random` draws one; any of `structmat.projections` will do, and a
-        circulant one gives the circulant binary embedding.
+        P, real, of shape (n_tables · n_hashes, d). `random` draws one; the functions of `structmat.projections` draw
+        others, and `circulant_projection` gives the circulant binary embedding.
     n_tables : int, optional
         Number of tables.
 
     Attributes
     ----------
     n_hashes : int
-        Bits of a code.
+        Number of bits of a code.
 
     Raises
     ------
     ValueError
-        The rows of P are no multiple of `n_tables`.
+        The number of rows of P is not a multiple of `n_tables`.
 
     Notes
     -----
-    Two vectors at an angle θ agree in a bit with probability 1 - θ/π, exactly, if each row of P is a Gaussian vector
-    by itself [1]_; that bits share their random numbers changes the variance only.
+    Two vectors at an angle θ agree in a bit with probability 1 - θ/π exactly, if each row of P is a Gaussian
+    vector [1]_; dependence between the rows changes the variance only.
 
     References
     ----------
@@ -83,7 +83,7 @@ class HyperplaneHash(Hash):
         d : int
             Dimension of the vectors.
         n_hashes : int
-            Bits of a code.
+            Number of bits of a code.
         n_tables : int, optional
             Number of tables.
         rng, dtype, xp, device : optional
@@ -92,7 +92,7 @@ class HyperplaneHash(Hash):
         Returns
         -------
         HyperplaneHash
-            Of cost O(n log n) a vector for each n bits, n ≥ d the next order of `Hadamard`.
+            A hash of cost O(n log n) a vector for each n bits, where n ≥ d is the next order of `Hadamard`.
 
         Raises
         ------
@@ -124,43 +124,42 @@ class HyperplaneHash(Hash):
 
 @dataclasses.dataclass(frozen=True)
 class CrossPolytopeHash(Hash):
-    r"""Hash for angles: the vertex of the cross-polytope that a rotated vector is nearest to.
+    r"""Hash for angles: the vertex of the cross-polytope nearest to a rotated vector.
 
     .. math:: h(x) = \arg\max_{0 \le c < 2 n} \begin{pmatrix} P x \\ -P x \end{pmatrix}_c,
 
-    where P is a random rotation: the coordinate of the largest modulus, and n more if it is negative.
+    where P is a random rotation: the index of the entry of P x of largest modulus, plus n if this entry is negative.
 
     Parameters
     ----------
     projection : LinearOperator
-        The rotations of all hashes on top of each other, of shape (n_tables · n_hashes · n, d), real; `random` draws
-        them as `structmat.projections.hd3`.
+        The rotations of all hashes, stacked, real, of shape (n_tables · n_hashes · n, d); `random` draws them as
+        `structmat.projections.hd3`.
     vertices : int
-        The coordinates n of one rotation that are looked at; codes run from 0 to 2 n - 1.
+        The number n of coordinates of a rotation that are used; codes run from 0 to 2 n - 1.
     n_tables : int, optional
         Number of tables.
 
     Attributes
     ----------
     n_hashes : int
-        Integers of a code.
+        Number of integers of a code.
 
     Raises
     ------
     ValueError
-        `vertices` is not a positive int, or the rows of P are no multiple of n_tables · n.
+        `vertices` is not a positive int, or the number of rows of P is not a multiple of n_tables · n.
 
     Notes
     -----
     Cost: O(n log n) a vector and hash.
 
     For Gaussian rotations two vectors of length 1 at the distance τ, 0 < τ < 2, collide with a probability p that
-    satisfies ln 1/p = τ² / (4 - τ²) ln n + O(ln ln n), which is optimal up to lower terms [1]_. That `hd3` behaves like
-    them is seen in practice for n of 12 and more. For smaller n there are few rotations, and tables are no longer
-    independent: up to the names of vertices they cut space in 1 way for n = 1 and 2, in 3 ways for n = 4 and in 1383
-    for n = 8. Vectors along the axes then collide more often: e1 and one at the angle 1.5 in the plane of e1 and e2
-    with probability 0.50, 0.38 and 0.14 for n = 2, 4 and 8, in the place of 0.05 and less. A fast variant is proved
-    in [2]_.
+    satisfies ln 1/p = τ² / (4 - τ²) ln n + O(ln ln n), which is optimal up to lower-order terms [1]_. In practice,
+    `hd3` behaves like them for n ≥ 12. For smaller n there are few rotations, and tables are not independent: up to the
+    names of vertices they partition space in 1 way for n = 1 and 2, in 3 ways for n = 4 and in 1383 for n = 8. Vectors
+    along the axes then collide more often: e1 and a vector at the angle 1.5 in the plane of e1 and e2 with probability
+    0.50, 0.38 and 0.14 for n = 2, 4 and 8, instead of 0.05 or less. [2]_ has proofs for a fast variant.
 
     References
     ----------
@@ -206,12 +205,12 @@ class CrossPolytopeHash(Hash):
         d : int
             Dimension of the vectors.
         n_hashes : int
-            Integers of a code.
+            Number of integers of a code.
         n_tables : int, optional
             Number of tables.
         vertices : int, optional
-            How many coordinates of a rotation are looked at; all n unless given, n ≥ d the next order of `Hadamard`.
-            Fewer make a coarser hash.
+            Number of coordinates of a rotation that are used, fewer for a coarser hash; all n unless given, where n ≥ d
+            is the next order of `Hadamard`.
         rng, dtype, xp, device : optional
             Seed, dtype, library and device of the random arrays; see `structmat.projections`.
             `dtype` has no effect: signs and indices have dtypes of their own, and products have the dtype of x.
@@ -219,12 +218,12 @@ class CrossPolytopeHash(Hash):
         Returns
         -------
         CrossPolytopeHash
-            With n_tables · n_hashes rotations.
+            A hash with n_tables · n_hashes rotations.
 
         Warns
         -----
         UserWarning
-            d is 8 or less.
+            d ≤ 8.
 
         Raises
         ------
@@ -236,7 +235,7 @@ class CrossPolytopeHash(Hash):
         vertices = n if vertices is None else checked_size(cls._title, "vertices", vertices)
         if vertices > n:
             raise ValueError(f"{cls._title}: vertices is {vertices}; expected at most n = {n}.")
-        fault, remedy = "so that tables cut space in like ways", "`HyperplaneHash`, or dense rotations"
+        fault, remedy = "so that tables partition space alike", "`HyperplaneHash`, or dense rotations"
         warn_of_few_rotations(cls._title, d, fault, remedy)
         source = RandomSource.of(rng, dtype, xp, device)
         rotations = [truncate(vertices, n) @ source.rotation(n) for _ in range(n_tables * n_hashes)]

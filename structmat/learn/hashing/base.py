@@ -1,4 +1,4 @@
-"""Codes from the products of a projection, and the projection of independent Gaussian rows."""
+"""The base class of the hashes, and the projection onto Gaussian vectors that two of them draw."""
 
 import dataclasses
 from typing import ClassVar
@@ -13,7 +13,7 @@ from structmat.projections.parts import RandomSource, hadamard_order, pad, stack
 
 @dataclasses.dataclass(frozen=True)
 class Hash:
-    """Codes from the products of a projection: its outputs in equal shares to the tables, and to their hashes."""
+    """Integer codes of the products with a projection, whose rows are divided among tables and then among hashes."""
 
     projection: LinearOperator
     n_tables: int = dataclasses.field(default=1, kw_only=True)
@@ -25,17 +25,17 @@ class Hash:
         if self.projection.m % share:
             raise ValueError(
                 f"{self._title}: projection is {self.projection._label}; its {self.projection.m} rows must be a "
-                f"multiple of {share}, the outputs of one hash a table."
+                f"multiple of {share}, the rows of one hash for each table."
             )
 
     @property
     def _outputs(self) -> int:
-        """Outputs of the projection that make one hash."""
+        """Number of rows of the projection for one hash."""
         return 1
 
     @property
     def n_hashes(self) -> int:
-        """Hashes of a table: a vector's code there is a tuple of so many integers."""
+        """Number of hashes of a table, the length of a code."""
         return self.projection.m // (self.n_tables * self._outputs)
 
     def __call__(self, x: Array) -> Array:
@@ -49,13 +49,13 @@ class Hash:
         Returns
         -------
         array of int64, shape (..., n_tables, n_hashes)
-            Their codes, on x's library and device.
+            Their codes, of the library and device of x.
 
         Raises
         ------
         ValueError
-            A product with the projection is NaN or infinite, or for `DHHash` too many buckets from 0 to tell them
-            apart. Inside a trace, where values are not known, it goes unnoticed.
+            A product with the projection is NaN or infinite, or for `DHHash` so large that its dtype does not separate
+            buckets. Traced arrays are not checked.
         """
         y = checked_finite(self._title, self.projection.matvec(x))
         xp = namespace(y)
@@ -66,18 +66,18 @@ class Hash:
 
 
 def checked_finite(title: str, y: Array) -> Array:
-    """Return the products that codes are made from, which must be numbers: there is no code of others."""
+    """Return the products that codes are computed from; raise ValueError if one is NaN or infinite."""
     xp = namespace(y)
     if not is_traced(y) and not bool(xp.all(xp.isfinite(y))):
         raise ValueError(
-            f"{title}: a product of a vector with the projection is NaN or infinite; expected finite vectors, of less "
-            f"length than what overflows."
+            f"{title}: a product of a vector with the projection is NaN or infinite; expected finite vectors, short "
+            f"enough not to overflow."
         )
     return y
 
 
 def gaussian_products(d: int, k: int, source: RandomSource) -> LinearOperator:
-    """√n H G M H D of Dasgupta et al.: given the rest, the Gaussians G alone make each output a Gaussian of x."""
+    """Draw √n H G M H D of Dasgupta et al.: each entry of its product with x is Gaussian, given D and M."""
     n = hadamard_order(d)
 
     def block(rows: int) -> LinearOperator:

@@ -22,28 +22,28 @@ class DHHash(Hash):
     Parameters
     ----------
     projection : LinearOperator
-        P, of shape (n_tables · n_hashes, d), real; `random` draws the one above.
+        P, real, of shape (n_tables · n_hashes, d); `random` draws it as above.
     offsets : array, shape (n_tables · n_hashes,)
         The offsets b.
     width : float
-        The width w of a bucket, more than 0.
+        The width w > 0 of a bucket.
     n_tables : int, optional
         Number of tables.
 
     Attributes
     ----------
     n_hashes : int
-        Integers of a code.
+        Number of integers of a code.
 
     Raises
     ------
     ValueError
-        The rows of P are no multiple of `n_tables`, there are not as many offsets, or w is not positive.
+        The number of rows of P is not a multiple of `n_tables`, or not the number of offsets, or w is not positive.
 
     Notes
     -----
-    Cost: O(n log n) a vector for each n hashes, in place of O(n d) for dense Gaussian rows. Each (P x)_i is exactly
-    Gaussian, so each hash collides as often as the dense one [2]_ does; see `collision_probability`.
+    Cost: O(n log n) a vector for each n hashes, instead of O(n d) for dense Gaussian rows. Each (P x)_i is exactly
+    Gaussian, so collisions are as probable as for dense rows [2]_; see `collision_probability`.
 
     References
     ----------
@@ -85,16 +85,16 @@ class DHHash(Hash):
         xp: ModuleType | None = None,
         device: Device = None,
     ) -> Self:
-        """Draw projection and offsets.
+        """Draw the projection and the offsets.
 
         Parameters
         ----------
         d : int
             Dimension of the vectors.
         width : float
-            Width of a bucket, some times the distance of near neighbours.
+            Width of a bucket, a small multiple of the distance of near neighbours.
         n_hashes : int
-            Integers of a code.
+            Number of integers of a code.
         n_tables : int, optional
             Number of tables.
         rng, dtype, xp, device : optional
@@ -103,7 +103,7 @@ class DHHash(Hash):
         Returns
         -------
         DHHash
-            With an offset for each hash.
+            A hash with an offset for each row of its projection.
 
         Raises
         ------
@@ -126,7 +126,7 @@ class DHHash(Hash):
         Returns
         -------
         float
-            1 - 2 Φ(-t) - 2 (1 - exp(-t²/2)) / (√(2π) t) with t = width / r and the normal distribution function Φ.
+            1 - 2 Φ(-t) - 2 (1 - exp(-t²/2)) / (√(2π) t), with t = width / r and the normal distribution function Φ.
         """
         if distance == 0:
             return 1.0
@@ -135,11 +135,11 @@ class DHHash(Hash):
 
     def _codes(self, xp: Namespace, y: Array) -> Array:
         buckets = xp.floor((y + xp.astype(self.offsets, y.dtype)) / self.width)
-        most = 1 / float(xp.finfo(y.dtype).eps)  # from here on a bucket holds one number, or none
+        most = 1 / float(xp.finfo(y.dtype).eps)  # from here on, a bucket has at most one number of the dtype
         if not is_traced(y) and not bool(xp.all(xp.abs(buckets) < most)):
             raise ValueError(
                 f"DHHash: a product of a vector with the projection is {most:.3g} times the width {self.width:g} or "
-                f"more, where {dtype_name(y.dtype)} does not tell buckets apart; expected shorter vectors, a larger "
-                f"width or more precision."
+                f"more, where {dtype_name(y.dtype)} does not separate buckets; expected shorter vectors, a larger "
+                f"width or higher precision."
             )
         return xp.astype(buckets, xp.int64)

@@ -1,4 +1,4 @@
-"""Tables of hashed vectors."""
+"""Search for near neighbours in tables of hashed vectors."""
 
 import math
 from typing import Any
@@ -9,27 +9,27 @@ from structmat.learn.hashing.base import Hash
 
 
 class HashIndex:
-    """Tables of hashed vectors, for near neighbours in less time than looking at all.
+    """Tables of hashed vectors, to find near neighbours without comparing with all vectors.
 
-    Each table is two plain arrays: the keys of all vectors, sorted, and whose they are. A query looks only at the
-    vectors that have its whole code in one table at least.
+    A table has two arrays: the sorted keys of all vectors, and the indices of these vectors. A query is compared only
+    with vectors that have its whole code in at least one table.
 
     Parameters
     ----------
     hash : HyperplaneHash, DHHash or CrossPolytopeHash
-        Makes the codes.
+        Computes the codes.
     X : array, shape (N, d)
-        The vectors to be found; of length 1 where the hash is one for angles.
+        The vectors to search; of length 1 for a hash for angles.
 
     Raises
     ------
     ValueError
-        X has not two axes, or `hash` refuses it, as it does NaN.
+        X does not have two axes, or has products with the projection of `hash` that are NaN or too large.
 
     Notes
     -----
-    More hashes a table make candidates fewer, more tables make them more. A key is a polynomial of the code modulo
-    2^64: equal codes have equal keys, others so seldom that it costs nothing but a look at one more vector.
+    More hashes in a table give fewer candidates, more tables give more. A key is a polynomial of the code modulo 2^64.
+    Equal codes have equal keys; other equal keys are rare, and only add a candidate.
 
     References
     ----------
@@ -58,11 +58,11 @@ class HashIndex:
         self._sorted = as_namespace(None).take_along_axis(keys, self._order, axis=0)
 
     def _keys(self, x: Array) -> Any:
-        """One number for the code of each vector in each table, on the host: (N, n_tables)."""
+        """Return the key of each vector in each table, (N, n_tables), on the host."""
         codes = to_host(self.hash(x)).astype("uint64")
         keys = codes[..., 0]
-        for place in range(1, codes.shape[-1]):
-            keys = keys * 0x9E3779B97F4A7C15 + codes[..., place]  # Knuth's multiplier, odd and near 2^64 / φ
+        for i in range(1, codes.shape[-1]):
+            keys = keys * 0x9E3779B97F4A7C15 + codes[..., i]  # Knuth's multiplier, odd and near 2^64 / φ
         return keys
 
     def candidates(self, x: Array) -> list[Array]:
@@ -76,7 +76,7 @@ class HashIndex:
         Returns
         -------
         list of array of int64
-            For each query the places in X, ascending, as NumPy arrays.
+            For each query the rows of X, ascending, as NumPy arrays.
         """
         host = as_namespace(None)
         keys, tables = self._keys(rows(namespace(x), x)), range(self.hash.n_tables)
@@ -96,14 +96,14 @@ class HashIndex:
         x : array, shape (..., d)
             Queries.
         k : int
-            Neighbours wanted for each.
+            Number of neighbours of each query.
 
         Returns
         -------
         neighbours : array of int64, shape (..., k)
-            Their places in X, the nearest first; -1 where a query has fewer candidates.
+            Rows of X, the nearest first; -1 where a query has fewer candidates.
         distances : array, shape (..., k)
-            Their Euclidean distances; infinite there.
+            Euclidean distances; infinite where the row is -1.
 
         Raises
         ------
@@ -116,11 +116,11 @@ class HashIndex:
         found = self.candidates(queries)
         neighbours = host.full((len(found), k), -1, dtype="int64")
         distances = host.full((len(found), k), math.inf)
-        for b, places in enumerate(found):
-            near = xp.take(self.X, from_host(places, xp, device=device(self.X)), axis=0)
+        for b, indices in enumerate(found):
+            near = xp.take(self.X, from_host(indices, xp, device=device(self.X)), axis=0)
             lengths = to_host(xp.linalg.vector_norm(near - queries[b, :], axis=-1))
             best = lengths.argsort(kind="stable")[:k]
-            neighbours[b, : len(best)], distances[b, : len(best)] = places[best], lengths[best]
+            neighbours[b, : len(best)], distances[b, : len(best)] = indices[best], lengths[best]
         shape = (*x.shape[:-1], k)
         return (
             xp.reshape(from_host(neighbours, xp, device=device(x)), shape),
