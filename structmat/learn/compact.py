@@ -113,7 +113,8 @@ class CompactMap:
         Raises
         ------
         ValueError
-            X or `labels` has the wrong shape, a label is negative, or a size is not a positive int.
+            X or `labels` has the wrong shape, a label is negative, or `n_features`, `epochs` or `batch` is not a
+            positive int.
         """
         if X.ndim != 2 or tuple(labels.shape) != tuple(X.shape[:1]) or X.shape[0] == 0:
             raise ValueError(

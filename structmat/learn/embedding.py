@@ -25,7 +25,7 @@ from structmat.core.fields import checked_size
 from structmat.learn.hashing.base import checked_finite
 from structmat.operators import Circulant, SignFlip
 from structmat.projections.least_squares import positive_or_one
-from structmat.projections.structures import matrices
+from structmat.projections.structures import checked_matrices
 
 _BLOCK = 2**22  # distances at a time, a few tens of megabytes
 
@@ -117,7 +117,7 @@ def optimize_embedding(
     True
     """
     title = "optimize_embedding"
-    xp, (x,) = matrices(title, X=X)
+    xp, (x,) = checked_matrices(title, X=X)
     if is_complex(xp, x.dtype):
         raise TypeError(f"{title}: X is complex; expected real vectors.")
     N, d = x.shape

@@ -2,7 +2,13 @@
 
 from structmat._backend import Array, DType, Namespace, astype, device, is_complex, sum_dtype
 from structmat.core.fields import checked_floating
-from structmat.learn.shifts import checked_samples_and_targets, checked_weight, samples, stacked, unstacked
+from structmat.learn.shifts import (
+    by_frequency,
+    checked_samples,
+    checked_samples_and_targets,
+    checked_weight,
+    from_frequencies,
+)
 
 
 def gaussian_correlation(X: Array, Z: Array, gamma: float, *, axes: int = 1) -> Array:
@@ -98,10 +104,10 @@ def kernel_circulant_ridge(X: Array, Y: Array, alpha: float = 1.0, *, gamma: flo
     xp, x, y, grid = checked_samples_and_targets(title, X, Y, axes, real=True)
     checked_weight(title, "alpha", alpha)
     checked_weight(title, "gamma", gamma)
-    K = xp.conj(stacked(xp, _kernel(xp, x, x, gamma), axes))
+    K = xp.conj(by_frequency(xp, _kernel(xp, x, x, gamma), axes))
     unit = xp.eye(K.shape[-1], dtype=K.dtype, device=device(x))
-    solution = xp.linalg.solve(K + alpha * unit, stacked(xp, astype(xp, y, sum_dtype(y)), axes))
-    return xp.reshape(astype(xp, unstacked(xp, solution, grid, real=True), y.dtype), tuple(Y.shape))
+    solution = xp.linalg.solve(K + alpha * unit, by_frequency(xp, astype(xp, y, sum_dtype(y)), axes))
+    return xp.reshape(astype(xp, from_frequencies(xp, solution, grid, real=True), y.dtype), tuple(Y.shape))
 
 
 def kernel_cyclic_scores(dual: Array, X: Array, Z: Array, *, gamma: float, axes: int = 1) -> Array:
@@ -141,9 +147,9 @@ def kernel_cyclic_scores(dual: Array, X: Array, Z: Array, *, gamma: float, axes:
     title = "kernel_cyclic_scores"
     xp, _, a, grid = checked_samples_and_targets(title, X, dual, axes, real=True, name="dual")
     _, x, z, dtype = _checked_pair(title, X, Z, gamma, axes)
-    K = stacked(xp, _kernel(xp, z, x, gamma), axes)
-    scores = xp.matmul(xp.conj(K), stacked(xp, astype(xp, a, sum_dtype(a)), axes))
-    scores = astype(xp, unstacked(xp, scores, grid, real=True), xp.result_type(dtype, a.dtype))
+    K = by_frequency(xp, _kernel(xp, z, x, gamma), axes)
+    scores = xp.matmul(xp.conj(K), by_frequency(xp, astype(xp, a, sum_dtype(a)), axes))
+    scores = astype(xp, from_frequencies(xp, scores, grid, real=True), xp.result_type(dtype, a.dtype))
     return xp.reshape(scores, (*(Z.shape[:1] if Z.ndim > axes else ()), *grid))
 
 
@@ -154,7 +160,7 @@ def _checked_pair(title: str, X: Array, Z: Array, gamma: float, axes: int) -> tu
     wide = xp.result_type(x.dtype, z.dtype)
     if is_complex(xp, wide):
         raise TypeError(f"{title}: X or Z is complex; expected real samples.")
-    x, z = samples(title, "X", x, axes), samples(title, "Z", z, axes)
+    x, z = checked_samples(title, "X", x, axes), checked_samples(title, "Z", z, axes)
     if x.shape[1:] != z.shape[1:]:
         raise ValueError(
             f"{title}: X has shape {tuple(X.shape)} and Z {tuple(Z.shape)}; expected one grid and the same features."
@@ -169,10 +175,10 @@ def _kernel(xp: Namespace, x: Array, z: Array, gamma: float) -> Array:
     # without centring, rounding errors of long vectors' squares could exceed the distances
     centre = xp.mean(z, axis=(0, *range(2, z.ndim)), keepdims=True)
     x, z = x - centre, z - centre
-    inner = xp.matmul(stacked(xp, x, len(grid)), xp.conj(xp.matrix_transpose(stacked(xp, z, len(grid)))))
+    inner = xp.matmul(by_frequency(xp, x, len(grid)), xp.conj(xp.matrix_transpose(by_frequency(xp, z, len(grid)))))
     squares, others = (
         xp.reshape(xp.sum(side**2, axis=tuple(range(1, side.ndim))), (*shape, *(1 for _ in grid)))
         for side, shape in ((x, (-1, 1)), (z, (1, -1)))
     )
-    distances = squares + others - 2 * unstacked(xp, inner, grid, real=True)
+    distances = squares + others - 2 * from_frequencies(xp, inner, grid, real=True)
     return xp.exp(-gamma * xp.where(distances > 0, distances, xp.zeros_like(distances)))

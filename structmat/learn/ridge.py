@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 
 from structmat._backend import Array, Namespace, astype, dftn, idftn, is_complex, is_traced, namespace, sum_dtype
 from structmat.core.fields import checked_floating
-from structmat.learn.shifts import checked_samples_and_targets, checked_weight, stacked, unstacked
-from structmat.projections.least_squares import reduced, ridge_solution, row_blocks, transform_noise
+from structmat.learn.shifts import by_frequency, checked_samples_and_targets, checked_weight, from_frequencies
+from structmat.projections.least_squares import reduce_rows, ridge_solution, row_blocks, transform_noise
 
 
 def circulant_ridge(
@@ -105,11 +105,11 @@ def filter_of_blocks(
             if weights is not None:
                 roots = xp.reshape(xp.sqrt(astype(xp, weights, sum_dtype(weights))), (-1, *(1 for _ in x.shape[1:])))
                 x, y = roots * x, roots * y
-            yield xp.conj(stacked(xp, xp.conj(x), len(grid))), stacked(xp, y, len(grid))
+            yield xp.conj(by_frequency(xp, xp.conj(x), len(grid))), by_frequency(xp, y, len(grid))
 
-    R, C = reduced(xp, spectra())
+    R, C = reduce_rows(xp, spectra())
     solution = ridge_solution(xp, R, C, alpha, transform_noise(xp, R, math.prod(grid)))
-    return unstacked(xp, solution, grid, real=real)[:, 0, ...]
+    return from_frequencies(xp, solution, grid, real=real)[:, 0, ...]
 
 
 def cyclic_scores(w: Array, X: Array, *, axes: int = 1) -> Array:

@@ -6,20 +6,20 @@ from structmat._backend import Array, Namespace, astype, dftn, idftn, is_complex
 from structmat.core.fields import checked_floating, checked_size
 
 
-def stacked(xp: Namespace, x: Array, axes: int) -> Array:
+def by_frequency(xp: Namespace, x: Array, axes: int) -> Array:
     """Transform an array (a, b, grid) along its grid; return the matrix of each frequency, (frequencies, a, b)."""
     spectra = dftn(xp, x, axes)
     return xp.permute_dims(xp.reshape(spectra, (*x.shape[:2], math.prod(spectra.shape[2:]))), (2, 0, 1))
 
 
-def unstacked(xp: Namespace, spectra: Array, grid: tuple[int, ...], *, real: bool) -> Array:
-    """Invert `stacked`: return the array (a, b, grid) whose matrices at each frequency are given."""
+def from_frequencies(xp: Namespace, spectra: Array, grid: tuple[int, ...], *, real: bool) -> Array:
+    """Invert `by_frequency`: return the array (a, b, grid) whose matrices at each frequency are given."""
     width = grid[-1] // 2 + 1 if real else grid[-1]
     whole = xp.reshape(xp.permute_dims(spectra, (1, 2, 0)), (*spectra.shape[1:], *grid[:-1], width))
     return idftn(xp, whole, grid, real=real)
 
 
-def samples(title: str, name: str, x: Array, axes: int, most: int = 2) -> Array:
+def checked_samples(title: str, name: str, x: Array, axes: int, most: int = 2) -> Array:
     """Reshape samples to (N, q, grid)."""
     leading = x.ndim - checked_size(title, "axes", axes)
     if not 0 <= leading <= most or 0 in x.shape:
@@ -39,7 +39,8 @@ def checked_samples_and_targets(
     wide = xp.result_type(x.dtype, y.dtype)
     if real and is_complex(xp, wide):
         raise TypeError(f"{title}: X or {name} is complex; expected real arrays.")
-    x, y = samples(title, "X", astype(xp, x, wide), axes), samples(title, name, astype(xp, y, wide), axes, most=1)
+    x = checked_samples(title, "X", astype(xp, x, wide), axes)
+    y = checked_samples(title, name, astype(xp, y, wide), axes, most=1)
     grid = tuple(x.shape[2:])
     if tuple(y.shape) != (x.shape[0], 1, *grid):
         raise ValueError(

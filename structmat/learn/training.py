@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self
 
 from structmat._backend import RNG, Array, astype, device, from_host, generator, namespace
 
@@ -19,9 +19,6 @@ class Model(Protocol):
 
     def loss_and_gradients(self, x: Array, labels: Array) -> tuple[float, tuple[Array, ...]]:
         """Return the loss of a batch, and its gradient with respect to each of `params`."""
-
-
-M = TypeVar("M", bound=Model)
 
 
 def cross_entropy(scores: Array, labels: Array) -> tuple[float, Array]:
@@ -57,7 +54,7 @@ class Adam:
         ]
 
 
-def train(model: M, x: Array, labels: Array, *, epochs: int, batch: int, rate: float, rng: RNG) -> Iterator[Any]:
+def train(model: Model, x: Array, labels: Array, *, epochs: int, batch: int, rate: float, rng: RNG) -> Iterator[Any]:
     """Train with Adam on shuffled batches; the step size decreases to zero along a cosine.
 
     Parameters
@@ -92,7 +89,8 @@ def train(model: M, x: Array, labels: Array, *, epochs: int, batch: int, rate: f
         for i in range(batches):
             indices = order[i * N // batches : (i + 1) * N // batches]
             loss, grads = model.loss_and_gradients(xp.take(x, indices, axis=0), xp.take(labels, indices, axis=0))
-            done = (epoch + i / batches) / epochs
-            model = model.with_params(optimiser.step(model.params, grads, rate * (1 + math.cos(math.pi * done)) / 2))
+            progress = (epoch + i / batches) / epochs
+            step_size = rate * (1 + math.cos(math.pi * progress)) / 2
+            model = model.with_params(optimiser.step(model.params, grads, step_size))
             losses.append(loss)
         yield model, sum(losses) / batches

@@ -11,19 +11,19 @@ from structmat.core.base import LinearOperator
 from structmat.operators import BlockCirculant, Circulant, LowRank, SignFlip
 from structmat.projections.least_squares import (
     least_squares,
-    reduced,
+    reduce_rows,
     ridge_solution,
     row_blocks,
     transform_noise,
 )
 from structmat.projections.structures import (
     PATTERNS,
-    affine,
+    best_permutation,
+    checked_affine,
+    checked_matrices,
     checked_rank,
-    matrices,
     of_ones,
-    permutation,
-    solver_of,
+    solver_for,
 )
 
 
@@ -53,14 +53,8 @@ def fit(
         parameters, which are replaced.
     ridge : float, optional
         The weight ρ ≥ 0 of the squared parameters; of ‖A‖² for "low_rank", and without effect for "permutation".
-    signs : array of ±1, shape (n,), optional
-        Signs D of the columns: the operator is A D with A of the structure.
-    block_size : int
-        For "block_circulant" only.
-    rank : int
-        For "low_rank" only; at most min(m, n).
-    bands : tuple of int
-        For "banded" only: the numbers of diagonals below and above the main one.
+    signs, block_size, rank, bands : optional
+        As for `nearest`.
 
     Returns
     -------
@@ -69,12 +63,9 @@ def fit(
 
     Raises
     ------
-    TypeError
-        X or Y is not a floating array, they are of different libraries, or `like` is an operator that is not linear in
-        its parameters.
-    ValueError
-        X or Y does not have two axes or is empty, their numbers of rows differ, `like` is unknown or does not match the
-        shape, `ridge` is negative or infinite, or an option is missing, invalid or of another structure.
+    TypeError, ValueError
+        As for `nearest`; or X and Y are of different libraries (TypeError), their numbers of rows differ, or `ridge` is
+        negative or infinite.
 
     Notes
     -----
@@ -109,7 +100,7 @@ def fit(
     array([1., 2., 3.])
     """
     title = "fit"
-    xp, (X_, Y_) = matrices(title, X=X, Y=Y)
+    xp, (X_, Y_) = checked_matrices(title, X=X, Y=Y)
     if X.shape[0] != Y.shape[0]:
         raise ValueError(f"{title}: X has {X.shape[0]} rows and Y {Y.shape[0]}; expected equally many.")
     if not 0 <= ridge < math.inf:
@@ -118,7 +109,7 @@ def fit(
     flips = None if signs is None else SignFlip(signs)
     data = _Data(xp, X_ if flips is None else flips.matvec(X_), Y_, ridge, wide)
     options = {"block_size": block_size, "rank": rank, "bands": bands}
-    A = solver_of(title, like, _SOLVERS, _of_operator, options)(data).to(dtype=xp.result_type(X.dtype, Y.dtype))
+    A = solver_for(title, like, _SOLVERS, _of_operator, options)(data).to(dtype=xp.result_type(X.dtype, Y.dtype))
     return A if flips is None else A @ flips
 
 
@@ -139,9 +130,9 @@ class _Data(NamedTuple):
             x, y = (astype(self.xp, side[rows, :], self.dtype) for side in (self.X, self.Y))
             yield x, y
 
-    def reduced(self) -> tuple[Array, Array]:
+    def reduce_rows(self) -> tuple[Array, Array]:
         """Return at most as many rows as columns, with the same loss up to a constant."""
-        return reduced(self.xp, self.blocks(self.X.shape[1]))
+        return reduce_rows(self.xp, self.blocks(self.X.shape[1]))
 
     @property
     def like(self) -> Array:
@@ -168,7 +159,7 @@ def _blocks(data: _Data, b: int) -> BlockCirculant:
     xp, (m, n) = data.xp, data.shape
     A = BlockCirculant(xp.ones((m // b, -(-n // b), b), dtype=data.dtype, device=device(data.X)))
     spectra = ((A._right(xp, pad(xp, x, 0, -n % b))[0], A._left(xp, y)[0]) for x, y in data.blocks())
-    R, C = reduced(xp, spectra)
+    R, C = reduce_rows(xp, spectra)
     Z = ridge_solution(xp, R, C, data.ridge, transform_noise(xp, R, b))
     return A._replace(blocks=A._back(xp, xp.matrix_transpose(Z)))
 
@@ -176,13 +167,13 @@ def _blocks(data: _Data, b: int) -> BlockCirculant:
 def _diagonal(data: _Data) -> LinearOperator:
     A, xp = of_ones("fit", "diagonal", data.shape, data.like), data.xp
     entries = (tuple(xp.matrix_transpose(side)[..., None] for side in block) for block in data.blocks())
-    return A.with_params([ridge_solution(xp, *reduced(xp, entries), data.ridge)[:, 0, 0]])
+    return A.with_params([ridge_solution(xp, *reduce_rows(xp, entries), data.ridge)[:, 0, 0]])
 
 
 def _low_rank(data: _Data, rank: int) -> LinearOperator:
     """Project the fit of ridge regression, including the rows of the ridge, to its first right singular vectors."""
     xp, rank = data.xp, checked_rank("fit", rank, data.shape)
-    R, C = data.reduced()
+    R, C = data.reduce_rows()
     Z = ridge_solution(xp, R, C, data.ridge)
     fitted = xp.concat((xp.matmul(R, Z), data.ridge**0.5 * Z))
     left = xp.matrix_transpose(xp.linalg.svd(fitted, full_matrices=False)[2][:rank, :])
@@ -196,15 +187,15 @@ def _permutation(data: _Data) -> LinearOperator:
     products = (
         xp.matmul(xp.conj(xp.matrix_transpose(y / units[1])), x / units[0]) for x, y in data.blocks(data.shape[1])
     )
-    return permutation("fit", functools.reduce(operator.add, products))
+    return best_permutation("fit", functools.reduce(operator.add, products))
 
 
 def _general(like: str, data: _Data, **options: Any) -> LinearOperator:
-    return least_squares(of_ones("fit", like, data.shape, data.like, **options), *data.reduced(), data.ridge)
+    return least_squares(of_ones("fit", like, data.shape, data.like, **options), *data.reduce_rows(), data.ridge)
 
 
 def _of_operator(like: LinearOperator, data: _Data) -> LinearOperator:
-    return least_squares(affine("fit", like, data.shape, data.like), *data.reduced(), data.ridge)
+    return least_squares(checked_affine("fit", like, data.shape, data.like), *data.reduce_rows(), data.ridge)
 
 
 _SOLVERS: dict[str, Callable[..., LinearOperator]] = {

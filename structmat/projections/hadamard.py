@@ -27,7 +27,6 @@ def srht(
         Output dimension. For k > n independent transforms are stacked.
     rng, dtype, xp, device : optional
         Seed, dtype, library and device of the random arrays; see `structmat.projections`.
-        `dtype` has no effect: signs and indices have dtypes of their own, and products have the dtype of x.
 
     Returns
     -------
@@ -167,7 +166,6 @@ def hd3(
         Input dimension.
     rng, dtype, xp, device : optional
         Seed, dtype, library and device of the random arrays; see `structmat.projections`.
-        `dtype` has no effect: signs and indices have dtypes of their own, and products have the dtype of x.
 
     Returns
     -------
@@ -231,7 +229,6 @@ def sorf(
         Output dimension. For k > n independent rotations are stacked.
     rng, dtype, xp, device : optional
         Seed, dtype, library and device of the random arrays; see `structmat.projections`.
-        `dtype` has no effect: signs and indices have dtypes of their own, and products have the dtype of x.
 
     Returns
     -------

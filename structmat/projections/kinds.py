@@ -19,7 +19,7 @@ GAUSSIAN: Mapping[str, Draw] = {
     "sorf": sorf,
     "toeplitz": toeplitz_projection,
 }
-ALL: Mapping[str, Draw] = {**GAUSSIAN, "fjlt": fjlt, "srht": srht}
+PROJECTIONS: Mapping[str, Draw] = {**GAUSSIAN, "fjlt": fjlt, "srht": srht}
 
 
 def projection_by_name(title: str, kind: str, projections: Mapping[str, Draw]) -> Draw:

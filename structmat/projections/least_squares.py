@@ -24,7 +24,7 @@ def row_blocks(N: int, numbers: int, width: int = 1) -> Iterator[slice]:
         yield slice(start, min(start + step, N))
 
 
-def reduced(xp: Namespace, blocks: Iterable[tuple[Array, Array]]) -> tuple[Array, Array]:
+def reduce_rows(xp: Namespace, blocks: Iterable[tuple[Array, Array]]) -> tuple[Array, Array]:
     """Reduce blocks of rows of X (..., N, q) and Y (..., N, k) to R and C of at most q rows.
 
     For all Z, ‖R Z - C‖² is ‖X Z - Y‖² up to a constant. Successive QR decompositions are as accurate as one of all
@@ -34,23 +34,23 @@ def reduced(xp: Namespace, blocks: Iterable[tuple[Array, Array]]) -> tuple[Array
     C: Array | None = None
     for x, y in blocks:
         X, Y = (x, y) if R is None else (xp.concat((R, x), axis=-2), xp.concat((C, y), axis=-2))
-        R, C = _turned(xp, X, Y)
+        R, C = _qr_step(xp, X, Y)
     return R, C
 
 
-def _turned(xp: Namespace, X: Array, Y: Array) -> tuple[Array, Array]:
-    """Take one step of `reduced`. Columns are scaled, so that no squared norm over- or underflows."""
+def _qr_step(xp: Namespace, X: Array, Y: Array) -> tuple[Array, Array]:
+    """Take one step of `reduce_rows`. Columns are scaled, so that no squared norm over- or underflows."""
     if X.shape[-2] <= X.shape[-1]:
         return X, Y
     if X.shape[-1] == 1:
-        length, Q = _normed(xp, X, -2)
+        length, Q = _normalized(xp, X, -2)
         return astype(xp, length, X.dtype), matmul(xp, _adjoint(xp, Q), Y)
     scale = positive_or_one(xp, xp.max(xp.abs(X), axis=-2, keepdims=True))
     Q, R = xp.linalg.qr(X / scale)
     return R * scale, xp.matmul(_adjoint(xp, Q), Y)
 
 
-def _normed(xp: Namespace, X: Array, axis: int | tuple[int, ...]) -> tuple[Array, Array]:
+def _normalized(xp: Namespace, X: Array, axis: int | tuple[int, ...]) -> tuple[Array, Array]:
     """Return norms over axes, which are kept, and X divided by them; no square over- or underflows."""
     moduli = xp.abs(X)
     scale = positive_or_one(xp, xp.max(moduli, axis=axis, keepdims=True))
@@ -65,8 +65,8 @@ def transform_noise(xp: Namespace, R: Array, n: int) -> Array:
     the root mean square over all frequencies (Higham, *Accuracy and Stability of Numerical Algorithms*, 2002,
     theorem 24.2).
     """
-    lengths, _ = _normed(xp, R, -2)
-    total, _ = _normed(xp, lengths, 0)
+    lengths, _ = _normalized(xp, R, -2)
+    total, _ = _normalized(xp, lengths, 0)
     return total * (float(xp.finfo(R.dtype).eps) * math.log2(2 * n) / math.sqrt(R.shape[0]))
 
 
@@ -81,13 +81,13 @@ def ridge_solution(xp: Namespace, R: Array, C: Array, ridge: float, noise: Array
         rows = math.sqrt(ridge) * xp.eye(q, dtype=R.dtype, device=device(R))
         R = xp.concat((R, xp.broadcast_to(rows, (*R.shape[:-2], q, q))), axis=-2)
         zeros = xp.zeros((*C.shape[:-2], q, C.shape[-1]), dtype=C.dtype, device=device(C))
-        R, C = _turned(xp, R, xp.concat((C, zeros), axis=-2))
-    lengths, _ = _normed(xp, R, -2)
+        R, C = _qr_step(xp, R, xp.concat((C, zeros), axis=-2))
+    lengths, _ = _normalized(xp, R, -2)
     floor = xp.zeros_like(lengths) if noise is None or ridge > 0 else noise + xp.zeros_like(lengths)
     dead = lengths <= floor
     R = xp.where(dead, xp.zeros_like(R), R)
     if 1 in R.shape[-2:]:  # one singular value, without a decomposition
-        value, unit = _normed(xp, R, (-2, -1))
+        value, unit = _normalized(xp, R, (-2, -1))
         root = math.sqrt(ridge)
         size = positive_or_one(xp, xp.where(value > root, value, xp.full_like(value, root)))
         share = value / size
@@ -134,10 +134,10 @@ def least_squares(A: LinearOperator, X: Array, Y: Array, ridge: float = 0.0) -> 
     base = A.with_params(theta)
     target = Y - base.matvec(X)
     root = math.sqrt(ridge)
-    unit_x, unit_y = max(_largest(xp, X), root) or 1.0, _largest(xp, target) or 1.0
+    unit_x, unit_y = max(_max_abs(xp, X), root) or 1.0, _max_abs(xp, target) or 1.0
     problem = _Problem(A, X / unit_x, target / unit_y, (root / unit_x) ** 2)
     sizes = problem.sizes()
-    largest = max(_largest(xp, size) for size in sizes)
+    largest = max(_max_abs(xp, size) for size in sizes)
     least = min(float(xp.min(xp.where(size > 0, size, largest))) for size in sizes)
     eps = float(xp.finfo(X.dtype).eps)
     if least < eps**0.5 * largest:  # large ones first, as the rounding errors of their residual hide small ones
@@ -202,7 +202,7 @@ class _Problem:
 
         residual = self.Y - self.product(theta)
         step = slope = slopes()
-        size = first = least = _square(xp, slope)
+        size = first = least = _squared_norm(xp, slope)
         best = theta
         self.start = max(self.start, size)
         # slopes grow at most by the condition number, eps^(-1/2) or less where normal equations can be solved
@@ -210,18 +210,18 @@ class _Problem:
             self.steps -= 1
             direction = [scale * part for scale, part in zip(scales, step, strict=True)]
             change = self.product(direction)
-            length = size / (_square(xp, [change]) + self.ridge * _square(xp, direction))
-            theta = _moved(theta, length, direction)
+            length = size / (_squared_norm(xp, [change]) + self.ridge * _squared_norm(xp, direction))
+            theta = _axpy(theta, length, direction)
             residual = residual - length * change
             slope = slopes()
-            size, old = _square(xp, slope), size
-            step = _moved(slope, size / old, step)
+            size, old = _squared_norm(xp, slope), size
+            step = _axpy(slope, size / old, step)
             if size < least:
                 least, best = size, theta
         return list(best), first
 
 
-def _largest(xp: Namespace, X: Array) -> float:
+def _max_abs(xp: Namespace, X: Array) -> float:
     return float(xp.max(xp.abs(X)))
 
 
@@ -239,16 +239,16 @@ def require_affine(title: str, A: LinearOperator) -> None:
     x = draw((A.n,), A.dtype)
     left, right = (A.with_params(params).matvec(x) for params in (first, second))
     gap = A.with_params(middle).matvec(x) - (left + right) / 2
-    if _square(xp, [gap]) > float(xp.finfo(A.dtype).eps) * _square(xp, [left, right]):
+    if _squared_norm(xp, [gap]) > float(xp.finfo(A.dtype).eps) * _squared_norm(xp, [left, right]):
         raise TypeError(
             f"{title}: {A._label} is not jointly linear in its parameters; freeze some of them, or name a structure "
             f"such as 'low_rank'."
         )
 
 
-def _square(xp: Namespace, arrays: Sequence[Array]) -> float:
+def _squared_norm(xp: Namespace, arrays: Sequence[Array]) -> float:
     return sum(float(xp.sum(xp.abs(value) ** 2)) for value in arrays)
 
 
-def _moved(start: Sequence[Array], length: float, step: Sequence[Array]) -> list[Array]:
+def _axpy(start: Sequence[Array], length: float, step: Sequence[Array]) -> list[Array]:
     return [value + length * change for value, change in zip(start, step, strict=True)]

@@ -11,12 +11,12 @@ from structmat.operators import Dense, LowRank, Monarch, SignFlip
 from structmat.projections.least_squares import least_squares, positive_or_one
 from structmat.projections.structures import (
     PATTERNS,
-    affine,
+    best_permutation,
+    checked_affine,
+    checked_matrices,
     checked_rank,
-    matrices,
     of_ones,
-    permutation,
-    solver_of,
+    solver_for,
 )
 
 
@@ -112,12 +112,12 @@ def nearest(
     0.8947
     """
     title = "nearest"
-    xp, (single,) = matrices(title, W=W)
+    xp, (single,) = checked_matrices(title, W=W)
     M, flips = astype(xp, single, sum_dtype(single)), None if signs is None else SignFlip(signs)
     if flips is not None:
         M = flips.matvec(M)
     options = {"block_size": block_size, "rank": rank, "bands": bands, "factors": factors, "blocks": blocks}
-    A = solver_of(title, like, _SOLVERS, _of_operator, options)(M).to(dtype=W.dtype)
+    A = solver_for(title, like, _SOLVERS, _of_operator, options)(M).to(dtype=W.dtype)
     unit = positive_or_one(xp, xp.max(xp.abs(M)))
     misfit, total = (xp.sum(xp.abs(part / unit) ** 2) for part in (M - A.matmat(_units(M)), M))
     energy = xp.where(total > 0, 1 - misfit / positive_or_one(xp, total), xp.ones_like(total))
@@ -142,7 +142,8 @@ def _means(like: str, W: Array, **options: Any) -> LinearOperator:
 
 
 def _of_operator(like: LinearOperator, W: Array) -> LinearOperator:
-    return least_squares(affine("nearest", like, tuple(W.shape), W), _units(W), namespace(W).matrix_transpose(W))
+    A = checked_affine("nearest", like, tuple(W.shape), W)
+    return least_squares(A, _units(W), namespace(W).matrix_transpose(W))
 
 
 def _factors(W: Array, rank: int) -> tuple[Array, Array]:
@@ -187,5 +188,5 @@ _SOLVERS: dict[str, Callable[..., LinearOperator]] = {
     "kron": _kron,
     "low_rank": _low_rank,
     "monarch": _monarch,
-    "permutation": functools.partial(permutation, "nearest"),
+    "permutation": functools.partial(best_permutation, "nearest"),
 }

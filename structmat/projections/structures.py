@@ -57,7 +57,7 @@ def of_ones(title: str, like: str, shape: tuple[int, int], entries: Array, **opt
     return made
 
 
-def affine(title: str, like: LinearOperator, shape: tuple[int, int], entries: Array) -> LinearOperator:
+def checked_affine(title: str, like: LinearOperator, shape: tuple[int, int], entries: Array) -> LinearOperator:
     """Validate an operator whose parameters are to be fitted; return it in the dtype of `entries`."""
     if like.shape != shape:
         raise ValueError(f"{title}: like is {like._label}; the matrix has the shape {shape}.")
@@ -66,7 +66,7 @@ def affine(title: str, like: LinearOperator, shape: tuple[int, int], entries: Ar
     return like
 
 
-def permutation(title: str, scores: Array) -> LinearOperator:
+def best_permutation(title: str, scores: Array) -> LinearOperator:
     """Return the permutation that maximises Re Σ_i scores[i, index[i]]."""
     xp, (m, n) = namespace(scores), scores.shape
     if m != n:
@@ -81,7 +81,7 @@ def checked_rank(title: str, rank: int, shape: tuple[int, int]) -> int:
     return rank
 
 
-def solver_of(
+def solver_for(
     title: str,
     like: Any,
     solvers: Mapping[str, Callable[..., LinearOperator]],
@@ -112,7 +112,7 @@ def _is_at_least(value: Any, least: Any) -> bool:
     return size is not None and size >= least
 
 
-def matrices(title: str, **arrays: Array) -> tuple[Namespace, list[Array]]:
+def checked_matrices(title: str, **arrays: Array) -> tuple[Namespace, list[Array]]:
     """Validate nonempty floating matrices of one library; return the library, and them with half cast to single."""
     xp, found = checked_floating(title, **arrays)
     for name, array in arrays.items():

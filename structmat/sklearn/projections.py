@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from structmat._backend import Array, astype
 from structmat.linalg import lstsq
-from structmat.projections.kinds import ALL, projection_by_name
+from structmat.projections.kinds import PROJECTIONS, projection_by_name
 from structmat.sklearn.base import ProjectionTransformer, accepted_dtypes, dense_rows, library_and_device
 
 
@@ -113,7 +113,7 @@ class StructuredProjection(ProjectionTransformer):
             are features, or `kind` is unknown.
         """
         X = self._checked(X)
-        draw = projection_by_name(type(self).__name__, self.kind, ALL)
+        draw = projection_by_name(type(self).__name__, self.kind, PROJECTIONS)
         self.n_components_ = self._checked_n_components(X)
         self.projection_ = draw(X.shape[1], self.n_components_, **self._random_options(X)).freeze()
         self._dtype = X.dtype

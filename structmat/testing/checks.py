@@ -14,13 +14,12 @@ from structmat._backend import (
     as_namespace,
     complex_dtype,
     dtype_name,
-    from_host,
     is_complex,
     to_host,
 )
 from structmat.core.base import LinearOperator
 from structmat.testing.reference import dense_pair, norm_bound
-from structmat.testing.subject import RATIO, Subject, Transform, assert_same, lengths
+from structmat.testing.subject import Subject, Transform, assert_same, lengths
 from structmat.testing.views import check_views
 
 BATCHES: tuple[tuple[int, ...], ...] = ((), (0,), (3,), (2, 3))
@@ -90,10 +89,9 @@ def check_linear(subject: Subject) -> None:
     """A (x + a z) = A x + a A z."""
     for dtype in subject.dtypes():
         x, z = subject.draw((subject.A.n,), dtype), subject.draw((subject.A.n,), dtype)
-        together = to_host(subject.A.matvec(x + 2.0 * z))
-        apart = to_host(subject.A.matvec(x)) + 2.0 * to_host(subject.A.matvec(z))
+        wanted = to_host(subject.A.matvec(x)) + 2.0 * to_host(subject.A.matvec(z))
         scale = subject.norm * 3 * (lengths(x) + 2 * lengths(z))
-        subject.assert_close(from_host(together, as_namespace(None)), apart, scale, "linearity")
+        subject.assert_close(subject.A.matvec(x + 2.0 * z), wanted, scale, "linearity")
 
 
 def check_adjoint(subject: Subject) -> None:
@@ -102,13 +100,9 @@ def check_adjoint(subject: Subject) -> None:
     for dtype in subject.dtypes():
         for other in subject.dtypes():
             x, g = subject.draw((4, A.n), dtype), subject.draw((4, A.m), other)
-            forward = np.sum(to_host(g).conj() * to_host(A.matvec(x)), axis=-1)
-            backward = np.sum(to_host(A.rmatvec(g)).conj() * to_host(x), axis=-1)
-            bound = RATIO * subject.eps * subject.norm * lengths(x) * lengths(g)
-            if not np.all(np.abs(forward - backward) <= bound):
-                raise AssertionError(
-                    f"adjoint: dot test off by {np.max(np.abs(forward - backward) / bound) * RATIO:.3g} eps"
-                )
+            forward = np.sum(to_host(g).conj() * to_host(A.matvec(x)), axis=-1, keepdims=True)
+            backward = np.sum(to_host(A.rmatvec(g)).conj() * to_host(x), axis=-1, keepdims=True)
+            subject.assert_close(forward, backward, subject.norm * lengths(x) * lengths(g), "adjoint: dot test")
     if A.H.H is not A:
         raise AssertionError("A.H.H is not A")
     for name, B, wanted in (

@@ -154,12 +154,6 @@ def _(A: Product, directions: Iterator[Matrix]) -> Pair:
 
 
 @_pair.register
-def _(A: Sum, directions: Iterator[Matrix]) -> Pair:
-    matrices, derivatives = zip(*[_pair(part, directions) for part in A.parts], strict=True)
-    return functools.reduce(np.add, matrices), functools.reduce(np.add, derivatives)
-
-
-@_pair.register
 def _(A: Scaled, directions: Iterator[Matrix]) -> Pair:
     matrix, derivative = _pair(A.of, directions)
     return A.scalar * matrix, A.scalar * derivative
@@ -171,18 +165,6 @@ def _(A: Power, directions: Iterator[Matrix]) -> Pair:
     return functools.reduce(_times, [one] * A.exponent, (np.eye(A.n), np.zeros((A.n, A.n))))
 
 
-@_pair.register
-def _(A: HStack, directions: Iterator[Matrix]) -> Pair:
-    matrices, derivatives = zip(*[_pair(part, directions) for part in A.parts], strict=True)
-    return np.hstack(matrices), np.hstack(derivatives)
-
-
-@_pair.register
-def _(A: VStack, directions: Iterator[Matrix]) -> Pair:
-    matrices, derivatives = zip(*[_pair(part, directions) for part in A.parts], strict=True)
-    return np.vstack(matrices), np.vstack(derivatives)
-
-
 def _along_diagonal(blocks: Sequence[Matrix]) -> Matrix:
     rows = [0, *np.cumsum([block.shape[0] for block in blocks])]
     columns = [0, *np.cumsum([block.shape[1] for block in blocks])]
@@ -192,10 +174,19 @@ def _along_diagonal(blocks: Sequence[Matrix]) -> Matrix:
     return whole
 
 
+#: Functions that make the matrix of a composite from the matrices of its parts, jointly linear in these.
+_COMBINE: dict[type, Callable[..., Any]] = {
+    BlockDiag: _along_diagonal,
+    HStack: np.hstack,
+    Sum: sum,
+    VStack: np.vstack,
+}
+
+
 @_pair.register
-def _(A: BlockDiag, directions: Iterator[Matrix]) -> Pair:
+def _(A: BlockDiag | HStack | Sum | VStack, directions: Iterator[Matrix]) -> Pair:
     matrices, derivatives = zip(*[_pair(part, directions) for part in A.parts], strict=True)
-    return _along_diagonal(matrices), _along_diagonal(derivatives)
+    return _COMBINE[type(A)](matrices), _COMBINE[type(A)](derivatives)
 
 
 @_pair.register

@@ -94,10 +94,8 @@ class ArcCosineFeatures(Features):
             Number n of features.
         order : {0, 1}, optional
             The order p.
-        kind : {"circulant", "fastfood", "gaussian", "sorf", "toeplitz"}, optional
-            The projection of `structmat.projections` that W is a multiple of. "gaussian" is dense.
-        rng, dtype, xp, device : optional
-            Seed, dtype, library and device of the random arrays; see `structmat.projections`.
+        kind, rng, dtype, xp, device : optional
+            As for `FourierFeatures.random`.
 
         Returns
         -------

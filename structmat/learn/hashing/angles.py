@@ -76,7 +76,7 @@ class HyperplaneHash(Hash):
         xp: ModuleType | None = None,
         device: Device = None,
     ) -> Self:
-        """Draw the hyperplanes, as double Hadamard transforms √n H G M H D.
+        """Draw hyperplanes by double Hadamard transforms √n H G M H D, as for `DHHash`.
 
         Parameters
         ----------
@@ -213,7 +213,6 @@ class CrossPolytopeHash(Hash):
             is the next order of `Hadamard`.
         rng, dtype, xp, device : optional
             Seed, dtype, library and device of the random arrays; see `structmat.projections`.
-            `dtype` has no effect: signs and indices have dtypes of their own, and products have the dtype of x.
 
         Returns
         -------
