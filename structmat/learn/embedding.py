@@ -217,7 +217,7 @@ def encode(P: LinearOperator, X: Array) -> Array:
     y = P.matvec(X)
     xp = namespace(y)
     if is_complex(xp, y.dtype):
-        raise TypeError("encode: the projections are complex; expected real ones.")
+        raise TypeError("encode: the projections are complex; expected real projections.")
     return pack_bits(xp, checked_finite("encode", y) >= 0)
 
 
@@ -323,10 +323,9 @@ def _checked_codes(title: str, queries: Array, codes: Array) -> Namespace:
     for name, array in (("codes", codes), ("queries", queries)):
         if not is_array(array) or array.dtype != (xp := namespace(array)).uint8:
             got = f"has dtype {dtype_name(array.dtype)}" if is_array(array) else f"is a {type(array).__name__}"
-            raise TypeError(f"{title}: {name} {got}; expected an array of uint8, as encode makes.")
+            raise TypeError(f"{title}: {name} {got}; expected an array of uint8, as from encode.")
         if array.ndim != 2 or array.shape[1] != codes.shape[1]:
             raise ValueError(
-                f"{title}: {name} has shape {tuple(array.shape)}; expected two axes, the second as long as "
-                f"that of codes."
+                f"{title}: {name} has shape {tuple(array.shape)}; expected two axes, the second as long as in codes."
             )
     return xp

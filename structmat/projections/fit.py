@@ -9,13 +9,7 @@ from typing import Any, NamedTuple
 from structmat._backend import Array, DType, Namespace, astype, device, pad, sum_dtype
 from structmat.core.base import LinearOperator
 from structmat.operators import BlockCirculant, Circulant, LowRank, SignFlip
-from structmat.projections.least_squares import (
-    least_squares,
-    reduce_rows,
-    ridge_solution,
-    row_blocks,
-    transform_noise,
-)
+from structmat.projections.least_squares import least_squares, reduce_rows, ridge_solution, row_blocks, transform_noise
 from structmat.projections.structures import (
     PATTERNS,
     best_permutation,

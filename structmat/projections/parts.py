@@ -6,17 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Self
 
-from structmat._backend import (
-    RNG,
-    Array,
-    Device,
-    DType,
-    as_dtype,
-    as_namespace,
-    from_host,
-    generator,
-    random_normal,
-)
+from structmat._backend import RNG, Array, Device, DType, as_dtype, as_namespace, from_host, generator, random_normal
 from structmat.core.base import LinearOperator
 from structmat.core.blocks import vstack
 from structmat.core.fields import checked_size

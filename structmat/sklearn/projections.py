@@ -23,7 +23,7 @@ class StructuredProjection(ProjectionTransformer):
     n_components : int, "auto" or None, optional
         Output dimension k, smaller or larger than the number d of features. For "auto" it is
         `sklearn.random_projection.johnson_lindenstrauss_min_dim` of the number of samples and `eps`, as in
-        scikit-learn, which d must not be less than. None means "auto" if `eps` is given, else d.
+        scikit-learn, and must not exceed d. None means "auto" if `eps` is given, else d.
     kind : str, optional
         The projection of `structmat.projections`: "circulant", "fastfood", "fjlt", "gaussian" (dense, a baseline),
         "sorf", "srht" or "toeplitz".

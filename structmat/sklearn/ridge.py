@@ -94,7 +94,7 @@ class CirculantRidge(RegressorMixin, Estimator):  # type: ignore[misc]
             y = column_or_1d(y, warn=True)
         self._all_shifts = y.ndim == 2
         if self._all_shifts and tuple(y.shape) != (N, d):
-            raise ValueError(f"y has shape {tuple(y.shape)}; expected ({N},), or ({N}, {d}) with one a shift.")
+            raise ValueError(f"y has shape {tuple(y.shape)}; expected ({N},), or ({N}, {d}) with one for each shift.")
         y, weights = astype(xp, y, X.dtype), None
         if sample_weight is not None:
             each = [sample_weight] * N if isinstance(sample_weight, Real) else sample_weight

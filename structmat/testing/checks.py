@@ -7,16 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from structmat._backend import (
-    RNG,
-    Array,
-    Device,
-    as_namespace,
-    complex_dtype,
-    dtype_name,
-    is_complex,
-    to_host,
-)
+from structmat._backend import RNG, Array, Device, as_namespace, complex_dtype, dtype_name, is_complex, to_host
 from structmat.core.base import LinearOperator
 from structmat.testing.reference import dense_pair, norm_bound
 from structmat.testing.subject import Subject, Transform, assert_same, lengths
