@@ -1,16 +1,11 @@
-"""Algorithms on data, with no framework: what the structure of operators makes fast."""
+"""Algorithms on data that structured operators make fast; they need no framework."""
 
 from structmat.learn.compact import CompactMap
 from structmat.learn.embedding import encode, hamming, hamming_neighbors, optimize_embedding
 from structmat.learn.features import ArcCosineFeatures, FourierFeatures, arc_cosine_kernel, gaussian_kernel
 from structmat.learn.hashing import CrossPolytopeHash, DHHash, HashIndex, HyperplaneHash
-from structmat.learn.ridge import (
-    circulant_ridge,
-    cyclic_scores,
-    gaussian_correlation,
-    kernel_circulant_ridge,
-    kernel_cyclic_scores,
-)
+from structmat.learn.kernel_ridge import gaussian_correlation, kernel_circulant_ridge, kernel_cyclic_scores
+from structmat.learn.ridge import circulant_ridge, cyclic_scores
 
 __all__ = [
     "ArcCosineFeatures",

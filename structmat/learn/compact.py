@@ -17,14 +17,14 @@ class CompactMap:
 
     .. math:: s(x) = V \begin{pmatrix} \cos W x \\ \sin W x \end{pmatrix} + c,
 
-    a score for each class. W starts at random, where s approximates a machine with a Gaussian kernel, and moves with V
-    and c down the gradient of the classification loss, so that fewer features do [1]_. With a circulant W a step costs
-    O(d log d) a vector and W keeps O(d) numbers.
+    a score for each class. W is random at first, where s approximates a classifier with a Gaussian kernel, and is
+    trained with V and c by gradient descent on the classification loss, so fewer features suffice [1]_. With a
+    circulant W a step costs O(d log d) a vector, and W has O(d) parameters.
 
     Parameters
     ----------
     features : FourierFeatures
-        The map; only the parameters of its projection are learned, and a frozen projection stays random.
+        The features. The parameters of their projection are trained; a frozen projection has none.
     weights : array, shape (classes, n_features)
         V.
     shift : array, shape (classes,)
@@ -39,7 +39,7 @@ class CompactMap:
 
     Notes
     -----
-    The features are those of `FourierFeatures` times √(n/2), so that they are of order one.
+    The features are `FourierFeatures` times √(n/2), so they are of order one.
 
     References
     ----------
@@ -78,42 +78,43 @@ class CompactMap:
         ridge: float = 1e-4,
         rng: RNG = None,
     ) -> Self:
-        """Draw a map and train it, with Adam on shuffled batches.
+        """Draw random features and train them with the classifier, by Adam on shuffled batches.
 
         Parameters
         ----------
         X : array, shape (N, d)
-            Real vectors; library, device and dtype of the map are theirs.
+            Real vectors. The model has their library, device and dtype.
         labels : array of int, shape (N,)
             Their classes, counted from 0.
         n_features : int
-            Features n.
+            Number n of features.
         gamma : float
-            γ of the Gaussian kernel that the features start from.
+            γ of the Gaussian kernel that the initial features approximate.
         kind : {"circulant", "fastfood", "gaussian", "sorf", "toeplitz"}, optional
-            The projection, as for `FourierFeatures.random`. "fastfood" and "sorf" have no parameters and stay random.
+            The projection, as for `FourierFeatures.random`. "fastfood" and "sorf" have no parameters to train.
         learn : bool, optional
-            Whether the projection is learned, or only the classifier.
+            Whether the projection is trained, or the classifier only.
         epochs : int, optional
-            How often each vector is seen.
+            Number of passes over the data.
         batch : int, optional
-            Vectors a step.
+            Number of vectors in a batch.
         rate : float, optional
-            First step size; it falls to zero along a cosine.
+            Initial step size; it decreases to zero along a cosine.
         ridge : float, optional
-            The penalty's λ.
+            λ of the penalty.
         rng : int, numpy.random.Generator or None, optional
-            Seed or generator, of the map and of the batches.
+            Seed or generator of the features and of the batches.
 
         Returns
         -------
         CompactMap
-            The trained one.
+            The trained model.
 
         Raises
         ------
         ValueError
-            X or `labels` has the wrong shape, a label is negative, or a size is not a positive int.
+            X or `labels` has the wrong shape, a label is negative, or `n_features`, `epochs` or `batch` is not a
+            positive int.
         """
         if X.ndim != 2 or tuple(labels.shape) != tuple(X.shape[:1]) or X.shape[0] == 0:
             raise ValueError(
@@ -147,12 +148,12 @@ class CompactMap:
         Parameters
         ----------
         params : sequence of array
-            As ``params``.
+            New values of ``params``.
 
         Returns
         -------
         CompactMap
-            With these.
+            The model with these parameters.
         """
         *projection, weights, shift = params
         features = self.features.with_params(projection)
@@ -182,7 +183,7 @@ class CompactMap:
         return self._scores(self.features(x))
 
     def predict(self, x: Array) -> Array:
-        """Tell the class of the largest score.
+        """Return the class of the largest score.
 
         Parameters
         ----------

@@ -22,9 +22,10 @@ from structmat._backend import (
 )
 from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
-from structmat.learn.hashing import checked_finite
+from structmat.learn.hashing.base import checked_finite
 from structmat.operators import Circulant, SignFlip
-from structmat.projections.structures import matrices
+from structmat.projections.least_squares import positive_or_one
+from structmat.projections.structures import checked_matrices
 
 _BLOCK = 2**22  # distances at a time, a few tens of megabytes
 
@@ -37,7 +38,7 @@ class Embedding(NamedTuple):
 
 
 class Neighbors(NamedTuple):
-    """Distances to the nearest codes, in ascending order, and the codes' places."""
+    """Distances to the nearest codes, in ascending order, and the indices of these codes."""
 
     distances: Array
     indices: Array
@@ -53,18 +54,18 @@ def optimize_embedding(
        \min_{r,\, B \in \{\pm 1\}} \lVert B - X D R^T \rVert_F^2 + \lambda \lVert R R^T - I \rVert_F^2,
        \qquad R = \operatorname{circ}(r),
 
-    by turns over the bits B and over r, from a random start [1]_. A random embedding that is not learned is
-    `circulant_projection`.
+    by alternating minimisation over the bits B and r, from a random start [1]_. `circulant_projection` draws a random
+    embedding.
 
     Parameters
     ----------
     X : array, shape (N, d)
-        Vectors, real; centred ones give more even bits. They are scaled in common to the mean squared length d, so that
+        Real vectors; centred data give more balanced bits. One factor scales all to the mean squared length d, so that
         an orthogonal R gives projections of the size of the bits. Codes do not depend on the scale.
     k : int, optional
-        Number of bits, d at most; d unless given. For k < d the columns of B that no bit stands in are 0.
+        Number of bits, at most d; d unless given. For k < d the last d - k columns of B are 0.
     n_iter : int, optional
-        Number of turns.
+        Number of iterations.
     lam : float, optional
         Weight λ > 0 of the orthogonality of R; N unless given, as the first term grows with N.
     rng : int, numpy.random.Generator or None, optional
@@ -73,32 +74,32 @@ def optimize_embedding(
     Returns
     -------
     operator : LinearOperator
-        The first k rows of R D, for `encode`; of X's dtype.
+        The first k rows of R D in the dtype of X, for `encode`.
     objectives : tuple of float
-        The objective after each half-step, of the bits and of r by turns: 2 `n_iter` values, each at most the one
-        before, up to rounding.
+        The objective after each half-step, over B and over r alternately: 2 `n_iter` values, which do not increase but
+        for rounding.
 
     Raises
     ------
     TypeError
-        X is no real floating array.
+        X is not a real floating array.
     ValueError
-        X has not two axes or is empty, k or `n_iter` is not a positive int, k is over d, or λ is not positive.
+        X does not have two axes or is empty, k or `n_iter` is not a positive int, k exceeds d, or λ is not positive.
 
     Notes
     -----
-    Cost: a turn takes two transforms of the N vectors, O(N d log d), and O(d) for r.
+    Cost: an iteration takes two transforms of N vectors, O(N d log d), and O(d) for r.
 
-    The bits' half-step is the sign. For the other, the objective is a sum over the frequencies of the spectrum z of r,
+    The optimal B has the signs of the projections. In r, the objective is a sum over the frequencies of its spectrum z,
 
     .. math:: m |z|^2 - 2 \operatorname{Re}(\bar h z) + \lambda (|z|^2 - 1)^2 + \text{const},
        \qquad m = \tfrac1d \sum_i |\hat x_i|^2, \quad h = \tfrac1d \sum_i \bar{\hat x}_i \hat b_i.
 
-    Its minimiser has the phase of h, a sign at the real frequencies, and as modulus ρ the one root ρ > 0 of
-    2 λ ρ³ + (m - 2 λ) ρ = abs(h). Each half-step thus reaches its minimum.
+    The minimiser has the phase of h, a sign at real frequencies, and its modulus is the only root ρ > 0 of
+    2 λ ρ³ + (m - 2 λ) ρ = abs(h). Each half-step is thus exact.
 
-    Learning pays for codes that are short against d; for longer ones compare with the random embedding first, as the
-    example of the gallery does.
+    Learning improves codes that are short compared with d; for longer codes compare with a random embedding first, as
+    the example in the gallery does.
 
     References
     ----------
@@ -116,7 +117,7 @@ def optimize_embedding(
     True
     """
     title = "optimize_embedding"
-    xp, (x,) = matrices(title, X=X)
+    xp, (x,) = checked_matrices(title, X=X)
     if is_complex(xp, x.dtype):
         raise TypeError(f"{title}: X is complex; expected real vectors.")
     N, d = x.shape
@@ -132,19 +133,18 @@ def optimize_embedding(
     flips = SignFlip.random(d, rng=rng, xp=xp, device=device(x))
     start = random_normal(rng, (d,), d**-0.5, dtype=x.dtype, xp=xp, device=device(x))
     largest = xp.max(xp.abs(x))
-    x = x / xp.where(largest > 0, largest, xp.ones_like(largest))  # or squares over- and underflow
-    square = xp.sum(x**2)
-    scale = xp.sqrt(N * d / xp.where(square > 0, square, xp.ones_like(square)))
+    x = x / positive_or_one(xp, largest)  # so that no square over- or underflows
+    scale = xp.sqrt(N * d / positive_or_one(xp, xp.sum(x**2)))
     spectra = dft(xp, flips.matvec(x) * scale)
     energies = xp.sum(xp.abs(spectra) ** 2, axis=0) / d
-    places = xp.arange(d // 2 + 1, device=device(x))
-    paired = (places > 0) & (2 * places < d)  # these frequencies stand for two
-    twice = xp.where(paired, 2 * xp.ones_like(energies), xp.ones_like(energies))
+    frequencies = xp.arange(d // 2 + 1, device=device(x))
+    paired = (frequencies > 0) & (2 * frequencies < d)  # each has a conjugate in the other half of the spectrum
+    multiplicity = xp.where(paired, 2 * xp.ones_like(energies), xp.ones_like(energies))
 
     def objective(z: Array, agreement: Array) -> float:
-        """Where the agreement is Σ B ∗ (X D R^T)."""
+        """Return the objective for an agreement Σ B ∗ (X D R^T)."""
         squares = xp.abs(z) ** 2
-        own = xp.sum(twice * (energies * squares + lam * (squares - 1) ** 2))
+        own = xp.sum(multiplicity * (energies * squares + lam * (squares - 1) ** 2))
         return float(own - 2 * agreement) + float(N * k)
 
     z, objectives = dft(xp, start), []
@@ -154,7 +154,7 @@ def optimize_embedding(
         objectives.append(objective(z, xp.sum(signs * projected)))
         correlation = xp.sum(xp.conj(spectra) * dft(xp, signs, d), axis=0) / d
         z = spectrum_step(xp, energies, correlation, lam)
-        objectives.append(objective(z, xp.sum(twice * xp.real(xp.conj(correlation) * z))))
+        objectives.append(objective(z, xp.sum(multiplicity * xp.real(xp.conj(correlation) * z))))
     P = Circulant(idft(xp, z, d, real=True))[:k] @ flips
     return Embedding(P.to(dtype=X.dtype), tuple(objectives))
 
@@ -163,8 +163,8 @@ def spectrum_step(xp: Namespace, m: Array, h: Array, lam: float) -> Array:
     """Minimise m |z|² - 2 Re(conj(h) z) + lam (|z|² - 1)² over z, for each entry of m ≥ 0 and h.
 
     The derivative in the modulus ρ, over 2, is convex for ρ ≥ 0 and has one sign change there. Newton's method thus
-    falls to the root from any point above it, and these are: sqrt(max(0, -slope) / 2 lam) + cbrt(|h| / 2 lam), and
-    |h| / slope where slope = m - 2 lam > 0.
+    decreases to the root from any point above it, such as sqrt(max(0, -slope) / 2 lam) + cbrt(|h| / 2 lam), or
+    |h| / slope for slope = m - 2 lam > 0.
     """
     size = xp.abs(h)
     slope = m - 2 * lam
@@ -193,19 +193,19 @@ def encode(P: LinearOperator, X: Array) -> Array:
     Returns
     -------
     array of uint8, shape (..., ⌈k/8⌉)
-        A bit is 1 where the projection is 0 or more. The first stands in the highest place of the first byte, as in
-        `numpy.packbits`; the bits that fill the last byte are 0.
+        A bit is 1 where the projection is 0 or more. The first bit is the most significant of the first byte, as in
+        `numpy.packbits`; padding bits are 0.
 
     Raises
     ------
     TypeError
-        P or X is complex, or they do not go together.
+        P or X is complex, or P does not accept X.
     ValueError
         The last axis of X is not d, or a product is NaN or infinite.
 
     Notes
     -----
-    For a random projection and two vectors of angle θ, a bit differs with probability θ/π.
+    For a random projection and two vectors at an angle θ, a bit differs with probability θ/π.
 
     Examples
     --------
@@ -217,7 +217,7 @@ def encode(P: LinearOperator, X: Array) -> Array:
     y = P.matvec(X)
     xp = namespace(y)
     if is_complex(xp, y.dtype):
-        raise TypeError("encode: the projections are complex; expected real ones.")
+        raise TypeError("encode: the projections are complex; expected real projections.")
     return pack_bits(xp, checked_finite("encode", y) >= 0)
 
 
@@ -229,7 +229,7 @@ def hamming(queries: Array, codes: Array) -> Array:
     queries : array of uint8, shape (Q, b)
         Codes from `encode`.
     codes : array of uint8, shape (N, b)
-        Others.
+        Other codes.
 
     Returns
     -------
@@ -239,9 +239,9 @@ def hamming(queries: Array, codes: Array) -> Array:
     Raises
     ------
     TypeError
-        An argument is no array of bytes.
+        An argument is not an array of uint8.
     ValueError
-        An argument has not two axes, or they are of different length.
+        An argument does not have two axes, or the lengths b differ.
 
     Examples
     --------
@@ -254,8 +254,8 @@ def hamming(queries: Array, codes: Array) -> Array:
     """
     xp = _checked_codes("hamming", queries, codes)
     distances = xp.zeros((queries.shape[0], codes.shape[0]), dtype=xp.int32, device=device(codes))
-    for place in range(codes.shape[1]):
-        differ = xp.bitwise_xor(queries[:, place][:, None], codes[:, place][None, :])
+    for byte in range(codes.shape[1]):
+        differ = xp.bitwise_xor(queries[:, byte][:, None], codes[:, byte][None, :])
         distances = distances + astype(xp, popcount(xp, differ), xp.int32)
     return distances
 
@@ -268,25 +268,25 @@ def hamming_neighbors(queries: Array, codes: Array, n_neighbors: int = 10) -> Ne
     queries : array of uint8, shape (Q, b)
         Codes from `encode`.
     codes : array of uint8, shape (N, b)
-        Where to search.
+        Codes to search.
     n_neighbors : int, optional
-        How many to find; N at most.
+        Number of neighbours, at most N.
 
     Returns
     -------
     distances : array of int, shape (Q, n_neighbors)
         In ascending order.
     indices : array of int, shape (Q, n_neighbors)
-        Rows of `codes`; of equally near ones the first come first.
+        Rows of `codes`; ties are in ascending order.
 
     Raises
     ------
     TypeError, ValueError
-        As for `hamming`; or `n_neighbors` is not a positive int, or over N.
+        As for `hamming`; or `n_neighbors` is not a positive int, or exceeds N.
 
     Notes
     -----
-    Cost: O(Q N b), a byte at a time.
+    Cost: O(Q N b) time.
 
     Examples
     --------
@@ -303,7 +303,7 @@ def hamming_neighbors(queries: Array, codes: Array, n_neighbors: int = 10) -> Ne
         raise ValueError(
             f"hamming_neighbors: n_neighbors is {n_neighbors}; expected {N}, the number of codes, or less."
         )
-    places = xp.arange(N, device=device(codes))
+    indices = xp.arange(N, device=device(codes))
     width = min(N, _BLOCK)
     height = max(1, _BLOCK // width)
     found = []
@@ -311,11 +311,11 @@ def hamming_neighbors(queries: Array, codes: Array, n_neighbors: int = 10) -> Ne
         block, best = queries[top : min(top + height, queries.shape[0]), :], []
         for first in range(0, N, width):
             last = min(first + width, N)
-            distances = astype(xp, hamming(block, codes[first:last, :]), places.dtype)
-            # one number orders by distance, then by place
-            best.append(least(xp, distances * N + places[first:last], min(n_neighbors, last - first)))
+            distances = astype(xp, hamming(block, codes[first:last, :]), indices.dtype)
+            # keys in the order of the distances, then of the indices
+            best.append(least(xp, distances * N + indices[first:last], min(n_neighbors, last - first)))
         found.append(least(xp, xp.concat(best, axis=-1), n_neighbors))
-    keys = xp.concat(found) if found else xp.zeros((0, n_neighbors), dtype=places.dtype, device=device(codes))
+    keys = xp.concat(found) if found else xp.zeros((0, n_neighbors), dtype=indices.dtype, device=device(codes))
     return Neighbors(keys // N, keys % N)
 
 
@@ -323,10 +323,9 @@ def _checked_codes(title: str, queries: Array, codes: Array) -> Namespace:
     for name, array in (("codes", codes), ("queries", queries)):
         if not is_array(array) or array.dtype != (xp := namespace(array)).uint8:
             got = f"has dtype {dtype_name(array.dtype)}" if is_array(array) else f"is a {type(array).__name__}"
-            raise TypeError(f"{title}: {name} {got}; expected an array of uint8, as encode makes.")
+            raise TypeError(f"{title}: {name} {got}; expected an array of uint8, as from encode.")
         if array.ndim != 2 or array.shape[1] != codes.shape[1]:
             raise ValueError(
-                f"{title}: {name} has shape {tuple(array.shape)}; expected two axes, the second as long as "
-                f"that of codes."
+                f"{title}: {name} has shape {tuple(array.shape)}; expected two axes, the second as long as in codes."
             )
     return xp

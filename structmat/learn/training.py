@@ -2,26 +2,23 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self
 
 from structmat._backend import RNG, Array, astype, device, from_host, generator, namespace
 
 
 class Model(Protocol):
-    """What can be trained: parameters, and a loss with its gradients."""
+    """A trainable model: parameters, and a loss with its gradients."""
 
     @property
     def params(self) -> tuple[Array, ...]:
-        """All that is learned."""
+        """The trained parameters."""
 
     def with_params(self, params: Sequence[Array]) -> Self:
         """Return the same model with other parameters."""
 
     def loss_and_gradients(self, x: Array, labels: Array) -> tuple[float, tuple[Array, ...]]:
         """Return the loss of a batch, and its gradient with respect to each of `params`."""
-
-
-M = TypeVar("M", bound=Model)
 
 
 def cross_entropy(scores: Array, labels: Array) -> tuple[float, Array]:
@@ -37,7 +34,7 @@ def cross_entropy(scores: Array, labels: Array) -> tuple[float, Array]:
 
 
 class Adam:
-    """The optimiser of Kingma and Ba (ICLR 2015), with its usual constants."""
+    """Adam, by Kingma and Ba (ICLR 2015), with its default constants."""
 
     def __init__(self, params: Sequence[Array]) -> None:
         self.steps = 0
@@ -57,32 +54,32 @@ class Adam:
         ]
 
 
-def train(model: M, x: Array, labels: Array, *, epochs: int, batch: int, rate: float, rng: RNG) -> Iterator[Any]:
-    """Train with Adam on shuffled batches, the step falling to zero along a cosine.
+def train(model: Model, x: Array, labels: Array, *, epochs: int, batch: int, rate: float, rng: RNG) -> Iterator[Any]:
+    """Train with Adam on shuffled batches; the step size decreases to zero along a cosine.
 
     Parameters
     ----------
     model : Model
-        Where to start.
+        The initial model.
     x : array, shape (N, d)
         Vectors.
     labels : array of int, shape (N,)
         Their classes.
     epochs : int
-        How often each vector is seen.
+        Number of passes over the data.
     batch : int
-        Vectors a step, about.
+        Approximate number of vectors in a batch.
     rate : float
-        First step size.
+        Initial step size.
     rng : int, numpy.random.Generator or None
-        Shuffles the vectors.
+        Seed or generator of the order of the vectors.
 
     Yields
     ------
     model : Model
-        After each epoch.
+        The model after each epoch.
     loss : float
-        Mean loss over the batches of that epoch.
+        Mean loss over the batches of the epoch.
     """
     xp, rng, N = namespace(x), generator(rng), x.shape[0]
     optimiser = Adam(model.params)
@@ -90,9 +87,10 @@ def train(model: M, x: Array, labels: Array, *, epochs: int, batch: int, rate: f
     for epoch in range(epochs):
         order, losses = from_host(rng.permutation(N), xp, device=device(x)), []
         for i in range(batches):
-            chosen = order[i * N // batches : (i + 1) * N // batches]
-            loss, grads = model.loss_and_gradients(xp.take(x, chosen, axis=0), xp.take(labels, chosen, axis=0))
-            done = (epoch + i / batches) / epochs
-            model = model.with_params(optimiser.step(model.params, grads, rate * (1 + math.cos(math.pi * done)) / 2))
+            indices = order[i * N // batches : (i + 1) * N // batches]
+            loss, grads = model.loss_and_gradients(xp.take(x, indices, axis=0), xp.take(labels, indices, axis=0))
+            progress = (epoch + i / batches) / epochs
+            step_size = rate * (1 + math.cos(math.pi * progress)) / 2
+            model = model.with_params(optimiser.step(model.params, grads, step_size))
             losses.append(loss)
         yield model, sum(losses) / batches

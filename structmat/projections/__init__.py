@@ -1,4 +1,18 @@
-"""Random and learned projections, and structure fitted to matrices and data."""
+"""Random and learned projections, and structure fitted to matrices and data.
+
+All functions of the library that draw random operators share four optional keyword arguments:
+
+rng : int, numpy.random.Generator or None
+    Seed or generator. NumPy draws all numbers on the host, in double precision, so one seed gives the same operator on
+    every library and device. None takes fresh entropy from the system.
+dtype : dtype or str
+    Real or complex floating dtype of the arrays of numbers; the default of the library unless given. Signs and indices
+    have integer dtypes; an operator that has no other arrays gives products of the dtype of x.
+xp : module
+    Array library, NumPy unless given.
+device : device
+    Device of that library.
+"""
 
 from structmat.projections.baselines import gaussian_projection, low_rank
 from structmat.projections.cascades import acdc, diagonal_circulant

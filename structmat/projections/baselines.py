@@ -1,4 +1,4 @@
-"""Projections that the fast ones are measured against."""
+"""Baselines for comparison with the structured projections."""
 
 from types import ModuleType
 
@@ -21,14 +21,8 @@ def gaussian_projection(
         Input dimension.
     k : int
         Output dimension.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the entries; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
@@ -45,9 +39,9 @@ def gaussian_projection(
     Cost: O(d k) time and memory.
 
     ‖P x‖² / ‖x‖² has the χ² distribution with k degrees of freedom, divided by k, so the distances of N points are kept
-    to a factor 1 ± ε for k of order ε⁻² log N [1]_, which no linear map improves on.
+    to a factor 1 ± ε for k of order ε⁻² log N [1]_, the best order of any linear map.
 
-    Gradient: that of `Dense`.
+    Gradient: see `Dense`.
 
     References
     ----------
@@ -86,14 +80,8 @@ def low_rank(
         Output dimension.
     rank : int
         Columns r of U and V.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the entries; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
@@ -109,9 +97,10 @@ def low_rank(
     -----
     Cost: O((d + k) r) time and memory.
 
-    It keeps distances as a Gaussian projection to r dimensions does, however large k: a layer to compare with [1]_.
+    It keeps distances as a Gaussian projection to r dimensions does, however large k is. As a layer it is a baseline
+    for structured ones [1]_.
 
-    Gradient: those of `LowRank`.
+    Gradient: see `LowRank`.
 
     References
     ----------

@@ -35,14 +35,8 @@ def acdc(
         Number of factors, at least 1.
     sigma : float, optional
         Standard deviation σ of the diagonals. Deep cascades need a start near the identity to be trained [1]_.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the diagonals; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
@@ -58,11 +52,11 @@ def acdc(
     -----
     Cost: O(depth d log d) time, O(depth d) memory.
 
-    It is a structure to be learned, no random projection: as drawn it keeps the directions of vectors, not only their
-    distances. The paper writes the factor A C D C⁻¹ for row vectors; networks put nonlinearities and permutations in
-    between.
+    It is a structure for training, not a random projection: initially it keeps the directions of vectors, not only
+    their distances. The paper writes the factor A C D C⁻¹ for row vectors; networks put nonlinearities and permutations
+    between factors.
 
-    Gradient: those of the diagonals.
+    Gradient: see `Diagonal`.
 
     References
     ----------
@@ -94,7 +88,7 @@ def diagonal_circulant(
 
     .. math:: P = \prod_{l} C_l D_l,
 
-    where the circulant C have Gaussian columns of variance 1/d and the diagonals D start as random signs.
+    where the circulant C have Gaussian columns of variance 1/d and the diagonals D are initially random signs.
 
     Parameters
     ----------
@@ -102,14 +96,8 @@ def diagonal_circulant(
         Input and output dimension, any.
     depth : int
         Number of factors, at least 1.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of columns and diagonals; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
@@ -125,10 +113,10 @@ def diagonal_circulant(
     -----
     Cost: O(depth d log d) time, O(depth d) memory.
 
-    With complex entries d factors make any matrix of order d [1]_. The mean squared length is kept at each depth, but
-    its spread grows with it.
+    A product of d factors with complex entries can equal any matrix of order d [1]_. The mean squared length is kept at
+    each depth; its variance grows with the depth.
 
-    Gradient: those of the circulants and the diagonals.
+    Gradient: see `Circulant` and `Diagonal`.
 
     References
     ----------

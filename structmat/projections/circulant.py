@@ -10,14 +10,12 @@ from structmat.core.base import LinearOperator
 from structmat.operators import BlockCirculant, Circulant
 from structmat.projections.parts import RandomSource, checked_sizes, pad, truncate
 
-Kind = Literal["truncate", "stack", "pad"]
-
 
 def circulant_projection(
     d: int,
     k: int | None = None,
     *,
-    kind: Kind | None = None,
+    kind: Literal["truncate", "stack", "pad"] | None = None,
     rng: RNG = None,
     dtype: DType = None,
     xp: ModuleType | None = None,
@@ -26,7 +24,7 @@ def circulant_projection(
     r"""Random circulant projection of d dimensions to k, x ↦ R D x.
 
     D flips random signs, which are fixed; R is circulant with a Gaussian column, the parameter. It replaces a dense
-    k × d matrix at O(d) storage and O(d log d) time.
+    k × d matrix with O(d) memory and O(d log d) time.
 
     Parameters
     ----------
@@ -35,23 +33,17 @@ def circulant_projection(
     k : int, optional
         Output dimension; d unless given.
     kind : {"truncate", "stack", "pad"}, optional
-        How k ≠ d is reached. "truncate" (k ≤ d, the default there) keeps the first k outputs of one circulant. "stack"
-        (k ≥ d, the default for k > d) puts ⌈k/d⌉ circulants on top of each other, which share one transform of x, and
-        keeps the first k outputs: O(k log d). "pad" (k ≥ d) fills x with zeros to length k before one circulant of
-        size k: O(k log k).
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the column; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+        How to obtain k ≠ d outputs. "truncate" (k ≤ d, the default there) keeps the first k outputs of one circulant.
+        "stack" (k ≥ d, the default for k > d) stacks ⌈k/d⌉ circulants, which share one transform of x, and keeps the
+        first k outputs: O(k log d). "pad" (k ≥ d) pads x with zeros to length k for one circulant of size k:
+        O(k log k).
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
     LinearOperator
-        Of shape (k, d), with one parameter. Scaled so that E‖P x‖² = ‖x‖². For a fixed random R take `.freeze()`.
+        Of shape (k, d), with one parameter, scaled so that E‖P x‖² = ‖x‖². `.freeze()` makes R constant.
 
     Raises
     ------
@@ -60,10 +52,10 @@ def circulant_projection(
 
     Notes
     -----
-    Without D a constant vector is mapped to a constant one. A distance is kept to a factor 1 ± ε with probability 1 - δ
-    for k of order ε⁻² log²(1/δ) [2]_, more than a dense Gaussian projection needs.
+    Without D, R would map constant vectors to constant vectors. A distance is kept to a factor 1 ± ε with probability
+    1 - δ for k of order ε⁻² log²(1/δ) [2]_, more than for a dense Gaussian projection.
 
-    Gradient: that of `Circulant` or `BlockCirculant`, with respect to the column or columns.
+    Gradient: see `Circulant` and `BlockCirculant`.
 
     References
     ----------
@@ -114,8 +106,8 @@ def block_circulant_projection(
 ) -> LinearOperator:
     r"""Random projection of d dimensions to k by circulant blocks, x ↦ R D x.
 
-    D flips random signs, which are fixed; R is a matrix of circulant blocks with Gaussian columns, the parameter. The
-    block size leads from a dense matrix (1) to a circulant one (d).
+    D flips random signs, which are fixed; R is a matrix of circulant blocks with Gaussian columns, the parameter. It is
+    dense for blocks of size 1 and circulant for blocks of size k = d.
 
     Parameters
     ----------
@@ -124,21 +116,15 @@ def block_circulant_projection(
     k : int
         Output dimension, larger than d or not.
     block_size : int
-        Size b of a block. Where it divides d or k not, the last blocks are cut.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the blocks; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+        Size b of a block. If it does not divide d or k, the last blocks are truncated.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
     LinearOperator
-        Of shape (k, d), with one parameter of shape (⌈k/b⌉, ⌈d/b⌉, b), scaled so that E‖P x‖² = ‖x‖². For a fixed
-        random R take `.freeze()`.
+        Of shape (k, d), with one parameter of shape (⌈k/b⌉, ⌈d/b⌉, b), scaled so that E‖P x‖² = ‖x‖². `.freeze()`
+        makes R constant.
 
     Raises
     ------
@@ -149,7 +135,7 @@ def block_circulant_projection(
     -----
     Cost: O((d + k) log b + d k / b) time, O(d k / b) memory.
 
-    Gradient: that of `BlockCirculant`.
+    Gradient: see `BlockCirculant`.
 
     References
     ----------

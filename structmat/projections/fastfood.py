@@ -1,4 +1,4 @@
-"""Fastfood: Gaussian matrices out of Hadamard matrices and diagonals."""
+"""Fastfood: approximately Gaussian matrices from Hadamard matrices and diagonals."""
 
 from types import ModuleType
 
@@ -24,30 +24,24 @@ def fastfood(
     xp: ModuleType | None = None,
     device: Device = None,
 ) -> LinearOperator:
-    r"""Fastfood projection of d dimensions to k: close to a dense Gaussian one at the cost of Hadamard transforms.
+    r"""Fastfood projection of d dimensions to k: approximately Gaussian, at the cost of Hadamard transforms.
 
     .. math:: P = \sqrt{n / k}\, S H G \Pi H B,
 
-    where B flips random signs, H is the orthogonal Hadamard matrix of order n, the least one of at least d, Π a random
-    permutation, G a diagonal of standard Gaussians, and S a diagonal that gives the rows the lengths of Gaussian ones:
-    S_ii = s_i / ‖G‖ with s_i of the χ distribution with n degrees of freedom. x is padded with zeros to length n.
+    where B flips random signs, H is the orthogonal Hadamard matrix of the least order n ≥ d, Π a random permutation, G
+    a diagonal of standard Gaussians, and S a diagonal that gives the rows the lengths of Gaussian vectors:
+    S_ii = s_i / ‖G‖, where s_i has the χ distribution with n degrees of freedom. x is padded with zeros to length n.
 
     Parameters
     ----------
     d : int
         Input dimension.
     k : int
-        Output dimension: the first k rows for k < n; for k > n independent blocks are put on top of each other.
+        Output dimension: the first k rows for k < n, stacked independent blocks for k > n.
     adaptive : bool, optional
-        Whether S, G and B are parameters, as in a deep-fried network; otherwise all is fixed.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the diagonals; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+        Whether S, G and B are parameters, as in a deep-fried network; otherwise they are constant.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
@@ -64,11 +58,11 @@ def fastfood(
     -----
     Cost: O(n log n) time and O(n) memory for each of ⌈k/n⌉ blocks.
 
-    For d = n the rows of √k P have exactly the lengths of standard Gaussian vectors, independently of each other, and
-    cosines of order 1/√n between them. For random features of the Gaussian kernel exp(-‖x - z‖² / 2σ²) take √k / σ
-    times P.
+    For d = n the lengths of the rows of √k P are independent and distributed exactly as for standard Gaussian vectors,
+    and cosines between rows are of order 1/√n. For random features of the Gaussian kernel exp(-‖x - z‖² / 2σ²) use
+    √k / σ times P.
 
-    Gradient: those of the three diagonals.
+    Gradient: see `Diagonal`.
 
     References
     ----------

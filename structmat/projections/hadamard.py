@@ -16,23 +16,17 @@ def srht(
 
     .. math:: P = \sqrt{n / k}\, R H D,
 
-    where D flips random signs, H is the orthogonal Hadamard matrix of order n, the least one of at least d, and R keeps
-    k of its rows, drawn without replacement. x is padded with zeros to length n.
+    where D flips random signs, H is the orthogonal Hadamard matrix of the least order n ≥ d, and R keeps k of its rows,
+    drawn without replacement. x is padded with zeros to length n.
 
     Parameters
     ----------
     d : int
         Input dimension.
     k : int
-        Output dimension. For k > n independent transforms are put on top of each other.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Without effect, as there are no numbers but signs and indices: products have the dtype of x.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+        Output dimension. For k > n independent transforms are stacked.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
@@ -48,8 +42,8 @@ def srht(
     -----
     Cost: O(n log n) time for each of ⌈k/n⌉ transforms; n bytes for the signs and k indices.
 
-    H D spreads a vector so that no entry is larger than about √(log n / n) of its length, so few rows suffice. A
-    subspace of dimension r is embedded for k of order (r + log n) log r [2]_.
+    No entry of H D x is larger than about √(log n / n) ‖x‖, so few rows suffice. A subspace of dimension r is embedded
+    for k of order (r + log n) log r [2]_.
 
     Gradient: none, there are no parameters.
 
@@ -93,8 +87,8 @@ def fjlt(
     .. math:: \Phi = G H D, \qquad G_{ij} \sim \begin{cases} N(0, 1 / (k q)) & \text{with probability } q, \\
        0 & \text{otherwise}, \end{cases}
 
-    where D flips random signs, H is the orthogonal Hadamard matrix of order n, the least one of at least d, and G is
-    sparse. x is padded with zeros to length n.
+    where D flips random signs, H is the orthogonal Hadamard matrix of the least order n ≥ d, and G is sparse. x is
+    padded with zeros to length n.
 
     Parameters
     ----------
@@ -104,21 +98,15 @@ def fjlt(
         Output dimension, larger than d or not.
     density : float, optional
         The probability q, 0 < q ≤ 1; min(1, (1 + ln n)² / n) unless given. Ailon and Chazelle take q of order
-        log²(N) / d for N points; the default has n in the place of N.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the entries of G; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+        log²(N) / d for N points; the default assumes N = n.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
     LinearOperator
-        Of shape (k, d), scaled so that E‖P x‖² = ‖x‖². The entries of G are its one parameter, in places that are
-        fixed; a G without any entry is a `Zero`. For a fixed transform take `.freeze()`.
+        Of shape (k, d), scaled so that E‖P x‖² = ‖x‖². Its one parameter has the nonzero entries of G, whose positions
+        are fixed; G is a `Zero` if there are none. `.freeze()` makes G constant.
 
     Raises
     ------
@@ -127,10 +115,10 @@ def fjlt(
 
     Notes
     -----
-    Cost: O(n log n + q k n) time and O(n + q k n) memory. The sparse Gaussian rows bring k down to the order
-    of ε⁻² log N that a dense Gaussian matrix needs; `srht` is cheaper.
+    Cost: O(n log n + q k n) time and O(n + q k n) memory. With sparse Gaussian rows, k of order ε⁻² log N suffices, as
+    for a dense Gaussian matrix; `srht` is cheaper.
 
-    Gradient: that of `Sparse`.
+    Gradient: see `Sparse`.
 
     References
     ----------
@@ -169,21 +157,15 @@ def hd3(
 
     .. math:: P = H D_3 H D_2 H D_1,
 
-    where the D flip random signs and H is the orthogonal Hadamard matrix of order n, the least one of at least d. x is
-    padded with zeros to length n.
+    where the D flip random signs and H is the orthogonal Hadamard matrix of the least order n ≥ d. x is padded with
+    zeros to length n.
 
     Parameters
     ----------
     d : int
         Input dimension.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Without effect, as there are no numbers but signs: products have the dtype of x.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
@@ -199,11 +181,11 @@ def hd3(
     -----
     Cost: O(n log n) time, 3 n bytes for the signs.
 
-    It takes the place of a dense random rotation in locality-sensitive hashing [1]_ and in structured spinners [2]_.
-    For some of the n rows, or more than n, see `sorf`.
+    It replaces a dense random rotation in locality-sensitive hashing [1]_ and in structured spinners [2]_. For fewer or
+    more than n rows see `sorf`.
 
-    It is like a random rotation for n of 12 and more only. The sign patterns make 2^3n products, but few of them are
-    distinct for small n: 8 matrices for n = 2, and 192 for n = 4.
+    It behaves like a random rotation for n ≥ 12 only. There are 2^3n sign patterns, but few distinct products for small
+    n: 8 matrices for n = 2, and 192 for n = 4.
 
     Gradient: none, there are no parameters.
 
@@ -236,23 +218,17 @@ def sorf(
 
     .. math:: P = \sqrt{n / k}\, (H D_3 H D_2 H D_1)_{1..k},
 
-    where the D flip random signs and H is the orthogonal Hadamard matrix of order n, the least one of at least d. x is
-    padded with zeros to length n.
+    where the D flip random signs and H is the orthogonal Hadamard matrix of the least order n ≥ d. x is padded with
+    zeros to length n.
 
     Parameters
     ----------
     d : int
         Input dimension.
     k : int
-        Output dimension. For k > n independent rotations are put on top of each other.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Without effect, as there are no numbers but signs: products have the dtype of x.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+        Output dimension. For k > n independent rotations are stacked.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
@@ -268,16 +244,16 @@ def sorf(
     -----
     Cost: O(n log n) time for each of ⌈k/n⌉ rotations, 3 n bytes for the signs of each.
 
-    For random features of the Gaussian kernel exp(-‖x - z‖² / 2σ²) take √k / σ times P: its rows then have length √n,
-    as the matrix √d / σ H D1 H D2 H D3 of the paper. Such rows are not Gaussian: with t = ‖x - z‖ / σ, uniform ones of
-    that length have the mean
+    For random features of the Gaussian kernel exp(-‖x - z‖² / 2σ²) use √k / σ times P: its rows have the length √n / σ,
+    as in the matrix √d / σ H D1 H D2 H D3 of the paper. The rows are not Gaussian: with t = ‖x - z‖ / σ, features from
+    uniformly distributed rows of this length have the mean
 
     .. math:: e^{-t^2/2} \Bigl(1 - \frac{t^4}{4 n} + O(n^{-2})\Bigr)
 
-    in the place of the kernel, at most 0.54 / n too little. Measured for t of 4 and less, those of P are off by no more
-    than 1 / n for n of 12 and more, but by up to 0.45 for n = 8, 0.9 for n = 4 and 1 for n = 2, where products with
-    them take few values. Where x - z has one or two entries, products lie on a lattice for larger n as well, and at
-    some larger distances, t = 25 for n = 16, the mean is 1 again.
+    instead of the kernel, which is at most 0.54 / n too small. For t ≤ 4, the measured error of P is at most 1 / n for
+    n ≥ 12, but up to 0.45 for n = 8, 0.9 for n = 4 and 1 for n = 2, where products with the rows take few values. If
+    x - z has one or two nonzero entries, products lie on a lattice for larger n as well, and at some larger distances,
+    such as t = 25 for n = 16, the mean is 1 again.
 
     Gradient: none, there are no parameters.
 

@@ -1,4 +1,4 @@
-"""Random projections by name, for those who let their users choose one."""
+"""Random projections by name, for functions and classes with an argument `kind`."""
 
 from collections.abc import Callable, Mapping
 
@@ -11,7 +11,7 @@ from structmat.projections.toeplitz import toeplitz_projection
 
 Draw = Callable[..., LinearOperator]
 
-#: Those whose rows, √k times as long, are Gaussian vectors, or for large d nearly so, as random features need them.
+#: Projections for random features: √k times their rows are Gaussian vectors, at least approximately for large d.
 GAUSSIAN: Mapping[str, Draw] = {
     "circulant": circulant_projection,
     "fastfood": fastfood,
@@ -19,11 +19,11 @@ GAUSSIAN: Mapping[str, Draw] = {
     "sorf": sorf,
     "toeplitz": toeplitz_projection,
 }
-ALL: Mapping[str, Draw] = {**GAUSSIAN, "fjlt": fjlt, "srht": srht}
+PROJECTIONS: Mapping[str, Draw] = {**GAUSSIAN, "fjlt": fjlt, "srht": srht}
 
 
-def chosen(title: str, kind: str, among: Mapping[str, Draw]) -> Draw:
-    """Return the function that draws a kind of projection, of d and k."""
-    if kind not in among:
-        raise ValueError(f"{title}: kind is {kind!r}; expected one of {', '.join(map(repr, sorted(among)))}.")
-    return among[kind]
+def projection_by_name(title: str, kind: str, projections: Mapping[str, Draw]) -> Draw:
+    """Return the function of d and k that draws a projection."""
+    if kind not in projections:
+        raise ValueError(f"{title}: kind is {kind!r}; expected one of {', '.join(map(repr, sorted(projections)))}.")
+    return projections[kind]

@@ -1,4 +1,4 @@
-"""Least squares: stacks of small systems, and parameters of an operator by conjugate gradients."""
+"""Least squares: stacks of small systems, and the parameters of an operator by conjugate gradients."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,90 +6,93 @@ from collections.abc import Iterable, Iterator, Sequence
 from structmat._backend import Array, DType, Namespace, astype, device, generator, matmul, random_normal
 from structmat.core.base import LinearOperator
 
-NUMBERS = 2**22  # numbers that a block of rows has, 32 MiB in double precision
-PROBES = 16  # the mean of as many squared Gaussians is between a fifth and three times its expectation
-ROUNDS = 3  # restarts from the true residual, from which that of the recursion drifts away
-SPREAD = 32  # up to this ratio of sizes, conjugate gradients go without scaling
+NUMBERS = 2**22  # in a block of rows, 32 MiB in double precision
+PROBES = 16  # the mean of 16 squared Gaussians is between a fifth and three times its expectation
+ROUNDS = 3  # restarts with the true residual, as the recursively updated one drifts away from it
+SPREAD = 32  # up to this ratio of sizes, conjugate gradients need no scaling
+
+
+def positive_or_one(xp: Namespace, x: Array) -> Array:
+    """Return x with 1 in place of entries that are not positive, for use as a divisor."""
+    return xp.where(x > 0, x, xp.ones_like(x))
 
 
 def row_blocks(N: int, numbers: int, width: int = 1) -> Iterator[slice]:
-    """Divide N rows of so many numbers into blocks of bounded memory, or at least four times as high as `width`."""
+    """Divide N rows of `numbers` numbers into blocks of bounded memory, or of 4 `width` rows if that is more."""
     step = max(1, NUMBERS // numbers, 4 * width)
     for start in range(0, N, step):
         yield slice(start, min(start + step, N))
 
 
-def reduced(xp: Namespace, blocks: Iterable[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Turn the rows of X (..., N, q) and Y (..., N, k), which come in blocks, into R and C of q rows at most.
+def reduce_rows(xp: Namespace, blocks: Iterable[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Reduce blocks of rows of X (..., N, q) and Y (..., N, k) to R and C of at most q rows.
 
-    ‖R Z - C‖ is ‖X Z - Y‖ but for a constant, for all Z. QR decompositions, one after another, lose no more digits
-    than one of all rows does, and never form a square.
+    For all Z, ‖R Z - C‖² is ‖X Z - Y‖² up to a constant. Successive QR decompositions are as accurate as one of all
+    rows, and form no squares.
     """
     R: Array | None = None
     C: Array | None = None
     for x, y in blocks:
         X, Y = (x, y) if R is None else (xp.concat((R, x), axis=-2), xp.concat((C, y), axis=-2))
-        R, C = _turned(xp, X, Y)
+        R, C = _qr_step(xp, X, Y)
     return R, C
 
 
-def _turned(xp: Namespace, X: Array, Y: Array) -> tuple[Array, Array]:
-    """One step of `reduced`. The columns are scaled, so that no square of a length over- or underflows."""
+def _qr_step(xp: Namespace, X: Array, Y: Array) -> tuple[Array, Array]:
+    """Take one step of `reduce_rows`. Columns are scaled, so that no squared norm over- or underflows."""
     if X.shape[-2] <= X.shape[-1]:
         return X, Y
     if X.shape[-1] == 1:
-        length, Q = _normed(xp, X, -2)
+        length, Q = _normalized(xp, X, -2)
         return astype(xp, length, X.dtype), matmul(xp, _adjoint(xp, Q), Y)
-    largest = xp.max(xp.abs(X), axis=-2, keepdims=True)
-    scale = xp.where(largest > 0, largest, xp.ones_like(largest))
+    scale = positive_or_one(xp, xp.max(xp.abs(X), axis=-2, keepdims=True))
     Q, R = xp.linalg.qr(X / scale)
     return R * scale, xp.matmul(_adjoint(xp, Q), Y)
 
 
-def _normed(xp: Namespace, X: Array, axis: int | tuple[int, ...]) -> tuple[Array, Array]:
-    """Lengths along axes, which stay, and X over them; no square over- or underflows."""
+def _normalized(xp: Namespace, X: Array, axis: int | tuple[int, ...]) -> tuple[Array, Array]:
+    """Return norms over axes, which are kept, and X divided by them; no square over- or underflows."""
     moduli = xp.abs(X)
-    largest = xp.max(moduli, axis=axis, keepdims=True)
-    scale = xp.where(largest > 0, largest, xp.ones_like(largest))
+    scale = positive_or_one(xp, xp.max(moduli, axis=axis, keepdims=True))
     root = xp.sqrt(xp.sum((moduli / scale) ** 2, axis=axis, keepdims=True))
-    return root * scale, X / scale / xp.where(root > 0, root, xp.ones_like(root))
+    return root * scale, X / scale / positive_or_one(xp, root)
 
 
 def transform_noise(xp: Namespace, R: Array, n: int) -> Array:
-    """Lengths of columns, (1, 1, q), that are rounding errors of transforms of length n: R has frequencies first.
+    """Return the norms of columns, (1, 1, q), that are rounding errors of transforms of length n.
 
-    The error of a fast transform is at most a small multiple of eps log2(n) of the root mean square over all
-    frequencies (Higham, *Accuracy and Stability of Numerical Algorithms*, 2002, theorem 24.2).
+    The first axis of R is the frequency. The error of a fast transform is at most a small multiple of eps log2(n) times
+    the root mean square over all frequencies (Higham, *Accuracy and Stability of Numerical Algorithms*, 2002,
+    theorem 24.2).
     """
-    lengths, _ = _normed(xp, R, -2)
-    total, _ = _normed(xp, lengths, 0)
+    lengths, _ = _normalized(xp, R, -2)
+    total, _ = _normalized(xp, lengths, 0)
     return total * (float(xp.finfo(R.dtype).eps) * math.log2(2 * n) / math.sqrt(R.shape[0]))
 
 
 def ridge_solution(xp: Namespace, R: Array, C: Array, ridge: float, noise: Array | None = None) -> Array:
-    """Minimise ‖R Z - C‖² + ridge ‖Z‖² for each of a stack of matrices; the shortest Z where there are several.
+    """Minimise ‖R Z - C‖² + ridge ‖Z‖² for each of a stack of matrices; return the minimiser Z of least norm.
 
-    Each problem is judged by itself, with columns scaled to one length: what is left of a column that depends on the
-    others counts as zero where it is a rounding error. Without a ridge, columns no longer than `noise` count as zero.
+    Each problem has a cutoff of its own, for columns scaled to equal norm: singular values that are rounding errors
+    count as zero. Without a ridge, so do columns of norm `noise` or less.
     """
     q = R.shape[-1]
-    if 1 not in R.shape[-2:] and ridge > 0:  # R is the ridge's rows and those of the data
+    if 1 not in R.shape[-2:] and ridge > 0:  # append the rows of the ridge to R
         rows = math.sqrt(ridge) * xp.eye(q, dtype=R.dtype, device=device(R))
         R = xp.concat((R, xp.broadcast_to(rows, (*R.shape[:-2], q, q))), axis=-2)
         zeros = xp.zeros((*C.shape[:-2], q, C.shape[-1]), dtype=C.dtype, device=device(C))
-        R, C = _turned(xp, R, xp.concat((C, zeros), axis=-2))
-    lengths, _ = _normed(xp, R, -2)
+        R, C = _qr_step(xp, R, xp.concat((C, zeros), axis=-2))
+    lengths, _ = _normalized(xp, R, -2)
     floor = xp.zeros_like(lengths) if noise is None or ridge > 0 else noise + xp.zeros_like(lengths)
     dead = lengths <= floor
     R = xp.where(dead, xp.zeros_like(R), R)
-    if 1 in R.shape[-2:]:  # one singular value, which needs no decomposition
-        value, unit = _normed(xp, R, (-2, -1))
+    if 1 in R.shape[-2:]:  # one singular value, without a decomposition
+        value, unit = _normalized(xp, R, (-2, -1))
         root = math.sqrt(ridge)
-        size = xp.where(value > root, value, xp.full_like(value, root))
-        size = xp.where(size > 0, size, xp.ones_like(size))
+        size = positive_or_one(xp, xp.where(value > root, value, xp.full_like(value, root)))
         share = value / size
-        weight = share**2 + (root / size) ** 2  # of 1 to 2, or 0
-        gain = share / xp.where(weight > 0, weight, xp.ones_like(weight)) / size
+        weight = share**2 + (root / size) ** 2  # 0, or from 1 to 2
+        gain = share / positive_or_one(xp, weight) / size
         return matmul(xp, _adjoint(xp, unit), astype(xp, gain, C.dtype) * C)
 
     scale = xp.where(dead, xp.ones_like(lengths), lengths)
@@ -108,7 +111,7 @@ def ridge_solution(xp: Namespace, R: Array, C: Array, ridge: float, noise: Array
 
 
 def _shortest(xp: Namespace, directions: Array, coordinates: Array, kept: Array) -> Array:
-    """The shortest Z with directions^H Z = coordinates in those that are kept, which come first."""
+    """Return the Z of least norm with directions^H Z = coordinates in the rows that are kept, which come first."""
     Q, T = xp.linalg.qr(directions)
     both = kept[..., :, None] & kept[..., None, :]
     T = xp.where(both, T, xp.eye(T.shape[-1], dtype=T.dtype, device=device(T)))
@@ -120,24 +123,24 @@ def _adjoint(xp: Namespace, X: Array) -> Array:
 
 
 def least_squares(A: LinearOperator, X: Array, Y: Array, ridge: float = 0.0) -> LinearOperator:
-    """Minimise Σ ‖A(θ) x - y‖² + ridge ‖θ‖² over the parameters, which A is an affine function of.
+    """Minimise Σ ‖A(θ) x - y‖² + ridge ‖θ‖² over the parameters θ, for A(θ) that is affine in θ.
 
     Conjugate gradients on the normal equations (CGLS; Björck, *Numerical Methods for Least Squares Problems*, 1996,
-    section 7.4), in the real inner product: A may depend on conjugates of its parameters. X and the part of Y that is
-    fitted are brought to size 1 first, so that no square over- or underflows.
+    section 7.4), in the real inner product: A may depend on conjugates of its parameters. X and Y - A(0) X are scaled
+    to size 1 first, so that no square over- or underflows.
     """
     xp = A.xp
     theta = [xp.zeros_like(value) for value in A.params]
     base = A.with_params(theta)
     target = Y - base.matvec(X)
     root = math.sqrt(ridge)
-    unit_x, unit_y = max(_largest(xp, X), root) or 1.0, _largest(xp, target) or 1.0
+    unit_x, unit_y = max(_max_abs(xp, X), root) or 1.0, _max_abs(xp, target) or 1.0
     problem = _Problem(A, X / unit_x, target / unit_y, (root / unit_x) ** 2)
     sizes = problem.sizes()
-    largest = max(_largest(xp, size) for size in sizes)
+    largest = max(_max_abs(xp, size) for size in sizes)
     least = min(float(xp.min(xp.where(size > 0, size, largest))) for size in sizes)
     eps = float(xp.finfo(X.dtype).eps)
-    if least < eps**0.5 * largest:  # the large ones first: rounding errors of what they have to fit hide the small ones
+    if least < eps**0.5 * largest:  # large ones first, as the rounding errors of their residual hide small ones
         theta, _ = problem.descend(theta, _scales(xp, sizes, eps**0.5 * largest), eps**0.5)
     scales = _scales(xp, sizes, largest if largest <= SPREAD * least else 0.0)
     before = math.inf
@@ -150,13 +153,13 @@ def least_squares(A: LinearOperator, X: Array, Y: Array, ridge: float = 0.0) -> 
 
 
 def _scales(xp: Namespace, sizes: Sequence[Array], floor: float) -> list[Array]:
-    """Reciprocals of sizes, of the floor for smaller ones, and 0 for those that are 0."""
+    """Return reciprocals of sizes that are raised to `floor`, and 0 for sizes of 0."""
     raised = [xp.where(size > floor, size, floor or 1.0) for size in sizes]
     return [xp.where(size > 0, 1 / safe, xp.zeros_like(size)) for size, safe in zip(sizes, raised, strict=True)]
 
 
 class _Problem:
-    """Minimise ‖A(θ) x - y‖² + ridge ‖θ‖², y without what A(0) gives."""
+    """The problem to minimise ‖A(θ) x - A(0) x - y‖² + ridge ‖θ‖²."""
 
     def __init__(self, A: LinearOperator, X: Array, Y: Array, ridge: float) -> None:
         self.A, self.X, self.Y, self.ridge, self.xp = A, X, Y, ridge, A.xp
@@ -167,15 +170,15 @@ class _Problem:
         self.start = 0.0
 
     def product(self, theta: Sequence[Array]) -> Array:
-        """What the parameters add to the products of A."""
+        """Return A(θ) x - A(0) x."""
         return self.A.with_params(theta).matvec(self.X) - self.offset
 
     def gradient(self, residual: Array) -> tuple[Array, ...]:
-        """Gradient of Re⟨residual, A(θ) x⟩ with respect to θ."""
+        """Return the gradient of Re⟨residual, A(θ) x⟩ with respect to θ."""
         return self.base.backward(self.saved, residual)[1]
 
     def sizes(self) -> list[Array]:
-        """Lengths of ∂(A x, √ridge θ) / ∂θ for each parameter; 0 where they are rounding errors of others in its array.
+        """Return the norms of ∂(A x, √ridge θ) / ∂θ, with 0 for rounding errors of others in the same array.
 
         The gradient of a Gaussian residual has the variance ‖∂A x / ∂θ‖².
         """
@@ -185,12 +188,12 @@ class _Problem:
         found = []
         for each in zip(*draws, strict=True):
             square = sum(xp.abs(g) ** 2 for g in each) / PROBES
-            shown = square > (4 * self.eps * math.log2(2 * math.prod(square.shape))) ** 2 * xp.max(square)
-            found.append(xp.where(shown, xp.sqrt(square + self.ridge), xp.zeros_like(square)))
+            significant = square > (4 * self.eps * math.log2(2 * math.prod(square.shape))) ** 2 * xp.max(square)
+            found.append(xp.where(significant, xp.sqrt(square + self.ridge), xp.zeros_like(square)))
         return found
 
     def descend(self, theta: Sequence[Array], scales: Sequence[Array], rtol: float) -> tuple[list[Array], float]:
-        """Go on from θ in coordinates θ / scales until the slope is `rtol` of the first; θ and the slope before."""
+        """Descend from θ in coordinates θ / scales to `rtol` times the largest first slope; return θ and its slope."""
         xp = self.xp
 
         def slopes() -> list[Array]:
@@ -199,33 +202,33 @@ class _Problem:
 
         residual = self.Y - self.product(theta)
         step = slope = slopes()
-        size = first = least = _square(xp, slope)
+        size = first = least = _squared_norm(xp, slope)
         best = theta
         self.start = max(self.start, size)
-        # no slope grows by more than the condition, which is at most eps^(-1/2) where normal equations can be solved
+        # slopes grow at most by the condition number, eps^(-1/2) or less where normal equations can be solved
         while rtol**2 * self.start < size < least / self.eps and self.steps:
             self.steps -= 1
-            way = [scale * part for scale, part in zip(scales, step, strict=True)]
-            change = self.product(way)
-            length = size / (_square(xp, [change]) + self.ridge * _square(xp, way))
-            theta = _moved(theta, length, way)
+            direction = [scale * part for scale, part in zip(scales, step, strict=True)]
+            change = self.product(direction)
+            length = size / (_squared_norm(xp, [change]) + self.ridge * _squared_norm(xp, direction))
+            theta = _axpy(theta, length, direction)
             residual = residual - length * change
             slope = slopes()
-            size, old = _square(xp, slope), size
-            step = _moved(slope, size / old, step)
+            size, old = _squared_norm(xp, slope), size
+            step = _axpy(slope, size / old, step)
             if size < least:
                 least, best = size, theta
         return list(best), first
 
 
-def _largest(xp: Namespace, X: Array) -> float:
+def _max_abs(xp: Namespace, X: Array) -> float:
     return float(xp.max(xp.abs(X)))
 
 
 def require_affine(title: str, A: LinearOperator) -> None:
-    """Refuse an operator that is no affine function of its parameters together, by a look between two random ones."""
+    """Raise TypeError unless A is jointly affine in its parameters, at the midpoint of two random values of them."""
     if not A.params:
-        raise TypeError(f"{title}: {A._label} has no parameters; expected an operator that has some.")
+        raise TypeError(f"{title}: {A._label} has no parameters; expected an operator with parameters.")
     xp, rng = A.xp, generator(0)
 
     def draw(shape: tuple[int, ...], dtype: DType) -> Array:
@@ -236,16 +239,16 @@ def require_affine(title: str, A: LinearOperator) -> None:
     x = draw((A.n,), A.dtype)
     left, right = (A.with_params(params).matvec(x) for params in (first, second))
     gap = A.with_params(middle).matvec(x) - (left + right) / 2
-    if _square(xp, [gap]) > float(xp.finfo(A.dtype).eps) * _square(xp, [left, right]):
+    if _squared_norm(xp, [gap]) > float(xp.finfo(A.dtype).eps) * _squared_norm(xp, [left, right]):
         raise TypeError(
-            f"{title}: {A._label} is not linear in all its parameters together; freeze some of them, or name a "
-            f"structure such as 'low_rank'."
+            f"{title}: {A._label} is not jointly linear in its parameters; freeze some of them, or name a structure "
+            f"such as 'low_rank'."
         )
 
 
-def _square(xp: Namespace, arrays: Sequence[Array]) -> float:
+def _squared_norm(xp: Namespace, arrays: Sequence[Array]) -> float:
     return sum(float(xp.sum(xp.abs(value) ** 2)) for value in arrays)
 
 
-def _moved(start: Sequence[Array], length: float, step: Sequence[Array]) -> list[Array]:
-    return [here + length * way for here, way in zip(start, step, strict=True)]
+def _axpy(start: Sequence[Array], length: float, step: Sequence[Array]) -> list[Array]:
+    return [value + length * change for value, change in zip(start, step, strict=True)]

@@ -1,4 +1,4 @@
-"""The structured operator that is nearest to a dense matrix."""
+"""The structured operator nearest to a dense matrix."""
 
 import functools
 from collections.abc import Callable
@@ -8,20 +8,20 @@ from structmat._backend import Array, astype, device, namespace, real_dtype, sum
 from structmat.core import kron
 from structmat.core.base import LinearOperator
 from structmat.operators import Dense, LowRank, Monarch, SignFlip
-from structmat.projections.least_squares import least_squares
+from structmat.projections.least_squares import least_squares, positive_or_one
 from structmat.projections.structures import (
     PATTERNS,
-    affine,
+    best_permutation,
+    checked_affine,
+    checked_matrices,
     checked_rank,
-    matrices,
     of_ones,
-    permutation,
-    solver_of,
+    solver_for,
 )
 
 
 class Nearest(NamedTuple):
-    """An operator, and the share of the matrix's squared Frobenius norm that it retains."""
+    """An operator, and the fraction of the squared Frobenius norm of the matrix that it retains."""
 
     operator: LinearOperator
     energy: Array
@@ -38,12 +38,12 @@ def nearest(
     factors: tuple[tuple[int, int], tuple[int, int]] | None = None,
     blocks: tuple[int, int] | None = None,
 ) -> Nearest:
-    r"""Find the operator of a structure that is nearest to a dense matrix in the Frobenius norm.
+    r"""Find the operator of a structure nearest to a dense matrix in the Frobenius norm.
 
     .. math:: \min_{A \text{ of the structure}} \lVert W - A \rVert_F
 
-    Where each parameter stands in entries of its own, as in circulant and Toeplitz matrices, it is the mean of W over
-    these entries.
+    If each entry of A depends on one parameter only, as in circulant and Toeplitz matrices, a parameter is the mean of
+    W over its entries.
 
     Parameters
     ----------
@@ -52,43 +52,45 @@ def nearest(
     like : str or LinearOperator
         The structure: "banded", "block_circulant", "circulant", "diagonal", "hankel", "kron", "low_rank", "monarch",
         "permutation", "skew_circulant", "symmetric_toeplitz", "toeplitz" or "tridiagonal"; or an operator that is
-        linear in all its parameters together, such as a sum of a diagonal and a circulant one, which gets new ones.
-        Block-circulant and circulant operators of any shape are the first rows and columns of a whole one.
+        jointly linear in its parameters, such as the sum of a diagonal and a circulant, which are replaced.
+        Block-circulant and circulant operators of other shapes are the first rows and columns of a larger one.
     signs : array of ±1, shape (n,), optional
-        Signs D of the columns: the operator is A D, and A of the structure, as in a circulant projection.
+        Signs D of the columns: the operator is A D with A of the structure, as in a circulant projection.
     block_size : int
-        For "block_circulant" alone.
+        For "block_circulant" only.
     rank : int
-        For "low_rank" alone; min(m, n) at most.
+        For "low_rank" only; at most min(m, n).
     bands : tuple of int
-        For "banded" alone: how many diagonals there are below and above the main one.
+        For "banded" only: the numbers of diagonals below and above the main one.
     factors : pair of tuple of int
-        For "kron" alone: the shapes of the two factors.
+        For "kron" only: the shapes of the two factors.
     blocks : tuple of int
-        For "monarch" alone: how many blocks r the left factor has, a divisor of m, and p the right, a divisor of n.
+        For "monarch" only: the numbers of blocks r of the left factor, a divisor of m, and p of the right one, a
+        divisor of n.
 
     Returns
     -------
     operator : LinearOperator
-        Of shape (m, n), with parameters of W's dtype.
+        Of shape (m, n), with parameters of the dtype of W.
     energy : array, shape ()
-        The share of ‖W‖² retained, 1 - ‖W - A‖²/‖W‖²; it is ‖A‖²/‖W‖² but for "permutation", where it may be negative.
+        The fraction of ‖W‖² retained, 1 - ‖W - A‖²/‖W‖². It equals ‖A‖²/‖W‖², except for "permutation", where it may be
+        negative.
 
     Raises
     ------
     TypeError
-        W is no floating array, or `like` is an operator that is not linear in its parameters.
+        W is not a floating array, or `like` is an operator that is not linear in its parameters.
     ValueError
-        W has not two axes or is empty, `like` is unknown or does not fit the shape, or an option is missing, wrong or
-        not for this structure.
+        W does not have two axes or is empty, `like` is unknown or does not match the shape, or an option is missing,
+        invalid or of another structure.
 
     Notes
     -----
-    Cost: that of n products and their gradients, O(n² log n) for circulant and Toeplitz matrices; a singular value
+    Cost: n products and their gradients, O(n² log n) for circulant and Toeplitz matrices; a singular value
     decomposition of W for "low_rank" and "kron" [1]_, of its r p blocks for "monarch" [2]_; O(n³) for "permutation".
 
-    A matrix without structure retains little: of one with independent entries the circulant part is 1/n of ‖W‖² in the
-    mean. A network needs training after it; see `fit` for a projection that knows the data.
+    Little of an unstructured matrix is retained: if its entries are independent, the circulant part has 1/n of ‖W‖² on
+    average, so a network has to be trained afterwards. `fit` uses the data as well.
 
     References
     ----------
@@ -110,17 +112,15 @@ def nearest(
     0.8947
     """
     title = "nearest"
-    xp, (single,) = matrices(title, W=W)
+    xp, (single,) = checked_matrices(title, W=W)
     M, flips = astype(xp, single, sum_dtype(single)), None if signs is None else SignFlip(signs)
     if flips is not None:
         M = flips.matvec(M)
     options = {"block_size": block_size, "rank": rank, "bands": bands, "factors": factors, "blocks": blocks}
-    A = solver_of(title, like, _SOLVERS, _of_operator, options)(M).to(dtype=W.dtype)
-    unit = xp.max(xp.abs(M))
-    unit = xp.where(unit > 0, unit, xp.ones_like(unit))
+    A = solver_for(title, like, _SOLVERS, _of_operator, options)(M).to(dtype=W.dtype)
+    unit = positive_or_one(xp, xp.max(xp.abs(M)))
     misfit, total = (xp.sum(xp.abs(part / unit) ** 2) for part in (M - A.matmat(_units(M)), M))
-    some = total > 0
-    energy = xp.where(some, 1 - misfit / xp.where(some, total, xp.ones_like(total)), xp.ones_like(total))
+    energy = xp.where(total > 0, 1 - misfit / positive_or_one(xp, total), xp.ones_like(total))
     return Nearest(A if flips is None else A @ flips, astype(xp, energy, real_dtype(xp, single.dtype)))
 
 
@@ -129,24 +129,25 @@ def _units(W: Array) -> Array:
 
 
 def _means(like: str, W: Array, **options: Any) -> LinearOperator:
-    """The gradient of Re⟨W, A⟩ sums W over the entries of each parameter, that of ‖A‖²/2 counts these."""
+    """Average W over the entries of each parameter: the gradient of Re⟨W, A⟩ has their sums, of ‖A‖²/2 their counts."""
     xp = namespace(W)
     A = of_ones("nearest", like, tuple(W.shape), W, **options)
     columns, saved = A.forward(_units(W))
     sums, counts = (A.backward(saved, g)[1] for g in (xp.matrix_transpose(W), columns))
     means = []
     for total, count in zip(sums, counts, strict=True):
-        stands = xp.abs(count) > 0.5  # some stand in no entry; the count is rounded
-        means.append(xp.where(stands, total / xp.where(stands, count, xp.ones_like(count)), xp.zeros_like(total)))
+        used = xp.abs(count) > 0.5  # a parameter may have no entry; counts have rounding errors
+        means.append(xp.where(used, total / xp.where(used, count, xp.ones_like(count)), xp.zeros_like(total)))
     return A.with_params(means)
 
 
 def _of_operator(like: LinearOperator, W: Array) -> LinearOperator:
-    return least_squares(affine("nearest", like, tuple(W.shape), W), _units(W), namespace(W).matrix_transpose(W))
+    A = checked_affine("nearest", like, tuple(W.shape), W)
+    return least_squares(A, _units(W), namespace(W).matrix_transpose(W))
 
 
 def _factors(W: Array, rank: int) -> tuple[Array, Array]:
-    """The best factors (..., m, r) and (..., r, n) of matrices (Eckart and Young), of equal weight."""
+    """Return the best factors (..., m, r) and (..., r, n) of matrices (Eckart and Young), of equal norm."""
     xp = namespace(W)
     U, values, Vh = xp.linalg.svd(W, full_matrices=False)
     weights = xp.astype(xp.sqrt(values[..., :rank]), W.dtype)
@@ -160,25 +161,25 @@ def _low_rank(W: Array, rank: int) -> LinearOperator:
 
 
 def _kron(W: Array, factors: tuple[tuple[int, int], tuple[int, int]]) -> LinearOperator:
-    """Van Loan and Pitsianis 1993: rearranged, B ⊗ C is the outer product of the entries of B and those of C."""
+    """Rearrange W so that B ⊗ C becomes the outer product of vec B and vec C (Van Loan and Pitsianis 1993)."""
     xp, ((m, n), (p, q)) = namespace(W), factors
     if (m * p, n * q) != tuple(W.shape):
         raise ValueError(
             f"nearest: factors are {factors}, whose product is {m * p}×{n * q}; the matrix has the shape "
             f"{tuple(W.shape)}."
         )
-    pieces = xp.permute_dims(xp.reshape(W, (m, p, n, q)), (0, 2, 1, 3))
-    left, right = _factors(xp.reshape(pieces, (m * n, p * q)), 1)
+    tiles = xp.permute_dims(xp.reshape(W, (m, p, n, q)), (0, 2, 1, 3))
+    left, right = _factors(xp.reshape(tiles, (m * n, p * q)), 1)
     return kron(Dense(xp.reshape(left, (m, n))), Dense(xp.reshape(right, (p, q))))
 
 
 def _monarch(W: Array, blocks: tuple[int, int]) -> LinearOperator:
-    """Dao et al. 2022: what a block of the left factor and one of the right share has rank 1."""
+    """Rearrange W into blocks of rank 1, one for each pair of a left and a right block (Dao et al. 2022)."""
     xp, (m, n), (r, p) = namespace(W), W.shape, blocks
     if m % r or n % p:
         raise ValueError(f"nearest: blocks is {blocks}; expected divisors of m = {m} and n = {n}.")
-    pieces = xp.permute_dims(xp.reshape(W, (m // r, r, p, n // p)), (1, 2, 0, 3))
-    left, right = _factors(pieces, 1)
+    tiles = xp.permute_dims(xp.reshape(W, (m // r, r, p, n // p)), (1, 2, 0, 3))
+    left, right = _factors(tiles, 1)
     return Monarch(xp.permute_dims(left[..., 0], (0, 2, 1)), xp.permute_dims(right[..., 0, :], (1, 0, 2)))
 
 
@@ -187,5 +188,5 @@ _SOLVERS: dict[str, Callable[..., LinearOperator]] = {
     "kron": _kron,
     "low_rank": _low_rank,
     "monarch": _monarch,
-    "permutation": functools.partial(permutation, "nearest"),
+    "permutation": functools.partial(best_permutation, "nearest"),
 }

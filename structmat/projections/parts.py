@@ -1,4 +1,4 @@
-"""What projections are put together from: one source of random parts, padding, cutting and stacking."""
+"""Building blocks of projections: random arrays and operators, padding, truncation and stacking."""
 
 import dataclasses
 import warnings
@@ -6,17 +6,7 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Self
 
-from structmat._backend import (
-    RNG,
-    Array,
-    Device,
-    DType,
-    as_dtype,
-    as_namespace,
-    from_host,
-    generator,
-    random_normal,
-)
+from structmat._backend import RNG, Array, Device, DType, as_dtype, as_namespace, from_host, generator, random_normal
 from structmat.core.base import LinearOperator
 from structmat.core.blocks import vstack
 from structmat.core.fields import checked_size
@@ -25,7 +15,7 @@ from structmat.operators import Hadamard, Permutation, Restriction, SignFlip, id
 
 @dataclasses.dataclass(frozen=True)
 class RandomSource:
-    """The generator, dtype, library and device that all random parts of a projection come from."""
+    """The generator, dtype, library and device of the random parts of an operator."""
 
     rng: Any
     dtype: DType
@@ -34,19 +24,19 @@ class RandomSource:
 
     @classmethod
     def of(cls, rng: RNG, dtype: DType, xp: ModuleType | None, device: Device) -> Self:
-        """Take the keyword arguments that all projections have."""
+        """Validate the keyword arguments that all projections share."""
         return cls(generator(rng), as_dtype(as_namespace(xp), dtype), xp, device)
 
     def array(self, draws: Any) -> Array:
-        """Bring numbers that were drawn on the host to library, device and dtype."""
+        """Move numbers from the host to the device, in the dtype."""
         return from_host(draws, as_namespace(self.xp), device=self.device, dtype=self.dtype)
 
     def index(self, draws: Any) -> Array:
-        """Bring integers that were drawn on the host to library and device."""
+        """Move integers from the host to the device."""
         return from_host(draws, as_namespace(self.xp), device=self.device)
 
     def normal(self, shape: tuple[int, ...], scale: float) -> Array:
-        """Draw Gaussians of a standard deviation."""
+        """Draw Gaussians of standard deviation `scale`."""
         return random_normal(self.rng, shape, scale, dtype=self.dtype, xp=self.xp, device=self.device)
 
     def signs(self, n: int) -> SignFlip:
@@ -58,41 +48,41 @@ class RandomSource:
         return Permutation.random(n, rng=self.rng, xp=self.xp, device=self.device)
 
     def rows(self, k: int, n: int) -> LinearOperator:
-        """Draw k of n rows, each set as likely; n of n stay in order."""
+        """Draw k of n rows, all subsets with equal probability; the identity for k = n."""
         if k == n:
             return identity(n)
         return Restriction(n, self.index(self.rng.permutation(n)[:k]))
 
     def rotation(self, n: int) -> LinearOperator:
-        """Draw H D3 H D2 H D1, an orthogonal matrix whose order is that of a Hadamard matrix."""
+        """Draw the orthogonal matrix H D3 H D2 H D1, where n is an order of `Hadamard`."""
         H = Hadamard(n, norm="ortho")
         D1, D2, D3 = (self.signs(n) for _ in range(3))
         return H @ D3 @ H @ D2 @ H @ D1
 
 
 def checked_sizes(title: str, **sizes: Any) -> list[int]:
-    """Return sizes that a user gave, which must be positive ints."""
+    """Return sizes as ints; raise ValueError unless they are positive ints."""
     return [checked_size(title, name, value) for name, value in sizes.items()]
 
 
 def hadamard_order(d: int) -> int:
-    """Return the least order of at least d that `Hadamard` has: 2^k, 12·2^k or 20·2^k."""
+    """Return the least n ≥ d that is an order of `Hadamard`: 2^k, 12·2^k or 20·2^k."""
     return min(core << ((d - 1) // core).bit_length() for core in (1, 12, 20))
 
 
-def warn_of_few_rotations(title: str, d: int, fault: str, remedy: str) -> None:
-    """Warn where `RandomSource.rotation` is no random rotation yet: its signs and Hadamard matrix make few matrices."""
+def warn_of_few_rotations(title: str, d: int, fault: str, remedy: str, *, stacklevel: int = 3) -> None:
+    """Warn if d is so small that `RandomSource.rotation` has few values, unlike a random rotation."""
     n = hadamard_order(d)
     if n < 12:
         warnings.warn(
-            f"{title}: d is {d}; signs and Hadamard matrices of order {n} make few rotations, {fault}. Take {remedy}, "
-            f"or vectors of 9 entries or more.",
-            stacklevel=3,
+            f"{title}: d is {d}; signs and Hadamard matrices of order {n} make few rotations, {fault}. Use {remedy}, "
+            f"or vectors of at least 9 entries.",
+            stacklevel=stacklevel,
         )
 
 
 def truncate(k: int, n: int) -> LinearOperator:
-    """Return the operator that cuts vectors of length n to their first k entries."""
+    """Return the operator that keeps the first k of n entries."""
     return identity(n) if k == n else Restriction(n, slice(0, k))
 
 
@@ -102,5 +92,5 @@ def pad(d: int, n: int) -> LinearOperator:
 
 
 def stack(k: int, n: int, block: Callable[[int], LinearOperator]) -> LinearOperator:
-    """Put independent blocks of n rows on top of each other, the last cut, until there are k: `block` gets its rows."""
+    """Stack blocks of n rows, the last of fewer, to k rows in all; `block` draws one of a number of rows."""
     return vstack([block(min(n, k - start)) for start in range(0, k, n)])

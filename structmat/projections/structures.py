@@ -1,4 +1,4 @@
-"""The structures that matrices and maps between data are fitted with, by name."""
+"""The structures of `nearest` and `fit`, by name, and the validation of their arguments."""
 
 import functools
 import math
@@ -22,7 +22,8 @@ from structmat.operators import (
 )
 from structmat.projections.least_squares import require_affine
 
-#: How to make an operator of ones of a shape. Each of its parameters stands, up to the sign, in entries of its own.
+#: Functions that make an operator of ones, of a shape. An entry depends on one parameter only, to which it is equal
+#: up to its sign.
 PATTERNS: dict[str, Callable[..., LinearOperator]] = {
     "banded": lambda ones, shape, bands: Banded(ones(sum(bands) + 1, shape[1]), *bands),
     "block_circulant": lambda ones, shape, block_size: block_circulant(
@@ -37,7 +38,7 @@ PATTERNS: dict[str, Callable[..., LinearOperator]] = {
     "tridiagonal": lambda ones, shape: Tridiagonal(*(ones(shape[1] - beside) for beside in (1, 0, 1))),
 }
 
-#: The option that a structure needs, and the least that it may be; the others need none.
+#: The required option of a structure, and its least value; other structures have none.
 _OPTIONS: dict[Any, tuple[str, Any]] = {
     "banded": ("bands", (0, 0)),
     "block_circulant": ("block_size", 1),
@@ -48,7 +49,7 @@ _OPTIONS: dict[Any, tuple[str, Any]] = {
 
 
 def of_ones(title: str, like: str, shape: tuple[int, int], entries: Array, **options: Any) -> LinearOperator:
-    """Make an operator of a structure whose parameters are all one, of the dtype and in the place of an array."""
+    """Return an operator of a structure whose parameters are all one, of the dtype and device of `entries`."""
     xp = namespace(entries)
     made = PATTERNS[like](lambda *sizes: xp.ones(sizes, dtype=entries.dtype, device=device(entries)), shape, **options)
     if made.shape != shape:
@@ -56,8 +57,8 @@ def of_ones(title: str, like: str, shape: tuple[int, int], entries: Array, **opt
     return made
 
 
-def affine(title: str, like: LinearOperator, shape: tuple[int, int], entries: Array) -> LinearOperator:
-    """Check an operator that gets new parameters; it comes back in the dtype of an array."""
+def checked_affine(title: str, like: LinearOperator, shape: tuple[int, int], entries: Array) -> LinearOperator:
+    """Validate an operator whose parameters are to be fitted; return it in the dtype of `entries`."""
     if like.shape != shape:
         raise ValueError(f"{title}: like is {like._label}; the matrix has the shape {shape}.")
     like = like.to(dtype=entries.dtype)
@@ -65,8 +66,8 @@ def affine(title: str, like: LinearOperator, shape: tuple[int, int], entries: Ar
     return like
 
 
-def permutation(title: str, scores: Array) -> LinearOperator:
-    """Make the permutation that maximises Re Σ_i scores[i, index[i]]."""
+def best_permutation(title: str, scores: Array) -> LinearOperator:
+    """Return the permutation that maximises Re Σ_i scores[i, index[i]]."""
     xp, (m, n) = namespace(scores), scores.shape
     if m != n:
         raise ValueError(f"{title}: like is 'permutation', which is square; the matrix has the shape {(m, n)}.")
@@ -74,20 +75,20 @@ def permutation(title: str, scores: Array) -> LinearOperator:
 
 
 def checked_rank(title: str, rank: int, shape: tuple[int, int]) -> int:
-    """Return a rank, which a matrix of the shape must be able to have."""
+    """Return a rank; raise ValueError if it exceeds a side of the shape."""
     if rank > min(shape):
         raise ValueError(f"{title}: rank is {rank}; expected {min(shape)} or less for the shape {shape}.")
     return rank
 
 
-def solver_of(
+def solver_for(
     title: str,
     like: Any,
     solvers: Mapping[str, Callable[..., LinearOperator]],
     of_operator: Callable[..., LinearOperator],
     options: dict[str, Any],
 ) -> Callable[..., LinearOperator]:
-    """Return the solver for a name or an operator, with the options that were given, which must be those it needs."""
+    """Return the solver for a name or an operator, with its options; raise ValueError unless these are right."""
     given = {name: value for name, value in options.items() if value is not None}
     by_name = not isinstance(like, LinearOperator)
     if by_name and like not in solvers:
@@ -111,8 +112,8 @@ def _is_at_least(value: Any, least: Any) -> bool:
     return size is not None and size >= least
 
 
-def matrices(title: str, **arrays: Array) -> tuple[Namespace, list[Array]]:
-    """Check that arguments are floating matrices of one library, none of them empty."""
+def checked_matrices(title: str, **arrays: Array) -> tuple[Namespace, list[Array]]:
+    """Validate nonempty floating matrices of one library; return the library, and them with half cast to single."""
     xp, found = checked_floating(title, **arrays)
     for name, array in arrays.items():
         if array.ndim != 2 or 0 in array.shape:

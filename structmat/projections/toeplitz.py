@@ -21,19 +21,13 @@ def toeplitz_projection(
         Input dimension.
     k : int
         Output dimension, larger than d or not.
-    rng : int, numpy.random.Generator or None, optional
-        Seed or generator; one seed gives the same operator on every backend.
-    dtype : dtype or str, optional
-        Of the column and the row; the default of the library unless given.
-    xp : module, optional
-        Array library, NumPy unless given.
-    device : device, optional
-        Device of that library.
+    rng, dtype, xp, device : optional
+        Seed, dtype, library and device of the random arrays; see `structmat.projections`.
 
     Returns
     -------
     LinearOperator
-        Of shape (k, d), with two parameters, scaled so that E‖P x‖² = ‖x‖². For a fixed random T take `.freeze()`.
+        Of shape (k, d), with two parameters, scaled so that E‖P x‖² = ‖x‖². `.freeze()` makes T constant.
 
     Raises
     ------
@@ -43,12 +37,12 @@ def toeplitz_projection(
     Notes
     -----
     Cost: O((d + k) log(d + k)) time, O(d + k) memory. It has k - 1 random numbers more than `circulant_projection`,
-    and no row is the shift of another, so k > d needs no stack.
+    and no row is a shift of another row, so one matrix suffices for k > d.
 
-    A distance is kept to a factor 1 ± ε with probability 1 - δ for k of order ε⁻² log²(1/δ) [1]_, more than a dense
-    Gaussian projection needs.
+    A distance is kept to a factor 1 ± ε with probability 1 - δ for k of order ε⁻² log²(1/δ) [1]_, more than for a dense
+    Gaussian projection.
 
-    Gradient: those of `Toeplitz`.
+    Gradient: see `Toeplitz`.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The operator contract as checks that anyone can run on an operator of their own."""
+"""The operator contract as checks, which also apply to operators that users define."""
 
 from structmat.testing.checks import CHECKS, check_operator
 from structmat.testing.reference import dense_pair

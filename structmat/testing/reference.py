@@ -1,4 +1,4 @@
-"""Dense references in extended precision, from the operators' definitions alone: no kernel, no transform."""
+"""Dense references in extended precision, from the definitions of the entries only: no kernel, no transform."""
 
 import functools
 import itertools
@@ -18,22 +18,22 @@ from structmat.core.leaf import Leaf
 Matrix: TypeAlias = np.ndarray[Any, Any]
 Pair: TypeAlias = tuple[Matrix, Matrix]
 
-# Central differences over h, h/2 and h/4, extrapolated, err by O(h^6) by truncation and O(eps / h) by rounding.
+# Extrapolated central differences over h, h/2 and h/4 have truncation errors O(h^6) and rounding errors O(eps / h).
 STEP = float(np.finfo(np.longdouble).eps) ** (1 / 7)
-#: Error of derivatives of operators that are not linear in a parameter, beside ‖A‖ ‖direction‖ / ‖parameter‖: a few
-#: times 5e-17 where long doubles have 64 bits, 4e-14 where they are doubles.
+#: Error of derivatives of operators that are not linear in a parameter, relative to ‖A‖ ‖direction‖ / ‖parameter‖: a
+#: few times 5e-17 if long doubles have 64 bits, 4e-14 if they are doubles.
 DIFFERENCE_ERROR = 8 * STEP**6
 
 
 def dense_pair(A: LinearOperator, directions: Sequence[Array] | None = None) -> Pair:
-    """Write out an operator and its derivative, in extended precision, from the definitions of its entries.
+    """Return the matrices of an operator and its derivative, in extended precision, from the definition of its entries.
 
     Parameters
     ----------
     A : LinearOperator
         Any tree of operators.
     directions : sequence of array, optional
-        One for each of `A.params`: the direction that the parameters move in. Zero unless given.
+        Direction of the derivative, an array for each of `A.params`; zero unless given.
 
     Returns
     -------
@@ -55,9 +55,9 @@ def dense_pair(A: LinearOperator, directions: Sequence[Array] | None = None) -> 
 
 
 def norm_bound(A: LinearOperator) -> float:
-    """The spectral norms of the parts put together: at least ‖A‖, and what the rounding of a product is relative to.
+    """Return a bound of ‖A‖ from the spectral norms of its parts, as the scale of the rounding errors of a product.
 
-    Where parts cancel, as in A - A, the norm of the whole says nothing of the rounding.
+    If parts cancel, as in A - A, the errors are not relative to ‖A‖ itself.
     """
     parts = [norm_bound(part) for part in A._children]
     if isinstance(A, Product | Kron):
@@ -81,7 +81,7 @@ def _wide(x: Matrix) -> Matrix:
 
 
 @functools.singledispatch
-def _pair(A: LinearOperator, directions: Iterator[Matrix]) -> Pair:  # noqa: ARG001 (the cases below take it)
+def _pair(A: LinearOperator, directions: Iterator[Matrix]) -> Pair:  # noqa: ARG001 (used by the cases below)
     raise TypeError(f"no dense reference for {type(A).__name__}")
 
 
@@ -95,7 +95,7 @@ def _(A: Leaf, directions: Iterator[Matrix]) -> Pair:
     if not A._own_params:
         return matrix, np.zeros_like(matrix)
     derivative = np.zeros_like(matrix)
-    for name, value in params.items():  # one at a time: each enters linearly, not all of them together
+    for name, value in params.items():  # one at a time, as A is linear in each but not jointly
         direction = next(directions)
 
         def moved(step: Any, name: str = name, value: Matrix = value, direction: Matrix = direction) -> Matrix:
@@ -109,13 +109,13 @@ def _slope(moved: Callable[[Any], Matrix], value: Matrix, direction: Matrix) -> 
     """Differentiate at 0 by Richardson's extrapolation of central differences."""
     sizes = [np.sqrt(np.sum(np.abs(x) ** 2)) for x in (value, direction)]
     first = np.longdouble(STEP) * (sizes[0] / sizes[1] if all(sizes) else 1)
-    rough = [(moved(h) - moved(-h)) / (2 * h) for h in (first, first / 2, first / 4)]
-    better = [(4 * fine - coarse) / 3 for coarse, fine in itertools.pairwise(rough)]
+    differences = [(moved(h) - moved(-h)) / (2 * h) for h in (first, first / 2, first / 4)]
+    better = [(4 * fine - coarse) / 3 for coarse, fine in itertools.pairwise(differences)]
     return (16 * better[1] - better[0]) / 15
 
 
 def sensitivity(A: LinearOperator, norm: float) -> float:
-    """How far A moves with its parameters, at most, beside their directions where that is not linear: ‖A‖ / ‖θ‖."""
+    """Return the largest ‖A‖ / ‖θ‖ over parameters θ in which A is not linear, a bound of its relative change."""
     if isinstance(A, Leaf):
         lengths = [float(np.linalg.norm(_wide(to_host(value)).astype(complex))) for _, value in A._own_params]
         return 0.0 if A._linear_in_params else max([norm / length for length in lengths if length], default=0.0)
@@ -154,12 +154,6 @@ def _(A: Product, directions: Iterator[Matrix]) -> Pair:
 
 
 @_pair.register
-def _(A: Sum, directions: Iterator[Matrix]) -> Pair:
-    matrices, derivatives = zip(*[_pair(part, directions) for part in A.parts], strict=True)
-    return functools.reduce(np.add, matrices), functools.reduce(np.add, derivatives)
-
-
-@_pair.register
 def _(A: Scaled, directions: Iterator[Matrix]) -> Pair:
     matrix, derivative = _pair(A.of, directions)
     return A.scalar * matrix, A.scalar * derivative
@@ -171,18 +165,6 @@ def _(A: Power, directions: Iterator[Matrix]) -> Pair:
     return functools.reduce(_times, [one] * A.exponent, (np.eye(A.n), np.zeros((A.n, A.n))))
 
 
-@_pair.register
-def _(A: HStack, directions: Iterator[Matrix]) -> Pair:
-    matrices, derivatives = zip(*[_pair(part, directions) for part in A.parts], strict=True)
-    return np.hstack(matrices), np.hstack(derivatives)
-
-
-@_pair.register
-def _(A: VStack, directions: Iterator[Matrix]) -> Pair:
-    matrices, derivatives = zip(*[_pair(part, directions) for part in A.parts], strict=True)
-    return np.vstack(matrices), np.vstack(derivatives)
-
-
 def _along_diagonal(blocks: Sequence[Matrix]) -> Matrix:
     rows = [0, *np.cumsum([block.shape[0] for block in blocks])]
     columns = [0, *np.cumsum([block.shape[1] for block in blocks])]
@@ -192,10 +174,19 @@ def _along_diagonal(blocks: Sequence[Matrix]) -> Matrix:
     return whole
 
 
+#: Functions that make the matrix of a composite from the matrices of its parts, jointly linear in these.
+_COMBINE: dict[type, Callable[..., Any]] = {
+    BlockDiag: _along_diagonal,
+    HStack: np.hstack,
+    Sum: sum,
+    VStack: np.vstack,
+}
+
+
 @_pair.register
-def _(A: BlockDiag, directions: Iterator[Matrix]) -> Pair:
+def _(A: BlockDiag | HStack | Sum | VStack, directions: Iterator[Matrix]) -> Pair:
     matrices, derivatives = zip(*[_pair(part, directions) for part in A.parts], strict=True)
-    return _along_diagonal(matrices), _along_diagonal(derivatives)
+    return _COMBINE[type(A)](matrices), _COMBINE[type(A)](derivatives)
 
 
 @_pair.register

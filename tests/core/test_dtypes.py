@@ -15,7 +15,7 @@ from trees import DTYPES, trees
 
 import structmat as sm
 from structmat.core import OPERATORS
-from structmat.testing.checks import Bench
+from structmat.testing.subject import Subject
 
 NAMES = sorted(name for name, entry in OPERATORS.items() if entry.cls.__module__.startswith("structmat.operators."))
 REAL = ("float16", "float32", "float64")
@@ -30,36 +30,38 @@ def narrow(rng: np.random.Generator, shape: tuple[int, ...], dtype: str) -> np.n
 @hypothesis.given(trees(), st.integers(0, 2**32 - 1))
 def test_vectors_meet_a_tree_in_its_precision(A: sm.LinearOperator, seed: int) -> None:
     """A product labelled double precision has all of its digits, whichever part comes first."""
-    rng, bench = np.random.default_rng(seed), Bench(A, seed, (), lambda f: f, xp=np, device=None)
+    rng, subject = np.random.default_rng(seed), Subject(A, seed, (), lambda f: f, xp=np, device=None)
     for dtype in (*REAL, "complex64", "complex128"):
         x, g = narrow(rng, (3, A.n), dtype), narrow(rng, (3, A.m), dtype)
-        forwards, backwards = x @ bench.matrix.T, g @ bench.matrix.conj()
+        forwards, backwards = x @ subject.matrix.T, g @ subject.matrix.conj()
         columns = A.matmat(x.T).T, A.rmatmat(g.T).T
         pairs = [(A.matvec(x), forwards, x), (A.rmatvec(g), backwards, g), (A.forward(x)[0], forwards, x)]
         pairs += [(A.matvec(x, chunk_size=2), forwards, x), (columns[0], forwards, x), (columns[1], backwards, g)]
         for y, wanted, of in pairs:
             assert y.dtype == A._product_dtype(np, np.dtype(dtype))
             eps = np.finfo(y.dtype).eps
-            bound = 30 * eps * bench.norm * np.linalg.norm(of.astype(complex), axis=-1)
+            bound = 30 * eps * subject.norm * np.linalg.norm(of.astype(complex), axis=-1)
             bound = bound + (eps * np.linalg.norm(wanted.astype(complex), axis=-1) if eps > 1e-4 else 0)
             assert np.all(np.linalg.norm((y - wanted).astype(complex), axis=-1) <= bound), (dtype, y.dtype)
 
 
 def hold_gradients(A: sm.LinearOperator, seed: int) -> None:
     """Hold all gradients of a tree against its derivative, for vectors and cotangents of several precisions."""
-    rng, bench = np.random.default_rng(seed), Bench(A, seed, (), lambda f: f, xp=np, device=None)
+    rng, subject = np.random.default_rng(seed), Subject(A, seed, (), lambda f: f, xp=np, device=None)
     for x_dtype, g_dtype in itertools.product(("float32", "complex64", "float64"), ("float32", "float64")):
         x, g = narrow(rng, (3, A.n), x_dtype), narrow(rng, (3, A.m), g_dtype)
-        wanted = g @ bench.matrix.conj()
+        wanted = g @ subject.matrix.conj()
         wanted = wanted if "complex" in x_dtype else wanted.real
         eps = 30 * np.finfo(A._product_dtype(np, x.dtype)).eps + np.finfo(x_dtype).eps
-        bound = eps * bench.norm * np.linalg.norm(g, axis=-1)
+        bound = eps * subject.norm * np.linalg.norm(g, axis=-1)
         for save in ("vjp", "spectrum", "input", "nothing"):
             dx, grads = A.vjp(x, g) if save == "vjp" else A.backward(A.forward(x, save=save)[1], g)
             assert dx.dtype == x.dtype
             assert np.all(np.linalg.norm((dx - wanted).astype(complex), axis=-1) <= bound), save
             if A.params and save != "nothing":
-                bench.paired(A, (bench.derivative, bench.directions), (x, g), grads, f"{save}, {x_dtype}, {g_dtype}")
+                subject.assert_gradients(
+                    A, (subject.derivative, subject.directions), (x, g), grads, f"{save}, {x_dtype}, {g_dtype}"
+                )
 
 
 @hypothesis.settings(max_examples=40)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import structmat as sm
 from structmat._backend import as_namespace
-from structmat.projections.least_squares import reduced, ridge_solution
+from structmat.projections.least_squares import reduce_rows, ridge_solution
 
 torch = library("torch")
 learn = sm.learn
@@ -150,7 +150,7 @@ def test_stacks_of_systems_in_single_precision_alone() -> None:
     Y = rng.standard_normal((7, 50, 2)).astype(np.float32)
     xp = as_namespace(None)
     for ridge in (0.0, 1e-3):
-        found = ridge_solution(xp, *reduced(xp, iter([(X[:, :20], Y[:, :20]), (X[:, 20:], Y[:, 20:])])), ridge)
+        found = ridge_solution(xp, *reduce_rows(xp, iter([(X[:, :20], Y[:, :20]), (X[:, 20:], Y[:, 20:])])), ridge)
         assert found.dtype == np.float32
         for x, y, Z in zip(X.astype(float), Y.astype(float), found, strict=True):
             rows = np.concatenate((x, math.sqrt(ridge) * np.eye(3)))
@@ -166,7 +166,7 @@ def test_what_depends_on_other_columns_is_shortest() -> None:
     x, other = rng.standard_normal((2, 9, 1))
     X = np.concatenate((x, 1e3 * x, 0 * x, other, 1e-3 * other - x), axis=1)
     Y = rng.standard_normal((9, 2))
-    Z = ridge_solution(xp, *reduced(xp, iter([(X[None], Y[None])])), 0.0)[0]
+    Z = ridge_solution(xp, *reduce_rows(xp, iter([(X[None], Y[None])])), 0.0)[0]
     assert np.allclose(Z, np.linalg.pinv(X, rcond=1e-12) @ Y, rtol=0, atol=1e-9)
     assert np.all(Z[2] == 0)
 
@@ -259,6 +259,11 @@ X34 = np.ones((3, 4))
         (lambda: learn.kernel_circulant_ridge(X34 + 0j, X34, gamma=1), TypeError, "X or Y is complex"),
         (lambda: learn.gaussian_correlation(X34, np.ones((3, 5)), 1), ValueError, "one grid and the same features"),
         (lambda: learn.gaussian_correlation(X34, X34 + 0j, 1), TypeError, "X or Z is complex"),
+        (
+            lambda: learn.kernel_cyclic_scores(X34, X34, np.ones((3, 5)), gamma=1),
+            ValueError,
+            r"kernel_cyclic_scores: X has shape \(3, 4\) and Z \(3, 5\)",
+        ),
     ],
 )
 def test_errors(call: Any, error: type[Exception], message: str) -> None:

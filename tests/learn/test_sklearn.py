@@ -224,6 +224,20 @@ def test_pickled_and_cloned(make: Any) -> None:
         copy.transform(X)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(f"sklearn.{name}" for name in sm.sklearn.__all__),
+        *(f"learn.features.{name}" for name in ("ArcCosineFeatures", "FourierFeatures")),
+        *(f"learn.hashing.{name}" for name in ("CrossPolytopeHash", "DHHash", "HashIndex", "HyperplaneHash")),
+    ],
+)
+def test_old_pickles_find_their_classes(path: str) -> None:
+    """Earlier versions defined them in these modules, which are packages now."""
+    module, _, name = f"structmat.{path}".rpartition(".")
+    assert pickle.loads(f"c{module}\n{name}\n.".encode()).__name__ == name
+
+
 @pytest.mark.parametrize("make", TRANSFORMERS)
 def test_names_and_frames(make: Any) -> None:
     X = data()

@@ -399,7 +399,7 @@ W33 = np.ones((3, 3))
         ),
         (lambda: nearest(W34, "kron", factors=((2, 2), (2, 2))), ValueError, "whose product is 4×4"),
         (lambda: nearest(W34, "monarch", blocks=(2, 2)), ValueError, "expected divisors of m = 3 and n = 4"),
-        (lambda: nearest(W33, sm.LowRank(np.ones((3, 1)), np.ones((3, 1)))), TypeError, "not linear in all its"),
+        (lambda: nearest(W33, sm.LowRank(np.ones((3, 1)), np.ones((3, 1)))), TypeError, "not jointly linear"),
         (lambda: nearest(W33, sm.identity(3)), TypeError, "has no parameters"),
         (lambda: nearest(W34, sm.Circulant(np.ones(3))), ValueError, r"Circulant 3×3; the matrix has the shape \(3, 4"),
         (lambda: nearest(W33, "circulant", signs=np.zeros(3)), ValueError, "signs"),

@@ -271,7 +271,7 @@ OTHERS: dict[str, Mutant] = {
         ("tests/learn/test_ridge.py::test_ridge_with_weights_is_that_of_repeated_samples",),
     ),
     "a variance about zero": Mutant(
-        "sklearn.py",
+        "sklearn/features.py",
         "((x / 2 - low) / span - mean) ** 2",
         "((x / 2 - low) / span) ** 2",
         ("tests/learn/test_sklearn.py::test_scale_is_that_of_exact_arithmetic",),
