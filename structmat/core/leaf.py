@@ -34,11 +34,12 @@ from structmat._backend import (
 )
 from structmat.core.base import LinearOperator
 from structmat.core.bilinear import Bilinear
+from structmat.core.facts import Facts
 from structmat.core.fields import ArraySpec, checked_size
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Leaf(Bilinear):
+class Leaf(Facts):
     """A class of operators given by its mathematics: subclass it, declare the fields, write the kernels, register it.
 
     A subclass declares `dims`, the row and column sizes in symbols that its array fields bind (a symbol or a product of
@@ -81,6 +82,11 @@ class Leaf(Bilinear):
     _linear_in_params: ClassVar[bool] = True  # in each field by itself; else the tests take differences
     _declared: ClassVar[dict[str, ArraySpec]]
     _frozen: bool = dataclasses.field(default=False, init=False)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "_entry" in vars(cls) and super(cls, cls)._entry is not Leaf._entry:  # type: ignore[misc]
+            cls._withdraw_inherited()
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         """A[i, j] for integer arrays that broadcast, 0-based, in any real, complex or integer dtype: the definition."""

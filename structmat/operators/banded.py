@@ -4,8 +4,10 @@ import functools
 import operator as op
 from typing import Any
 
-from structmat._backend import Array, Namespace, banded, batch_sum, device, pad
+from structmat._backend import Array, Namespace, astype, banded, batch_sum, device, pad
 from structmat.core import Leaf, cached, param, register_operator
+from structmat.core.base import LinearOperator
+from structmat.core.facts import Facts
 from structmat.core.fields import checked_size
 
 
@@ -23,6 +25,7 @@ class Bands(Leaf):
 
     dims = "n", "n"
     _mixes = True
+    _linear_over = "complex"
 
     @property
     def _diagonals(self) -> tuple[Array, int, int]:
@@ -114,6 +117,16 @@ class Banded(Bands):
     def _diagonals(self) -> tuple[Array, int, int]:
         return self._columns, self.lower, self.upper
 
+    def _transposed_fields(self) -> dict[str, Any]:
+        return {"bands": self.xp.flip(self._rows, axis=0), "lower": self.upper, "upper": self.lower}
+
+    def _including(self, A: Facts) -> dict[str, Array] | None:
+        if (found := A._as_banded(self)) is None or found[1] > self.lower or found[2] > self.upper:
+            return None
+        bands, lower, upper = found
+        zeros = [self.xp.zeros_like(bands[:1, :])]
+        return {"bands": self.xp.concat([*zeros * (self.upper - upper), bands, *zeros * (self.lower - lower)])}
+
     @property
     def _places(self) -> range:
         return range(self.lower + self.upper + 1)
@@ -202,7 +215,20 @@ class Tridiagonal(Bands):
     @property
     def _diagonals(self) -> tuple[Array, int, int]:
         xp = self.xp
-        return xp.stack((pad(xp, self.upper, 1, 0), self.main, pad(xp, self.lower, 0, 1))), 1, 1
+        lower, main, upper = (astype(xp, diagonal, self.dtype) for diagonal in (self.lower, self.main, self.upper))
+        return xp.stack((pad(xp, upper, 1, 0), main, pad(xp, lower, 0, 1))), 1, 1
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"lower": self.upper, "upper": self.lower}
+
+    def _as_banded(self, like: LinearOperator) -> tuple[Array, int, int]:
+        return self._diagonals
+
+    def _including(self, A: Facts) -> dict[str, Array] | None:
+        if (main := A._as_diagonal(self)) is None:
+            return None
+        zeros = self.xp.zeros_like(main)[1:]
+        return {"lower": zeros, "main": main, "upper": zeros}
 
     def _sum(self, xp: Namespace, x: Array, below: Array, here: Array, above: Array) -> Array:
         return here * x + pad(xp, below * x[..., :-1], 1, 0) + pad(xp, above * x[..., 1:], 0, 1)

@@ -2,9 +2,21 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, conj, descending, dft, idft, matmul, packed, pseudoinverse
+from structmat._backend import (
+    Array,
+    Namespace,
+    conj,
+    descending,
+    dft,
+    idft,
+    matmul,
+    packed,
+    pseudoinverse,
+    reversed_mod_n,
+)
 from structmat.core import Leaf, cached, param, register_operator
 from structmat.core.base import LinearOperator
+from structmat.core.facts import Facts
 
 
 def _example(n: int, rng: Any) -> "BlockCirculant":
@@ -68,6 +80,9 @@ class BlockCirculant(Leaf):
     """
 
     dims = "p*b", "q*b"
+    _linear_over = "complex"
+    _spectral = "blocks", "spectra"
+    _has_matrix_spectrum = True
     blocks: Array = param("p", "q", "b")
 
     @cached
@@ -114,6 +129,22 @@ class BlockCirculant(Leaf):
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         b = self.blocks.shape[-1]
         return self.blocks[i // b, j // b, (i - j) % b]
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"blocks": self.xp.permute_dims(reversed_mod_n(self.xp, self.blocks, 2), (1, 0, 2))}
+
+    def _from_spectrum(self, spectrum: Array) -> Array:
+        return self._back(self.xp, spectrum)
+
+    def _including(self, A: Facts) -> dict[str, Array] | None:
+        """Write a circulant as one block, and an identity as p×p blocks."""
+        p, q, b = self.blocks.shape
+        if A._is_identity and p == q:
+            xp, one = self.xp, self.blocks
+            places, unit = (xp.eye(*shape, dtype=one.dtype, device=self.device) for shape in ((p, p), (1, b)))
+            return {"blocks": places[:, :, None] * unit[None, :, :]}
+        column = A._as_circulant(self) if A.n == b else None
+        return None if column is None else {"blocks": column[None, None, :]}
 
     @cached
     def _inverted(self) -> Array:

@@ -67,6 +67,7 @@ class Butterfly(Leaf):
 
     dims = "2*h", "2*h"
     _mixes = True
+    _conjugated_by_params = True
     _linear_in_params = False  # all factors are one field
     factors: Array = param("k", "h", "2", "2")
 

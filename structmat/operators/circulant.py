@@ -20,8 +20,11 @@ from structmat._backend import (
     is_array,
     kind,
     namespace,
+    reversed_mod_n,
 )
-from structmat.core import Leaf, LinearOperator, cached, param, register_operator
+from structmat.core import Leaf, cached, param, register_operator
+from structmat.core.base import LinearOperator
+from structmat.core.facts import Facts
 
 
 def _example(n: int, rng: Any) -> "Circulant":
@@ -87,6 +90,8 @@ class Circulant(Leaf):
 
     dims = "n", "n"
     _is_normal = True
+    _linear_over = "complex"
+    _spectral = "column", "spectrum"
     column: Array = param("n")
 
     @cached
@@ -214,6 +219,19 @@ class Circulant(Leaf):
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return self.column[(i - j) % self.n]
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"column": reversed_mod_n(self.xp, self.column, 0)}
+
+    def _from_spectrum(self, spectrum: Array) -> Array:
+        return self._back(self.xp, spectrum)
+
+    def _as_circulant(self, like: LinearOperator) -> Array:
+        return self.column
+
+    def _including(self, A: Facts) -> dict[str, Array] | None:
+        column = A._as_circulant(self)
+        return None if column is None else {"column": column}
 
     def _solve(self, xp: Namespace, Y: Array) -> Array:
         return self._divided(xp, Y, self.spectrum)

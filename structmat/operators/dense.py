@@ -5,6 +5,7 @@ from typing import Any
 from structmat._backend import Array, Namespace, outer_sum, pseudoinverse
 from structmat.core import Leaf, cached, param, register_operator
 from structmat.core.base import LinearOperator
+from structmat.core.facts import Facts
 
 
 def _example(n: int, rng: Any) -> "Dense":
@@ -51,6 +52,8 @@ class Dense(Leaf):
     """
 
     dims = "m", "n"
+    _linear_over = "complex"
+    _outer_factors = "matrix", "matrix"
     matrix: Array = param("m", "n")
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
@@ -64,6 +67,14 @@ class Dense(Leaf):
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return self.matrix[i, j]
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"matrix": self.xp.matrix_transpose(self.matrix)}
+
+    def _including(self, A: Facts) -> dict[str, Array] | None:
+        diagonal = A._as_diagonal(self)
+        unit = None if diagonal is None else self.xp.eye(A.n, dtype=self.dtype, device=self.device)
+        return None if diagonal is None else {"matrix": unit * diagonal[:, None]}
 
     def _solve(self, xp: Namespace, y: Array) -> Array:
         return xp.matmul(y, xp.matrix_transpose(self._inverted))

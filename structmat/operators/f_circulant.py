@@ -1,5 +1,6 @@
 """f-circulant matrices, skew-circulant ones among them."""
 
+import cmath
 from collections.abc import Callable
 from numbers import Complex
 from typing import Any
@@ -22,6 +23,7 @@ from structmat._backend import (
 )
 from structmat.core import Leaf, cached, param, register_operator
 from structmat.core.base import LinearOperator
+from structmat.core.facts import Facts
 
 
 class Twisted(Leaf):
@@ -32,6 +34,8 @@ class Twisted(Leaf):
     """
 
     dims = "n", "n"
+    _linear_over = "complex"
+    _spectral = "column", "spectrum"
     column: Array
     f: Any
 
@@ -79,6 +83,19 @@ class Twisted(Leaf):
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         entry = self.column[(i - j) % self.n]
         return xp.where(i >= j, entry, self.f * entry)
+
+    @property
+    def _first_row(self) -> Array:
+        return self.xp.concat((self.column[:1], self.f * self.xp.flip(self.column[1:])))
+
+    def _from_spectrum(self, spectrum: Array) -> Array:
+        return self._from(self.xp, spectrum, self._untwist)
+
+    def _as_toeplitz(self, like: LinearOperator) -> tuple[Array, Array]:
+        return self.column, self._first_row
+
+    def _including(self, A: Facts) -> dict[str, Array] | None:
+        return {"column": A._as_circulant(self)} if A._is_identity else None
 
     def _solve(self, xp: Namespace, X: Array) -> Array:
         return self._from(xp, X / self.spectrum, self._untwist, temporary=True)
@@ -158,8 +175,16 @@ class FCirculant(Twisted):
            [ 3.,  2.,  1.]])
     """
 
+    _transpose_rounds = True
     column: Array = param("n")
     f: complex
+
+    def _conjugated_fields(self) -> dict[str, Any]:
+        return {"column": self.xp.conj(self.column), "f": self.f.conjugate()}
+
+    def _transposed_fields(self) -> dict[str, Any] | None:
+        inverse = 1 / self.f
+        return {"column": self._first_row, "f": inverse} if cmath.isfinite(inverse) else None
 
     def __post_init__(self) -> None:
         given: Any = self.f
@@ -241,6 +266,9 @@ class SkewCirculant(Twisted):
     _is_normal = True
     column: Array = param("n")
     f = -1.0
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"column": self._first_row}
 
     def _singular_values(self, xp: Namespace) -> Array:
         return descending(xp, self._eigenvalues(xp))

@@ -57,6 +57,7 @@ class Householder(Leaf):
 
     dims = "n", "n"
     _is_unitary = True
+    _conjugated_by_params = True
     _linear_in_params = False
     vector: Array = param("n")
 

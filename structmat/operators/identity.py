@@ -65,6 +65,12 @@ class Identity(Leaf):
     def _inverse(self) -> LinearOperator:
         return self
 
+    def _as_diagonal(self, like: LinearOperator) -> Array:
+        return like.xp.ones(self.n, dtype=like.dtype, device=like.device)
+
+    def _as_circulant(self, like: LinearOperator) -> Array:
+        return like.xp.eye(1, self.n, dtype=like.dtype, device=like.device)[0, :]
+
     def _eigenvalues(self, xp: Namespace) -> Array:
         return xp.ones(self.n, dtype=self._value_dtype(xp), device=self.device)
 

@@ -53,6 +53,9 @@ class LowRank(Leaf):
     """
 
     dims = "m", "n"
+    _scaled_by = ("left",)
+    _conjugated_by_params = True
+    _outer_factors = "left", "right"
     left: Array = param("m", "r")
     right: Array = param("n", "r")
 
@@ -73,6 +76,9 @@ class LowRank(Leaf):
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return sum(self.left[i, k] * xp.conj(self.right[j, k]) for k in range(self.left.shape[1]))
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"left": self.xp.conj(self.right), "right": self.xp.conj(self.left)}
 
     @cached
     def _core(self) -> tuple[Array, Array, Array]:

@@ -63,6 +63,8 @@ class Monarch(Leaf):
     """
 
     dims = "s*r", "p*b"
+    _scaled_by = ("left",)
+    _conjugated_by_params = True
     left: Array = param("r", "s", "p")
     right: Array = param("p", "r", "b")
 

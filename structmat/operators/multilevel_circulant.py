@@ -13,9 +13,11 @@ from structmat._backend import (
     dftn,
     function_of_spectrum,
     idftn,
+    reversed_mod_n,
 )
 from structmat.core import Leaf, cached, param, register_operator
 from structmat.core.base import LinearOperator
+from structmat.core.facts import Facts
 
 
 def _example(n: int, rng: Any) -> "MultilevelCirculant":
@@ -80,6 +82,8 @@ class MultilevelCirculant(Leaf):
 
     dims = "n", "n"
     _is_normal = True
+    _linear_over = "complex"
+    _spectral = "tensor", "spectrum"
     tensor: Array = param("n...")
 
     @cached
@@ -118,6 +122,19 @@ class MultilevelCirculant(Leaf):
             index = ((i - j) % width, *index)
             i, j = i // width, j // width
         return self.tensor[index]
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"tensor": reversed_mod_n(self.xp, self.tensor, *range(self.tensor.ndim))}
+
+    def _from_spectrum(self, spectrum: Array) -> Array:
+        return self._back(self.xp, spectrum)
+
+    def _including(self, A: Facts) -> dict[str, Array] | None:
+        """Write a circulant as one level, the axis that is wider than 1, and an identity as any number of them."""
+        shape, column = self.tensor.shape, A._as_circulant(self)
+        if column is None or not (A._is_identity or max(shape) == A.n):
+            return None
+        return {"tensor": self.xp.reshape(column, shape)}
 
     def _solve(self, xp: Namespace, X: Array) -> Array:
         return self._vectors(xp, self._back(xp, X / self.spectrum))

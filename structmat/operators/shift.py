@@ -1,6 +1,6 @@
 """Cyclic shifts."""
 
-from structmat._backend import Array, Namespace, complex_dtype, dft
+from structmat._backend import Array, Device, DType, Namespace, complex_dtype, dft
 from structmat.core import Leaf, register_operator, size
 from structmat.core.base import LinearOperator
 from structmat.core.fields import as_integer
@@ -80,9 +80,14 @@ class Shift(Leaf):
     def _inverse(self) -> LinearOperator:
         return self.H
 
+    def _column(self, xp: Namespace, dtype: DType, where: Device) -> Array:
+        return xp.eye(1, self.n, k=self.k % self.n, dtype=dtype, device=where)[0, :]
+
+    def _as_circulant(self, like: LinearOperator) -> Array:
+        return self._column(like.xp, like.dtype, like.device)
+
     def _eigenvalues(self, xp: Namespace) -> Array:
-        dtype = complex_dtype(xp, self._value_dtype(xp))
-        return dft(xp, xp.eye(1, self.n, k=self.k % self.n, dtype=dtype, device=self.device)[0, :])
+        return dft(xp, self._column(xp, complex_dtype(xp, self._value_dtype(xp)), self.device))
 
     @property
     def _details(self) -> str:

@@ -138,5 +138,8 @@ class SignFlip(Leaf):
     def _inverse(self) -> LinearOperator:
         return self
 
+    def _as_diagonal(self, like: LinearOperator) -> Array:
+        return astype(self.xp, self.signs, like.dtype)
+
     def _eigenvalues(self, xp: Namespace) -> Array:
         return xp.astype(self.signs, self._value_dtype(xp))

@@ -17,6 +17,7 @@ from structmat._backend import (
 )
 from structmat.core import Leaf, cached, param, register_operator
 from structmat.core.base import LinearOperator
+from structmat.core.facts import Facts
 from structmat.core.fields import conjugate_of
 
 
@@ -127,11 +128,19 @@ class Toeplitz(Embedded):
     """
 
     dims = "m", "n"
+    _linear_over = "complex"
     column: Array = param("m")
     row: Array = param("n", default=conjugate_of("column"))
 
     def _sides(self) -> tuple[Array, Array]:
         return self.column, self.row
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"column": self.xp.concat((self.column[:1], self.row[1:])), "row": self.column}
+
+    def _including(self, A: Facts) -> dict[str, Array] | None:
+        sides = A._as_toeplitz(self)
+        return None if sides is None else {"column": sides[0], "row": sides[1]}
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         return self._side_grads(xp, X, G)
@@ -186,10 +195,21 @@ class SymmetricToeplitz(Embedded):
     """
 
     dims = "n", "n"
+    _linear_over = "real"  # the row is the conjugate of the column
     column: Array = param("n")
 
     def _sides(self) -> tuple[Array, Array]:
         return self.column, self.xp.conj(self.column)
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        """Conjugate the column except its first entry, which is on the diagonal."""
+        return {"column": self.xp.concat((self.column[:1], self.xp.conj(self.column[1:])))}
+
+    def _as_toeplitz(self, like: LinearOperator) -> tuple[Array, Array]:
+        return self._sides()
+
+    def _including(self, A: Facts) -> dict[str, Array] | None:
+        return {"column": A._as_circulant(self)} if A._is_identity else None
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         below, above = self._side_grads(xp, X, G)
@@ -251,8 +271,13 @@ class Hankel(Embedded):
     """
 
     dims = "m", "n"
+    _linear_over = "complex"
     column: Array = param("m")
     row: Array = param("n")
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        entries = self.xp.concat((self.column, self.row[1:]))
+        return {"column": entries[: self.n], "row": entries[self.n - 1 :]}
 
     @cached
     def _spectrum(self) -> Array:

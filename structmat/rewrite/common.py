@@ -37,14 +37,14 @@ def leaf_of(A: LinearOperator) -> Any:
     return A
 
 
-def agree(*leaves: Any) -> bool:
+def may_merge(*leaves: Any) -> bool:
     """Tell whether leaves may become one: all learnable or all frozen, those without parameters going with either."""
     return len({leaf._frozen for leaf in leaves if leaf._param_fields}) < 2
 
 
 def joint_dtype(a: Leaf, b: Leaf) -> DType:
     """Return the dtype of what a and b become, None if they must stay apart."""
-    return result_dtype(a.xp, a.dtype, b.dtype) if agree(a, b) else None
+    return result_dtype(a.xp, a.dtype, b.dtype) if may_merge(a, b) else None
 
 
 def parameters(A: Any) -> dict[str, Array]:
@@ -52,30 +52,30 @@ def parameters(A: Any) -> dict[str, Array]:
     return {name: getattr(A, name) for name in A._param_fields}
 
 
-def others(A: Any) -> dict[str, Any]:
+def non_params(A: Any) -> dict[str, Any]:
     """Return the fields of a leaf that are none of these."""
     return {name: value for name, value in A._fields.items() if name not in A._param_fields}
 
 
-def alike(a: Any, b: Any) -> bool:
+def same_but_params(a: Any, b: Any) -> bool:
     """Tell whether two leaves are of one class and differ in their parameters alone."""
     if type(a) is not type(b):
         return False
-    theirs = others(b)
-    return all(same(value, theirs[name]) for name, value in others(a).items())
+    theirs = non_params(b)
+    return all(same(value, theirs[name]) for name, value in non_params(a).items())
 
 
-def uniform(A: Any) -> bool:
+def of_one_dtype(A: Any) -> bool:
     """Tell whether all parameters of a leaf have its dtype: else computing with one would round or enlarge another."""
     return all(value.dtype == A.dtype for value in parameters(A).values())
 
 
-def kind_of(A: LinearOperator, new: LinearOperator) -> LinearOperator:
+def complex_like(A: LinearOperator, new: LinearOperator) -> LinearOperator:
     """Make what replaces A complex if A is: a complex 1 makes a real operator complex."""
     return scaled(1 + 0j, new) if A._is_complex else new
 
 
-def term(A: LinearOperator) -> tuple[Any, LinearOperator]:
+def split_scalar(A: LinearOperator) -> tuple[Any, LinearOperator]:
     """Split a term into its scalar and the rest."""
     return (A.scalar, A.of) if type(A) is Scaled else (1.0, A)
 

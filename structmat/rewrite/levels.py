@@ -3,14 +3,15 @@
 import functools
 import itertools
 import operator
+from typing import Any
 
 from structmat._backend import Array, astype
 from structmat.core import LinearOperator
 from structmat.core.blocks import Kron, Repeat, repeat
 from structmat.core.compose import Sum, added
-from structmat.operators import Circulant, Identity, MultilevelCirculant, Shift
-from structmat.rewrite.common import Maybe, agree, same, scaled, term
-from structmat.rewrite.linear import column_of
+from structmat.core.leaf import Leaf
+from structmat.operators import Identity, MultilevelCirculant
+from structmat.rewrite.common import Maybe, may_merge, same, scaled, split_scalar
 
 
 def factors(A: LinearOperator) -> tuple[LinearOperator, ...]:
@@ -20,7 +21,7 @@ def factors(A: LinearOperator) -> tuple[LinearOperator, ...]:
 
 def add_krons(a: LinearOperator, b: LinearOperator) -> Maybe:
     """Add Kronecker products that share a factor, A ⊗ B + C ⊗ B = (A + C) ⊗ B; an identity is one of identities."""
-    (s, A), (t, B) = term(a), term(b)
+    (s, A), (t, B) = split_scalar(a), split_scalar(b)
     mine, theirs = factors(A), factors(B)
     if type(B) is Identity:
         theirs = tuple(Identity(part.m) for part in mine)
@@ -37,7 +38,7 @@ def add_krons(a: LinearOperator, b: LinearOperator) -> Maybe:
     return None
 
 
-Levels = list[tuple[LinearOperator, tuple[int, ...]]]  # circulants, and the widths of their levels
+Levels = list[tuple[Any, tuple[int, ...]]]  # circulants, and the widths of their levels
 
 
 def _levels(A: LinearOperator) -> Levels | None:
@@ -47,7 +48,7 @@ def _levels(A: LinearOperator) -> Levels | None:
         return None if None in found else [level for levels in found for level in levels or ()]
     if isinstance(A, MultilevelCirculant):
         return [(A, tuple(A.tensor.shape))]
-    return [(A, (A.n,))] if type(A) in (Circulant, Identity, Shift) else None
+    return [(A, (A.n,))] if isinstance(A, Leaf) and type(A)._as_circulant is not Leaf._as_circulant else None
 
 
 def _ends(levels: Levels) -> list[int]:
@@ -73,26 +74,26 @@ def _refined(each: list[Levels]) -> tuple[int, ...] | None:
 def _tensor(levels: Levels, like: LinearOperator) -> Array:
     """The first column of a Kronecker product of circulants, in the dtype of another operator."""
     xp = like.xp
-    columns = [leaf.tensor if isinstance(leaf, MultilevelCirculant) else column_of(leaf, like) for leaf, _ in levels]
+    columns = [leaf.tensor if isinstance(leaf, MultilevelCirculant) else leaf._as_circulant(like) for leaf, _ in levels]
     columns = [astype(xp, xp.reshape(column, (-1,)), like.dtype) for column in columns]
     return functools.reduce(lambda outer, inner: xp.reshape(outer[:, None] * inner[None, :], (-1,)), columns)
 
 
 def multilevel(*terms: LinearOperator) -> Maybe:
-    """Write a sum of Kronecker products of circulants as one circulant of several levels, if their levels agree."""
-    pairs = [term(each) for each in terms]
+    """Write a sum of Kronecker products of circulants as one circulant of several levels, if their levels may_merge."""
+    pairs = [split_scalar(each) for each in terms]
     found = [_levels(of) for _, of in pairs]
     each = [levels for levels in found if levels is not None]
     leaves = [leaf for levels in each for leaf, _ in levels]
-    if len(each) < len(terms) or not agree(*leaves) or (shape := _refined(each)) is None:
+    if len(each) < len(terms) or not may_merge(*leaves) or (shape := _refined(each)) is None:
         return None
     whole = Sum(terms)
     columns = [scalar * _tensor(levels, whole) for (scalar, _), levels in zip(pairs, each, strict=True)]
     tensor = whole.xp.reshape(functools.reduce(operator.add, columns), shape)
-    return MultilevelCirculant(tensor)._replace(_frozen=any(leaf._frozen for leaf in leaves))  # type: ignore[attr-defined]
+    return MultilevelCirculant(tensor)._replace(_frozen=any(leaf._frozen for leaf in leaves))
 
 
 def add_levels(a: LinearOperator, b: LinearOperator) -> Maybe:
     """Add Kronecker products of circulants, as a sum of C ⊗ I and I ⊗ D."""
-    kinds = {type(term(each)[1]) for each in (a, b)}
+    kinds = {type(split_scalar(each)[1]) for each in (a, b)}
     return multilevel(a, b) if kinds <= {Kron, Repeat, MultilevelCirculant} and kinds != {MultilevelCirculant} else None

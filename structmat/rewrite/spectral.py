@@ -1,104 +1,83 @@
 """Families that one transform makes diagonal, all members at once: they multiply as their spectra do."""
 
 import operator
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from structmat._backend import Array, DType, astype, complex_dtype, dft, idft, reversed_mod_n
 from structmat.core import LinearOperator
-from structmat.core.bilinear import Adjoint, Conjugate, Inverse
+from structmat.core.bilinear import Adjoint, Bilinear, Conjugate, Inverse
 from structmat.core.compose import Power
 from structmat.core.leaf import Leaf
-from structmat.operators import (
-    DCT,
-    DFT,
-    DST,
-    BlockCirculant,
-    Circulant,
-    Diagonal,
-    FCirculant,
-    Hadamard,
-    Identity,
-    MultilevelCirculant,
-    SkewCirculant,
+from structmat.operators import DFT, Circulant, Diagonal, Identity
+from structmat.rewrite.common import (
+    Maybe,
+    joint_dtype,
+    leaf_of,
+    of_one_dtype,
+    power_of,
+    same,
+    same_but_params,
+    scaled,
+    split_scalar,
 )
-from structmat.rewrite.common import Maybe, alike, joint_dtype, leaf_of, power_of, same, scaled, term, uniform
-from structmat.rewrite.linear import embedded, one_class
+from structmat.rewrite.linear import as_class_of
 
 
-class Family(NamedTuple):
-    """The way from the arrays of a class to its spectra, and back."""
-
-    field: str
-    spectrum: str
-    back: Callable[[Any, Array], Array]
-    matrices: bool = False  # whether there is a matrix at each frequency, and not a number
+def _is_spectral(A: LinearOperator) -> bool:
+    return isinstance(A, Leaf) and A._spectral is not None
 
 
-FAMILIES: dict[type, Family] = {
-    BlockCirculant: Family("blocks", "spectra", lambda A, spectra: A._back(A.xp, spectra), matrices=True),
-    Circulant: Family("column", "spectrum", lambda A, spectrum: A._back(A.xp, spectrum)),
-    Diagonal: Family("entries", "entries", lambda _, spectrum: spectrum),
-    FCirculant: Family("column", "spectrum", lambda A, spectrum: A._from(A.xp, spectrum, A._untwist)),
-    MultilevelCirculant: Family("tensor", "spectrum", lambda A, spectrum: A._back(A.xp, spectrum)),
-    SkewCirculant: Family("column", "spectrum", lambda A, spectrum: A._from(A.xp, spectrum, A._untwist)),
-}
+def _param(A: Any) -> Array:
+    return getattr(A, A._spectral[0])
 
 
-def _cast(A: Leaf, dtype: DType) -> Leaf:
-    """Return an operator with its array in a dtype."""
-    field = FAMILIES[type(A)].field
-    array = getattr(A, field)
-    return A if array.dtype == dtype else A._replace(**{field: astype(A.xp, array, dtype)})
+def _spectrum(A: Any) -> Array:
+    return getattr(A, A._spectral[1])
 
 
-def _spectrum(A: Leaf) -> Array:
-    return getattr(A, FAMILIES[type(A)].spectrum)
+def _in_dtype(A: Any, dtype: DType) -> Any:
+    """Return an operator with its parameter in a dtype."""
+    param = _param(A)
+    return A if param.dtype == dtype else A._replace(**{A._spectral[0]: astype(A.xp, param, dtype)})
 
 
-def _with_spectrum(A: Leaf, spectrum: Array) -> Leaf:
-    family = FAMILIES[type(A)]
-    return A._replace(**{family.field: astype(A.xp, family.back(A, spectrum), A.dtype)})
+def _with_spectrum(A: Any, spectrum: Array) -> Leaf:
+    return A._replace(**{A._spectral[0]: astype(A.xp, A._from_spectrum(spectrum), A.dtype)})  # type: ignore[no-any-return]
 
 
-def not_larger(a: LinearOperator, b: LinearOperator) -> bool:
-    """Tell whether the product of two matrices has no more entries than they have: thin factors stay factors."""
-    return a.m * b.n <= a.m * a.n + b.m * b.n
-
-
-def multiply_spectra(a: LinearOperator, b: LinearOperator) -> Maybe:
-    family = FAMILIES.get(type(a))
-    if family is None or not isinstance(a, Leaf) or not isinstance(b, Leaf) or not alike(a, b):
+def multiply_spectra(a: Any, b: Any) -> Maybe:
+    if not _is_spectral(a) or not same_but_params(a, b) or (dtype := joint_dtype(a, b)) is None:
         return None
-    dtype = joint_dtype(a, b)
-    levels = [getattr(each, family.field).shape[2 if family.matrices else 0 :] for each in (a, b)]
-    if dtype is None or levels[0] != levels[1] or (family.matrices and not not_larger(a, b)):
+    matrices = a._has_matrix_spectrum
+    if _param(a).shape[2 * matrices :] != _param(b).shape[2 * matrices :]:
         return None
-    whole = _cast(a, dtype)
-    times = a.xp.matmul if family.matrices else operator.mul
-    return _with_spectrum(whole, times(_spectrum(whole), _spectrum(_cast(b, dtype))))
+    if matrices and a.m * b.n > a.m * a.n + b.m * b.n:  # a product of thin factors has more parameters than they
+        return None
+    a, b = _in_dtype(a, dtype), _in_dtype(b, dtype)
+    return _with_spectrum(a, (a.xp.matmul if matrices else operator.mul)(_spectrum(a), _spectrum(b)))
 
 
-def multiply_embedded(a: LinearOperator, b: LinearOperator) -> Maybe:
-    if not {type(a), type(b)} & FAMILIES.keys():
-        return None
-    pair = one_class(a, b)
-    return None if pair is None else multiply_spectra(*pair)
+def multiply_included(a: LinearOperator, b: LinearOperator) -> Maybe:
+    if _is_spectral(b) and (left := as_class_of(b, a)) is not None:
+        return multiply_spectra(left, b)
+    if _is_spectral(a) and (right := as_class_of(a, b)) is not None:
+        return multiply_spectra(a, right)
+    return None
 
 
 def power_by_spectrum(A: Power) -> Maybe:
-    of = A.of
-    if type(of) not in FAMILIES or not isinstance(of, Leaf) or not uniform(of):
+    of: Any = A.of
+    if not _is_spectral(of) or not of_one_dtype(of):
         return None
     if A.exponent == 0:
-        return embedded(Identity(A.n), of)
-    times = of.xp.matmul if FAMILIES[type(of)].matrices else operator.mul
+        return as_class_of(of, Identity(A.n))
+    times = of.xp.matmul if of._has_matrix_spectrum else operator.mul
     return _with_spectrum(of, power_of(_spectrum(of), A.exponent, times))
 
 
 def invert_spectrum(A: Inverse) -> Maybe:
-    of, family = A.of, FAMILIES.get(type(A.of))
-    if family is None or family.matrices or not isinstance(of, Leaf) or not uniform(of):
+    of: Any = A.of
+    if not _is_spectral(of) or of._has_matrix_spectrum or not of_one_dtype(of):
         return None
     return _with_spectrum(of, 1 / _spectrum(of))
 
@@ -133,11 +112,11 @@ def cancel_fourier(a: LinearOperator, b: LinearOperator) -> Maybe:
 
 
 def cancel_transform(a: LinearOperator, b: LinearOperator) -> Maybe:
-    """Cancel a real transform and its inverse, or a multiple of it."""
-    if any(type(leaf_of(each)) not in (DCT, DST, Hadamard) for each in (a, b)):
+    """Cancel a transform that has a closed inverse, or a multiple of one, and no arrays."""
+    if any(leaf._arrays or type(leaf)._inverse is Bilinear._inverse for leaf in (leaf_of(a), leaf_of(b))):
         return None
     for one, other in ((a, b), (b, a)):
-        scalar, inverse = term(one**-1)
+        scalar, inverse = split_scalar(one**-1)
         if same(inverse, other):
             return scaled(1 / scalar, Identity(a.n))
     return None

@@ -7,7 +7,7 @@ from structmat.core import LinearOperator
 from structmat.core.bilinear import Adjoint, Conjugate, Inverse
 from structmat.core.blocks import BlockDiag, HStack, Kron, Repeat, VStack
 from structmat.core.compose import Power, Product, Scaled, Sum
-from structmat.operators import FCirculant, Identity, Permutation, Restriction, Shift, SignFlip, Zero
+from structmat.operators import Identity, Permutation, Restriction, Shift, SignFlip, Zero
 from structmat.rewrite.common import Maybe
 from structmat.rewrite.composites import (
     add_blocks,
@@ -35,13 +35,13 @@ from structmat.rewrite.composites import (
 from structmat.rewrite.dense import absorb, absorb_moves, add_low_ranks
 from structmat.rewrite.levels import add_krons, add_levels
 from structmat.rewrite.linear import (
-    add_arrays,
-    add_embedded,
+    add_included,
     add_like_terms,
-    adjoint_by_arrays,
-    adjoint_f_circulant,
-    conjugate_arrays,
-    scale_arrays,
+    add_params,
+    adjoint_by_moves,
+    adjoint_by_rounding,
+    conjugate_params,
+    scale_params,
 )
 from structmat.rewrite.selections import (
     move_padding,
@@ -59,7 +59,7 @@ from structmat.rewrite.spectral import (
     cancel_transform,
     conjugate_fourier,
     invert_spectrum,
-    multiply_embedded,
+    multiply_included,
     multiply_spectra,
     power_by_spectrum,
 )
@@ -101,7 +101,7 @@ RULES: tuple[Rule, ...] = (
     Rule("move @ padding", Product, TWO, move_padding),
     Rule("SignFlip @ SignFlip", Product, (SignFlip, SignFlip), multiply_signs),
     Rule("spectrum @ spectrum", Product, TWO, multiply_spectra, ROUNDS),
-    Rule("special @ general", Product, TWO, multiply_embedded, ROUNDS),
+    Rule("special @ general", Product, TWO, multiply_included, ROUNDS),
     Rule("DFT.H @ spectrum @ DFT", Product, THREE, between_transforms, ROUNDS),
     Rule("move @ dense", Product, TWO, absorb_moves),
     Rule("leaf @ dense", Product, TWO, absorb, ROUNDS),
@@ -114,18 +114,18 @@ RULES: tuple[Rule, ...] = (
     # sums
     Rule("A + 0", Sum, TWO, add_zero),
     Rule("s * A + t * A", Sum, TWO, add_like_terms),
-    Rule("linear + linear", Sum, TWO, add_arrays, ROUNDS),
-    Rule("special + general", Sum, TWO, add_embedded, ROUNDS),
+    Rule("linear + linear", Sum, TWO, add_params, ROUNDS),
+    Rule("special + general", Sum, TWO, add_included, ROUNDS),
     Rule("LowRank + LowRank", Sum, TWO, add_low_ranks, ROUNDS),
     Rule("BlockDiag + BlockDiag", Sum, TWO, add_blocks),
     Rule("Kron + Kron", Sum, TWO, add_krons),
     Rule("Kron of circulants + Kron of circulants", Sum, TWO, add_levels, ROUNDS),
     # multiples, adjoints and conjugates
     Rule("s * 0", Scaled, (Zero,), scale_zero),
-    Rule("s * linear", Scaled, (), scale_arrays, ROUNDS),
-    Rule("arrays.H", Adjoint, (), adjoint_by_arrays),
-    Rule("FCirculant.H", Adjoint, (FCirculant,), adjoint_f_circulant, ROUNDS),
-    Rule("arrays.conj()", Conjugate, (), conjugate_arrays),
+    Rule("s * linear", Scaled, (), scale_params, ROUNDS),
+    Rule("arrays.H", Adjoint, (), adjoint_by_moves),
+    Rule("arrays.H, rounded", Adjoint, (), adjoint_by_rounding, ROUNDS),
+    Rule("arrays.conj()", Conjugate, (), conjugate_params),
     Rule("DFT.conj()", Conjugate, (), conjugate_fourier),
     # inverses and powers
     Rule("spectrum ** -1", Inverse, (), invert_spectrum, ROUNDS),
