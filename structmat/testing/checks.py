@@ -26,6 +26,7 @@ from structmat._backend import (
 )
 from structmat.core.base import LinearOperator
 from structmat.core.leaf import Leaf
+from structmat.testing.facts import check_facts
 from structmat.testing.reference import DIFFERENCE_ERROR, dense_pair, norm_bound, sensitivity
 from structmat.testing.views import WRITABLE, layouts, same_entries
 
@@ -454,6 +455,7 @@ CHECKS: dict[str, Callable[[Bench], None]] = {
     "adjoint": check_adjoint,
     "forward": check_forward,
     "gradients": check_gradients,
+    "facts": check_facts,
     "dtypes": check_dtypes,
     "untouched": check_untouched,
     "views": check_views,

@@ -1,0 +1,70 @@
+"""The check of the facts that a leaf declares of its structure."""
+
+import operator
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from structmat._backend import astype, compute_dtype, to_host
+from structmat.core.leaf import Leaf
+from structmat.testing.reference import dense_pair
+
+Matrix: TypeAlias = np.ndarray[Any, Any]
+
+
+def check_facts(bench: Any) -> None:
+    """The facts that a class declares, such as `_linear_over`, `_transposed_fields` and `_spectral`, hold.
+
+    Half precision is left out, as leaves compute in single precision then.
+    """
+    A, matrix = bench.A, bench.matrix
+    if not isinstance(A, Leaf) or compute_dtype(bench.xp, bench.dtype) != bench.dtype:
+        return
+    for what, fields, wanted in _changes(bench):
+        if fields is not None:
+            scale = max(bench.norm, float(np.linalg.norm(wanted.astype(complex), 2)))
+            bench.near(A._replace(**fields).to_dense(), wanted, scale, what)
+    like: Any = SimpleNamespace(xp=bench.xp, dtype=bench.dtype, device=bench.device)
+    i, j = np.arange(A.m)[:, None], np.arange(A.n)[None, :]
+    if (diagonal := A._as_diagonal(like)) is not None:
+        bench.near(np.diag(to_host(diagonal)), matrix, bench.norm, "_as_diagonal")
+    if (banded := A._as_banded(like)) is not None:
+        bands, row = to_host(banded[0]), i - j + banded[2]
+        inside = (row >= 0) & (row < len(bands))
+        bench.near(np.where(inside, bands[np.where(inside, row, 0), j], 0), matrix, bench.norm, "_as_banded")
+    if (column := A._as_circulant(like)) is not None:
+        bench.near(to_host(column)[(i - j) % A.n], matrix, bench.norm, "_as_circulant")
+    if (sides := A._as_toeplitz(like)) is not None:
+        below, above = (to_host(side)[np.maximum(lag, 0)] for side, lag in zip(sides, (i - j, j - i), strict=True))
+        bench.near(np.where(i >= j, below, above), matrix, bench.norm, "_as_toeplitz")
+
+
+def _changes(bench: Any) -> Iterator[tuple[str, dict[str, Any] | None, Matrix]]:
+    """Yield a declared fact, fields of another operator of the class by it, and the matrix that this has to be."""
+    A, matrix = bench.A, bench.matrix
+    params = {name: getattr(A, name) for name in A._param_fields}
+    if names := A._param_fields if A._linear_over else A._scaled_by:
+        scalar = 2j if A._is_complex and A._linear_over != "real" else -2.0
+        scaled = {name: astype(bench.xp, scalar * params[name], params[name].dtype) for name in names}
+        yield "scaled parameters", scaled, scalar * matrix
+    if A._linear_over and A.params:
+        moves = zip(params.items(), bench.directions, strict=True)
+        other = dense_pair(A.with_params(bench.directions))[0]
+        yield "added parameters", {name: value + step for (name, value), step in moves}, matrix + other
+    yield "_conjugated_fields", A._conjugated_fields(), matrix.conj()
+    yield "_transposed_fields", A._transposed_fields(), matrix.T
+    if A._spectral is not None:
+        name, spectrum = A._spectral[0], getattr(A, A._spectral[1])
+        yield "_from_spectrum", {name: A._from_spectrum(spectrum)}, matrix
+        if A.m == A.n:
+            times = bench.xp.matmul if A._has_matrix_spectrum else operator.mul
+            yield "product of spectra", {name: A._from_spectrum(times(spectrum, spectrum))}, matrix @ matrix
+    if A._outer_factors is not None:
+        rows = bench.xp.arange(A.m, dtype=bench.kinds()[0], device=bench.device)[:, None]
+        yield (
+            "_outer_factors",
+            {A._outer_factors[0]: rows * params[A._outer_factors[0]]},
+            np.arange(A.m)[:, None] * matrix,
+        )
