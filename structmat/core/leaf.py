@@ -34,7 +34,7 @@ from structmat._backend import (
 )
 from structmat.core.base import LinearOperator
 from structmat.core.bilinear import Bilinear
-from structmat.core.facts import Facts
+from structmat.core.facts import FACTS, Facts
 from structmat.core.fields import ArraySpec, checked_size
 
 
@@ -86,7 +86,8 @@ class Leaf(Facts):
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "_entry" in vars(cls) and super(cls, cls)._entry is not Leaf._entry:  # type: ignore[misc]
-            cls._withdraw_inherited()
+            for name in FACTS - vars(cls).keys():  # facts of the base class may not hold for another matrix
+                setattr(cls, name, vars(Facts)[name])
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         """A[i, j] for integer arrays that broadcast, 0-based, in any real, complex or integer dtype: the definition."""

@@ -5,9 +5,7 @@ import operator as op
 from typing import Any
 
 from structmat._backend import Array, Namespace, astype, banded, batch_sum, device, pad
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
-from structmat.core.facts import Facts
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 from structmat.core.fields import checked_size
 
 
@@ -120,7 +118,7 @@ class Banded(Bands):
     def _transposed_fields(self) -> dict[str, Any]:
         return {"bands": self.xp.flip(self._rows, axis=0), "lower": self.upper, "upper": self.lower}
 
-    def _including(self, A: Facts) -> dict[str, Array] | None:
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
         if (found := A._as_banded(self)) is None or found[1] > self.lower or found[2] > self.upper:
             return None
         bands, lower, upper = found
@@ -224,7 +222,7 @@ class Tridiagonal(Bands):
     def _as_banded(self, like: LinearOperator) -> tuple[Array, int, int]:
         return self._diagonals
 
-    def _including(self, A: Facts) -> dict[str, Array] | None:
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
         if (main := A._as_diagonal(self)) is None:
             return None
         zeros = self.xp.zeros_like(main)[1:]

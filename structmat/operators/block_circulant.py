@@ -14,9 +14,7 @@ from structmat._backend import (
     pseudoinverse,
     reversed_mod_n,
 )
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
-from structmat.core.facts import Facts
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
 def _example(n: int, rng: Any) -> "BlockCirculant":
@@ -136,7 +134,7 @@ class BlockCirculant(Leaf):
     def _from_spectrum(self, spectrum: Array) -> Array:
         return self._back(self.xp, spectrum)
 
-    def _including(self, A: Facts) -> dict[str, Array] | None:
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
         """Write a circulant as one block, and an identity as p×p blocks."""
         p, q, b = self.blocks.shape
         if A._is_identity and p == q:

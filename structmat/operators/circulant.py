@@ -22,9 +22,7 @@ from structmat._backend import (
     namespace,
     reversed_mod_n,
 )
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
-from structmat.core.facts import Facts
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
 def _example(n: int, rng: Any) -> "Circulant":
@@ -229,7 +227,7 @@ class Circulant(Leaf):
     def _as_circulant(self, like: LinearOperator) -> Array:
         return self.column
 
-    def _including(self, A: Facts) -> dict[str, Array] | None:
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
         column = A._as_circulant(self)
         return None if column is None else {"column": column}
 

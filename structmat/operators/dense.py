@@ -3,9 +3,7 @@
 from typing import Any
 
 from structmat._backend import Array, Namespace, outer_sum, pseudoinverse
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
-from structmat.core.facts import Facts
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
 def _example(n: int, rng: Any) -> "Dense":
@@ -71,7 +69,7 @@ class Dense(Leaf):
     def _transposed_fields(self) -> dict[str, Array]:
         return {"matrix": self.xp.matrix_transpose(self.matrix)}
 
-    def _including(self, A: Facts) -> dict[str, Array] | None:
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
         diagonal = A._as_diagonal(self)
         unit = None if diagonal is None else self.xp.eye(A.n, dtype=self.dtype, device=self.device)
         return None if diagonal is None else {"matrix": unit * diagonal[:, None]}

@@ -3,8 +3,7 @@
 from typing import Any
 
 from structmat._backend import Array, DType, Namespace, dft, idft, scalars, unit_root
-from structmat.core import Leaf, register_operator, size
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, register_operator, size
 
 _OPPOSITE = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}
 

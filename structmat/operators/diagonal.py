@@ -4,9 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from structmat._backend import Array, Namespace, batch_sum, descending
-from structmat.core import Leaf, param, register_operator
-from structmat.core.base import LinearOperator
-from structmat.core.facts import Facts
+from structmat.core import Leaf, LinearOperator, param, register_operator
 
 
 def _example(n: int, rng: Any) -> "Diagonal":
@@ -88,7 +86,7 @@ class Diagonal(Leaf):
     def _as_diagonal(self, like: LinearOperator) -> Array:
         return self.entries
 
-    def _including(self, A: Facts) -> dict[str, Array] | None:
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
         entries = A._as_diagonal(self)
         return None if entries is None else {"entries": entries}
 

@@ -21,9 +21,7 @@ from structmat._backend import (
     is_complex_number,
     root_powers,
 )
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
-from structmat.core.facts import Facts
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
 class Twisted(Leaf):
@@ -94,7 +92,7 @@ class Twisted(Leaf):
     def _as_toeplitz(self, like: LinearOperator) -> tuple[Array, Array]:
         return self.column, self._first_row
 
-    def _including(self, A: Facts) -> dict[str, Array] | None:
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
         return {"column": A._as_circulant(self)} if A._is_identity else None
 
     def _solve(self, xp: Namespace, X: Array) -> Array:

@@ -4,8 +4,7 @@ import functools
 from typing import Any
 
 from structmat._backend import Array, DType, Namespace, scalars, signed_sums, walsh, widest
-from structmat.core import Leaf, register_operator, size
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, register_operator, size
 
 _NORMS = (None, "backward", "ortho")
 

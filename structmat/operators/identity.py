@@ -1,8 +1,7 @@
 """The identity."""
 
 from structmat._backend import Array, Namespace, copied
-from structmat.core import Leaf, register_operator, size
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, register_operator, size
 
 
 @register_operator(cost="O(n)", references=("GolubVanLoan2013",), example=lambda n, _: Identity(n))

@@ -3,8 +3,7 @@
 from typing import Any
 
 from structmat._backend import Array, Namespace, astype, outer_sum, pad, pseudoinverse
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
 def _example(n: int, rng: Any) -> "LowRank":

@@ -15,9 +15,7 @@ from structmat._backend import (
     idftn,
     reversed_mod_n,
 )
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
-from structmat.core.facts import Facts
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
 def _example(n: int, rng: Any) -> "MultilevelCirculant":
@@ -129,7 +127,7 @@ class MultilevelCirculant(Leaf):
     def _from_spectrum(self, spectrum: Array) -> Array:
         return self._back(self.xp, spectrum)
 
-    def _including(self, A: Facts) -> dict[str, Array] | None:
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
         """Write a circulant as one level, the axis that is wider than 1, and an identity as any number of them."""
         shape, column = self.tensor.shape, A._as_circulant(self)
         if column is None or not (A._is_identity or max(shape) == A.n):

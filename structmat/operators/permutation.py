@@ -11,8 +11,7 @@ from structmat._backend import (
     generator,
     random_permutation,
 )
-from structmat.core import Leaf, cached, constant, register_operator
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, cached, constant, register_operator
 from structmat.core.fields import checked_index, checked_size
 
 

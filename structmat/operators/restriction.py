@@ -3,8 +3,7 @@
 from typing import Any
 
 from structmat._backend import Array, Namespace, copied, device, is_array, pad
-from structmat.core import Leaf, cached, constant, register_operator, size
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, cached, constant, register_operator, size
 from structmat.core.fields import ArraySpec, checked_index
 
 

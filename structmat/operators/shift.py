@@ -1,8 +1,7 @@
 """Cyclic shifts."""
 
 from structmat._backend import Array, Device, DType, Namespace, complex_dtype, dft
-from structmat.core import Leaf, register_operator, size
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, register_operator, size
 from structmat.core.fields import as_integer
 
 

@@ -17,8 +17,7 @@ from structmat._backend import (
     random_signs,
     to_host,
 )
-from structmat.core import Leaf, constant, register_operator
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, constant, register_operator
 from structmat.core.fields import checked_size
 
 

@@ -15,9 +15,7 @@ from structmat._backend import (
     idft,
     pad,
 )
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
-from structmat.core.facts import Facts
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 from structmat.core.fields import conjugate_of
 
 
@@ -138,7 +136,7 @@ class Toeplitz(Embedded):
     def _transposed_fields(self) -> dict[str, Array]:
         return {"column": self.xp.concat((self.column[:1], self.row[1:])), "row": self.column}
 
-    def _including(self, A: Facts) -> dict[str, Array] | None:
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
         sides = A._as_toeplitz(self)
         return None if sides is None else {"column": sides[0], "row": sides[1]}
 
@@ -208,7 +206,7 @@ class SymmetricToeplitz(Embedded):
     def _as_toeplitz(self, like: LinearOperator) -> tuple[Array, Array]:
         return self._sides()
 
-    def _including(self, A: Facts) -> dict[str, Array] | None:
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
         return {"column": A._as_circulant(self)} if A._is_identity else None
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:

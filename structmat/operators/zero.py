@@ -1,8 +1,7 @@
 """The zero matrix."""
 
 from structmat._backend import Array, Namespace, device
-from structmat.core import Leaf, register_operator, size
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, register_operator, size
 
 
 @register_operator(cost="O(m)", references=("GolubVanLoan2013",), example=lambda n, _: Zero(n // 2 + 1, n))
