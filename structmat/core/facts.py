@@ -40,6 +40,7 @@ class Facts(Bilinear):
 
     # products
 
+    _moves_entries: ClassVar[bool] = False  # products only move entries and flip signs, and so are exact
     _spectral: ClassVar[tuple[str, str] | None] = None  # the one parameter, and the attribute that is its spectrum
     _has_matrix_spectrum: ClassVar[bool] = False  # the spectrum is a matrix at each frequency, (f, p, q)
     _outer_factors: ClassVar[tuple[str, str] | None] = None  # the leftmost and the rightmost factor

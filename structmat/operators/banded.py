@@ -19,7 +19,7 @@ def _tridiagonal(n: int, rng: Any) -> "Tridiagonal":
 
 
 class Bands(Leaf):
-    """A matrix with few diagonals, whose systems are solved by Gaussian elimination with pivots."""
+    """A matrix with few diagonals; systems are solved by Gaussian elimination with partial pivoting."""
 
     dims = "n", "n"
     _mixes = True
@@ -27,7 +27,7 @@ class Bands(Leaf):
 
     @property
     def _diagonals(self) -> tuple[Array, int, int]:
-        """The diagonals, A[i, j] at [upper + i - j, j], and how many there are below and above."""
+        """The diagonals, A[i, j] at [upper + i - j, j], and the numbers of them below and above."""
         raise NotImplementedError
 
     @cached
@@ -65,17 +65,17 @@ class Banded(Bands):
     Parameters
     ----------
     bands : array, shape (d, n)
-        The diagonals B, real or complex, where d = l + u + 1. The corners that stand for no entry of A are ignored, and
-        have the gradient 0.
+        The diagonals B, real or complex, where d = l + u + 1. Corner entries outside of A are ignored, and their
+        gradient is 0.
     lower, upper : int
         Number of diagonals below, l, and above, u; 0 or more.
 
     Raises
     ------
     TypeError
-        `bands` is no array or has no floating dtype.
+        `bands` is not an array or has no floating dtype.
     ValueError
-        `bands` has not two axes, or not l + u + 1 rows, or `lower` or `upper` is negative or no int.
+        `bands` is not two-dimensional, or not l + u + 1 rows, or `lower` or `upper` is not an int of 0 or more.
 
     Notes
     -----
@@ -139,7 +139,7 @@ class Banded(Bands):
 
     @cached
     def _rows(self) -> Array:
-        """The same diagonals, each entry in the place of its row in A."""
+        """The same diagonals, indexed by the row of A instead of the column."""
         xp = self.xp
         return xp.stack([xp.roll(self._columns[place, :], place - self.upper) for place in self._places])
 
@@ -176,9 +176,9 @@ class Tridiagonal(Bands):
     Raises
     ------
     TypeError
-        An argument is no array or has no floating dtype, or they are of two libraries or devices.
+        An argument is not an array or has no floating dtype, or they belong to two libraries or devices.
     ValueError
-        An argument has not one axis, or their lengths do not fit.
+        An argument is not one-dimensional, or their lengths do not fit.
 
     Notes
     -----

@@ -31,7 +31,7 @@ class BlockCirculant(Leaf):
        \qquad C_{ij} = \operatorname{circ}(w_{ij}).
 
     A product transforms the q pieces of x once, multiplies a p×q matrix at each frequency, and transforms p pieces
-    back: p + q transforms of length b, never p q.
+    back: p + q transforms of length b instead of p q.
 
     Parameters
     ----------
@@ -47,9 +47,9 @@ class BlockCirculant(Leaf):
     Raises
     ------
     TypeError
-        `blocks` is no array or has no floating dtype.
+        `blocks` is not an array or has no floating dtype.
     ValueError
-        `blocks` has not three axes, or one is empty.
+        `blocks` is not three-dimensional, or one is empty.
 
     Notes
     -----
@@ -135,7 +135,7 @@ class BlockCirculant(Leaf):
         return self._back(self.xp, spectrum)
 
     def _including(self, A: Leaf) -> dict[str, Array] | None:
-        """Write a circulant as one block, and an identity as p×p blocks."""
+        """A circulant is one block, and an identity p×p blocks."""
         p, q, b = self.blocks.shape
         if A._is_identity and p == q:
             xp, one = self.xp, self.blocks

@@ -24,13 +24,13 @@ class Dense(Leaf):
     Raises
     ------
     TypeError
-        The matrix is no array or has no floating dtype.
+        The matrix is not an array or has no floating dtype.
     ValueError
-        The matrix has not two axes, or one is empty.
+        The matrix is not two-dimensional, or one is empty.
 
     Notes
     -----
-    Cost: O(m n) time and memory, by the library's matrix product.
+    Cost: O(m n) time and memory; products are those of the array library.
 
     Gradient: dL/dW = Σ g x^H over the batch.
 

@@ -25,9 +25,9 @@ class Diagonal(Leaf):
     Raises
     ------
     TypeError
-        `entries` is no array or has no floating dtype.
+        `entries` is not an array or has no floating dtype.
     ValueError
-        `entries` has not one axis, or is empty.
+        `entries` is not one-dimensional, or is empty.
 
     Notes
     -----

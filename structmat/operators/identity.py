@@ -22,9 +22,9 @@ class Identity(Leaf):
 
     Notes
     -----
-    Cost: a copy of x; products drop it.
+    Cost: a copy of x; products of operators omit it.
 
-    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes vectors of any library.
 
     References
     ----------

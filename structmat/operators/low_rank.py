@@ -22,20 +22,20 @@ class LowRank(Leaf):
     left : array, shape (m, r)
         The factor U, real or complex.
     right : array, shape (n, r)
-        The factor V, real or complex. It stands conjugated and transposed, as in a singular value decomposition.
+        The factor V, real or complex. It enters conjugated and transposed, as in a singular value decomposition.
 
     Raises
     ------
     TypeError
-        A factor is no array or has no floating dtype, or they are of two libraries or devices.
+        A factor is not an array or has no floating dtype, or they belong to two libraries or devices.
     ValueError
-        A factor has not two axes, or they have not equally many columns, or one is empty.
+        A factor is not two-dimensional, or their numbers of columns differ, or one is empty.
 
     Notes
     -----
     Cost: O((m + n) r) time and memory.
 
-    Gradient: dL/dU = Σ g (V^H x)^H and dL/dV = Σ x (U^H g)^H over the batch, from what the products compute anyway.
+    Gradient: dL/dU = Σ g (V^H x)^H and dL/dV = Σ x (U^H g)^H over the batch, from intermediate results of the products.
 
     References
     ----------

@@ -11,27 +11,27 @@ class Shift(Leaf):
 
     .. math:: A_{ij} = \delta_{(i - k) \bmod n, j}, \qquad (A x)_i = x_{(i - k) \bmod n}.
 
-    It is the circulant matrix whose first column is the unit vector k, and what `numpy.roll` does.
+    It is the circulant matrix whose first column is the unit vector k; its product is `numpy.roll`.
 
     Parameters
     ----------
     n : int
         Rows and columns.
     k : int
-        How far entries move to higher indices; negative ones move to lower ones.
+        Number of places that entries move to higher indices, or to lower ones if k is negative.
 
     Raises
     ------
     ValueError
         n is not a positive int.
     TypeError
-        k is no int.
+        k is not an int.
 
     Notes
     -----
     Cost: O(n) time, no memory. Products are exact, bit by bit.
 
-    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes vectors of any library.
 
     References
     ----------
@@ -49,6 +49,7 @@ class Shift(Leaf):
     dims = "n", "n"
     _is_unitary = True
     _mixes = True
+    _moves_entries = True
     n: int = size()
     k: int
 

@@ -1,4 +1,4 @@
-"""Rules for all operators: what cancels, scalars, zeros, powers, blocks and Kronecker products."""
+"""Rules for all operators: cancellation, scalars, zeros, powers, blocks and Kronecker products."""
 
 from typing import Any
 
@@ -65,7 +65,7 @@ def power_zero(A: Power) -> Maybe:
 
 
 def power_same(A: Power) -> Maybe:
-    """Drop the power of the identity, or that of zero which is not the identity."""
+    """Replace a power of the identity, or a positive power of zero, by its base."""
     return A.of if A.exponent or type(A.of) is Identity else None
 
 
@@ -102,7 +102,7 @@ def flatten_blocks(A: NaryOperator) -> Maybe:
 
 
 def one_diagonal(A: BlockDiag) -> Maybe:
-    """Write blocks of diagonals, signs and identities as one diagonal, and of signs or identities alone as such."""
+    """Merge diagonal blocks: identities into an identity, signs into signs, and others with a `Diagonal` into one."""
     kinds = {type(part) for part in A.parts}
     if kinds == {Identity}:
         return Identity(A.n)
@@ -114,7 +114,8 @@ def one_diagonal(A: BlockDiag) -> Maybe:
     diagonals = [part._as_diagonal(like) for part in A.parts]  # type: ignore[attr-defined]
     if any(diagonal is None for diagonal in diagonals):
         return None
-    return like._replace(entries=A.xp.concat([astype(A.xp, diagonal, A.dtype) for diagonal in diagonals]))  # type: ignore[no-any-return]
+    merged: Diagonal = like._replace(entries=A.xp.concat([astype(A.xp, entries, A.dtype) for entries in diagonals]))
+    return merged
 
 
 def multiply_blocks(a: NaryOperator, b: NaryOperator) -> Maybe:
@@ -150,7 +151,7 @@ def multiply_repeats(a: Repeat, b: Repeat) -> Maybe:
 
 
 def multiply_krons(a: LinearOperator, b: LinearOperator) -> Maybe:
-    """Multiply (A ⊗ B)(C ⊗ D) = A C ⊗ B D, where it takes no more products of B and C than before."""
+    """Multiply (A ⊗ B)(C ⊗ D) = A C ⊗ B D, unless that takes more products with B or C."""
     left, right = factors(a), factors(b)
     if not left or not right or Kron not in (type(a), type(b)):
         return None
@@ -161,7 +162,7 @@ def multiply_krons(a: LinearOperator, b: LinearOperator) -> Maybe:
 
 
 def kron_identity(A: Kron) -> Maybe:
-    """Write I ⊗ B as a repetition, and a factor of one row and column that is 1 not at all."""
+    """Write I ⊗ B as a repetition, and omit an identity of size 1."""
     first, second = A.parts
     if type(second) is Identity and second.n == 1:
         return first

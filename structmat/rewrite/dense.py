@@ -1,4 +1,4 @@
-"""Dense matrices and those of low rank, which take in their neighbours."""
+"""Dense and low-rank matrices, which absorb their neighbours."""
 
 import math
 from typing import Any
@@ -12,8 +12,8 @@ from structmat.operators import FunctionOperator, LowRank, Zero
 from structmat.rewrite.common import Maybe, leaf_of, may_merge, of_one_dtype, parameters, split_scalar
 from structmat.rewrite.linear import adjoint_leaf
 
-#: An inverse may cancel yet, zeros need no matrix, and functions are the user's.
-CLOSED = {FunctionOperator, Inverse, Zero}
+#: Never absorbed: an inverse may still cancel, a zero needs no matrix, and functions of users are not called.
+NOT_ABSORBED = {FunctionOperator, Inverse, Zero}
 
 
 def _numbers(A: LinearOperator) -> int:
@@ -36,8 +36,8 @@ def _into_right(host: Any, b: LinearOperator, whole: LinearOperator) -> Leaf | N
 
 
 def absorb(a: LinearOperator, b: LinearOperator) -> Maybe:
-    """Let a dense matrix or a factor of low rank take in a neighbouring leaf, where fewer numbers are left."""
-    if any(not isinstance(A, Bilinear) or {type(A), type(leaf_of(A))} & CLOSED for A in (a, b)):
+    """Multiply a neighbouring leaf into a dense matrix or low-rank factor, if no more real numbers are stored then."""
+    if any(not isinstance(A, Bilinear) or {type(A), type(leaf_of(A))} & NOT_ABSORBED for A in (a, b)):
         return None
     if not may_merge(leaf_of(a), leaf_of(b)):
         return None
@@ -56,15 +56,11 @@ def absorb(a: LinearOperator, b: LinearOperator) -> Maybe:
 
 def absorb_moves(a: LinearOperator, b: LinearOperator) -> Maybe:
     """Absorb a leaf that only moves entries or flips signs, which rounds nothing."""
-    return absorb(a, b) if any(_moves(leaf_of(each)) for each in (a, b)) else None
-
-
-def _moves(leaf: LinearOperator) -> bool:
-    return isinstance(leaf, Leaf) and not leaf._param_fields and type(leaf)._row_entry is not Leaf._row_entry
+    return absorb(a, b) if any(getattr(leaf_of(each), "_moves_entries", False) for each in (a, b)) else None
 
 
 def add_low_ranks(a: LinearOperator, b: LinearOperator) -> Maybe:
-    """Put factors side by side, while the rank stays below the full one."""
+    """Concatenate the factors, if the sum of the ranks is below full rank."""
     (s, A), (t, B) = split_scalar(a), split_scalar(b)
     if type(A) is not LowRank or type(B) is not LowRank or not may_merge(A, B):
         return None

@@ -1,4 +1,4 @@
-"""Families that one transform makes diagonal, all members at once: they multiply as their spectra do."""
+"""Spectral families, which one transform diagonalises: they multiply as their spectra do."""
 
 import operator
 from typing import Any
@@ -36,7 +36,7 @@ def _spectrum(A: Any) -> Array:
 
 
 def _in_dtype(A: Any, dtype: DType) -> Any:
-    """Return an operator with its parameter in a dtype."""
+    """Return the operator with its parameter in a dtype."""
     param = _param(A)
     return A if param.dtype == dtype else A._replace(**{A._spectral[0]: astype(A.xp, param, dtype)})
 
@@ -51,7 +51,7 @@ def multiply_spectra(a: Any, b: Any) -> Maybe:
     matrices = a._has_matrix_spectrum
     if _param(a).shape[2 * matrices :] != _param(b).shape[2 * matrices :]:
         return None
-    if matrices and a.m * b.n > a.m * a.n + b.m * b.n:  # a product of thin factors has more parameters than they
+    if matrices and a.m * b.n > a.m * a.n + b.m * b.n:  # the product of thin factors has more parameters
         return None
     a, b = _in_dtype(a, dtype), _in_dtype(b, dtype)
     return _with_spectrum(a, (a.xp.matmul if matrices else operator.mul)(_spectrum(a), _spectrum(b)))
@@ -86,27 +86,27 @@ def invert_spectrum(A: Inverse) -> Maybe:
 
 
 def _fourier(A: LinearOperator) -> tuple[DFT, bool] | None:
-    """Tell a Fourier transform, and whether it is an adjoint one."""
+    """Return a Fourier transform, and whether A is its adjoint; None if A is neither."""
     leaf = A.of if type(A) is Adjoint else A
     return (leaf, leaf is not A) if type(leaf) is DFT else None
 
 
 def _fourier_pair(a: LinearOperator, b: LinearOperator) -> tuple[float, bool] | None:
-    """Tell the scalar s of a b = s I for two transforms there and back, and whether a is the one back."""
+    """Return the scalar s of a b = s I for a transform and an adjoint one, and whether a is the adjoint one."""
     left, right = _fourier(a), _fourier(b)
     if left is None or right is None or left[1] == right[1]:
         return None
-    powers = {None: 0.0, "backward": 0.0, "ortho": 0.5, "forward": 1.0}  # of 1/n, in the transform's scale
+    powers = {None: 0.0, "backward": 0.0, "ortho": 0.5, "forward": 1.0}  # its scale is n**-power
     return float(a.n) ** (1 - powers[left[0].norm] - powers[right[0].norm]), left[1]
 
 
 def conjugate_fourier(A: Conjugate) -> Maybe:
-    """Take the adjoint, as the transform is symmetric."""
+    """Replace the conjugate by the adjoint, as the transform is symmetric."""
     return None if _fourier(A.of) is None else A.of.H
 
 
 def cancel_fourier(a: LinearOperator, b: LinearOperator) -> Maybe:
-    """Cancel transforms there and back, whatever their scales."""
+    """Cancel a transform and an adjoint one, whatever their scales."""
     pair = _fourier_pair(a, b)
     return None if pair is None else scaled(complex(pair[0]), Identity(a.n))
 
@@ -125,8 +125,8 @@ def cancel_transform(a: LinearOperator, b: LinearOperator) -> Maybe:
 def between_transforms(a: LinearOperator, middle: LinearOperator, b: LinearOperator) -> Maybe:
     """Write a diagonal between two Fourier transforms as a circulant, and a circulant as a diagonal.
 
-    With W the unnormalised transform, W^-1 diag(d) W has the first column idft(d), and W diag(d) W^-1 the same in
-    reverse. Backwards, W C W^-1 has the diagonal dft(c), and W^-1 C W the same in reverse.
+    With W the unnormalised transform, W^-1 diag(d) W has the first column idft(d), and W diag(d) W^-1 its reversal
+    modulo n. Conversely, W C W^-1 has the diagonal dft(c), and W^-1 C W its reversal.
     """
     pair = _fourier_pair(a, b)
     if pair is None:

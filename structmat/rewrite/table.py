@@ -68,20 +68,20 @@ from structmat.rewrite.spectral import (
 class Rule(NamedTuple):
     """A row of the table.
 
-    In a product the rewrite is offered neighbours, as many as it has `parts`, and in a sum each two terms, if they are
-    of these classes. In other forms it is offered the whole operator, if its one part is. Without `parts` it is offered
-    every whole operator of the form. `LinearOperator` stands for any class.
+    In a product, `rewrite` is called with as many adjacent factors as `parts` has classes, and in a sum with each two
+    terms, if they are of these classes. In other forms it is called with the whole operator, if its one part is of the
+    class. Without `parts` it is called with every whole operator of the form. `LinearOperator` stands for any class.
     """
 
     name: str
     form: type[LinearOperator]
     parts: tuple[type[LinearOperator], ...]
     rewrite: Callable[..., Maybe]
-    rounds: bool = False  # whether it computes new arrays, and doesn't only move, conjugate or cast their entries
+    rounds: bool = False  # computes new arrays, rather than only move, conjugate or cast entries
 
     @property
     def of_neighbours(self) -> bool:
-        """Whether the rewrite takes neighbours or terms instead of the whole."""
+        """Whether `rewrite` takes adjacent factors or terms instead of the whole operator."""
         return self.form in (Product, Sum) and self.parts != ()
 
 

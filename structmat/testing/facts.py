@@ -26,6 +26,8 @@ def check_facts(bench: Any) -> None:
         if fields is not None:
             scale = max(bench.norm, float(np.linalg.norm(wanted.astype(complex), 2)))
             bench.near(A._replace(**fields).to_dense(), wanted, scale, what)
+    if A._moves_entries and not (np.isin(matrix, (-1, 0, 1)).all() and np.count_nonzero(matrix, axis=1).max() <= 1):
+        raise AssertionError("_moves_entries: a row has two entries, or one that is neither 1 nor -1")
     like: Any = SimpleNamespace(xp=bench.xp, dtype=bench.dtype, device=bench.device)
     i, j = np.arange(A.m)[:, None], np.arange(A.n)[None, :]
     if (diagonal := A._as_diagonal(like)) is not None:

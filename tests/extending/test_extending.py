@@ -144,6 +144,7 @@ FALSE_FACTS: dict[str, tuple[str, Any]] = {
     "scaled parameters": ("_scaled_by", ("points",)),
     "added parameters": ("_linear_over", "complex"),
     "_transposed_fields": ("_transposed_fields", lambda A: {"points": A.poles, "poles": A.points}),
+    "_moves_entries": ("_moves_entries", True),
     "_as_diagonal": ("_as_diagonal", lambda A, like: A.points),
     "_as_banded": ("_as_banded", lambda A, like: (A.points[None, :], 0, 0)),
     "_as_circulant": ("_as_circulant", lambda A, like: A.points),
