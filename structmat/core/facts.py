@@ -1,6 +1,8 @@
 """Facts that a class of leaves declares of its structure, for `simplify` and `structmat.linalg`."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+import operator
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from structmat._backend import Array, reversed_mod_n
 from structmat.core.base import LinearOperator
@@ -8,6 +10,8 @@ from structmat.core.bilinear import Bilinear
 
 if TYPE_CHECKING:
     from structmat.core.leaf import Leaf
+
+T = TypeVar("T")
 
 
 class Facts(Bilinear):
@@ -42,12 +46,26 @@ class Facts(Bilinear):
 
     _moves_entries: ClassVar[bool] = False  # products only move entries and flip signs, and so are exact
     _spectral: ClassVar[tuple[str, str] | None] = None  # the one parameter, and the attribute that is its spectrum
-    _has_matrix_spectrum: ClassVar[bool] = False  # the spectrum is a matrix at each frequency, (f, p, q)
     _outer_factors: ClassVar[tuple[str, str] | None] = None  # the leftmost and the rightmost factor
 
     def _from_spectrum(self, spectrum: Array) -> Array:
-        """The parameter with a given spectrum, for a class whose members one transform makes diagonal."""
+        """The parameter with a given spectrum, for a class whose members one transform diagonalises."""
         raise NotImplementedError
+
+    def _product_fields(self, other: Any) -> dict[str, Array] | None:
+        """Fields that turn the operator A into A B, if that is of the class; B differs in its parameters only."""
+        if self._spectral is None or getattr(self, self._spectral[0]).shape != getattr(other, self._spectral[0]).shape:
+            return None
+        param, spectrum = self._spectral
+        return {param: self._from_spectrum(getattr(self, spectrum) * getattr(other, spectrum))}
+
+    def _power_fields(self, exponent: int) -> dict[str, Array] | None:
+        """Fields that turn the operator into its power of 1 or more, or into its inverse for -1."""
+        if self._spectral is None:
+            return None
+        values = getattr(self, self._spectral[1])
+        powers = 1 / values if exponent < 0 else power_of(values, exponent, operator.mul)
+        return {self._spectral[0]: self._from_spectrum(powers)}
 
     # inclusions: a special class returns arrays of its own, or of the library, dtype and device of `like`
 
@@ -72,6 +90,14 @@ class Facts(Bilinear):
     def _including(self, A: "Leaf") -> dict[str, Array] | None:
         """Fields that turn this operator into A of a special class, for a class that includes that one."""
         return None
+
+
+def power_of(x: T, exponent: int, times: Callable[[T, T], T]) -> T:
+    """Raise to a positive power by squaring."""
+    if exponent == 1:
+        return x
+    half = power_of(times(x, x), exponent // 2, times)
+    return times(half, x) if exponent % 2 else half
 
 
 FACTS = {name for name in vars(Facts) if not name.startswith("__")} - {"_param_fields"}

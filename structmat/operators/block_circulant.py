@@ -15,6 +15,7 @@ from structmat._backend import (
     reversed_mod_n,
 )
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
+from structmat.core.facts import power_of
 
 
 def _example(n: int, rng: Any) -> "BlockCirculant":
@@ -79,8 +80,6 @@ class BlockCirculant(Leaf):
 
     dims = "p*b", "q*b"
     _linear_over = "complex"
-    _spectral = "blocks", "spectra"
-    _has_matrix_spectrum = True
     blocks: Array = param("p", "q", "b")
 
     @cached
@@ -131,8 +130,15 @@ class BlockCirculant(Leaf):
     def _transposed_fields(self) -> dict[str, Array]:
         return {"blocks": self.xp.permute_dims(reversed_mod_n(self.xp, self.blocks, 2), (1, 0, 2))}
 
-    def _from_spectrum(self, spectrum: Array) -> Array:
-        return self._back(self.xp, spectrum)
+    def _product_fields(self, other: Any) -> dict[str, Array] | None:
+        (p, q, b), (_, r, width) = self.blocks.shape, other.blocks.shape
+        if b != width or p * r > q * (p + r):  # the product of thin factors has more parameters
+            return None
+        return {"blocks": self._back(self.xp, self.xp.matmul(self.spectra, other.spectra))}
+
+    def _power_fields(self, exponent: int) -> dict[str, Array] | None:
+        powers = None if exponent < 0 else power_of(self.spectra, exponent, self.xp.matmul)
+        return None if powers is None else {"blocks": self._back(self.xp, powers)}
 
     def _including(self, A: Leaf) -> dict[str, Array] | None:
         """A circulant is one block, and an identity p×p blocks."""

@@ -3,8 +3,7 @@
 import cmath
 import functools
 import operator
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from structmat._backend import Array, DType, is_array, is_complex_number, result_dtype
 from structmat.core import LinearOperator
@@ -13,7 +12,6 @@ from structmat.core.compose import Composite, Product, Scaled, Sum
 from structmat.core.leaf import Leaf
 
 Maybe = LinearOperator | None  # the result of a rule: the simpler operator, or None if the rule does not apply
-T = TypeVar("T")
 
 
 def same(a: Any, b: Any) -> bool:
@@ -65,9 +63,10 @@ def same_but_params(a: Any, b: Any) -> bool:
     return all(same(value, theirs[name]) for name, value in non_params(a).items())
 
 
-def of_one_dtype(A: Any) -> bool:
-    """Tell whether all parameters of a leaf have its dtype, so that arithmetic on them promotes none."""
-    return all(value.dtype == A.dtype for value in parameters(A).values())
+def of_one_dtype(A: Any, dtype: DType = None) -> bool:
+    """Tell whether all parameters of a leaf have a dtype, its own by default, so that arithmetic promotes none."""
+    wanted = A.dtype if dtype is None else dtype
+    return all(value.dtype == wanted for value in parameters(A).values())
 
 
 def complex_like(A: LinearOperator, new: LinearOperator) -> LinearOperator:
@@ -92,14 +91,6 @@ def scalar_product(scalars: list[Any]) -> Any:
     whole = functools.reduce(operator.mul, scalars)
     ordinary = all(cmath.isfinite(s) and s != 0 for s in scalars)
     return None if ordinary and not (cmath.isfinite(whole) and whole != 0) else whole
-
-
-def power_of(x: T, exponent: int, times: Callable[[T, T], T]) -> T:
-    """Raise to a positive power by squaring."""
-    if exponent == 1:
-        return x
-    half = power_of(times(x, x), exponent // 2, times)
-    return times(half, x) if exponent % 2 else half
 
 
 def rebuilt(A: LinearOperator, children: tuple[LinearOperator, ...]) -> LinearOperator:

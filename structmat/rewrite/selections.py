@@ -6,8 +6,9 @@ from structmat._backend import Array, device, is_array, namespace
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Adjoint
 from structmat.core.compose import Power
+from structmat.core.facts import power_of
 from structmat.operators import Identity, Permutation, Restriction, Shift, SignFlip
-from structmat.rewrite.common import Maybe, leaf_of, power_of, same
+from structmat.rewrite.common import Maybe, leaf_of, same
 
 
 def multiply_signs(a: SignFlip, b: SignFlip) -> Maybe:

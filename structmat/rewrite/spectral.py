@@ -1,6 +1,5 @@
-"""Spectral families, which one transform diagonalises: they multiply as their spectra do."""
+"""Classes that are closed under products, as those that one transform diagonalises, and that transform itself."""
 
-import operator
 from typing import Any
 
 from structmat._backend import Array, DType, astype, complex_dtype, dft, idft, reversed_mod_n
@@ -14,7 +13,7 @@ from structmat.rewrite.common import (
     joint_dtype,
     leaf_of,
     of_one_dtype,
-    power_of,
+    parameters,
     same,
     same_but_params,
     scaled,
@@ -23,63 +22,43 @@ from structmat.rewrite.common import (
 from structmat.rewrite.linear import as_class_of
 
 
-def _is_spectral(A: LinearOperator) -> bool:
-    return isinstance(A, Leaf) and A._spectral is not None
+def _is_closed(A: LinearOperator) -> bool:
+    """Tell whether products of the class of A may be of the class."""
+    return isinstance(A, Leaf) and (A._spectral is not None or type(A)._product_fields is not Leaf._product_fields)
 
 
-def _param(A: Any) -> Array:
-    return getattr(A, A._spectral[0])
-
-
-def _spectrum(A: Any) -> Array:
-    return getattr(A, A._spectral[1])
-
-
-def _in_dtype(A: Any, dtype: DType) -> Any:
-    """Return the operator with its parameter in a dtype."""
-    param = _param(A)
-    return A if param.dtype == dtype else A._replace(**{A._spectral[0]: astype(A.xp, param, dtype)})
-
-
-def _with_spectrum(A: Any, spectrum: Array) -> Leaf:
-    return A._replace(**{A._spectral[0]: astype(A.xp, A._from_spectrum(spectrum), A.dtype)})  # type: ignore[no-any-return]
-
-
-def multiply_spectra(a: Any, b: Any) -> Maybe:
-    if not _is_spectral(a) or not same_but_params(a, b) or (dtype := joint_dtype(a, b)) is None:
+def _replaced(A: Any, fields: dict[str, Array] | None, dtype: DType) -> Leaf | None:
+    """Return the leaf with other parameters, in a dtype."""
+    if fields is None:
         return None
-    matrices = a._has_matrix_spectrum
-    if _param(a).shape[2 * matrices :] != _param(b).shape[2 * matrices :]:
+    return A._replace(**{name: astype(A.xp, value, dtype) for name, value in fields.items()})  # type: ignore[no-any-return]
+
+
+def multiply_in_class(a: Any, b: Any) -> Maybe:
+    if not _is_closed(a) or not same_but_params(a, b) or (dtype := joint_dtype(a, b)) is None:
         return None
-    if matrices and a.m * b.n > a.m * a.n + b.m * b.n:  # the product of thin factors has more parameters
-        return None
-    a, b = _in_dtype(a, dtype), _in_dtype(b, dtype)
-    return _with_spectrum(a, (a.xp.matmul if matrices else operator.mul)(_spectrum(a), _spectrum(b)))
+    a, b = (each if of_one_dtype(each, dtype) else _replaced(each, parameters(each), dtype) for each in (a, b))
+    return _replaced(a, a._product_fields(b), dtype)
 
 
 def multiply_included(a: LinearOperator, b: LinearOperator) -> Maybe:
-    if _is_spectral(b) and (left := as_class_of(b, a)) is not None:
-        return multiply_spectra(left, b)
-    if _is_spectral(a) and (right := as_class_of(a, b)) is not None:
-        return multiply_spectra(a, right)
+    if _is_closed(b) and (left := as_class_of(b, a)) is not None:
+        return multiply_in_class(left, b)
+    if _is_closed(a) and (right := as_class_of(a, b)) is not None:
+        return multiply_in_class(a, right)
     return None
 
 
-def power_by_spectrum(A: Power) -> Maybe:
+def power_in_class(A: Power) -> Maybe:
     of: Any = A.of
-    if not _is_spectral(of) or not of_one_dtype(of):
+    if not _is_closed(of) or not of_one_dtype(of):
         return None
-    if A.exponent == 0:
-        return as_class_of(of, Identity(A.n))
-    times = of.xp.matmul if of._has_matrix_spectrum else operator.mul
-    return _with_spectrum(of, power_of(_spectrum(of), A.exponent, times))
+    return _replaced(of, of._power_fields(A.exponent), of.dtype) if A.exponent else as_class_of(of, Identity(A.n))
 
 
-def invert_spectrum(A: Inverse) -> Maybe:
+def invert_in_class(A: Inverse) -> Maybe:
     of: Any = A.of
-    if not _is_spectral(of) or of._has_matrix_spectrum or not of_one_dtype(of):
-        return None
-    return _with_spectrum(of, 1 / _spectrum(of))
+    return _replaced(of, of._power_fields(-1), of.dtype) if _is_closed(of) and of_one_dtype(of) else None
 
 
 # ---------------------------------------------------------------------- between Fourier transforms

@@ -58,10 +58,10 @@ from structmat.rewrite.spectral import (
     cancel_fourier,
     cancel_transform,
     conjugate_fourier,
-    invert_spectrum,
+    invert_in_class,
+    multiply_in_class,
     multiply_included,
-    multiply_spectra,
-    power_by_spectrum,
+    power_in_class,
 )
 
 
@@ -100,7 +100,7 @@ RULES: tuple[Rule, ...] = (
     Rule("selection @ selection", Product, TWO, select_twice),
     Rule("move @ padding", Product, TWO, move_padding),
     Rule("SignFlip @ SignFlip", Product, (SignFlip, SignFlip), multiply_signs),
-    Rule("spectrum @ spectrum", Product, TWO, multiply_spectra, ROUNDS),
+    Rule("spectrum @ spectrum", Product, TWO, multiply_in_class, ROUNDS),
     Rule("special @ general", Product, TWO, multiply_included, ROUNDS),
     Rule("DFT.H @ spectrum @ DFT", Product, THREE, between_transforms, ROUNDS),
     Rule("move @ dense", Product, TWO, absorb_moves),
@@ -128,8 +128,8 @@ RULES: tuple[Rule, ...] = (
     Rule("arrays.conj()", Conjugate, (), conjugate_params),
     Rule("DFT.conj()", Conjugate, (), conjugate_fourier),
     # inverses and powers
-    Rule("spectrum ** -1", Inverse, (), invert_spectrum, ROUNDS),
-    Rule("spectrum ** k", Power, (), power_by_spectrum, ROUNDS),
+    Rule("spectrum ** -1", Inverse, (), invert_in_class, ROUNDS),
+    Rule("spectrum ** k", Power, (), power_in_class, ROUNDS),
     Rule("SignFlip ** k", Power, (SignFlip,), power_signs),
     Rule("Permutation ** k", Power, (Permutation,), power_moves),
     Rule("Shift ** k", Power, (Shift,), power_moves),

@@ -1,6 +1,5 @@
 """The check of the facts that a leaf declares of its structure."""
 
-import operator
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any, TypeAlias
@@ -58,11 +57,13 @@ def _changes(bench: Any) -> Iterator[tuple[str, dict[str, Any] | None, Matrix]]:
     yield "_conjugated_fields", A._conjugated_fields(), matrix.conj()
     yield "_transposed_fields", A._transposed_fields(), matrix.T
     if A._spectral is not None:
-        name, spectrum = A._spectral[0], getattr(A, A._spectral[1])
-        yield "_from_spectrum", {name: A._from_spectrum(spectrum)}, matrix
-        if A.m == A.n:
-            times = bench.xp.matmul if A._has_matrix_spectrum else operator.mul
-            yield "product of spectra", {name: A._from_spectrum(times(spectrum, spectrum))}, matrix @ matrix
+        yield "_from_spectrum", {A._spectral[0]: A._from_spectrum(getattr(A, A._spectral[1]))}, matrix
+    turned = None if A._transpose_rounds else A._transposed_fields()
+    if turned is not None:
+        yield "_product_fields", A._product_fields(A._replace(**turned)), matrix @ matrix.T
+    if A.m == A.n:
+        yield "_product_fields", A._product_fields(A), matrix @ matrix
+        yield "_power_fields", A._power_fields(3), matrix @ matrix @ matrix
     if A._outer_factors is not None:
         rows = bench.xp.arange(A.m, dtype=bench.kinds()[0], device=bench.device)[:, None]
         yield (

@@ -8,12 +8,13 @@ import scipy.linalg
 from backends import ALL, Backend
 from extending.cauchy import BLOCK, Cauchy
 from extending.cumulative_sum import CumulativeSum
+from extending.lower_toeplitz import LowerToeplitz
 from extending.rotations import Rotations
 
 import structmat as sm
 from structmat.core import OPERATORS
 
-NAMES = ("Cauchy", "CumulativeSum", "Rotations")
+NAMES = ("Cauchy", "CumulativeSum", "LowerToeplitz", "Rotations")
 CHECKS = {  # those that say something new, as in the contract of the package's operators
     "numpy-readonly": ("products", "matrices", "forward", "gradients", "untouched"),
     "jax": ("products", "gradients"),
@@ -29,6 +30,10 @@ def draw(*shape: int, dtype: str = "float64") -> np.ndarray:
 
 def rotations(n: int = 6, dtype: str = "float64") -> Rotations:
     return Rotations(draw(2, n // 2, dtype=dtype))
+
+
+def series(n: int = 6, dtype: str = "float64") -> LowerToeplitz:
+    return LowerToeplitz((draw(n, dtype=dtype) + 3 * (np.arange(n) == 0)).astype(dtype))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -53,6 +58,7 @@ def test_contract_with_numbers_of_every_kind(dtype: str) -> None:
     """Examples are real; their imaginary parts are zero in complex dtypes."""
     sm.testing.check_operator(Cauchy(draw(4, dtype=dtype) + 4, draw(5, dtype=dtype) - 4))
     sm.testing.check_operator(rotations(dtype=dtype))
+    sm.testing.check_operator(series(dtype=dtype))
 
 
 def test_cauchy_in_blocks() -> None:
@@ -75,6 +81,12 @@ SIMPLER: dict[str, tuple[sm.LinearOperator, type]] = {
     "Cauchy conjugate": (Cauchy(draw(3) + 4j, draw(4)).conj(), Cauchy),
     "Toeplitz and cumulative sum": (sm.Toeplitz(draw(6), draw(6)) - 2 * CumulativeSum(6), sm.Toeplitz),
     "cumulative sums, dense": (CumulativeSum(6) @ sm.Dense(draw(6, 6)), sm.Dense),
+    "series": (series() @ series(), LowerToeplitz),
+    "series of two dtypes": (series(dtype="complex64") @ series(), LowerToeplitz),
+    "series added": (series() - 2 * sm.identity(6), LowerToeplitz),
+    "power of a series": (series() ** 5, LowerToeplitz),
+    "inverse of a series": (series() ** -1 @ series(dtype="complex128"), LowerToeplitz),
+    "Toeplitz and a series": (series() + sm.Toeplitz(draw(6), draw(6)), sm.Toeplitz),
     "rotations": (rotations() @ rotations(), Rotations),
     "rotations of two dtypes": (rotations() @ rotations(dtype="complex64"), Rotations),
     "rotations added": (2 * rotations() - 1j * rotations(dtype="complex128"), Rotations),
@@ -98,13 +110,15 @@ def test_simplified(case: str) -> None:
     assert np.allclose(B.to_dense(), A.to_dense(), rtol=eps, atol=eps * np.linalg.norm(A.to_dense()))
 
 
-@pytest.mark.parametrize("A", [CumulativeSum(6), rotations(), rotations(dtype="complex128")], ids=repr)
+@pytest.mark.parametrize(
+    "A", [CumulativeSum(6), series(), series(9, "complex128"), rotations(), rotations(dtype="complex128")], ids=repr
+)
 def test_solved(A: sm.LinearOperator) -> None:
-    matrix, b = A.to_dense(), draw(6)
+    matrix, b = A.to_dense(), draw(A.n)
     for B, dense in ((A, matrix), (A.H, matrix.conj().T), (A @ A, matrix @ matrix)):
         assert np.allclose(sm.linalg.solve(B, b), np.linalg.solve(dense, b), rtol=1e-12)
         assert "solve" in sm.linalg.exact(B)
-    assert np.allclose(sm.linalg.svdvals(A), np.linalg.svd(matrix, compute_uv=False), rtol=1e-13)
+    assert np.allclose(sm.linalg.svdvals(A), np.linalg.svd(matrix, compute_uv=False), rtol=1e-12)
     assert np.allclose(sm.linalg.det(A), np.linalg.det(matrix), rtol=1e-12)
 
 
