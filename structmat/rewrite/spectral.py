@@ -1,4 +1,4 @@
-"""Classes that are closed under products, as those that one transform diagonalises, and that transform itself."""
+"""Classes that are closed under products, such as spectral families, and Fourier transforms around them."""
 
 from typing import Any
 
