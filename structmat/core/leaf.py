@@ -34,11 +34,12 @@ from structmat._backend import (
 )
 from structmat.core.base import LinearOperator
 from structmat.core.bilinear import Bilinear
+from structmat.core.facts import FACTS, Facts
 from structmat.core.fields import ArraySpec, checked_size
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Leaf(Bilinear):
+class Leaf(Facts):
     """Base class of operators given by fields and kernels: subclass it, declare and write these, and register it.
 
     A subclass declares `dims`, the row and column sizes in symbols that its array fields bind (a symbol or a product of
@@ -81,6 +82,12 @@ class Leaf(Bilinear):
     _linear_in_params: ClassVar[bool] = True  # in each field by itself; otherwise the tests use finite differences
     _declared: ClassVar[dict[str, ArraySpec]]
     _frozen: bool = dataclasses.field(default=False, init=False)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "_entry" in vars(cls) and super(cls, cls)._entry is not Leaf._entry:  # type: ignore[misc]
+            for name in FACTS - vars(cls).keys():  # facts of the base class may not hold for another matrix
+                setattr(cls, name, vars(Facts)[name])
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         """The definition: A[i, j] for 0-based integer arrays that broadcast, in any real, complex or integer dtype."""

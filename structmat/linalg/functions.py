@@ -30,7 +30,6 @@ from structmat.linalg.eigenvectors import eigenpairs
 from structmat.operators import Circulant, Diagonal, Identity, Shift, SignFlip
 from structmat.rewrite import simplify
 from structmat.rewrite.levels import multilevel
-from structmat.rewrite.linear import column_of, diagonal_of
 
 
 @admits(square=True)
@@ -117,9 +116,9 @@ def _held(A: LinearOperator, whole: LinearOperator) -> LinearOperator:
     if isinstance(A, Composite):
         parts = tuple(_held(part, whole) for part in A._children)
         return _distributed(A.scalar, parts[0]) if isinstance(A, Scaled) else A._rebuilt(parts)
-    if type(A) is Shift:
-        return Circulant(column_of(A, like))
-    return Diagonal(diagonal_of(A, like)) if type(A) in (Identity, SignFlip) else A
+    if isinstance(A, Shift):
+        return Circulant(A._as_circulant(like))
+    return Diagonal(A._as_diagonal(like)) if isinstance(A, Identity | SignFlip) else A
 
 
 def _distributed(scalar: Any, A: LinearOperator) -> LinearOperator:

@@ -4,8 +4,8 @@ import functools
 import operator as op
 from typing import Any
 
-from structmat._backend import Array, Namespace, banded, batch_sum, device, pad
-from structmat.core import Leaf, cached, param, register_operator
+from structmat._backend import Array, Namespace, astype, banded, batch_sum, device, pad
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 from structmat.core.fields import checked_size
 
 
@@ -19,14 +19,15 @@ def _tridiagonal(n: int, rng: Any) -> "Tridiagonal":
 
 
 class Bands(Leaf):
-    """A matrix with few diagonals, whose systems are solved by Gaussian elimination with pivots."""
+    """A matrix with few diagonals; systems are solved by Gaussian elimination with partial pivoting."""
 
     dims = "n", "n"
     _mixes = True
+    _linear_over = "complex"
 
     @property
     def _diagonals(self) -> tuple[Array, int, int]:
-        """The diagonals, A[i, j] at [upper + i - j, j], and how many there are below and above."""
+        """The diagonals, A[i, j] at [upper + i - j, j], and the numbers of them below and above."""
         raise NotImplementedError
 
     @cached
@@ -64,17 +65,17 @@ class Banded(Bands):
     Parameters
     ----------
     bands : array, shape (d, n)
-        The diagonals B, real or complex, where d = l + u + 1. The corners that stand for no entry of A are ignored, and
-        have the gradient 0.
+        The diagonals B, real or complex, where d = l + u + 1. Corner entries outside of A are ignored, and their
+        gradient is 0.
     lower, upper : int
         Number of diagonals below, l, and above, u; 0 or more.
 
     Raises
     ------
     TypeError
-        `bands` is no array or has no floating dtype.
+        `bands` is not an array or has no floating dtype.
     ValueError
-        `bands` has not two axes, or not l + u + 1 rows, or `lower` or `upper` is negative or no int.
+        `bands` is not two-dimensional, or not l + u + 1 rows, or `lower` or `upper` is not an int of 0 or more.
 
     Notes
     -----
@@ -114,6 +115,16 @@ class Banded(Bands):
     def _diagonals(self) -> tuple[Array, int, int]:
         return self._columns, self.lower, self.upper
 
+    def _transposed_fields(self) -> dict[str, Any]:
+        return {"bands": self.xp.flip(self._rows, axis=0), "lower": self.upper, "upper": self.lower}
+
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
+        if (found := A._as_banded(self)) is None or found[1] > self.lower or found[2] > self.upper:
+            return None
+        bands, lower, upper = found
+        zeros = [self.xp.zeros_like(bands[:1, :])]
+        return {"bands": self.xp.concat([*zeros * (self.upper - upper), bands, *zeros * (self.lower - lower)])}
+
     @property
     def _places(self) -> range:
         return range(self.lower + self.upper + 1)
@@ -128,7 +139,7 @@ class Banded(Bands):
 
     @cached
     def _rows(self) -> Array:
-        """The same diagonals, each entry in the place of its row in A."""
+        """The same diagonals, indexed by the row of A instead of the column."""
         xp = self.xp
         return xp.stack([xp.roll(self._columns[place, :], place - self.upper) for place in self._places])
 
@@ -165,9 +176,9 @@ class Tridiagonal(Bands):
     Raises
     ------
     TypeError
-        An argument is no array or has no floating dtype, or they are of two libraries or devices.
+        An argument is not an array or has no floating dtype, or they belong to two libraries or devices.
     ValueError
-        An argument has not one axis, or their lengths do not fit.
+        An argument is not one-dimensional, or their lengths do not fit.
 
     Notes
     -----
@@ -202,7 +213,20 @@ class Tridiagonal(Bands):
     @property
     def _diagonals(self) -> tuple[Array, int, int]:
         xp = self.xp
-        return xp.stack((pad(xp, self.upper, 1, 0), self.main, pad(xp, self.lower, 0, 1))), 1, 1
+        lower, main, upper = (astype(xp, diagonal, self.dtype) for diagonal in (self.lower, self.main, self.upper))
+        return xp.stack((pad(xp, upper, 1, 0), main, pad(xp, lower, 0, 1))), 1, 1
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"lower": self.upper, "upper": self.lower}
+
+    def _as_banded(self, like: LinearOperator) -> tuple[Array, int, int]:
+        return self._diagonals
+
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
+        if (main := A._as_diagonal(self)) is None:
+            return None
+        zeros = self.xp.zeros_like(main)[1:]
+        return {"lower": zeros, "main": main, "upper": zeros}
 
     def _sum(self, xp: Namespace, x: Array, below: Array, here: Array, above: Array) -> Array:
         return here * x + pad(xp, below * x[..., :-1], 1, 0) + pad(xp, above * x[..., 1:], 0, 1)

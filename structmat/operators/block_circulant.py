@@ -2,9 +2,20 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, conj, descending, dft, idft, matmul, packed, pseudoinverse
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
+from structmat._backend import (
+    Array,
+    Namespace,
+    conj,
+    descending,
+    dft,
+    idft,
+    matmul,
+    packed,
+    pseudoinverse,
+    reversed_mod_n,
+)
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
+from structmat.core.facts import power_of
 
 
 def _example(n: int, rng: Any) -> "BlockCirculant":
@@ -21,7 +32,7 @@ class BlockCirculant(Leaf):
        \qquad C_{ij} = \operatorname{circ}(w_{ij}).
 
     A product transforms the q pieces of x once, multiplies a p×q matrix at each frequency, and transforms p pieces
-    back: p + q transforms of length b, never p q.
+    back: p + q transforms of length b instead of p q.
 
     Parameters
     ----------
@@ -37,9 +48,9 @@ class BlockCirculant(Leaf):
     Raises
     ------
     TypeError
-        `blocks` is no array or has no floating dtype.
+        `blocks` is not an array or has no floating dtype.
     ValueError
-        `blocks` has not three axes, or one is empty.
+        `blocks` is not three-dimensional, or one is empty.
 
     Notes
     -----
@@ -68,6 +79,7 @@ class BlockCirculant(Leaf):
     """
 
     dims = "p*b", "q*b"
+    _linear_over = "complex"
     blocks: Array = param("p", "q", "b")
 
     @cached
@@ -114,6 +126,29 @@ class BlockCirculant(Leaf):
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         b = self.blocks.shape[-1]
         return self.blocks[i // b, j // b, (i - j) % b]
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"blocks": self.xp.permute_dims(reversed_mod_n(self.xp, self.blocks, 2), (1, 0, 2))}
+
+    def _product_fields(self, other: Any) -> dict[str, Array] | None:
+        (p, q, b), (_, r, width) = self.blocks.shape, other.blocks.shape
+        if b != width or p * r > q * (p + r):  # the product of thin factors has more parameters
+            return None
+        return {"blocks": self._back(self.xp, self.xp.matmul(self.spectra, other.spectra))}
+
+    def _power_fields(self, exponent: int) -> dict[str, Array] | None:
+        powers = None if exponent < 0 else power_of(self.spectra, exponent, self.xp.matmul)
+        return None if powers is None else {"blocks": self._back(self.xp, powers)}
+
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
+        """A circulant is one block, and an identity p×p blocks."""
+        p, q, b = self.blocks.shape
+        if A._is_identity and p == q:
+            xp, one = self.xp, self.blocks
+            places, unit = (xp.eye(*shape, dtype=one.dtype, device=self.device) for shape in ((p, p), (1, b)))
+            return {"blocks": places[:, :, None] * unit[None, :, :]}
+        column = A._as_circulant(self) if A.n == b else None
+        return None if column is None else {"blocks": column[None, None, :]}
 
     @cached
     def _inverted(self) -> Array:

@@ -35,15 +35,15 @@ class Butterfly(Leaf):
     Raises
     ------
     TypeError
-        `factors` is no array or has no floating dtype.
+        `factors` is not an array or has no floating dtype.
     ValueError
         `factors` has another shape.
 
     Notes
     -----
-    Cost: O(n log n) time and parameters. Training steps hold what goes into each factor, log n vectors for each one.
+    Cost: O(n log n) time and parameters. A training step keeps the input of each factor, log n vectors per vector.
 
-    Gradient: A is multilinear in the factors. With x_l what goes into factor l and g_l what comes back to its output,
+    Gradient: A is multilinear in the factors. With x_l the input of factor l and g_l the cotangent of its output,
     dL/dF_lp = Σ g_l x_l^H of the pair p over the batch; each x_l and g_l is computed once.
 
     References
@@ -67,6 +67,7 @@ class Butterfly(Leaf):
 
     dims = "2*h", "2*h"
     _mixes = True
+    _conjugated_by_params = True
     _linear_in_params = False  # all factors are one field
     factors: Array = param("k", "h", "2", "2")
 
@@ -91,14 +92,14 @@ class Butterfly(Leaf):
         return xp.reshape(xp.stack((a * upper + b * lower, c * upper + d * lower), axis=-2), x.shape)
 
     def _through(self, xp: Namespace, x: Array) -> Iterator[Array]:
-        """What goes into each factor, and what comes out of the last."""
+        """The input of each factor, and the output of the last."""
         yield x
         for level in range(self.factors.shape[0]):
             x = self._stage(xp, x, level, self.factors[level, ...])
             yield x
 
     def _back(self, xp: Namespace, g: Array) -> Iterator[Array]:
-        """What comes back to the output of each factor, the last one's first, and to x."""
+        """The cotangents of the outputs of the factors, the last first, and of x."""
         yield g
         adjoint = xp.conj(xp.matrix_transpose(self.factors))
         for level in reversed(range(self.factors.shape[0])):

@@ -20,6 +20,7 @@ from structmat._backend import (
     is_array,
     kind,
     namespace,
+    reversed_mod_n,
 )
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
@@ -34,9 +35,9 @@ class Circulant(Leaf):
 
     .. math:: A_{ij} = c_{(i - j) \bmod n}, \qquad A x = c \circledast x,
 
-    the circular convolution of the column with x, as `scipy.linalg.circulant`. Products go through fast Fourier
-    transforms of length n, half spectra where column and vectors are real. If n has a prime factor over 80, they have a
-    length of 2n or a little more that is faster, and vectors are padded with zeros; so every n is fast.
+    the circular convolution of the column with x, as `scipy.linalg.circulant`. Products use fast Fourier
+    transforms of length n, and half spectra if column and vectors are real. If n has a prime factor over 80, vectors
+    are padded with zeros to a faster length of 2n or a little more, so that every n is fast.
 
     Parameters
     ----------
@@ -52,14 +53,14 @@ class Circulant(Leaf):
     Raises
     ------
     TypeError
-        The column is no array or has no floating dtype.
+        The column is not an array or has no floating dtype.
     ValueError
-        The column has not one axis, or is empty.
+        The column is not one-dimensional, or is empty.
 
     Notes
     -----
-    Cost: two transforms a product, O(n log n), O(n) memory. A training step (`forward` and `backward`) on a batch takes
-    two batched transforms forward and two back, and two of single vectors.
+    Cost: two transforms per product, O(n log n), O(n) memory. A training step (`forward` and `backward`) on a batch
+    takes two batched transforms forward and two back, and two of single vectors.
 
     Gradient: with spectra X and G of x and g, dL/dc = idft(Σ conj(X) G), one inverse transform for the whole batch.
 
@@ -87,6 +88,8 @@ class Circulant(Leaf):
 
     dims = "n", "n"
     _is_normal = True
+    _linear_over = "complex"
+    _spectral = "column", "spectrum"
     column: Array = param("n")
 
     @cached
@@ -114,7 +117,7 @@ class Circulant(Leaf):
         Raises
         ------
         TypeError
-            The spectrum is no complex array.
+            The spectrum is not a complex array.
         ValueError
             Its shape is wrong.
 
@@ -154,9 +157,9 @@ class Circulant(Leaf):
         Raises
         ------
         TypeError
-            The row is no array or has no floating dtype.
+            The row is not an array or has no floating dtype.
         ValueError
-            The row has not one axis, or is empty.
+            The row is not one-dimensional, or is empty.
 
         Examples
         --------
@@ -172,7 +175,7 @@ class Circulant(Leaf):
 
     @property
     def _kernel(self) -> Array:
-        """Spectrum that products take, of a length that is fast."""
+        """Spectrum that products use, at a length with fast transforms."""
         return self.spectrum if convolution_length(self.n) == self.n else self._extended
 
     @cached
@@ -180,7 +183,7 @@ class Circulant(Leaf):
         return embedding_spectrum(self.xp, self.column)
 
     @cached
-    def _mirrored(self) -> tuple[Array, Array]:
+    def _adjoint_kernel(self) -> tuple[Array, Array]:
         """Column and kernel of the adjoint."""
         return self.xp.conj(self.xp.roll(self.xp.flip(self.column), 1)), conj(self.xp, self._kernel)
 
@@ -188,7 +191,7 @@ class Circulant(Leaf):
         return convolve(xp, x, self.column, self._kernel)
 
     def _apply_adjoint_fused(self, xp: Namespace, g: Array) -> Array:
-        return convolve(xp, g, *self._mirrored)
+        return convolve(xp, g, *self._adjoint_kernel)
 
     def _right(self, xp: Namespace, x: Array) -> Array:
         return dft(xp, x, convolution_length(self.n))
@@ -214,6 +217,19 @@ class Circulant(Leaf):
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return self.column[(i - j) % self.n]
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"column": reversed_mod_n(self.xp, self.column, 0)}
+
+    def _from_spectrum(self, spectrum: Array) -> Array:
+        return self._back(self.xp, spectrum)
+
+    def _as_circulant(self, like: LinearOperator) -> Array:
+        return self.column
+
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
+        column = A._as_circulant(self)
+        return None if column is None else {"column": column}
 
     def _solve(self, xp: Namespace, Y: Array) -> Array:
         return self._divided(xp, Y, self.spectrum)

@@ -3,8 +3,7 @@
 from typing import Any
 
 from structmat._backend import Array, Namespace, outer_sum, pseudoinverse
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
 def _example(n: int, rng: Any) -> "Dense":
@@ -25,13 +24,13 @@ class Dense(Leaf):
     Raises
     ------
     TypeError
-        The matrix is no array or has no floating dtype.
+        The matrix is not an array or has no floating dtype.
     ValueError
-        The matrix has not two axes, or one is empty.
+        The matrix is not two-dimensional, or one is empty.
 
     Notes
     -----
-    Cost: O(m n) time and memory, by the library's matrix product.
+    Cost: O(m n) time and memory; products are those of the array library.
 
     Gradient: dL/dW = Σ g x^H over the batch.
 
@@ -51,6 +50,8 @@ class Dense(Leaf):
     """
 
     dims = "m", "n"
+    _linear_over = "complex"
+    _outer_factors = "matrix", "matrix"
     matrix: Array = param("m", "n")
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
@@ -64,6 +65,14 @@ class Dense(Leaf):
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return self.matrix[i, j]
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"matrix": self.xp.matrix_transpose(self.matrix)}
+
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
+        diagonal = A._as_diagonal(self)
+        unit = None if diagonal is None else self.xp.eye(A.n, dtype=self.dtype, device=self.device)
+        return None if diagonal is None else {"matrix": unit * diagonal[:, None]}
 
     def _solve(self, xp: Namespace, y: Array) -> Array:
         return xp.matmul(y, xp.matrix_transpose(self._inverted))

@@ -3,8 +3,7 @@
 from typing import Any
 
 from structmat._backend import Array, DType, Namespace, dft, idft, scalars, unit_root
-from structmat.core import Leaf, register_operator, size
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, register_operator, size
 
 _OPPOSITE = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}
 
@@ -36,9 +35,9 @@ class DFT(Leaf):
 
     Notes
     -----
-    Cost: one transform a product, O(n log n), no memory. Every n is fast, odd and prime ones too.
+    Cost: one transform per product, O(n log n), no memory. Odd and prime n are fast too.
 
-    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes vectors of any library.
 
     References
     ----------
@@ -63,7 +62,7 @@ class DFT(Leaf):
             raise ValueError(f'DFT: norm is {self.norm!r}; expected None, "backward", "ortho" or "forward".')
 
     def _scales(self, xp: Namespace, dtype: DType) -> tuple[Any, Any, Any]:
-        """The scale s, and s √n and s n."""
+        """The scale s, s √n and s n."""
         number, sqrt = scalars(xp, dtype)
         n, root = number(self.n), sqrt(number(self.n))
         return {"ortho": (1 / root, number(1), root), "forward": (1 / n, 1 / root, number(1))}.get(

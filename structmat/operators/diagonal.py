@@ -4,8 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from structmat._backend import Array, Namespace, batch_sum, descending
-from structmat.core import Leaf, param, register_operator
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, param, register_operator
 
 
 def _example(n: int, rng: Any) -> "Diagonal":
@@ -26,9 +25,9 @@ class Diagonal(Leaf):
     Raises
     ------
     TypeError
-        `entries` is no array or has no floating dtype.
+        `entries` is not an array or has no floating dtype.
     ValueError
-        `entries` has not one axis, or is empty.
+        `entries` is not one-dimensional, or is empty.
 
     Notes
     -----
@@ -53,6 +52,8 @@ class Diagonal(Leaf):
     dims = "n", "n"
     _mixes = True
     _is_normal = True
+    _linear_over = "complex"
+    _spectral = "entries", "entries"
     entries: Array = param("n")
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
@@ -75,6 +76,19 @@ class Diagonal(Leaf):
 
     def _adjoint(self) -> LinearOperator:
         return super()._adjoint() if self._is_complex else self
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {}
+
+    def _from_spectrum(self, spectrum: Array) -> Array:
+        return spectrum
+
+    def _as_diagonal(self, like: LinearOperator) -> Array:
+        return self.entries
+
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
+        entries = A._as_diagonal(self)
+        return None if entries is None else {"entries": entries}
 
     def _solve(self, xp: Namespace, y: Array) -> Array:
         return y / self.entries

@@ -1,5 +1,6 @@
 """f-circulant matrices, skew-circulant ones among them."""
 
+import cmath
 from collections.abc import Callable
 from numbers import Complex
 from typing import Any
@@ -20,18 +21,19 @@ from structmat._backend import (
     is_complex_number,
     root_powers,
 )
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
 class Twisted(Leaf):
     """A circulant between diagonal matrices, A = D^-1 C D, where D holds the powers of an n-th root of f.
 
-    A real column whose f has no real root (f < 0, n even) needs every second frequency only, as the others are their
-    conjugates: transforms then have half the length, of the vector folded onto its first half.
+    A real column whose f has no real root (f < 0, n even) needs only every second frequency, as the others are their
+    conjugates: transforms then have half the length, after the vector is folded onto its first half.
     """
 
     dims = "n", "n"
+    _linear_over = "complex"
+    _spectral = "column", "spectrum"
     column: Array
     f: Any
 
@@ -80,6 +82,19 @@ class Twisted(Leaf):
         entry = self.column[(i - j) % self.n]
         return xp.where(i >= j, entry, self.f * entry)
 
+    @property
+    def _first_row(self) -> Array:
+        return self.xp.concat((self.column[:1], self.f * self.xp.flip(self.column[1:])))
+
+    def _from_spectrum(self, spectrum: Array) -> Array:
+        return self._from(self.xp, spectrum, self._untwist)
+
+    def _as_toeplitz(self, like: LinearOperator) -> tuple[Array, Array]:
+        return self.column, self._first_row
+
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
+        return {"column": A._as_circulant(self)} if A._is_identity else None
+
     def _solve(self, xp: Namespace, X: Array) -> Array:
         return self._from(xp, X / self.spectrum, self._untwist, temporary=True)
 
@@ -126,19 +141,19 @@ class FCirculant(Twisted):
     Raises
     ------
     TypeError
-        The column is no array or has no floating dtype, or f is no number.
+        The column is not an array or has no floating dtype, or f is not a number.
     ValueError
-        The column has not one axis, or is empty, or f is zero or not finite.
+        The column is not one-dimensional, or is empty, or f is zero or not finite.
 
     Notes
     -----
-    Cost: two transforms a product, O(n log n), O(n) memory. Transforms of real vectors have length n for f > 0 and for
-    odd n, as there is a real root of f then, and else length n/2 of complex ones.
+    Cost: two transforms per product, O(n log n), O(n) memory. For real vectors, transforms are real of length n
+    if f > 0 or n is odd, as f has a real root then, and complex of length n/2 otherwise.
 
     Gradient: with prepared vectors X = dft(D x) and G = dft(conj(D)^-1 g), dL/dc = conj(D) idft(Σ conj(X) G).
 
-    Accuracy: for \|f\| = 1 as for `Circulant`. Else D has nearly the condition number max(\|f\|, 1/\|f\|), and errors
-    grow by up to this factor: for Gaussian columns and vectors of n = 1024 they were measured as 1 ε ‖A‖ ‖x‖ for
+    Accuracy: for \|f\| = 1 as for `Circulant`. Otherwise D has nearly the condition number max(\|f\|, 1/\|f\|), and
+    errors grow by up to this factor: for Gaussian columns and vectors of n = 1024 they were measured as 1 ε ‖A‖ ‖x‖ for
     \|f\| from 0.1 to 10, 4 for 0.01 and 100, 150 for 1e-4 and 1e4, and 6e5 for 1e-8. The product of `Toeplitz` loses
     nothing at any f, at twice the cost; this one is faster, and has the eigenvalues and the inverse.
 
@@ -158,8 +173,16 @@ class FCirculant(Twisted):
            [ 3.,  2.,  1.]])
     """
 
+    _transpose_rounds = True
     column: Array = param("n")
     f: complex
+
+    def _conjugated_fields(self) -> dict[str, Any]:
+        return {"column": self.xp.conj(self.column), "f": self.f.conjugate()}
+
+    def _transposed_fields(self) -> dict[str, Any] | None:
+        inverse = 1 / self.f
+        return {"column": self._first_row, "f": inverse} if cmath.isfinite(inverse) else None
 
     def __post_init__(self) -> None:
         given: Any = self.f
@@ -171,7 +194,7 @@ class FCirculant(Twisted):
 
     def _setup(self) -> None:
         super()._setup()
-        # a plain number: that of NumPy has a dtype, which would widen the products
+        # a Python number: a NumPy scalar has a dtype, which would promote the products
         self.__dict__["f"] = as_number(self.xp, self.dtype, self.f)
         if is_complex_number(self.f):
             self._settle(self.shape, complex_dtype(self.xp, self.dtype), self.xp, self.device, True)
@@ -208,19 +231,19 @@ class SkewCirculant(Twisted):
     Raises
     ------
     TypeError
-        The column is no array or has no floating dtype.
+        The column is not an array or has no floating dtype.
     ValueError
-        The column has not one axis, or is empty.
+        The column is not one-dimensional, or is empty.
 
     Notes
     -----
-    Cost: two transforms a product, O(n log n), O(n) memory. Those of real vectors cost what a circulant's do: for odd n
-    flipping every second sign makes a circulant, for even n the transforms are complex and of length n/2.
+    Cost: two transforms per product, O(n log n), O(n) memory. Real vectors cost as much as for a circulant: for odd n,
+    flipping every second sign gives a circulant, and for even n the transforms are complex of length n/2.
 
     Gradient: as for `FCirculant`, where D is unitary.
 
-    Accuracy is normwise, as for `Circulant`; the roots of unity are computed in double precision, then rounded, and in
-    extended precision for a column of it.
+    Accuracy is normwise, as for `Circulant`; the roots of unity are computed in double precision and rounded, or
+    in extended precision if the column has it.
 
     References
     ----------
@@ -241,6 +264,9 @@ class SkewCirculant(Twisted):
     _is_normal = True
     column: Array = param("n")
     f = -1.0
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"column": self._first_row}
 
     def _singular_values(self, xp: Namespace) -> Array:
         return descending(xp, self._eigenvalues(xp))

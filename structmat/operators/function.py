@@ -35,12 +35,12 @@ def _example(n: int, rng: Any) -> "FunctionOperator":
 
 @register_operator(cost="that of the functions", references=("GolubVanLoan2013",), example=_example)
 class FunctionOperator(Leaf):
-    r"""Any other linear map, given by two functions.
+    r"""Any linear map, given by two functions.
 
     .. math:: A x = \mathtt{matvec}(x), \qquad A^H g = \mathtt{rmatvec}(g).
 
-    It brings what the library does not know into its products, sums and stacks. Both functions must be linear and take
-    batches of vectors along the last axis, as `A.matvec` itself does; they are trusted with that.
+    It makes any linear map a part of products, sums and stacks. Both functions must be linear and take batches of
+    vectors along the last axis, as `A.matvec` does; this is not checked.
 
     Parameters
     ----------
@@ -51,24 +51,23 @@ class FunctionOperator(Leaf):
     rmatvec : callable
         From an array (..., m) to the array (..., n) of products with the conjugate transpose.
     dtype : dtype or str, optional
-        Whether the entries are real, which they are unless given, or complex. A real operator's functions are given
-        real vectors alone, a complex one's complex vectors. The precision is that of the vectors.
+        A real or complex dtype, real by default. The functions of a real operator receive real vectors only, those of
+        a complex one complex vectors. The precision is that of the vectors.
 
     Raises
     ------
     TypeError
-        `matvec` or `rmatvec` can't be called.
+        `matvec` or `rmatvec` is not callable.
     ValueError
         `shape` is not two positive ints.
 
     Notes
     -----
-    Cost: that of the functions. Pickles need functions that can be pickled.
+    Cost: that of the functions. Pickling needs functions that can be pickled.
 
-    Gradient: none, the operator has no parameters, whatever arrays the functions hold; write a `structmat.custom.Leaf`
-    for those. The functions are the only definition of the matrix there is, so `structmat.testing.check_operator` takes
-    its reference from `matvec` of unit vectors: it finds an adjoint that does not fit, a map that is not linear, a
-    batch or dtype gone wrong, but not a wrong matrix.
+    Gradient: none. Arrays inside the functions are not parameters; a `structmat.custom.Leaf` has parameters. As the
+    functions alone define the matrix, `structmat.testing.check_operator` takes its reference from `matvec` of unit
+    vectors: it detects a wrong adjoint, a map that is not linear, and wrong batches or dtypes, but not a wrong matrix.
 
     References
     ----------
@@ -131,7 +130,7 @@ class FunctionOperator(Leaf):
             raise ValueError(f"{self._head}: {name} returns the shape {tuple(y.shape)}; expected {tuple(shape)}.")
         if is_complex(xp, y.dtype) and not self.complex_entries:
             raise TypeError(f"{self._head}: {name} returns complex numbers; expected real ones, or dtype=complex.")
-        return copied(xp, y)  # it may be a view of x, or memory of the function's own
+        return copied(xp, y)  # it may be a view of x, or memory that the function keeps
 
     def _entries(self, xp: Namespace, i: Array, j: Array) -> None:
         return None  # a function gives products only

@@ -4,8 +4,7 @@ import functools
 from typing import Any
 
 from structmat._backend import Array, DType, Namespace, scalars, signed_sums, walsh, widest
-from structmat.core import Leaf, register_operator, size
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, register_operator, size
 
 _NORMS = (None, "backward", "ortho")
 
@@ -16,7 +15,7 @@ def _example(n: int, rng: Any) -> "Hadamard":
 
 
 def _core(n: int) -> int:
-    """The order of the factor that is no power of two: 1, 12 or 20; 0 if there is none."""
+    """Order of the factor that is not a power of two, 1, 12 or 20; 0 if n is no known order."""
     power = n & -n
     if n == power:
         return 1
@@ -41,7 +40,7 @@ class Hadamard(Leaf):
 
        H_1 = 1, \qquad H_{2n} = \begin{pmatrix} H_n & H_n \\ H_n & -H_n \end{pmatrix}, \qquad H_n^T H_n = n I,
 
-    in the natural order of Sylvester, as `scipy.linalg.hadamard`. Where n is not a power of two, the recursion starts
+    in the natural order of Sylvester, as `scipy.linalg.hadamard`. If n is not a power of two, the recursion starts
     from Paley's matrix of order 12 or 20, which is not symmetric.
 
     Parameters
@@ -54,14 +53,14 @@ class Hadamard(Leaf):
     Raises
     ------
     ValueError
-        n is none of these orders, or `norm` is unknown.
+        n is not one of these orders, or `norm` is unknown.
 
     Notes
     -----
-    Cost: O(n log n) additions, the fast Walsh–Hadamard transform; no memory. Without "ortho" products are exact
-    wherever sums are, so for integers up to 2^24 / n in single precision.
+    Cost: O(n log n) additions, the fast Walsh–Hadamard transform; no memory. Without "ortho" products with integers
+    are exact, up to 2^24 / n in single precision.
 
-    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes vectors of any library.
 
     References
     ----------
@@ -96,7 +95,7 @@ class Hadamard(Leaf):
             )
 
     def _root(self, xp: Namespace, dtype: DType) -> Any:
-        """What the entries ±1 are divided by."""
+        """The divisor of the entries ±1."""
         number, sqrt = scalars(xp, dtype)
         return sqrt(number(self.n)) if self.norm == "ortho" else number(1)
 

@@ -3,8 +3,7 @@
 from typing import Any
 
 from structmat._backend import Array, Namespace, batch_sum
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
 def _example(n: int, rng: Any) -> "Householder":
@@ -13,12 +12,12 @@ def _example(n: int, rng: Any) -> "Householder":
 
 @register_operator(cost="O(n)", references=("Householder1958", "GolubVanLoan2013"), example=_example)
 class Householder(Leaf):
-    r"""Householder reflection: mirrors vectors at the plane orthogonal to a given one.
+    r"""Householder reflection: reflects vectors at the hyperplane orthogonal to a given vector.
 
     .. math:: A = I - 2\, \frac{v v^H}{v^H v}, \qquad A_{ij} = \delta_{ij} - \frac{2 v_i \overline{v_j}}{v^H v}.
 
-    It is unitary, Hermitian and its own inverse, whatever the length of v. A product of n of them can be any orthogonal
-    matrix but those of the wrong determinant, so they parametrise orthogonal layers.
+    It is unitary, Hermitian and its own inverse, whatever the length of v. Every orthogonal
+    matrix with the determinant (-1)^n is a product of n reflections, so they parametrise orthogonal layers.
 
     Parameters
     ----------
@@ -29,13 +28,13 @@ class Householder(Leaf):
     Raises
     ------
     TypeError
-        The vector is no array or has no floating dtype.
+        The vector is not an array or has no floating dtype.
     ValueError
-        The vector has not one axis, or is empty.
+        The vector is not one-dimensional, or is empty.
 
     Notes
     -----
-    Cost: O(n) time and memory. The vector is scaled before it is squared, so that it neither over- nor underflows.
+    Cost: O(n) time and memory. The vector is scaled before it is squared, which avoids overflow and underflow.
 
     Gradient: A is not linear in v. With the unit vector w = v / ‖v‖, a = w^H x and b = w^H g,
     dL/dv = (4 Re(conj(b) a) w − 2 (conj(a) g + conj(b) x)) / ‖v‖, summed over the batch; it is orthogonal to v.
@@ -57,6 +56,7 @@ class Householder(Leaf):
 
     dims = "n", "n"
     _is_unitary = True
+    _conjugated_by_params = True
     _linear_in_params = False
     vector: Array = param("n")
 

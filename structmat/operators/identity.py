@@ -1,8 +1,7 @@
 """The identity."""
 
 from structmat._backend import Array, Namespace, copied
-from structmat.core import Leaf, register_operator, size
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, register_operator, size
 
 
 @register_operator(cost="O(n)", references=("GolubVanLoan2013",), example=lambda n, _: Identity(n))
@@ -23,9 +22,9 @@ class Identity(Leaf):
 
     Notes
     -----
-    Cost: a copy of x; products drop it.
+    Cost: a copy of x; products of operators omit it.
 
-    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes vectors of any library.
 
     References
     ----------
@@ -64,6 +63,12 @@ class Identity(Leaf):
 
     def _inverse(self) -> LinearOperator:
         return self
+
+    def _as_diagonal(self, like: LinearOperator) -> Array:
+        return like.xp.ones(self.n, dtype=like.dtype, device=like.device)
+
+    def _as_circulant(self, like: LinearOperator) -> Array:
+        return like.xp.eye(1, self.n, dtype=like.dtype, device=like.device)[0, :]
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         return xp.ones(self.n, dtype=self._value_dtype(xp), device=self.device)

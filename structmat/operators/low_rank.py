@@ -3,8 +3,7 @@
 from typing import Any
 
 from structmat._backend import Array, Namespace, astype, outer_sum, pad, pseudoinverse
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
 def _example(n: int, rng: Any) -> "LowRank":
@@ -23,20 +22,20 @@ class LowRank(Leaf):
     left : array, shape (m, r)
         The factor U, real or complex.
     right : array, shape (n, r)
-        The factor V, real or complex. It stands conjugated and transposed, as in a singular value decomposition.
+        The factor V, real or complex. It enters conjugated and transposed, as in a singular value decomposition.
 
     Raises
     ------
     TypeError
-        A factor is no array or has no floating dtype, or they are of two libraries or devices.
+        A factor is not an array or has no floating dtype, or they belong to two libraries or devices.
     ValueError
-        A factor has not two axes, or they have not equally many columns, or one is empty.
+        A factor is not two-dimensional, or their numbers of columns differ, or one is empty.
 
     Notes
     -----
     Cost: O((m + n) r) time and memory.
 
-    Gradient: dL/dU = Σ g (V^H x)^H and dL/dV = Σ x (U^H g)^H over the batch, from what the products compute anyway.
+    Gradient: dL/dU = Σ g (V^H x)^H and dL/dV = Σ x (U^H g)^H over the batch, from intermediate results of the products.
 
     References
     ----------
@@ -53,6 +52,9 @@ class LowRank(Leaf):
     """
 
     dims = "m", "n"
+    _scaled_by = ("left",)
+    _conjugated_by_params = True
+    _outer_factors = "left", "right"
     left: Array = param("m", "r")
     right: Array = param("n", "r")
 
@@ -73,6 +75,9 @@ class LowRank(Leaf):
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return sum(self.left[i, k] * xp.conj(self.right[j, k]) for k in range(self.left.shape[1]))
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"left": self.xp.conj(self.right), "right": self.xp.conj(self.left)}
 
     @cached
     def _core(self) -> tuple[Array, Array, Array]:

@@ -36,16 +36,16 @@ class Monarch(Leaf):
     Raises
     ------
     TypeError
-        An argument is no array or has no floating dtype, or they are of two libraries or devices.
+        An argument is not an array or has no floating dtype, or they belong to two libraries or devices.
     ValueError
-        An argument has not three axes, or their sizes do not fit, or one is empty.
+        An argument is not three-dimensional, or their sizes do not fit, or one is empty.
 
     Notes
     -----
     Cost: O(r p (s + b)) time and memory, O(n^(3/2)) in the square case, by batched products of small matrices.
 
-    Gradient: dL/dL and dL/dR are the sums, over the batch, of the outer products of what comes back to each block with
-    what goes into it; the products compute both.
+    Gradient: dL/dL and dL/dR are the sums, over the batch, of the outer products of the cotangent and the input of each
+    block; the products compute both.
 
     References
     ----------
@@ -63,6 +63,8 @@ class Monarch(Leaf):
     """
 
     dims = "s*r", "p*b"
+    _scaled_by = ("left",)
+    _conjugated_by_params = True
     left: Array = param("r", "s", "p")
     right: Array = param("p", "r", "b")
 
@@ -70,13 +72,13 @@ class Monarch(Leaf):
         return xp.reshape(x, (math.prod(x.shape[:-1]), pieces, x.shape[-1] // pieces))
 
     def _right(self, xp: Namespace, x: Array) -> tuple[Array, Array, tuple[int, ...]]:
-        """What goes into each block of R, (p, B, b), and of L, (r, B, p)."""
+        """The inputs of the blocks of R, (p, B, b), and of L, (r, B, p)."""
         into = xp.permute_dims(self._cut(xp, x, self.right.shape[0]), (1, 0, 2))
         between = xp.matmul(into, xp.matrix_transpose(self.right))
         return into, xp.permute_dims(between, (2, 1, 0)), x.shape[:-1]
 
     def _left(self, xp: Namespace, g: Array) -> tuple[Array, Array, tuple[int, ...]]:
-        """What comes back to each block of L, (r, B, s), and of R, (p, B, r)."""
+        """The cotangents of the outputs of the blocks of L, (r, B, s), and of R, (p, B, r)."""
         back = xp.permute_dims(self._cut(xp, g, self.left.shape[1]), (2, 0, 1))
         between = xp.matmul(back, xp.conj(self.left))
         return back, xp.permute_dims(between, (2, 1, 0)), g.shape[:-1]

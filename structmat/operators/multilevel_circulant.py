@@ -13,9 +13,9 @@ from structmat._backend import (
     dftn,
     function_of_spectrum,
     idftn,
+    reversed_mod_n,
 )
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
 def _example(n: int, rng: Any) -> "MultilevelCirculant":
@@ -29,7 +29,7 @@ class MultilevelCirculant(Leaf):
     .. math:: A_{ij} = t_{(i_1 - j_1) \bmod n_1, \dots, (i_L - j_L) \bmod n_L}, \qquad A x = t \circledast x,
 
     where :math:`i = (i_1, \dots, i_L)` are the indices of an array of the shape of t, in C order: the circular
-    convolution in L dimensions of arrays that are given as vectors. One level is `Circulant`, two levels are a
+    convolution in L dimensions of arrays flattened to vectors. One level is `Circulant`, two levels are a
     block-circulant matrix with circulant blocks, as in deblurring images with periodic borders.
 
     Parameters
@@ -46,13 +46,13 @@ class MultilevelCirculant(Leaf):
     Raises
     ------
     TypeError
-        The tensor is no array or has no floating dtype.
+        The tensor is not an array or has no floating dtype.
     ValueError
         The tensor has no axis, or an empty one.
 
     Notes
     -----
-    Cost: two multidimensional transforms a product, each a transform along each of the L axes, O(n log n), O(n) memory.
+    Cost: two multidimensional transforms per product, each along all L axes, O(n log n), O(n) memory.
 
     Gradient: with spectra X and G of x and g, dL/dt = idft(Σ conj(X) G), one inverse transform for the whole batch.
 
@@ -80,6 +80,8 @@ class MultilevelCirculant(Leaf):
 
     dims = "n", "n"
     _is_normal = True
+    _linear_over = "complex"
+    _spectral = "tensor", "spectrum"
     tensor: Array = param("n...")
 
     @cached
@@ -118,6 +120,19 @@ class MultilevelCirculant(Leaf):
             index = ((i - j) % width, *index)
             i, j = i // width, j // width
         return self.tensor[index]
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"tensor": reversed_mod_n(self.xp, self.tensor, *range(self.tensor.ndim))}
+
+    def _from_spectrum(self, spectrum: Array) -> Array:
+        return self._back(self.xp, spectrum)
+
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
+        """A circulant has one level, the axis longer than 1; an identity has any levels."""
+        shape, column = self.tensor.shape, A._as_circulant(self)
+        if column is None or not (A._is_identity or max(shape) == A.n):
+            return None
+        return {"tensor": self.xp.reshape(column, shape)}
 
     def _solve(self, xp: Namespace, X: Array) -> Array:
         return self._vectors(xp, self._back(xp, X / self.spectrum))

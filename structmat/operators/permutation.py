@@ -11,8 +11,7 @@ from structmat._backend import (
     generator,
     random_permutation,
 )
-from structmat.core import Leaf, cached, constant, register_operator
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, cached, constant, register_operator
 from structmat.core.fields import checked_index, checked_size
 
 
@@ -36,9 +35,9 @@ class Permutation(Leaf):
     Raises
     ------
     TypeError
-        `index` is no array of integers.
+        `index` is not an array of integers.
     ValueError
-        `index` is no bijection: an entry is out of range or stands twice.
+        `index` is not a bijection: an entry is out of range or repeated.
 
     Notes
     -----
@@ -66,11 +65,12 @@ class Permutation(Leaf):
     dims = "n", "n"
     _is_unitary = True
     _mixes = True
+    _moves_entries = True
     index: Array = constant("n")
 
     @classmethod
     def random(cls, n: int, *, rng: RNG = None, xp: ModuleType | None = None, device: Device = None) -> "Permutation":
-        """Draw one of all permutations, each as likely.
+        """Draw a permutation, uniformly from all of them.
 
         Parameters
         ----------
@@ -79,9 +79,9 @@ class Permutation(Leaf):
         rng : int, numpy.random.Generator or None, optional
             Seed or generator; one seed gives the same permutation on every backend.
         xp : module, optional
-            Array library, NumPy unless given.
+            Array library; NumPy by default.
         device : device, optional
-            Device of that library.
+            Device of the arrays.
 
         Returns
         -------
@@ -107,7 +107,7 @@ class Permutation(Leaf):
 
     @cached
     def _inverse_index(self) -> Array:
-        """Where each entry of x goes."""
+        """The inverse permutation."""
         return self.xp.argsort(self.index)
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:

@@ -3,8 +3,7 @@
 from typing import Any
 
 from structmat._backend import Array, Namespace, copied, device, is_array, pad
-from structmat.core import Leaf, cached, constant, register_operator, size
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, cached, constant, register_operator, size
 from structmat.core.fields import ArraySpec, checked_index
 
 
@@ -24,17 +23,17 @@ class Restriction(Leaf):
     Parameters
     ----------
     n : int
-        Length of the vectors that entries are kept of.
+        Length of the vectors.
     index : array of int, shape (m,), or slice
-        The entries kept, in this order: each at least 0, less than n, and none twice. A slice, which means what it does
-        for sequences, needs no array and works for every library.
+        The entries kept, in this order: from 0 to n - 1, none repeated. A slice has the meaning that it has for Python
+        sequences, needs no array, and works for every library.
 
     Raises
     ------
     TypeError
         `index` is neither a slice nor an array of integers.
     ValueError
-        n is not a positive int, or an index is out of range or stands twice, or none is kept.
+        n is not a positive int, or an index is out of range or repeated, or none is kept.
 
     Notes
     -----
@@ -62,6 +61,7 @@ class Restriction(Leaf):
 
     dims = "m", "n"
     _mixes = True
+    _moves_entries = True
     n: int = size()
     index: Array = constant("m")
 
@@ -89,7 +89,7 @@ class Restriction(Leaf):
 
     @cached
     def _places(self) -> Array:
-        """Where each entry of x stands in y, m for nowhere."""
+        """The index in y of each entry of x; m if it is not kept."""
         xp = self.xp
         order = xp.argsort(self.index)
         ranked = xp.take(self.index, order)

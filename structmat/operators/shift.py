@@ -1,8 +1,7 @@
 """Cyclic shifts."""
 
-from structmat._backend import Array, Namespace, complex_dtype, dft
-from structmat.core import Leaf, register_operator, size
-from structmat.core.base import LinearOperator
+from structmat._backend import Array, Device, DType, Namespace, complex_dtype, dft
+from structmat.core import Leaf, LinearOperator, register_operator, size
 from structmat.core.fields import as_integer
 
 
@@ -12,27 +11,27 @@ class Shift(Leaf):
 
     .. math:: A_{ij} = \delta_{(i - k) \bmod n, j}, \qquad (A x)_i = x_{(i - k) \bmod n}.
 
-    It is the circulant matrix whose first column is the unit vector k, and what `numpy.roll` does.
+    It is the circulant matrix whose first column is the unit vector k; its product is `numpy.roll`.
 
     Parameters
     ----------
     n : int
         Rows and columns.
     k : int
-        How far entries move to higher indices; negative ones move to lower ones.
+        Number of places that entries move to higher indices, or to lower ones if k is negative.
 
     Raises
     ------
     ValueError
         n is not a positive int.
     TypeError
-        k is no int.
+        k is not an int.
 
     Notes
     -----
     Cost: O(n) time, no memory. Products are exact, bit by bit.
 
-    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes vectors of any library.
 
     References
     ----------
@@ -50,6 +49,7 @@ class Shift(Leaf):
     dims = "n", "n"
     _is_unitary = True
     _mixes = True
+    _moves_entries = True
     n: int = size()
     k: int
 
@@ -80,9 +80,14 @@ class Shift(Leaf):
     def _inverse(self) -> LinearOperator:
         return self.H
 
+    def _column(self, xp: Namespace, dtype: DType, where: Device) -> Array:
+        return xp.eye(1, self.n, k=self.k % self.n, dtype=dtype, device=where)[0, :]
+
+    def _as_circulant(self, like: LinearOperator) -> Array:
+        return self._column(like.xp, like.dtype, like.device)
+
     def _eigenvalues(self, xp: Namespace) -> Array:
-        dtype = complex_dtype(xp, self._value_dtype(xp))
-        return dft(xp, xp.eye(1, self.n, k=self.k % self.n, dtype=dtype, device=self.device)[0, :])
+        return dft(xp, self._column(xp, complex_dtype(xp, self._value_dtype(xp)), self.device))
 
     @property
     def _details(self) -> str:

@@ -17,8 +17,7 @@ from structmat._backend import (
     random_signs,
     to_host,
 )
-from structmat.core import Leaf, constant, register_operator
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, constant, register_operator
 from structmat.core.fields import checked_size
 
 
@@ -32,8 +31,8 @@ class SignFlip(Leaf):
 
     .. math:: A_{ij} = s_i \delta_{ij}, \qquad s_i \in \{-1, +1\}.
 
-    It is its own inverse and transpose. Random sign flips before a fixed transform are what makes fast random
-    projections preserve distances.
+    It is its own inverse and transpose. Random sign flips before a fixed transform make fast random projections
+    preserve distances.
 
     Parameters
     ----------
@@ -43,9 +42,9 @@ class SignFlip(Leaf):
     Raises
     ------
     TypeError
-        `signs` is no array, or a bool, complex or other non-numeric one.
+        `signs` is not an array, or a bool, complex or other non-numeric one.
     ValueError
-        An entry is neither -1 nor +1, or the array has not one axis, or is empty.
+        An entry is neither -1 nor +1, or the array is not one-dimensional, or is empty.
 
     Notes
     -----
@@ -72,6 +71,7 @@ class SignFlip(Leaf):
 
     dims = "n", "n"
     _mixes = True
+    _moves_entries = True
     _is_unitary = True
     signs: Array = constant("n")
 
@@ -86,9 +86,9 @@ class SignFlip(Leaf):
         rng : int, numpy.random.Generator or None, optional
             Seed or generator; one seed gives the same signs on every backend.
         xp : module, optional
-            Array library, NumPy unless given.
+            Array library; NumPy by default.
         device : device, optional
-            Device of that library.
+            Device of the arrays.
 
         Returns
         -------
@@ -114,7 +114,7 @@ class SignFlip(Leaf):
         if not signed and kind(xp, given.dtype) != "real":
             found = dtype_name(given.dtype)
             raise TypeError(f"SignFlip: signs has dtype {found}; expected integers or floats of -1 and +1.")
-        if not is_traced(given) and not (abs(to_host(given)) == 1).all():  # in a trace, xp's own check would be traced
+        if not is_traced(given) and not (abs(to_host(given)) == 1).all():  # functions of xp would be traced in a trace
             raise ValueError("SignFlip: signs has entries other than -1 and +1; expected only these.")
         self.__dict__["signs"] = xp.astype(given, xp.int8, copy=False)
 
@@ -137,6 +137,9 @@ class SignFlip(Leaf):
 
     def _inverse(self) -> LinearOperator:
         return self
+
+    def _as_diagonal(self, like: LinearOperator) -> Array:
+        return astype(self.xp, self.signs, like.dtype)
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         return xp.astype(self.signs, self._value_dtype(xp))

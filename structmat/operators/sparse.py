@@ -14,11 +14,11 @@ def _example(n: int, rng: Any) -> "Sparse":
 
 @register_operator(cost="O(k + m + n)", references=("Saad2003", "AilonChazelle2009"), example=_example)
 class Sparse(Leaf):
-    r"""Sparse matrix, given by its entries and their places: a part of larger operators.
+    r"""Sparse matrix, given by its entries and their indices: a part of larger operators.
 
     .. math:: A_{ij} = \sum_{e \,:\, r_e = i,\ c_e = j} v_e,
 
-    as `scipy.sparse.coo_array((values, (rows, columns)), shape=(m, n))`: entries at one place add up.
+    as `scipy.sparse.coo_array((values, (rows, columns)), shape=(m, n))`: duplicate entries are summed.
 
     Parameters
     ----------
@@ -36,17 +36,17 @@ class Sparse(Leaf):
     Raises
     ------
     TypeError
-        `values` is no array or has no floating dtype, or `rows` or `columns` is no array of integers.
+        `values` is not an array or has no floating dtype, or `rows` or `columns` is not an array of integers.
     ValueError
-        An array has not one axis, or is empty, or their lengths differ; a row or column is out of range; m or n is not
-        a positive int.
+        An array is not one-dimensional, or is empty, or their lengths differ; a row or column is out of range; m or n
+        is not a positive int.
 
     Notes
     -----
-    Cost: O(k + m + n) time and O(k) memory. On NumPy arrays a product is that of `scipy.sparse`; on others it gathers,
-    and adds up entry by entry.
+    Cost: O(k + m + n) time and O(k) memory. NumPy arrays use the product of `scipy.sparse`; other libraries gather,
+    multiply and sum by index.
 
-    Gradient: dL/dv_e = Σ conj(x_{c_e}) g_{r_e} over the batch, at the given places only.
+    Gradient: dL/dv_e = Σ conj(x_{c_e}) g_{r_e} over the batch, at the given indices only.
 
     References
     ----------
@@ -106,4 +106,4 @@ class Sparse(Leaf):
         )
 
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
-        return None  # the definition looks at all k values for each entry; a product does not
+        return None  # `_entry` reads all k values for each entry, and a product does not

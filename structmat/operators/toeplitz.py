@@ -15,13 +15,12 @@ from structmat._backend import (
     idft,
     pad,
 )
-from structmat.core import Leaf, cached, param, register_operator
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 from structmat.core.fields import conjugate_of
 
 
 class Embedded(Leaf):
-    """A Toeplitz matrix as the upper left corner of a circulant one, of a length that transforms are fast at."""
+    """A Toeplitz matrix as the upper left corner of a circulant matrix whose length has fast transforms."""
 
     def _sides(self) -> tuple[Array, Array]:
         """The first column, and the first row, whose first entry is ignored."""
@@ -80,27 +79,27 @@ class Toeplitz(Embedded):
     .. math:: A_{ij} = \begin{cases} c_{i - j}, & i \ge j, \\ r_{j - i}, & i < j, \end{cases}
 
     as `scipy.linalg.toeplitz(c, r)`. It is the upper left corner of the circulant matrix with the column
-    :math:`(c_0, \dots, c_{m-1}, 0, \dots, 0, r_{n-1}, \dots, r_1)`, whose length N ≥ m + n - 1 is one that fast Fourier
-    transforms are fast at.
+    :math:`(c_0, \dots, c_{m-1}, 0, \dots, 0, r_{n-1}, \dots, r_1)`, whose length N ≥ m + n - 1 has fast Fourier
+    transforms.
 
     Parameters
     ----------
     column : array, shape (m,)
         First column c, real or complex.
     row : array, shape (n,), optional
-        First row r, real or complex. Its first entry is ignored: A_00 is c_0. Unless given it is a copy of the
-        conjugate of the column, as in SciPy, and a parameter of its own.
+        First row r, real or complex. Its first entry is ignored: A_00 is c_0. By default it is a copy of the
+        conjugate of the column, as in SciPy, and a separate parameter.
 
     Raises
     ------
     TypeError
-        The column or the row is no array or has no floating dtype, or they are of two libraries or devices.
+        The column or the row is not an array or has no floating dtype, or they belong to two libraries or devices.
     ValueError
-        The column or the row has not one axis, or is empty.
+        The column or the row is not one-dimensional, or is empty.
 
     Notes
     -----
-    Cost: two transforms of length N a product, O((m + n) log(m + n)), O(m + n) memory.
+    Cost: two transforms of length N per product, O((m + n) log(m + n)), O(m + n) memory.
 
     Gradient: with spectra X and G of the padded x and g, e = idft(Σ conj(X) G), one inverse transform for the whole
     batch. dL/dc is the first m entries of e; dL/dr is 0, e_{N-1}, ..., e_{N-n+1}. The first is exactly zero.
@@ -127,11 +126,19 @@ class Toeplitz(Embedded):
     """
 
     dims = "m", "n"
+    _linear_over = "complex"
     column: Array = param("m")
     row: Array = param("n", default=conjugate_of("column"))
 
     def _sides(self) -> tuple[Array, Array]:
         return self.column, self.row
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        return {"column": self.xp.concat((self.column[:1], self.row[1:])), "row": self.column}
+
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
+        sides = A._as_toeplitz(self)
+        return None if sides is None else {"column": sides[0], "row": sides[1]}
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         return self._side_grads(xp, X, G)
@@ -152,23 +159,23 @@ class SymmetricToeplitz(Embedded):
     Parameters
     ----------
     column : array, shape (n,)
-        First column c, real or complex. The imaginary part of c_0 stands on the diagonal, as in SciPy.
+        First column c, real or complex. The imaginary part of c_0 is on the diagonal, as in SciPy.
 
     Raises
     ------
     TypeError
-        The column is no array or has no floating dtype.
+        The column is not an array or has no floating dtype.
     ValueError
-        The column has not one axis, or is empty.
+        The column is not one-dimensional, or is empty.
 
     Notes
     -----
-    Cost: as `Toeplitz`, two transforms of a length of 2n - 1 or a little more a product.
+    Cost: as `Toeplitz`, two transforms of length 2n - 1 or a little more per product.
 
     Gradient: with the gradients dc and dr of `Toeplitz`, whose row is conj(c), it is dc + conj(dr).
 
-    This is a class of its own and no constructor of `Toeplitz`, which has two parameters: a step along both gradients
-    would make the matrix unsymmetric.
+    This is a class, not a constructor of `Toeplitz`, which has two parameters: a step along both gradients would make
+    the matrix unsymmetric.
 
     References
     ----------
@@ -186,10 +193,21 @@ class SymmetricToeplitz(Embedded):
     """
 
     dims = "n", "n"
+    _linear_over = "real"  # the row is the conjugate of the column
     column: Array = param("n")
 
     def _sides(self) -> tuple[Array, Array]:
         return self.column, self.xp.conj(self.column)
+
+    def _transposed_fields(self) -> dict[str, Array]:
+        """Conjugate the column except its first entry, which is on the diagonal."""
+        return {"column": self.xp.concat((self.column[:1], self.xp.conj(self.column[1:])))}
+
+    def _as_toeplitz(self, like: LinearOperator) -> tuple[Array, Array]:
+        return self._sides()
+
+    def _including(self, A: Leaf) -> dict[str, Array] | None:
+        return {"column": A._as_circulant(self)} if A._is_identity else None
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         below, above = self._side_grads(xp, X, G)
@@ -210,7 +228,7 @@ class Hankel(Embedded):
     .. math:: A_{ij} = h_{i + j}, \qquad h = (c_0, \dots, c_{m-1}, r_1, \dots, r_{n-1}),
 
     as `scipy.linalg.hankel(c, r)`. It is a Toeplitz matrix with its columns reversed: a product reverses x and
-    goes through a circulant matrix of a length N ≥ m + n - 1 that fast Fourier transforms are fast at.
+    multiplies by a circulant matrix of a length N ≥ m + n - 1 with fast Fourier transforms.
 
     Parameters
     ----------
@@ -222,13 +240,13 @@ class Hankel(Embedded):
     Raises
     ------
     TypeError
-        The column or the row is no array or has no floating dtype, or they are of two libraries or devices.
+        The column or the row is not an array or has no floating dtype, or they belong to two libraries or devices.
     ValueError
-        The column or the row has not one axis, or is empty.
+        The column or the row is not one-dimensional, or is empty.
 
     Notes
     -----
-    Cost: two transforms of length N a product, O((m + n) log(m + n)), O(m + n) memory.
+    Cost: two transforms of length N per product, O((m + n) log(m + n)), O(m + n) memory.
 
     Gradient: with spectra X of the reversed x and G of g, both padded, e = idft(Σ conj(X) G), one inverse transform for
     the whole batch; dL/dh is its last n - 1 entries, then its first m. The first m of these are dL/dc, the rest dL/dr
@@ -251,12 +269,17 @@ class Hankel(Embedded):
     """
 
     dims = "m", "n"
+    _linear_over = "complex"
     column: Array = param("m")
     row: Array = param("n")
 
+    def _transposed_fields(self) -> dict[str, Array]:
+        entries = self.xp.concat((self.column, self.row[1:]))
+        return {"column": entries[: self.n], "row": entries[self.n - 1 :]}
+
     @cached
     def _spectrum(self) -> Array:
-        """Of h, rolled so that its entry n - 1, which the reversed x meets first, comes first."""
+        """Spectrum of h, rolled so that its entry n - 1, the factor of the last entry of x in row 0, is first."""
         column, row = (astype(self.xp, side, self.dtype) for side in (self.column, self.row))
         diagonals = self.xp.concat((column, row[1:]))
         gap = self._length - (self.m + self.n - 1)
@@ -268,7 +291,7 @@ class Hankel(Embedded):
 
     def _rmatvec(self, xp: Namespace, G: Array, *, temporary: bool = False) -> Array:
         x = xp.flip(super()._rmatvec(xp, G, temporary=temporary), axis=-1)
-        return copied(xp, x)  # not every library takes a view of negative strides
+        return copied(xp, x)  # some libraries do not accept views with negative strides
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         sums = self._back(xp, batch_sum(xp, xp.conj(X) * G))

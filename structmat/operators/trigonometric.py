@@ -14,8 +14,7 @@ from structmat._backend import (
     trigonometric_weights,
     unit_root,
 )
-from structmat.core import Leaf, register_operator, size
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, register_operator, size
 
 _OPPOSITE = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}
 
@@ -25,7 +24,7 @@ def _choices(rng: Any) -> dict[str, Any]:
 
 
 class Trigonometric(Leaf):
-    """2 s diag(e) T diag(d), where T has bare cosines or sines and d and e are 1 but at an end or two."""
+    """2 s diag(e) T diag(d), where T has plain cosines or sines, and d and e are 1 except at one or both ends."""
 
     dims = "n", "n"
     _is_sine: ClassVar[bool]
@@ -44,12 +43,12 @@ class Trigonometric(Leaf):
 
     @property
     def _period(self) -> int:
-        """Length of the periodic vector that the transform is the Fourier transform of."""
+        """Length of the periodic extension, whose Fourier transform this is."""
         return 2 * (self.n + (self.type == 1) * (1 if self._is_sine else -1))
 
     @property
     def _ends(self) -> tuple[int, int]:
-        """Where the ends at the beginning stop, and those at the end start."""
+        """Where the weighted entries at the beginning stop, and those at the end start."""
         return (0, self.n - (self.type != 1)) if self._is_sine else (1, self.n - (self.type == 1))
 
     def _weights(self, xp: Namespace, dtype: DType) -> tuple[Any, Any, Any]:
@@ -63,14 +62,14 @@ class Trigonometric(Leaf):
         scale, before, after = self._weights(xp, g.dtype)
         return self._transformed(xp, g, TRANSPOSED[self.type], (scale, after, before))
 
-    def _transformed(self, xp: Namespace, x: Array, kind: int, weights: tuple[Any, Any, Any]) -> Array:
+    def _transformed(self, xp: Namespace, x: Array, transform: int, weights: tuple[Any, Any, Any]) -> Array:
         scale, before, after = weights
-        if not suits_scipy(x, kind):
-            sums = trigonometric_sums(xp, self._weighted(xp, x, before), kind, sine=self._is_sine)
+        if not suits_scipy(x, transform):
+            sums = trigonometric_sums(xp, self._weighted(xp, x, before), transform, sine=self._is_sine)
             return scale * self._weighted(xp, sums, after)
         if not self._is_unitary:
-            x = self._weighted(xp, x, 2 * before if kind == 3 else before)  # SciPy halves that of type 3 itself
-        y = scipy_transform(x, kind, self.norm, sine=self._is_sine)
+            x = self._weighted(xp, x, 2 * before if transform == 3 else before)  # SciPy halves it for type 3
+        y = scipy_transform(x, transform, self.norm, sine=self._is_sine)
         return y if self._is_unitary else self._weighted(xp, y, after)
 
     def _weighted(self, xp: Namespace, x: Array, weight: Any) -> Array:
@@ -126,7 +125,7 @@ class DCT(Trigonometric):
     n : int
         Rows and columns; at least 2 for type 1.
     type : {2, 1, 3, 4}, optional
-        Type of the transform; 2 unless given.
+        Type of the transform; 2 by default.
     norm : {None, "backward", "ortho", "forward"}, optional
         Scale s: 1 for None and "backward", 1/√(2N), which makes the matrix orthogonal, for "ortho", and 1/(2N) for
         "forward".
@@ -138,10 +137,10 @@ class DCT(Trigonometric):
 
     Notes
     -----
-    Cost: O(n log n), one Fourier transform of length n a product (2n for type 1); no memory. Types 2 to 4 are SciPy's
-    own on NumPy arrays.
+    Cost: O(n log n), one Fourier transform of length n per product (2n for type 1); no memory. On NumPy arrays, types 2
+    to 4 use SciPy's transforms.
 
-    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes vectors of any library.
 
     References
     ----------
@@ -187,7 +186,7 @@ class DST(Trigonometric):
     n : int
         Rows and columns.
     type : {2, 1, 3, 4}, optional
-        Type of the transform; 2 unless given.
+        Type of the transform; 2 by default.
     norm : {None, "backward", "ortho", "forward"}, optional
         Scale s: 1 for None and "backward", 1/√(2N), which makes the matrix orthogonal, for "ortho", and 1/(2N) for
         "forward".
@@ -199,10 +198,10 @@ class DST(Trigonometric):
 
     Notes
     -----
-    Cost: O(n log n), one Fourier transform of length n a product (2n for type 1); no memory. Types 2 to 4 are SciPy's
-    own on NumPy arrays.
+    Cost: O(n log n), one Fourier transform of length n per product (2n for type 1); no memory. On NumPy arrays, types 2
+    to 4 use SciPy's transforms.
 
-    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes vectors of any library.
 
     References
     ----------

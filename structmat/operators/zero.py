@@ -1,13 +1,12 @@
 """The zero matrix."""
 
 from structmat._backend import Array, Namespace, device
-from structmat.core import Leaf, register_operator, size
-from structmat.core.base import LinearOperator
+from structmat.core import Leaf, LinearOperator, register_operator, size
 
 
 @register_operator(cost="O(m)", references=("GolubVanLoan2013",), example=lambda n, _: Zero(n // 2 + 1, n))
 class Zero(Leaf):
-    r"""Matrix of zeros, such as an empty block.
+    r"""Matrix of zeros, for example an empty block.
 
     .. math:: A_{ij} = 0.
 
@@ -25,7 +24,7 @@ class Zero(Leaf):
     -----
     Cost: O(m) for a new array of zeros. Products have zeros even where x has infinities.
 
-    Gradient: none, the operator has no parameters. It has no arrays either, so it takes those of any library.
+    Gradient: none, the operator has no parameters. It has no arrays either, so it takes vectors of any library.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""Shorter operators of the same values: one table of rules, applied from the leaves up until none fires."""
+"""Simplification of operators: a table of rules, applied from the leaves up until no rule applies."""
 
 import logging
 
@@ -12,62 +12,61 @@ log = logging.getLogger("structmat")
 
 
 def simplify(A: LinearOperator, verbose: bool = False) -> LinearOperator:
-    """Shorten an operator: multiply, add and cancel parts whose product or sum has their structure.
+    """Simplify an operator: multiply, add and cancel parts whose product or sum has their structure.
 
-    Rules are applied from the leaves up until none fires. They know
+    Rules are applied from the leaves up until no rule applies. They cover
 
-    * families with spectra: products, powers and inverses of circulants of every kind (one level or many, skew,
-      f-circulant, of blocks) and of diagonals are one of them, and a diagonal between two Fourier transforms is a
-      circulant;
-    * leaves that are linear in their arrays, these and Toeplitz, Hankel, banded and dense ones: multiples, sums,
-      conjugates and adjoints of them are one of them, also where a term is a special case of another, such as an
-      identity or a circulant of a Toeplitz matrix;
-    * moves: permutations, shifts, selections and sign flips become one of a kind;
-    * dense matrices and those of low rank, which take in a neighbour;
+    * spectral families: products, powers and inverses of circulants (of one level or several, skew-circulant,
+      f-circulant, block-circulant) and of diagonals stay in the family, and a diagonal between two Fourier transforms
+      is a circulant;
+    * leaves that are linear in their parameters, such as these and Toeplitz, Hankel, banded and dense matrices:
+      multiples, sums, conjugates and adjoints stay in the class, also if one term is a special case of another, as an
+      identity or a circulant is of a Toeplitz matrix;
+    * permutations, shifts, selections and sign flips, whose products are merged;
+    * dense and low-rank matrices, which absorb a neighbour;
     * unitary operators, inverses and zeros, which cancel;
     * scalars, powers, blocks, repetitions and Kronecker products, whose parts are multiplied and added;
-    * sums of Kronecker products of circulants, as C ⊗ I + I ⊗ D, which are circulants of several levels.
+    * sums of Kronecker products of circulants, as C ⊗ I + I ⊗ D, which are multilevel circulants.
 
-    Nothing structured becomes dense but in a dense neighbour, no rule makes more leaves, and the operator given is
-    left as it is.
+    A structured operator becomes dense only beside a dense one, the number of leaves never grows, and A is unchanged.
+    Leaves of other classes take part by the facts that their classes declare.
 
     Parameters
     ----------
     A : LinearOperator
-        Any tree of operators.
+        Any operator.
     verbose : bool, optional
-        Tell which rules fire, one line each, through the logger "structmat" at level INFO. Where the program has
-        set up no logging, the lines go to standard error.
+        Log each rule that is applied, in one line, with the logger "structmat" at level INFO. If the program has not
+        configured logging, the lines go to standard error.
 
     Returns
     -------
     LinearOperator
-        Of the shape and dtype of A, for the same arrays. Its products are those of A to rounding in the dtype of A. It
-        is A itself if no rule fires.
+        Of the shape, dtype and array library of A. Its products equal those of A up to rounding in the dtype of A. It
+        is A itself if no rule applies.
 
     Raises
     ------
     TypeError
-        A is no operator.
+        A is not an operator.
 
     Notes
     -----
     The parameters of the result are new arrays, functions of the old ones, and usually fewer: simplify for inference,
-    after training. A circulant of several levels has as many as it has rows. Constants and parameters are not mixed:
-    leaves become one only if all are frozen or none is. Signs and identities, which have no parameters, go with either.
+    after training; a multilevel circulant has one per row. Constants and parameters are not mixed: leaves are merged
+    only if all are frozen or none is. Signs and identities, which have no parameters, merge with either.
 
-    Arrays of lower precision than the whole are left alone, since rounding their products would show; half precision
-    always is, since its products are computed in single. A complex multiple of a real leaf is left alone too, since a
-    complex leaf takes twice the memory; only Fourier transforms around a real leaf, which are complex themselves, make
-    a complex one of it.
+    Leaves of lower precision than the whole are not merged, since rounding of their product would show; nor are leaves
+    in half precision, whose products are computed in single precision. A complex multiple of a real leaf is not merged
+    either, since a complex leaf takes twice the memory; only between Fourier transforms, which are complex, a real leaf
+    becomes a complex one.
 
-    Operators are the same if they hold the same array objects or are made with the same sizes. No values are looked
-    at, so `simplify` works in `jax.jit`, and PyTorch differentiates through it. An operator that cancels altogether
-    becomes an `Identity`, which has no arrays and takes those of any library.
+    Two operators count as equal if they hold the same array objects or have the same sizes. Array values are never
+    read, so `simplify` works in `jax.jit`, and PyTorch differentiates through it. A product that cancels completely
+    becomes an `Identity`, which has no arrays and takes vectors of any library.
 
-    Cost: that of the arithmetic on parameters, such as three transforms for two circulants. A dense matrix takes in an
-    operator A for as many products with A as it has columns, or rows, and only where it has no more numbers then than
-    both have before.
+    Cost: the arithmetic on parameters, such as three transforms for two circulants. A dense matrix absorbs an operator
+    at the cost of one product per column, or row, and only if the number of stored reals does not grow.
 
     Examples
     --------
@@ -85,12 +84,12 @@ def simplify(A: LinearOperator, verbose: bool = False) -> LinearOperator:
         raise TypeError(f"simplify: A is a {type(A).__name__}; expected a LinearOperator.")
     simple, fired = rewritten(A)
     if verbose:
-        _tell([f"simplify: {line}" for line in fired or ["no rule fires"]])
+        _log([f"simplify: {line}" for line in fired or ["no rule fires"]])
     return simple
 
 
-def _tell(lines: list[str]) -> None:
-    """Log for a program that listens, or else write to standard error: who asks to be told should be."""
+def _log(lines: list[str]) -> None:
+    """Log lines, or write them to standard error if the program has not configured logging."""
     for line in lines:
         if log.hasHandlers():
             log.info("%s", line)

@@ -1,10 +1,9 @@
-"""What rules ask of operators, and how they put them together."""
+"""Predicates and constructors that the rules share."""
 
 import cmath
 import functools
 import operator
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from structmat._backend import Array, DType, is_array, is_complex_number, result_dtype
 from structmat.core import LinearOperator
@@ -12,12 +11,11 @@ from structmat.core.bilinear import Adjoint, LeafView
 from structmat.core.compose import Composite, Product, Scaled, Sum
 from structmat.core.leaf import Leaf
 
-Maybe = LinearOperator | None  # what a rule answers: the shorter operator, or None where it does not apply
-T = TypeVar("T")
+Maybe = LinearOperator | None  # the result of a rule: the simpler operator, or None if the rule does not apply
 
 
 def same(a: Any, b: Any) -> bool:
-    """Tell whether two operators are one by construction: the same arrays, not equal ones."""
+    """Tell whether two operators are equal by construction: they hold the same array objects, not equal values."""
     if a is b:
         return True
     if type(a) is not type(b) or is_array(a):
@@ -31,79 +29,72 @@ def same(a: Any, b: Any) -> bool:
 
 
 def leaf_of(A: LinearOperator) -> Any:
-    """Return the leaf that an operator is, or is the adjoint, conjugate or inverse of."""
+    """Return the leaf inside adjoints, conjugates and inverses."""
     while isinstance(A, LeafView):
         A = A.of
     return A
 
 
-def agree(*leaves: Any) -> bool:
-    """Tell whether leaves may become one: all learnable or all frozen, those without parameters going with either."""
+def may_merge(*leaves: Any) -> bool:
+    """Tell whether leaves may be merged: those with parameters are all learnable, or all frozen."""
     return len({leaf._frozen for leaf in leaves if leaf._param_fields}) < 2
 
 
 def joint_dtype(a: Leaf, b: Leaf) -> DType:
-    """Return the dtype of what a and b become, None if they must stay apart."""
-    return result_dtype(a.xp, a.dtype, b.dtype) if agree(a, b) else None
+    """Return the promoted dtype of two leaves of one library, None if they may not be merged."""
+    return result_dtype(a.xp, a.dtype, b.dtype) if may_merge(a, b) else None
 
 
 def parameters(A: Any) -> dict[str, Array]:
-    """Return the arrays of a leaf that are parameters, or would be if it were not frozen."""
+    """Return the parameters of a leaf by name, frozen or not."""
     return {name: getattr(A, name) for name in A._param_fields}
 
 
-def others(A: Any) -> dict[str, Any]:
-    """Return the fields of a leaf that are none of these."""
+def non_params(A: Any) -> dict[str, Any]:
+    """Return the other fields of a leaf by name."""
     return {name: value for name, value in A._fields.items() if name not in A._param_fields}
 
 
-def alike(a: Any, b: Any) -> bool:
-    """Tell whether two leaves are of one class and differ in their parameters alone."""
+def same_but_params(a: Any, b: Any) -> bool:
+    """Tell whether two leaves are of one class and differ in their parameters only."""
     if type(a) is not type(b):
         return False
-    theirs = others(b)
-    return all(same(value, theirs[name]) for name, value in others(a).items())
+    theirs = non_params(b)
+    return all(same(value, theirs[name]) for name, value in non_params(a).items())
 
 
-def uniform(A: Any) -> bool:
-    """Tell whether all parameters of a leaf have its dtype: else computing with one would round or enlarge another."""
-    return all(value.dtype == A.dtype for value in parameters(A).values())
+def of_one_dtype(A: Any, dtype: DType = None) -> bool:
+    """Tell whether all parameters of a leaf have a dtype, its own by default, so that arithmetic promotes none."""
+    wanted = A.dtype if dtype is None else dtype
+    return all(value.dtype == wanted for value in parameters(A).values())
 
 
-def kind_of(A: LinearOperator, new: LinearOperator) -> LinearOperator:
-    """Make what replaces A complex if A is: a complex 1 makes a real operator complex."""
+def complex_like(A: LinearOperator, new: LinearOperator) -> LinearOperator:
+    """Scale `new` by 1+0j if A is complex, so that a rewrite keeps A's dtype."""
     return scaled(1 + 0j, new) if A._is_complex else new
 
 
-def term(A: LinearOperator) -> tuple[Any, LinearOperator]:
-    """Split a term into its scalar and the rest."""
+def split_scalar(A: LinearOperator) -> tuple[Any, LinearOperator]:
+    """Return the scalar and the operator of a term s A."""
     return (A.scalar, A.of) if type(A) is Scaled else (1.0, A)
 
 
 def scaled(scalar: Any, of: LinearOperator) -> LinearOperator:
-    """Scale as the algebra does, but keep the kind: a complex 1 makes a real operator complex."""
+    """Scale as the algebra does, except that 1+0j makes a real operator complex."""
     if type(of) is Scaled and (whole := scalar_product([scalar, of.scalar])) is not None:
         scalar, of = whole, of.of
     return of if scalar == 1 and (of._is_complex or not is_complex_number(scalar)) else Scaled(of, scalar)
 
 
 def scalar_product(scalars: list[Any]) -> Any:
-    """Multiply scalars; None where the product leaves the range of double precision and they do not."""
+    """Multiply scalars; None if finite nonzero scalars have a product that overflows or underflows."""
     whole = functools.reduce(operator.mul, scalars)
     ordinary = all(cmath.isfinite(s) and s != 0 for s in scalars)
     return None if ordinary and not (cmath.isfinite(whole) and whole != 0) else whole
 
 
-def power_of(x: T, exponent: int, times: Callable[[T, T], T]) -> T:
-    """Raise to a positive power by squaring."""
-    if exponent == 1:
-        return x
-    half = power_of(times(x, x), exponent // 2, times)
-    return times(half, x) if exponent % 2 else half
-
-
 def rebuilt(A: LinearOperator, children: tuple[LinearOperator, ...]) -> LinearOperator:
-    """Put other parts into an operator: products and sums stay flat, scalars of scalars multiply."""
+    """Return an operator with other parts: products and sums are flattened, and nested scalars multiplied."""
     if isinstance(A, Product | Sum):
         kind = type(A)
         parts = tuple(inner for part in children for inner in (part.parts if type(part) is kind else (part,)))

@@ -1,4 +1,4 @@
-"""Rules for all operators: what cancels, scalars, zeros, powers, blocks and Kronecker products."""
+"""Rules for all operators: cancellation, scalars, zeros, powers, blocks and Kronecker products."""
 
 from typing import Any
 
@@ -7,21 +7,31 @@ from structmat.core import LinearOperator
 from structmat.core.bilinear import Inverse
 from structmat.core.blocks import BlockDiag, Kron, Repeat, repeat
 from structmat.core.compose import NaryOperator, Power, Product, Scaled, added, power, product
+from structmat.core.leaf import Leaf
 from structmat.operators import Diagonal, Identity, SignFlip, Zero
-from structmat.rewrite.common import Maybe, agree, kind_of, leaf_of, rebuilt, same, scalar_product, scaled, term
+from structmat.rewrite.common import (
+    Maybe,
+    complex_like,
+    leaf_of,
+    may_merge,
+    rebuilt,
+    same,
+    scalar_product,
+    scaled,
+    split_scalar,
+)
 from structmat.rewrite.levels import factors
-from structmat.rewrite.linear import diagonal_of
 
 
 def cancel_unitary(a: LinearOperator, b: LinearOperator) -> Maybe:
-    return kind_of(a, Identity(a.n)) if leaf_of(a)._is_unitary and same(a.H, b) else None
+    return complex_like(a, Identity(a.n)) if leaf_of(a)._is_unitary and same(a.H, b) else None
 
 
 def cancel_inverse(a: LinearOperator, b: LinearOperator) -> Maybe:
     inverse, of = (a, b) if isinstance(a, Inverse) else (b, a)
     if not isinstance(inverse, Inverse) or not same(inverse.of, of):
         return None
-    return kind_of(a, Identity(a.n))
+    return complex_like(a, Identity(a.n))
 
 
 # ---------------------------------------------------------------------- scalars and zeros
@@ -30,17 +40,17 @@ def cancel_inverse(a: LinearOperator, b: LinearOperator) -> Maybe:
 def pull_scalars(A: Product | Kron | Repeat) -> Maybe:
     scalars = [part.scalar for part in A._children if type(part) is Scaled]
     whole = scalar_product(scalars) if scalars else None
-    return None if whole is None else scaled(whole, rebuilt(A, tuple(term(part)[1] for part in A._children)))
+    return None if whole is None else scaled(whole, rebuilt(A, tuple(split_scalar(part)[1] for part in A._children)))
 
 
 def multiply_zero(a: LinearOperator, b: LinearOperator) -> Maybe:
-    return kind_of(Product((a, b)), Zero(a.m, b.n)) if Zero in (type(a), type(b)) else None
+    return complex_like(Product((a, b)), Zero(a.m, b.n)) if Zero in (type(a), type(b)) else None
 
 
 def add_zero(a: LinearOperator, b: LinearOperator) -> Maybe:
-    if type(term(a)[1]) is Zero:
+    if type(split_scalar(a)[1]) is Zero:
         return b
-    return a if type(term(b)[1]) is Zero else None
+    return a if type(split_scalar(b)[1]) is Zero else None
 
 
 def scale_zero(A: Scaled) -> Maybe:
@@ -55,7 +65,7 @@ def power_zero(A: Power) -> Maybe:
 
 
 def power_same(A: Power) -> Maybe:
-    """Drop the power of the identity, or that of zero which is not the identity."""
+    """Replace a power of the identity, or a positive power of zero, by its base."""
     return A.of if A.exponent or type(A.of) is Identity else None
 
 
@@ -65,7 +75,7 @@ def power_power(A: Power) -> Maybe:
 
 
 def power_scaled(A: Power) -> Maybe:
-    scalar, of = term(A.of)
+    scalar, of = split_scalar(A.of)
     whole = 1.0 if A.exponent == 0 else scalar_product([scalar] * A.exponent)
     return None if whole is None else scaled(whole, power(of, A.exponent))
 
@@ -92,17 +102,20 @@ def flatten_blocks(A: NaryOperator) -> Maybe:
 
 
 def one_diagonal(A: BlockDiag) -> Maybe:
-    """Write blocks of diagonals, signs and identities as one diagonal, and of signs or identities alone as such."""
+    """Merge diagonal blocks: identities into an identity, signs into signs, and others with a `Diagonal` into one."""
     kinds = {type(part) for part in A.parts}
     if kinds == {Identity}:
         return Identity(A.n)
     if kinds == {SignFlip}:
         return A.parts[0]._replace(signs=A.xp.concat([part.signs for part in A.parts]))  # type: ignore[attr-defined]
-    if not kinds <= {Diagonal, SignFlip, Identity} or Diagonal not in kinds or not agree(*A.parts):
+    if Diagonal not in kinds or not all(isinstance(part, Leaf) for part in A.parts) or not may_merge(*A.parts):
         return None
-    like: Any = next(part for part in A.parts if isinstance(part, Diagonal))
-    diagonals = [astype(A.xp, diagonal_of(part, like), A.dtype) for part in A.parts]
-    return like._replace(entries=A.xp.concat(diagonals))  # type: ignore[no-any-return]
+    like: Any = next(part for part in A.parts if type(part) is Diagonal)
+    diagonals = [part._as_diagonal(like) for part in A.parts]  # type: ignore[attr-defined]
+    if any(diagonal is None for diagonal in diagonals):
+        return None
+    merged: Diagonal = like._replace(entries=A.xp.concat([astype(A.xp, entries, A.dtype) for entries in diagonals]))
+    return merged
 
 
 def multiply_blocks(a: NaryOperator, b: NaryOperator) -> Maybe:
@@ -113,7 +126,7 @@ def multiply_blocks(a: NaryOperator, b: NaryOperator) -> Maybe:
 
 
 def add_blocks(a: LinearOperator, b: LinearOperator) -> Maybe:
-    (s, A), (t, B) = term(a), term(b)
+    (s, A), (t, B) = split_scalar(a), split_scalar(b)
     if not isinstance(A, BlockDiag) or not isinstance(B, BlockDiag):
         return None
     if [part.shape for part in A.parts] != [part.shape for part in B.parts]:
@@ -138,7 +151,7 @@ def multiply_repeats(a: Repeat, b: Repeat) -> Maybe:
 
 
 def multiply_krons(a: LinearOperator, b: LinearOperator) -> Maybe:
-    """Multiply (A ⊗ B)(C ⊗ D) = A C ⊗ B D, where it takes no more products of B and C than before."""
+    """Multiply (A ⊗ B)(C ⊗ D) = A C ⊗ B D, unless that takes more products with B or C."""
     left, right = factors(a), factors(b)
     if not left or not right or Kron not in (type(a), type(b)):
         return None
@@ -149,7 +162,7 @@ def multiply_krons(a: LinearOperator, b: LinearOperator) -> Maybe:
 
 
 def kron_identity(A: Kron) -> Maybe:
-    """Write I ⊗ B as a repetition, and a factor of one row and column that is 1 not at all."""
+    """Write I ⊗ B as a repetition, and omit an identity of size 1."""
     first, second = A.parts
     if type(second) is Identity and second.n == 1:
         return first

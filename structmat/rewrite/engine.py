@@ -1,4 +1,4 @@
-"""The engine: rules are offered operators from the leaves up, until none fires."""
+"""The engine: tries the rules on operators from the leaves up, until none applies."""
 
 import itertools
 import operator
@@ -14,17 +14,17 @@ from structmat.rewrite.table import ANY, RULES, Rule
 
 
 def _fits(parts: tuple[LinearOperator, ...], wanted: tuple[type[LinearOperator], ...]) -> bool:
-    """Classes are compared as they are: a subclass may mean another matrix by the same fields."""
+    """Compare classes exactly: a subclass may be another matrix with the same fields."""
     return len(parts) == len(wanted) and all(
         kind is ANY or type(part) is kind for part, kind in zip(parts, wanted, strict=True)
     )
 
 
 def _keeps(old: LinearOperator, new: LinearOperator) -> bool:
-    """Tell whether a rewrite kept the facts that a user sees; an operator without arrays takes any library's."""
+    """Tell whether a rewrite kept shape, dtype, library and device; an operator without arrays fits any library."""
     return (
         (new.shape, new._is_complex) == (old.shape, old._is_complex)
-        and (new.dtype is None) == (old.dtype is None)  # apart, as NumPy's float64 equals None
+        and (new.dtype is None) == (old.dtype is None)  # separately, as NumPy's float64 == None
         and new.dtype == old.dtype
         and new.xp in (None, old.xp)
         and new.device in (None, old.device)
@@ -32,29 +32,29 @@ def _keeps(old: LinearOperator, new: LinearOperator) -> bool:
 
 
 def _runs(count: int) -> Iterator[tuple[int, ...]]:
-    """Yield the places of two neighbours, then those of three."""
+    """Yield the indices of two adjacent parts, then of three."""
     for width in (2, 3):
         for first in range(count - width + 1):
             yield tuple(range(first, first + width))
 
 
-Candidates = Iterator[tuple[Rule, str, LinearOperator]]  # a rule, what it does in words, and what would come out
+Candidates = Iterator[tuple[Rule, str, LinearOperator]]  # a rule, its description, and its result
 
 
 class _Rewriting:
     """One call of `simplify`."""
 
     def __init__(self, A: LinearOperator) -> None:
-        self.fired: list[str] = []  # a line for each rule: its name, a colon, and what became what
-        self.done: dict[int, tuple[Any, LinearOperator]] = {}  # what became of each operator, so that shared parts stay
+        self.fired: list[str] = []  # per rule: its name, a colon, the operators before and after
+        self.done: dict[int, tuple[Any, LinearOperator]] = {}  # by id, an operator and its simple form
         self.precision = None if A.dtype is None else real_dtype(A.xp, compute_dtype(A.xp, A.dtype))
 
     def may(self, rule: Rule, old: LinearOperator) -> bool:
-        """Tell whether a rule may round: a part of lower precision than the whole takes part with all its digits."""
+        """Tell whether a rule may be tried: one that rounds needs the precision of the whole."""
         return not rule.rounds or (old.dtype is not None and real_dtype(old.xp, old.dtype) == self.precision)
 
     def step(self, A: LinearOperator) -> Maybe:
-        """Fire one rule at an operator whose parts are simple."""
+        """Apply one rule to an operator whose parts are simple."""
         for rule, what, new in itertools.chain(self.neighbours(A), self.wholes(A)):
             if _keeps(A, new):
                 self.fired.append(f"{rule.name}: {what}")
@@ -69,7 +69,7 @@ class _Rewriting:
                 yield rule, f"{A._label} -> {new._label}", new
 
     def neighbours(self, A: LinearOperator) -> Candidates:
-        """Offer neighbours of a product, two by two and three by three, and each two terms of a sum."""
+        """Try rules on two and three adjacent factors of a product, and on each two terms of a sum."""
         if not isinstance(A, Product | Sum):
             return
         sign = " @ " if isinstance(A, Product) else " + "
@@ -106,11 +106,11 @@ class _Rewriting:
             else:
                 A = rebuilt(A, children)
         simple = self.done[id(A)][1] if id(A) in self.done else A
-        self.done.update({id(each): (each, simple) for each in seen})  # each is held, so that its id stays taken
+        self.done.update({id(each): (each, simple) for each in seen})  # holding each keeps its id unique
         return simple
 
 
 def rewritten(A: LinearOperator) -> tuple[LinearOperator, list[str]]:
-    """Return the simple form, and a line for each rule that fired."""
+    """Return the simple form, and a line for each rule that was applied."""
     rewriting = _Rewriting(A)
     return rewriting.simple(A), rewriting.fired

@@ -1,26 +1,27 @@
-"""Kronecker products of circulants as circulants of several levels, and their sums."""
+"""Kronecker products of circulants, and their sums, as multilevel circulants."""
 
 import functools
 import itertools
 import operator
+from typing import Any
 
 from structmat._backend import Array, astype
 from structmat.core import LinearOperator
 from structmat.core.blocks import Kron, Repeat, repeat
 from structmat.core.compose import Sum, added
-from structmat.operators import Circulant, Identity, MultilevelCirculant, Shift
-from structmat.rewrite.common import Maybe, agree, same, scaled, term
-from structmat.rewrite.linear import column_of
+from structmat.core.leaf import Leaf
+from structmat.operators import Identity, MultilevelCirculant
+from structmat.rewrite.common import Maybe, may_merge, same, scaled, split_scalar
 
 
 def factors(A: LinearOperator) -> tuple[LinearOperator, ...]:
-    """Read a repetition as the Kronecker product with an identity that it is; () for what is neither."""
+    """Return the factors of a Kronecker product, or of a repetition I ⊗ A; () for other operators."""
     return (Identity(A.times), A.of) if isinstance(A, Repeat) else A.parts if isinstance(A, Kron) else ()
 
 
 def add_krons(a: LinearOperator, b: LinearOperator) -> Maybe:
-    """Add Kronecker products that share a factor, A ⊗ B + C ⊗ B = (A + C) ⊗ B; an identity is one of identities."""
-    (s, A), (t, B) = term(a), term(b)
+    """Add Kronecker products that share a factor, A ⊗ B + C ⊗ B = (A + C) ⊗ B; an identity is I ⊗ I."""
+    (s, A), (t, B) = split_scalar(a), split_scalar(b)
     mine, theirs = factors(A), factors(B)
     if type(B) is Identity:
         theirs = tuple(Identity(part.m) for part in mine)
@@ -37,26 +38,26 @@ def add_krons(a: LinearOperator, b: LinearOperator) -> Maybe:
     return None
 
 
-Levels = list[tuple[LinearOperator, tuple[int, ...]]]  # circulants, and the widths of their levels
+Levels = list[tuple[Any, tuple[int, ...]]]  # circulant leaves, and the sizes of their levels
 
 
 def _levels(A: LinearOperator) -> Levels | None:
-    """The factors of a Kronecker product of circulants, the outermost first; None where it has others."""
+    """Return the factors of a Kronecker product of circulants, the outermost first; None if it has others."""
     if type(A) in (Kron, Repeat):
         found = [_levels(part) for part in factors(A)]
         return None if None in found else [level for levels in found for level in levels or ()]
     if isinstance(A, MultilevelCirculant):
         return [(A, tuple(A.tensor.shape))]
-    return [(A, (A.n,))] if type(A) in (Circulant, Identity, Shift) else None
+    return [(A, (A.n,))] if isinstance(A, Leaf) and type(A)._as_circulant is not Leaf._as_circulant else None
 
 
 def _ends(levels: Levels) -> list[int]:
-    """The products of the first widths: the sizes of the Kronecker products of the first levels."""
+    """Return the cumulative products of the sizes, from 1."""
     return list(itertools.accumulate((width for _, widths in levels for width in widths), operator.mul, initial=1))
 
 
 def _refined(each: list[Levels]) -> tuple[int, ...] | None:
-    """The widths of levels that are those of all; identities may be divided, others may not."""
+    """Return sizes of levels common to all terms, None if there are none; only identities may be divided further."""
     ends = sorted({end for levels in each for end in _ends(levels)})
     if any(after % before for before, after in itertools.pairwise(ends)):
         return None
@@ -71,28 +72,28 @@ def _refined(each: list[Levels]) -> tuple[int, ...] | None:
 
 
 def _tensor(levels: Levels, like: LinearOperator) -> Array:
-    """The first column of a Kronecker product of circulants, in the dtype of another operator."""
+    """Return the first column of a Kronecker product of circulants, in the dtype of another operator."""
     xp = like.xp
-    columns = [leaf.tensor if isinstance(leaf, MultilevelCirculant) else column_of(leaf, like) for leaf, _ in levels]
+    columns = [leaf.tensor if isinstance(leaf, MultilevelCirculant) else leaf._as_circulant(like) for leaf, _ in levels]
     columns = [astype(xp, xp.reshape(column, (-1,)), like.dtype) for column in columns]
     return functools.reduce(lambda outer, inner: xp.reshape(outer[:, None] * inner[None, :], (-1,)), columns)
 
 
 def multilevel(*terms: LinearOperator) -> Maybe:
-    """Write a sum of Kronecker products of circulants as one circulant of several levels, if their levels agree."""
-    pairs = [term(each) for each in terms]
+    """Write a sum of Kronecker products of circulants as one multilevel circulant, if they have common levels."""
+    pairs = [split_scalar(each) for each in terms]
     found = [_levels(of) for _, of in pairs]
     each = [levels for levels in found if levels is not None]
     leaves = [leaf for levels in each for leaf, _ in levels]
-    if len(each) < len(terms) or not agree(*leaves) or (shape := _refined(each)) is None:
+    if len(each) < len(terms) or not may_merge(*leaves) or (shape := _refined(each)) is None:
         return None
     whole = Sum(terms)
     columns = [scalar * _tensor(levels, whole) for (scalar, _), levels in zip(pairs, each, strict=True)]
     tensor = whole.xp.reshape(functools.reduce(operator.add, columns), shape)
-    return MultilevelCirculant(tensor)._replace(_frozen=any(leaf._frozen for leaf in leaves))  # type: ignore[attr-defined]
+    return MultilevelCirculant(tensor)._replace(_frozen=any(leaf._frozen for leaf in leaves))
 
 
 def add_levels(a: LinearOperator, b: LinearOperator) -> Maybe:
-    """Add Kronecker products of circulants, as a sum of C ⊗ I and I ⊗ D."""
-    kinds = {type(term(each)[1]) for each in (a, b)}
+    """Add Kronecker products of circulants, such as C ⊗ I and I ⊗ D."""
+    kinds = {type(split_scalar(each)[1]) for each in (a, b)}
     return multilevel(a, b) if kinds <= {Kron, Repeat, MultilevelCirculant} and kinds != {MultilevelCirculant} else None

@@ -1,4 +1,4 @@
-"""Operators that move or sign the entries of vectors: permutations, shifts, selections and sign flips."""
+"""Operators that move entries or flip their signs: permutations, shifts, selections and sign flips."""
 
 from typing import Any
 
@@ -6,8 +6,9 @@ from structmat._backend import Array, device, is_array, namespace
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Adjoint
 from structmat.core.compose import Power
+from structmat.core.facts import power_of
 from structmat.operators import Identity, Permutation, Restriction, Shift, SignFlip
-from structmat.rewrite.common import Maybe, leaf_of, power_of, same
+from structmat.rewrite.common import Maybe, leaf_of, same
 
 
 def multiply_signs(a: SignFlip, b: SignFlip) -> Maybe:
@@ -24,7 +25,7 @@ SELECTIONS = (Permutation, Restriction, Shift)
 
 
 def _index(A: Any, like: Array) -> Array:
-    """Return what A takes, as an array beside a given one."""
+    """Return the indices that A selects, as an array of the dtype and device of another."""
     if is_array(kept := getattr(A, "index", None)):
         return kept
     xp = namespace(like)
@@ -34,7 +35,7 @@ def _index(A: Any, like: Array) -> Array:
 
 
 def select_twice(a: Any, b: Any) -> Maybe:
-    """Take by a from what b takes."""
+    """Compose two selections."""
     if type(a) not in SELECTIONS or type(b) not in SELECTIONS:
         return None
     arrays = [each.index for each in (a, b) if is_array(getattr(each, "index", None))]
@@ -47,7 +48,7 @@ def select_twice(a: Any, b: Any) -> Maybe:
 
 
 def _select_spans(a: Any, b: Any) -> Maybe:
-    """Shift by the sum, or cut a piece of a piece; a piece of what was shifted may lie on both ends."""
+    """Add two shifts, or compose slices; a slice of a shifted vector may wrap around, which no slice describes."""
     if type(a) is Shift:
         return a._replace(k=(a.k + b.k) % a.n) if type(b) is Shift else None
     if type(b) is Restriction:
@@ -64,7 +65,7 @@ def _as_slice(places: range) -> slice:
 
 
 def move_padding(a: LinearOperator, b: LinearOperator) -> Maybe:
-    """Permute what was padded, or pad what was permuted: the adjoint of a selection."""
+    """Compose a move and a padding into the adjoint of one selection."""
     if (type(a) is Adjoint) == (type(b) is Adjoint) or {type(leaf_of(a)), type(leaf_of(b))} - {*SELECTIONS}:
         return None
     kept = select_twice(b.H, a.H)
@@ -84,7 +85,7 @@ def shift_by_none(A: Shift) -> Maybe:
 
 
 def power_moves(A: Power) -> Maybe:
-    """Go through a permutation or a shift several times."""
+    """Raise a permutation or a shift to a power."""
     of: Any = A.of
     if type(of) is Shift:
         return of._replace(k=of.k * A.exponent % of.n)

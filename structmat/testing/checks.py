@@ -9,6 +9,7 @@ import numpy as np
 
 from structmat._backend import RNG, Array, Device, as_namespace, complex_dtype, dtype_name, is_complex, to_host
 from structmat.core.base import LinearOperator
+from structmat.testing.facts import check_facts
 from structmat.testing.reference import dense_pair, norm_bound
 from structmat.testing.subject import Subject, Transform, assert_same, lengths
 from structmat.testing.views import check_views
@@ -270,6 +271,7 @@ CHECKS: dict[str, Callable[[Subject], None]] = {
     "adjoint": check_adjoint,
     "forward": check_forward,
     "gradients": check_gradients,
+    "facts": check_facts,
     "dtypes": check_dtypes,
     "untouched": check_untouched,
     "views": check_views,

@@ -295,7 +295,7 @@ CASES: dict[str, tuple[sm.LinearOperator, set[str], str]] = {
     "skew-and-identity": (2 * skew() + sm.identity(6), {"special + general"}, "SkewCirculant"),
     "twisted": (twisted(-0.5) @ twisted(-0.5, dtype="complex128"), {"spectrum @ spectrum"}, "FCirculant"),
     "twisted-complex": (twisted(1j) @ twisted(1j), {"spectrum @ spectrum"}, "FCirculant"),
-    "twisted-adjoint": (twisted(2j, dtype="complex128").H, {"FCirculant.H"}, "FCirculant"),
+    "twisted-adjoint": (twisted(2j, dtype="complex128").H, {"arrays.H, rounded"}, "FCirculant"),
     "twisted-conjugate": (twisted(2j).conj(), {"arrays.conj()"}, "FCirculant"),
     "twisted-power": (twisted(2) ** 4, {"spectrum ** k"}, "FCirculant"),
     "twisted-inverse": (twisted(2) ** -1, {"spectrum ** -1"}, "FCirculant"),

@@ -72,6 +72,18 @@ OTHERS: dict[str, Mutant] = {
         "return made",
         ("tests/core/test_simplify.py::test_what_stands_between_transforms_stays_frozen",),
     ),
+    "a transposed f-circulant keeps its factor": Mutant(
+        "operators/f_circulant.py",
+        '"f": inverse}',
+        '"f": self.f}',
+        ("tests/test_simplify.py::test_rules[twisted-adjoint]",),
+    ),
+    "another matrix inherits facts": Mutant(
+        "core/leaf.py",
+        'if "_entry" in vars(cls) and',
+        "if False and",
+        ("tests/extending/test_extending.py::test_a_subclass_of_another_matrix_declares_its_own_facts",),
+    ),
     "a complex multiple of zero becomes real": Mutant(
         "rewrite/composites.py",
         "return None if is_complex_number(A.scalar) else A.of",
