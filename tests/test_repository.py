@@ -159,27 +159,6 @@ def test_mathematics_imports_no_array_library(path: Path) -> None:
     assert not imported & ARRAY_LIBRARIES
 
 
-def lines_of_code(source: str) -> int:
-    """Lines that hold a statement: no blanks, comments or docstrings."""
-    tree = ast.parse(source)
-    text = source.splitlines()
-    code = {i for i, line in enumerate(text, 1) if line.strip() and not line.lstrip().startswith("#")}
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str):
-            code -= set(range(node.lineno, (node.end_lineno or node.lineno) + 1))
-    return len(code)
-
-
-@pytest.mark.parametrize("path", OPERATORS, ids=short)
-def test_operator_is_short(path: Path) -> None:
-    assert lines_of_code(path.read_text(encoding="utf-8")) < 100
-
-
-def test_lines_of_code_counts_statements() -> None:
-    source = ['"""Two', 'lines."""', "", "# a reason", "x = 'text'", "", "def f():", "    'Do.'", "    return x"]
-    assert lines_of_code("\n".join(source)) == 3
-
-
 def test_readme_examples_run() -> None:
     """The `pycon` blocks give what they show, and the `python` blocks run; later blocks may use earlier names."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -76,6 +76,7 @@ _ELSEWHERE = {  # what users and SciPy look for in an operator, and find elsewhe
 _SAVE = "spectrum", "input", "nothing"  # what `forward` may keep
 
 Product: TypeAlias = Callable[[Namespace, Array], Array]
+Solver: TypeAlias = Callable[["LinearOperator", Array], Array]  # A^{-1} b of an operator and vectors (..., n)
 Places: TypeAlias = range | Array  # rows or columns: what lies side by side, or an array of any
 
 
@@ -123,6 +124,7 @@ class LinearOperator:
     __array_ufunc__ = None  # so that `array @ A` and `scalar * A` reach this class
     _is_identity = False
     _is_unitary = False  # for all values of its arrays, so that it cancels with its own adjoint
+    _is_hankel = False  # the Toeplitz matrix of `_toeplitz_sides` has its columns reversed
     _is_normal = False  # for all values of its arrays, so that functions of it are functions of its eigenvalues
 
     m: int
@@ -198,6 +200,29 @@ class LinearOperator:
         """Moore-Penrose inverse where the structure gives it; singular values of at most the cut-off count as zero."""
         return None
 
+    def _eigenvectors(self, basis: Callable[..., "LinearOperator"]) -> "LinearOperator | None":
+        """Unitary V with A V = V diag(`_eigenvalues`) where the structure gives it.
+
+        `basis(n, widths=(), twist=None)` is diag(twist) F^H, with the unitary Fourier transform F along axes of the
+        given widths, whose product is n; without widths F is the identity.
+        """
+        return None
+
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        """A^{-1} b of vectors (..., n) from systems with other operators, `solve(part, b)`, where these give it."""
+        return None
+
+    def _toeplitz_sides(self) -> tuple[Array, Array] | None:
+        """First column and first row of T, where A is a Toeplitz matrix T, or T with reversed columns (`_is_hankel`).
+
+        The first entry of the row is ignored.
+        """
+        return None
+
+    def _low_rank_factors(self, xp: Namespace) -> tuple[Array, Array] | None:
+        """U (m, r) and V (n, r) with A = U V^H, where A is given by them."""
+        return None
+
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
         """A[i, j] for integer arrays that broadcast, where the definition gives entries without a product."""
         return None
@@ -259,6 +284,7 @@ class LinearOperator:
     # ------------------------------------------------------------------ construction and copies
 
     def __post_init__(self) -> None:
+        self._admit_fields()
         self._setup()
 
     def _settle(self, shape: tuple[int, int], dtype: DType, xp: Namespace, where: Device, is_complex: bool) -> None:

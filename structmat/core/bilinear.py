@@ -14,6 +14,7 @@ from structmat._backend import (
     complex_as_real,
     complex_dtype,
     compute_dtype,
+    conj,
     descending,
     fixed,
     is_complex,
@@ -22,7 +23,7 @@ from structmat._backend import (
     real_as_complex,
     real_dtype,
 )
-from structmat.core.base import LinearOperator
+from structmat.core.base import LinearOperator, Solver
 
 
 class Bilinear(LinearOperator):
@@ -70,6 +71,10 @@ class Bilinear(LinearOperator):
     def _rsolve(self, xp: Namespace, G: Any, /) -> Array:
         """A^{-H} g from a g that `_left` prepared."""
         raise NotImplementedError
+
+    def _solve_adjoint_by_parts(self, xp: Namespace, g: Array, solve: Solver) -> Array | None:
+        """A^{-H} g from systems, as `_solve_by_parts`."""
+        return None
 
     def _in_precision(self, xp: Namespace, dtype: DType) -> "Bilinear":
         """Return this operator with its parameters in the precision of products with a dtype; their kind is kept."""
@@ -161,6 +166,12 @@ class LeafView(Bilinear):
 
     of: Bilinear
 
+    def _admit_fields(self) -> None:
+        if not isinstance(self.of, Bilinear):
+            raise TypeError(
+                f"{type(self).__name__}: of is a {type(self.of).__name__}; expected a leaf or a view of one."
+            )
+
     def _setup(self) -> None:
         of = self.of
         self._settle(self._shape_of(of), of.dtype, of.xp, of.device, of._is_complex)
@@ -184,6 +195,9 @@ class LeafView(Bilinear):
         """Both sides of an adjoint or conjugate commute with it."""
         found = self.of._pseudoinverse(xp, cutoff)
         return None if found is None else self._same_side(found)
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator | None:
+        return self.of._eigenvectors(basis)
 
     def _same_side(self, of: LinearOperator) -> LinearOperator:
         """Another operator, seen from the side that this one is."""
@@ -250,6 +264,9 @@ class Adjoint(LeafView):
     def _eigenvalues(self, xp: Namespace) -> Array | None:
         return conjugate(xp, self.of._eigenvalues(xp))
 
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        return self.of._solve_adjoint_by_parts(xp, b, solve)
+
 
 class Conjugate(LeafView):
     """The elementwise conjugate of a complex leaf or of its adjoint, conj(A) x = conj(A conj(x))."""
@@ -295,6 +312,13 @@ class Conjugate(LeafView):
 
     def _eigenvalues(self, xp: Namespace) -> Array | None:
         return conjugate(xp, self.of._eigenvalues(xp))
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator | None:
+        vectors = self.of._eigenvectors(basis)
+        return None if vectors is None else vectors.conj()
+
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        return conj(xp, solve(self.of, conj(xp, b)))
 
 
 class Inverse(LeafView):

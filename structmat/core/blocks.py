@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from structmat._backend import Array, Device, DType, Namespace, astype, descending, pad
-from structmat.core.base import LinearOperator, Places, as_places
-from structmat.core.compose import NaryOperator, UnaryOperator
+from structmat.core.base import LinearOperator, Places, Solver, as_places
+from structmat.core.compose import NaryOperator, UnaryOperator, checked_parts
 from structmat.core.fields import checked_size
 
 
@@ -219,19 +219,25 @@ class BlockDiag(Stack):
         return BlockDiag(tuple(part**-1 for part in self.parts)) if self._has_square_parts else super()._inverse()
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator | None:
-        parts = [part._function(xp, function) for part in self.parts]
-        return None if None in parts else BlockDiag(tuple(part for part in parts if part is not None))
+        return self._of_parts([part._function(xp, function) for part in self.parts])
 
     def _eigenvalues(self, xp: Namespace) -> Array | None:
         return joined(xp, [part._eigenvalues(xp) for part in self.parts]) if self._has_square_parts else None
 
     def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator | None:
-        parts = [part._pseudoinverse(xp, cutoff) for part in self.parts]
-        return None if None in parts else BlockDiag(tuple(part for part in parts if part is not None))
+        return self._of_parts([part._pseudoinverse(xp, cutoff) for part in self.parts])
 
     def _singular_values(self, xp: Namespace) -> Array | None:
         values = joined(xp, [part._singular_values(xp) for part in self.parts])
         return None if values is None else descending(xp, _with_zeros(xp, values, min(self.shape)))
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator | None:
+        return self._of_parts([part._eigenvectors(basis) for part in self.parts])
+
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        if not self._has_square_parts:
+            return None
+        return xp.concat([solve(part, piece) for part, piece in zip(self.parts, self._cut(b), strict=True)], axis=-1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -240,6 +246,10 @@ class Repeat(UnaryOperator):
 
     of: LinearOperator
     times: int
+
+    def _admit_fields(self) -> None:
+        super()._admit_fields()
+        self.__dict__["times"] = checked_size("Repeat", "times", self.times)
 
     def _shape_of_children(self) -> tuple[int, int]:
         return self.times * self.of.m, self.times * self.of.n
@@ -293,6 +303,13 @@ class Repeat(UnaryOperator):
         values = joined(xp, [self.of._singular_values(xp)] * self.times)
         return None if values is None else descending(xp, values)
 
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator | None:
+        of = self.of._eigenvectors(basis)
+        return None if of is None else repeat(of, self.times)
+
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        return self._flat(xp, solve(self.of, self._cut(xp, b)))
+
     @property
     def _details(self) -> str:
         return f", times={self.times}"
@@ -302,6 +319,8 @@ class Kron(NaryOperator):
     """The Kronecker product of two operators: B acts on the rows of x as a matrix, then A on the columns."""
 
     def _shape_of_children(self) -> tuple[int, int]:
+        if len(self.parts) != 2:
+            raise ValueError(f"Kron: parts has {len(self.parts)} operators; expected two.")
         A, B = self.parts
         return A.m * B.m, A.n * B.n
 
@@ -386,13 +405,23 @@ class Kron(NaryOperator):
             if values is None or not float(values[0]):
                 return None
             found.append(part._pseudoinverse(xp, cutoff / float(values[0])))
-        return None if None in found else Kron(tuple(part for part in found if part is not None))
+        return self._of_parts(found)
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator | None:
         """f(A ⊗ I) = f(A) ⊗ I; of other products it has no such form."""
         A, B = self.parts
         of = A._function(xp, function) if B._is_identity else B._function(xp, function) if A._is_identity else None
         return None if of is None else Kron((of, B) if B._is_identity else (A, of))
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator | None:
+        return self._of_parts([part._eigenvectors(basis) for part in self.parts])
+
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        if not self._has_square_parts:
+            return None
+        A, B = self.parts
+        x = solve(A, xp.matrix_transpose(solve(B, self._cut(xp, b, 1))))
+        return self._flat(xp, xp.matrix_transpose(x))
 
     def _products(self, xp: Namespace, found: list[Array | None]) -> Array | None:
         first, second = found
@@ -419,20 +448,10 @@ def _with_zeros(xp: Namespace, values: Array, count: int) -> Array:
     return pad(xp, values, 0, count - values.shape[0])
 
 
-def _checked(name: str, operators: Sequence[LinearOperator]) -> tuple[LinearOperator, ...]:
-    given = tuple(operators)
-    if not given:
-        raise ValueError(f"{name}: operators is empty; expected at least one.")
-    for place, part in enumerate(given, 1):
-        if not isinstance(part, LinearOperator):
-            raise TypeError(f"{name}: part {place} is a {type(part).__name__}; expected a LinearOperator.")
-    return given
-
-
 def _built(
     name: str, kind: Callable[[tuple[LinearOperator, ...]], LinearOperator], operators: Sequence[LinearOperator]
 ) -> LinearOperator:
-    parts = _checked(name, operators)
+    parts = checked_parts(name, operators, "operators")
     return kind(parts) if len(parts) > 1 else parts[0]
 
 
@@ -561,7 +580,7 @@ def repeat(A: LinearOperator, times: int) -> LinearOperator:
            [0., 0., 1., 0.],
            [0., 0., 0., 2.]])
     """
-    (part,) = _checked("repeat", [A])
+    (part,) = checked_parts("repeat", [A])
     times = checked_size("repeat", "times", times)
     return part if times == 1 else Repeat(part, times)
 
@@ -595,4 +614,4 @@ def kron(A: LinearOperator, B: LinearOperator) -> LinearOperator:
            [ 0.,  0., 10., 20.],
            [ 0.,  0., 20., 10.]])
     """
-    return Kron(_checked("kron", [A, B]))
+    return Kron(checked_parts("kron", [A, B]))

@@ -3,7 +3,8 @@
 import dataclasses
 import functools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from numbers import Complex
 from typing import Any
 
 from structmat._backend import (
@@ -23,7 +24,21 @@ from structmat._backend import (
     real_dtype,
     result_dtype,
 )
-from structmat.core.base import LinearOperator, Places, as_places, count, is_all
+from structmat.core.base import LinearOperator, Places, Solver, as_places, count, is_all
+from structmat.core.fields import checked_size
+
+
+def checked_parts(title: str, parts: Any, name: str = "parts") -> tuple[LinearOperator, ...]:
+    """Return the operators of a sequence as a tuple; raise if there are none, or one is something else."""
+    if not isinstance(parts, Iterable):
+        raise TypeError(f"{title}: {name} is a {type(parts).__name__}; expected operators.")
+    given = tuple(parts)
+    if not given:
+        raise ValueError(f"{title}: {name} is empty; expected at least one.")
+    for place, part in enumerate(given, 1):
+        if not isinstance(part, LinearOperator):
+            raise TypeError(f"{title}: part {place} is a {type(part).__name__}; expected a LinearOperator.")
+    return given
 
 
 class Composite(LinearOperator):
@@ -67,6 +82,9 @@ class NaryOperator(Composite):
 
     parts: tuple[LinearOperator, ...]
 
+    def _admit_fields(self) -> None:
+        self.__dict__["parts"] = checked_parts(type(self).__name__, self.parts)
+
     @property
     def _children(self) -> tuple[LinearOperator, ...]:
         return self.parts
@@ -81,6 +99,11 @@ class NaryOperator(Composite):
 
     def _rebuilt(self, children: tuple[LinearOperator, ...]) -> LinearOperator:
         return type(self)(children)
+
+    def _of_parts(self, parts: list[LinearOperator | None]) -> LinearOperator | None:
+        """The same composition of other operators; None where one of them is."""
+        known = tuple(part for part in parts if part is not None)
+        return type(self)(known) if len(known) == len(parts) else None
 
     def _conj(self) -> LinearOperator:
         return type(self)(tuple(part.conj() for part in self.parts))
@@ -178,6 +201,9 @@ class Product(NaryOperator):
         found = [part._pseudoinverse(xp, cutoff) for part in reversed(self.parts)]
         return functools.reduce(product, [part for part in found if part is not None]) if None not in found else None
 
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        return functools.reduce(lambda x, part: solve(part, x), self.parts, b) if self._has_square_parts else None
+
 
 class Sum(NaryOperator):
     """A sum of operators of one shape."""
@@ -219,6 +245,10 @@ class UnaryOperator(Composite):
 
     of: LinearOperator
 
+    def _admit_fields(self) -> None:
+        if not isinstance(self.of, LinearOperator):
+            raise TypeError(f"{type(self).__name__}: of is a {type(self.of).__name__}; expected a LinearOperator.")
+
     @property
     def _children(self) -> tuple[LinearOperator, ...]:
         return (self.of,)
@@ -232,6 +262,9 @@ class UnaryOperator(Composite):
     def _adjoint(self) -> LinearOperator:
         return self._replace(of=self.of.H)
 
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator | None:
+        return self.of._eigenvectors(basis)
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Scaled(UnaryOperator):
@@ -239,6 +272,11 @@ class Scaled(UnaryOperator):
 
     of: LinearOperator
     scalar: Any
+
+    def _admit_fields(self) -> None:
+        super()._admit_fields()
+        if isinstance(self.scalar, bool) or not isinstance(self.scalar, Complex):
+            raise TypeError(f"Scaled: scalar is {self.scalar!r}; expected a number.")
 
     def _setup(self) -> None:
         super()._setup()
@@ -315,6 +353,13 @@ class Scaled(UnaryOperator):
         values = self.of._singular_values(xp)
         return None if values is None else abs(self.scalar) * values
 
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        return solve(self.of, self._times(xp, 1 / self.scalar, b))
+
+    def _low_rank_factors(self, xp: Namespace) -> tuple[Array, Array] | None:
+        found = self.of._low_rank_factors(xp)
+        return None if found is None else (self._times(xp, self.scalar, found[0]), found[1])
+
     @property
     def _details(self) -> str:
         return f", scalar={self.scalar}"
@@ -327,7 +372,13 @@ class Power(UnaryOperator):
     of: LinearOperator
     exponent: int
 
+    def _admit_fields(self) -> None:
+        super()._admit_fields()
+        self.__dict__["exponent"] = checked_size("Power", "exponent", self.exponent, least=0)
+
     def _shape_of_children(self) -> tuple[int, int]:
+        if self.of.m != self.of.n:
+            raise ValueError(f"Power: of is {self.of._label}; expected a square operator.")
         return self.of.shape
 
     def _start(self, xp: Namespace, x: Array) -> Array:
@@ -379,6 +430,9 @@ class Power(UnaryOperator):
     def _eigenvalues(self, xp: Namespace) -> Array | None:
         values = self.of._eigenvalues(xp)
         return None if values is None else values**self.exponent
+
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        return functools.reduce(lambda x, _: solve(self.of, x), range(self.exponent), b)
 
     @property
     def _details(self) -> str:

@@ -110,8 +110,7 @@ class Leaf(Bilinear):
         return {}
 
     def __post_init__(self) -> None:
-        self._admit_fields()
-        self._setup()
+        super().__post_init__()
         self._check()
 
     # ------------------------------------------------------------------ fields

@@ -1,5 +1,7 @@
 """The identity."""
 
+from collections.abc import Callable
+
 from structmat._backend import Array, Namespace, copied
 from structmat.core import Leaf, register_operator, size
 from structmat.core.base import LinearOperator
@@ -67,6 +69,9 @@ class Identity(Leaf):
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         return xp.ones(self.n, dtype=self._value_dtype(xp), device=self.device)
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator:
+        return basis(self.n)
 
 
 def identity(n: int) -> Identity:

@@ -1,5 +1,7 @@
 """Cyclic shifts."""
 
+from collections.abc import Callable
+
 from structmat._backend import Array, Namespace, complex_dtype, dft
 from structmat.core import Leaf, register_operator, size
 from structmat.core.base import LinearOperator
@@ -83,6 +85,9 @@ class Shift(Leaf):
     def _eigenvalues(self, xp: Namespace) -> Array:
         dtype = complex_dtype(xp, self._value_dtype(xp))
         return dft(xp, xp.eye(1, self.n, k=self.k % self.n, dtype=dtype, device=self.device)[0, :])
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator:
+        return basis(self.n, (self.n,))
 
     @property
     def _details(self) -> str:

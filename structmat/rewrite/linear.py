@@ -225,7 +225,7 @@ def _as_multilevel(A: Any, like: MultilevelCirculant) -> dict[str, Array] | None
 
 def _as_toeplitz(A: Any, like: Toeplitz) -> dict[str, Array]:
     if type(A) is SymmetricToeplitz:
-        column, row = A._sides()
+        column, row = A._toeplitz_sides()
     else:
         column = A.column if type(A) in (FCirculant, SkewCirculant) else column_of(A, like)
         row = getattr(A, "f", 1) * reversed_mod_n(like.xp, column, 0)
