@@ -760,7 +760,7 @@ HOSTILE: dict[str, tuple[Edit, str]] = {
     "one part": (edit("nodes.3.fields.parts", {"operator": 0}), "Product: parts is a Circulant; expected operators"),
     "numbers as parts": (edit("nodes.3.fields.parts", {"tuple": [1, 2]}), "part 1 is a int; expected a LinearOperator"),
     "nested": (edit("nodes.3.fields.parts", {"tuple": [{"tuple": []}]}), "which no field can hold"),
-    "adjoint of a product": (edit("nodes.4", {"op": "Adjoint", "fields": {"of": {"operator": 3}}}), "of is a Product; expected a leaf"),
+    "adjoint of a product": (edit("nodes.4", {"op": "Adjoint", "fields": {"of": {"operator": 3}}}), "of is a Product; expected a leaf or its view"),
     "size": (edit("nodes.2.fields.n", 0), r"node 2 \(Restriction\): Restriction: n is 0; expected a positive int\."),
     "sizes that differ": (edit("nodes.2.fields.n", 4), r"node 3 \(Product\)|node 5 \(Power\)"),
     "index out of range": (edit("nodes.2.fields.n", 2), "index runs from 0 to 2; expected 0 to n - 1 = 1"),

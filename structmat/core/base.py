@@ -124,7 +124,7 @@ class LinearOperator:
     __array_ufunc__ = None  # so that `array @ A` and `scalar * A` reach this class
     _is_identity = False
     _is_unitary = False  # for all values of its arrays, so that it cancels with its own adjoint
-    _is_hankel = False  # the Toeplitz matrix of `_toeplitz_sides` has its columns reversed
+    _is_hankel = False  # with the columns of the Toeplitz matrix of `_toeplitz_sides` in reverse order
     _is_normal = False  # for all values of its arrays, so that functions of it are functions of its eigenvalues
 
     m: int
@@ -203,8 +203,8 @@ class LinearOperator:
     def _eigenvectors(self, basis: Callable[..., "LinearOperator"]) -> "LinearOperator | None":
         """Unitary V with A V = V diag(`_eigenvalues`) where the structure gives it.
 
-        `basis(n, widths=(), twist=None)` is diag(twist) F^H, with the unitary Fourier transform F along axes of the
-        given widths, whose product is n; without widths F is the identity.
+        `basis(n, widths=(), twist=None)` makes diag(twist) F^H with the unitary Fourier transform F along axes of the
+        given widths, whose product is n; F is the identity without widths.
         """
         return None
 
@@ -213,10 +213,7 @@ class LinearOperator:
         return None
 
     def _toeplitz_sides(self) -> tuple[Array, Array] | None:
-        """First column and first row of T, where A is a Toeplitz matrix T, or T with reversed columns (`_is_hankel`).
-
-        The first entry of the row is ignored.
-        """
+        """First column and row (its first entry ignored) of T, if A is a Toeplitz T, or T reversed (`_is_hankel`)."""
         return None
 
     def _low_rank_factors(self, xp: Namespace) -> tuple[Array, Array] | None:

@@ -168,9 +168,7 @@ class LeafView(Bilinear):
 
     def _admit_fields(self) -> None:
         if not isinstance(self.of, Bilinear):
-            raise TypeError(
-                f"{type(self).__name__}: of is a {type(self.of).__name__}; expected a leaf or a view of one."
-            )
+            raise TypeError(f"{type(self).__name__}: of is a {type(self.of).__name__}; expected a leaf or its view.")
 
     def _setup(self) -> None:
         of = self.of

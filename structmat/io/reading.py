@@ -1,4 +1,4 @@
-"""Descriptions and files to operators: every value is validated, and a refusal names the place."""
+"""From descriptions and files to operators: every value is validated, and a refusal names the place."""
 
 import dataclasses
 import json

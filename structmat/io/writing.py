@@ -1,9 +1,10 @@
-"""Operators to descriptions and files."""
+"""From operators to descriptions and files."""
 
 import json
 import os
 import reprlib
 import struct
+from collections.abc import Callable
 from typing import Any
 
 from structmat._backend import STORED, Array, dtype_name, is_array, optional, to_stored
@@ -33,7 +34,6 @@ class _Writer:
     def __init__(self, root: LinearOperator) -> None:
         self.nodes: list[dict[str, Any]] = []
         self.arrays: dict[str, Array] = {}
-        self.dtypes: dict[str, str] = {}
         self.made: list[LinearOperator] = []
         self._places: dict[int, int] = {}
         self._names: dict[int, str] = {}
@@ -90,16 +90,15 @@ class _Writer:
 
     def _tensor(self, A: LinearOperator, field: str, array: Array) -> str:
         if id(array) not in self._names:
-            dtype = dtype_name(array.dtype)
-            if dtype not in STORED:
+            if (dtype := dtype_name(array.dtype)) not in STORED:
                 raise TypeError(f"save: {A._head}: {field} has dtype {dtype}; files hold {', '.join(STORED)}.")
-            name = f"{len(self.arrays)}.{field}"
-            self.arrays[name], self.dtypes[name] = array, dtype
-            self._names[id(array)] = name
+            name = self._names[id(array)] = f"{len(self.arrays)}.{field}"
+            self.arrays[name] = array
         return self._names[id(array)]
 
-    def text(self, tensors: dict[str, Any]) -> str:
-        """Return the description, given the entry of each array in it."""
+    def text(self, entry: Callable[[Array], Any]) -> str:
+        """Return the description, with an entry for each array."""
+        tensors = {name: entry(array) for name, array in self.arrays.items()}
         text = json.dumps({"format": FORMAT, "tensors": tensors, "nodes": self.nodes}, separators=(",", ":"))
         if (over := excess_values(text)) is not None:
             raise ValueError(f"save: the description of the tree has {over}.")
@@ -111,8 +110,7 @@ def describe(A: LinearOperator) -> str:
 
     Raises TypeError and ValueError as `save` does.
     """
-    writer = _Writer(A)
-    return writer.text({name: [writer.dtypes[name], list(array.shape)] for name, array in writer.arrays.items()})
+    return _Writer(A).text(lambda array: [dtype_name(array.dtype), list(array.shape)])
 
 
 def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
@@ -181,6 +179,6 @@ def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
         check_inverse(part)
     tensors = {name: to_stored(array) for name, array in writer.arrays.items()}
     # one key, since safetensors writes several in any order, and equal operators are to make equal files
-    data = arrays.save(tensors, metadata={KEY: writer.text(writer.dtypes)})
+    data = arrays.save(tensors, metadata={KEY: writer.text(lambda array: dtype_name(array.dtype))})
     with replacing(target) as file:
         file.write_bytes(data)

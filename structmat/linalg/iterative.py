@@ -161,8 +161,7 @@ def _one(
     if start is not None and (norm := float(xp.linalg.vector_norm(residual := b - product(start)))) < left:
         x, r, left = start, residual, norm
     short = 1.0
-    rounds = ROUNDS + how.guessed  # CG may end at once, where A turns out not to be definite
-    for _ in range(rounds):
+    for _ in range(ROUNDS + how.guessed):  # CG may end at once, where A turns out not to be definite
         if left <= rtol * size or (products and products > how.maxiter - 2):  # GMRES makes two
             break
         try:
