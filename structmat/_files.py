@@ -1,4 +1,4 @@
-"""Files that are replaced in one step: whoever reads one finds the old content or the new, never a part."""
+"""Atomic replacement of files: a reader finds the old content or the new, never a part."""
 
 import contextlib
 import errno
@@ -16,7 +16,7 @@ if sys.platform == "win32":
 
     @contextlib.contextmanager
     def _held(descriptor: int) -> Iterator[os.stat_result]:
-        """Close the file and give its status: Windows refuses to remove a file that another process has open."""
+        """Close the file and yield its status: on Windows an open file cannot be removed."""
         try:
             status = os.fstat(descriptor)
         finally:
@@ -28,7 +28,7 @@ else:
 
     @contextlib.contextmanager
     def _held(descriptor: int) -> Iterator[os.stat_result]:
-        """Wait until no other process or thread holds the file, and give its status; a dead process holds none."""
+        """Lock the file while its status is used; waits for other processes and threads. Locks end with a process."""
         try:
             with contextlib.suppress(OSError):  # a file system without locks
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -38,7 +38,7 @@ else:
 
 
 def _is_at(path: Path, status: os.stat_result) -> bool:
-    """Tell whether a path leads to the file of a status, and not to a later one of the same name."""
+    """Tell whether a path is that of the file with a status, and not of a later file of the same name."""
     try:
         return os.path.samestat(path.lstat(), status)
     except FileNotFoundError:
@@ -46,8 +46,8 @@ def _is_at(path: Path, status: os.stat_result) -> bool:
 
 
 def _remove_stale(scratch: Path) -> None:
-    """Remove what a process that was killed has left; wait for one that is still writing."""
-    with contextlib.suppress(FileNotFoundError):  # it has just been moved
+    """Remove the temporary file of a killed process; wait for a process that is still writing."""
+    with contextlib.suppress(FileNotFoundError):  # the file has just been moved
         if not stat.S_ISREG(scratch.lstat().st_mode):
             raise FileExistsError(f"{scratch} exists and is no regular file: it is where a temporary file should be")
         with _held(os.open(scratch, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))) as found:
@@ -57,12 +57,12 @@ def _remove_stale(scratch: Path) -> None:
 
 @contextlib.contextmanager
 def _scratch(target: Path, mode: int) -> Iterator[tuple[Path, os.stat_result]]:
-    """Make the temporary file of a target, which is removed at the end unless it has been moved.
+    """Create the temporary file of a target; at the end it is removed unless it has been moved.
 
-    It has one name a target, so that a process that is killed leaves one file at most, which the next removes. Whoever
-    writes it holds a lock: by that, a file that is still written is told from one that was left.
+    Each target has one temporary name, so a killed process leaves at most one file, which the next process removes. The
+    writer holds a lock, which distinguishes a file in use from a stale one.
     """
-    key = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]  # names are long, and file systems limit them
+    key = hashlib.sha256(os.fsencode(target.name)).hexdigest()[:16]  # the length of names is limited
     scratch = target.with_name(f".{target.name[:20]}.{key}.tmp")
     while True:
         try:
@@ -86,7 +86,7 @@ def _scratch(target: Path, mode: int) -> Iterator[tuple[Path, os.stat_result]]:
 
 
 def _status(path: Path) -> os.stat_result | None:
-    """The status of a file that may be replaced, None if there is none yet."""
+    """The status of a file that may be replaced; None if it does not exist."""
     try:
         status = path.stat()  # raises for a loop of links; from Python 3.13 on `resolve` does not
     except FileNotFoundError:
@@ -97,7 +97,7 @@ def _status(path: Path) -> os.stat_result | None:
 
 
 def _keep_rights(target: Path, scratch: Path) -> None:
-    """Give a new file mode, owner and access control list of the one that it replaces, and never wider ones."""
+    """Copy mode, owner and access control list of the old file to the new one; never grant more than the old one."""
     old = _status(target)
     if old is None:
         return
@@ -109,10 +109,10 @@ def _keep_rights(target: Path, scratch: Path) -> None:
             mode &= 0o1777
             try:
                 os.chown(scratch, -1, old.st_gid)
-            except OSError:  # another group may do what all others may, and no more
+            except OSError:  # another group gets the rights of others, and no more
                 mode &= 0o1707 | (mode & 0o7) << 3
     if sys.platform == "linux":
-        with contextlib.suppress(OSError):  # what the folder gives to new files
+        with contextlib.suppress(OSError):  # inherited from the folder
             os.removexattr(scratch, ACL)
         with contextlib.suppress(OSError):
             os.setxattr(scratch, ACL, os.getxattr(target, ACL))
@@ -121,7 +121,7 @@ def _keep_rights(target: Path, scratch: Path) -> None:
 
 
 def check_replaceable(path: Path) -> None:
-    """Raise the OSError that `replacing` would; a trial file beside the one of the path comes and goes."""
+    """Raise the OSError that `replacing` would, by a trial file in the same folder."""
     _status(path)
     with _scratch(path.resolve(), 0o600):
         pass
@@ -129,30 +129,30 @@ def check_replaceable(path: Path) -> None:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a file to write that takes the place of another only once it is whole; if anything fails, the old one stays.
+    """Context manager: write a temporary file that replaces another at the end; on failure the old file stays.
 
-    Mode, owner and access control list of the old file are kept where the system allows it, and links are followed. Two
-    that write the same file at once do so one after the other.
+    Mode, owner and access control list of the old file are kept where the system allows it, and links are followed.
+    Concurrent writers of one file take turns.
 
     Parameters
     ----------
     path : Path
-        The file that is to be made or replaced.
+        The file to create or replace.
 
     Yields
     ------
     Path
-        Another file in the same folder, empty, to be written under this name.
+        An empty temporary file in the same folder, to write to.
 
     Raises
     ------
     FileExistsError
-        The path, or that of the temporary file, exists and is no regular file.
+        The path, or the path of the temporary file, exists and is no regular file.
     OSError
         The folder is missing or not writable, or the disk is full.
     """
     private = _status(path) is not None
-    target = path.resolve()  # behind a link stands the file that is meant
+    target = path.resolve()  # a link is followed
     with _scratch(target, 0o600 if private else 0o666) as (scratch, made):
         yield scratch
         with scratch.open("r+b") as file:

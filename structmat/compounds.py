@@ -1,4 +1,4 @@
-"""Functions that return compositions of operators."""
+"""Functions that return compositions of operators: cut block circulants, selections, arrays of blocks."""
 
 import math
 from collections.abc import Sequence
@@ -25,30 +25,29 @@ from structmat.operators import BlockCirculant, Restriction, Zero
 
 
 def block_circulant(blocks: Array, shape: tuple[int, int]) -> LinearOperator:
-    """Cut a matrix of circulant blocks to any size.
+    """Crop a matrix of circulant blocks to any size.
 
     Parameters
     ----------
     blocks : array, shape (p, q, b)
-        First column of each block, real or complex, as for `BlockCirculant`: as many as cover the shape, p = ⌈m/b⌉ and
-        q = ⌈n/b⌉.
+        First column of each block, real or complex, as for `BlockCirculant`, with p = ⌈m/b⌉ and q = ⌈n/b⌉.
     shape : tuple of int
         Rows m and columns n.
 
     Returns
     -------
     LinearOperator
-        The first m rows and n columns of `BlockCirculant(blocks)`: it pads x with zeros and crops the product. Where
-        nothing is cut it is the `BlockCirculant` itself. The blocks are its one parameter, so the gradient of entries
-        that are cut away is theirs as far as they stand elsewhere in their block, and zero where they don't.
+        The first m rows and n columns of `BlockCirculant(blocks)`: x is padded with zeros and the product is cropped.
+        Where nothing is cropped it is the `BlockCirculant` itself. The blocks are the only parameter. Each parameter
+        fills a diagonal of its block, and its gradient is the sum over the entries that are left; zero if none are.
 
     Raises
     ------
     TypeError
-        `blocks` is no array or has no floating dtype.
+        `blocks` is not an array of a floating dtype.
     ValueError
-        `blocks` has not three axes, or one is empty; `shape` is no pair, or m or n is not a positive int; or the blocks
-        are too few or too many for the shape.
+        `blocks` does not have three axes, or one is empty; `shape` is not a pair of positive ints; or the number of
+        blocks does not fit the shape.
 
     Examples
     --------
@@ -85,31 +84,31 @@ def select(A: LinearOperator, rows: Any = slice(None), columns: Any = slice(None
     A : LinearOperator
         Of shape (m, n).
     rows, columns : int, slice, Ellipsis, or sequence or array of int or bool
-        An int takes one row or column. A slice or the places of several take these in their order, rows and columns
-        independently, as `numpy.ix_` does, whose result may also be given. A mask has one bool for each row or column.
-        Negative places count from the end; an ellipsis takes all.
+        An int selects one row or column. A slice or the indices of several select them in the given order, rows and
+        columns independently, as `numpy.ix_` does (its result is accepted too). A mask has one bool for each row or
+        column. Negative indices count from the end; an ellipsis selects all.
 
     Returns
     -------
     LinearOperator or array
-        Entries where rows or columns are an int: A[i, j], of shape (), for two; else an array of the shape of the other
-        index, which may be empty, name a place twice or have several axes. Otherwise the operator
-        `Restriction(m, rows) @ A @ Restriction(n, columns).H`, which shares the parameters of A; its rows are one at
-        least and distinct, and so are its columns.
+        If rows or columns are an int, an array of entries: of shape () if both are, else of the shape of the other
+        index, which may be empty, repeat an index or have several axes. Otherwise the operator
+        `Restriction(m, rows) @ A @ Restriction(n, columns).H`, which shares the parameters of A; its rows are distinct
+        and at least one, and so are its columns.
 
     Raises
     ------
     TypeError
-        A is no operator, or an index is an array of another library.
+        A is not an operator, or an index is an array of another library.
     IndexError
-        A place is out of range, a mask has the wrong length, or an index is none of the above.
+        An index is out of range or none of the above, or a mask has the wrong length.
     ValueError
-        An operator is asked for of no rows or columns, or of one that stands twice.
+        The result would be an operator without rows or columns, or with a repeated one.
 
     Notes
     -----
-    Cost: an entry is read from the definition in O(1), a row or column in O(n), where the entries are known, as
-    `LinearOperator.to_dense` says; of other compositions they cost one product.
+    Cost: O(1) for an entry and O(n) for a row or column where entries are computed from the definition (see
+    `LinearOperator.to_dense`); one product for other compositions.
 
     `A[mask]` with a mask of shape (m, n) reads the entries where it is true, row by row.
 
@@ -139,7 +138,7 @@ _SIDES = "row", "column"
 
 
 def selected(A: LinearOperator, key: Any) -> Any:
-    """Read the key of `A[key]` as NumPy does, and select what it says."""
+    """Evaluate `A[key]`, reading the key as NumPy does."""
     keys = key if isinstance(key, tuple) else (key,)
     dots = sum(each is Ellipsis for each in keys)
     if len(keys) == 3 and dots == 1:
@@ -152,7 +151,7 @@ def selected(A: LinearOperator, key: Any) -> Any:
 
 
 def _masked(A: LinearOperator, mask: Array) -> Array:
-    """Read the entries where a mask of the shape of A is true, row by row."""
+    """Return the entries where a mask of the shape of A is true, row by row."""
     if tuple(mask.shape) != A.shape:
         raise IndexError(f"{A._head}: the mask has shape {tuple(mask.shape)}; expected {A.shape}.")
     xp, dtype = _library(A, "mask", mask)
@@ -161,7 +160,7 @@ def _masked(A: LinearOperator, mask: Array) -> Array:
 
 
 def _library(A: LinearOperator, name: str, *keys: Any) -> tuple[Namespace, Any]:
-    """Namespace and dtype of entries: those of A, or of an index of an operator that takes arrays of any library."""
+    """Namespace and dtype of entries: from A, or from an index array if A has no arrays."""
     xp = A.xp
     for key in keys:
         if is_array(key) and xp is not None and namespace(key) is not xp:
@@ -175,7 +174,7 @@ def _library(A: LinearOperator, name: str, *keys: Any) -> tuple[Namespace, Any]:
 
 
 def _places(A: LinearOperator, side: str, key: Any, size: int) -> Any:
-    """Bring a key to an int from 0 to size - 1, a slice, an array of such ints, or None where it takes all."""
+    """Normalise a key to an int from 0 to size - 1, a slice, an array of such ints, or None if it selects all."""
     name = f"{A._head}: {side}s"
     if key is Ellipsis:
         return None
@@ -226,7 +225,7 @@ def _require_place(A: LinearOperator, side: str, place: int, size: int) -> None:
 
 
 def _distinct(A: LinearOperator, side: str, key: Any, size: int) -> Any:
-    """Return a key that an operator can be selected by."""
+    """Validate a key that selects rows or columns of an operator: one axis, not empty, no repetition."""
     name = f"{A._head}: {side}s"
     if is_array(key) and key.ndim != 1:
         raise IndexError(
@@ -249,7 +248,7 @@ def _distinct(A: LinearOperator, side: str, key: Any, size: int) -> Any:
 
 
 def _read(A: LinearOperator, rows: Any, columns: Any) -> Array:
-    """Read an entry, or entries of a row or column."""
+    """Return an entry, or entries of a row or column."""
     xp, dtype = _library(A, "rows", rows, columns)
     shape: tuple[int, ...] = ()
     sides: list[Indices] = []
@@ -273,8 +272,8 @@ def block_array(operators: Sequence[Sequence[LinearOperator | None]]) -> LinearO
     Parameters
     ----------
     operators : sequence of sequence of LinearOperator or None
-        Rows of blocks, equally many in each. None stands for zeros, as many rows and columns as the
-        other blocks of its row and column have.
+        Rows of blocks, each of the same number. None is a block of zeros, with the rows and columns of the other blocks
+        in its row and column.
 
     Returns
     -------
@@ -284,9 +283,9 @@ def block_array(operators: Sequence[Sequence[LinearOperator | None]]) -> LinearO
     Raises
     ------
     ValueError
-        There are none, a row or column of blocks has only None, or their sizes differ.
+        There are no blocks, a row or column of blocks has only None, or sizes differ.
     TypeError
-        A block is neither an operator nor None, or they are of several array libraries or devices.
+        A block is neither an operator nor None, or the blocks are of several array libraries or devices.
 
     Examples
     --------
@@ -311,7 +310,7 @@ def block_array(operators: Sequence[Sequence[LinearOperator | None]]) -> LinearO
 
 
 def _with_zeros(rows: list[list[Any]]) -> list[list[Any]]:
-    """Put zeros in the place of None."""
+    """Replace None by blocks of zeros."""
     if len({len(row) for row in rows}) > 1:
         widths = ", ".join(str(len(row)) for row in rows)
         raise ValueError(f"block_array: the rows have {widths} blocks; expected equally many, where one is None.")

@@ -13,7 +13,6 @@ import numpy as np
 import structmat as sm
 from structmat.core import OPERATORS, cached
 from structmat.core.registry import Entry
-from structmat.linalg.systems import WAYS
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -53,7 +52,7 @@ def linalg(entry: Entry) -> str:
     square = squared if type(squared) is type(A) else A  # a square one of the same class, if the example is rectangular
     names = [name for name in ALL if name in {*sm.linalg.exact(A), *sm.linalg.exact(square)}]
     found = "all" if len(names) == len(ALL) else ", ".join(f"``{name}``" for name in names)
-    return found or ("``solve`` by fast methods" if type(A) in WAYS else "none")
+    return found or ("``solve`` by fast methods" if A._toeplitz_sides() is not None else "none")
 
 
 def table(rows: list[list[str]], *, widths: str, header: int, classes: str = "") -> str:

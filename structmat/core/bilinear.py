@@ -14,6 +14,7 @@ from structmat._backend import (
     complex_as_real,
     complex_dtype,
     compute_dtype,
+    conj,
     descending,
     fixed,
     is_complex,
@@ -23,7 +24,7 @@ from structmat._backend import (
     real_dtype,
 )
 from structmat.core.base import LinearOperator
-from structmat.core.contract import NonzeroEntry
+from structmat.core.contract import NonzeroEntry, Solver
 
 if TYPE_CHECKING:
     from structmat.core.leaf import Leaf
@@ -74,6 +75,10 @@ class Bilinear(LinearOperator):
     def _rsolve(self, xp: Namespace, G: Any, /) -> Array:
         """A^{-H} g from a g prepared by `_left`."""
         raise NotImplementedError
+
+    def _solve_adjoint_by_parts(self, xp: Namespace, g: Array, solve: Solver) -> Array | None:
+        """A^{-H} g by systems with other operators, as for `_solve_by_parts`."""
+        return None
 
     def _in_precision(self, xp: Namespace, dtype: DType) -> "Bilinear":
         """Return this operator with its parameters in the precision of products with a dtype, real or complex as is."""
@@ -168,6 +173,10 @@ class LeafView(Bilinear):
 
     of: Bilinear
 
+    def _check_fields(self) -> None:
+        if not isinstance(self.of, Bilinear):
+            raise TypeError(f"{type(self).__name__}: of is a {type(self.of).__name__}; expected a leaf or its view.")
+
     def _setup(self) -> None:
         of = self.of
         self._settle(self._shape_of(of), of.dtype, of.xp, of.device, of._is_complex)
@@ -200,6 +209,9 @@ class LeafView(Bilinear):
         """Inverse and pseudoinverse commute with adjoint and conjugate."""
         found = self.of._pseudoinverse(xp, cutoff)
         return None if found is None else self._same_side(found)
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator | None:
+        return self.of._eigenvectors(basis)
 
     def _same_side(self, of: LinearOperator) -> LinearOperator:
         """Return the adjoint (or conjugate) of another operator, as this one is of its leaf."""
@@ -250,6 +262,9 @@ class Adjoint(LeafView):
     def _same_side(self, of: LinearOperator) -> LinearOperator:
         return of.H
 
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        return self.of._solve_adjoint_by_parts(xp, b, solve)
+
     def _setup(self) -> None:
         super()._setup()
         self.__dict__["_adjoint_of"] = self.of
@@ -284,6 +299,13 @@ class Conjugate(LeafView):
 
     def _same_side(self, of: LinearOperator) -> LinearOperator:
         return of.conj()
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator | None:
+        vectors = self.of._eigenvectors(basis)
+        return None if vectors is None else vectors.conj()
+
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        return conj(xp, solve(self.of, conj(xp, b)))
 
     def _adjoint(self) -> LinearOperator:
         return self.of.H.conj()

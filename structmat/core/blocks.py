@@ -8,8 +8,8 @@ from typing import Any
 
 from structmat._backend import Array, Device, DType, Namespace, astype, descending
 from structmat.core.base import LinearOperator
-from structmat.core.composite import NaryOperator, UnaryOperator
-from structmat.core.contract import NonzeroEntry
+from structmat.core.composite import NaryOperator, UnaryOperator, checked_parts
+from structmat.core.contract import NonzeroEntry, Solver
 from structmat.core.entries import Indices, as_index_array
 from structmat.core.fields import checked_size
 from structmat.core.stacks import (
@@ -19,7 +19,6 @@ from structmat.core.stacks import (
     VStack,
     block_diag,
     block_of_parts,
-    checked_operators,
     hstack,
     joined,
     vstack,
@@ -47,6 +46,10 @@ class Repeat(UnaryOperator):
 
     of: LinearOperator
     times: int
+
+    def _check_fields(self) -> None:
+        super()._check_fields()
+        self.__dict__["times"] = checked_size("Repeat", "times", self.times)
 
     def _shape_of_children(self) -> tuple[int, int]:
         return self.times * self.of.m, self.times * self.of.n
@@ -100,6 +103,13 @@ class Repeat(UnaryOperator):
         values = joined(xp, [self.of._singular_values(xp)] * self.times)
         return None if values is None else descending(xp, values)
 
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator | None:
+        of = self.of._eigenvectors(basis)
+        return None if of is None else repeat(of, self.times)
+
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        return self._flat(xp, solve(self.of, self._cut(xp, b)))
+
     @property
     def _details(self) -> str:
         return f", times={self.times}"
@@ -109,6 +119,8 @@ class Kron(NaryOperator):
     """The Kronecker product of two operators: B acts on the rows of x as a matrix, then A on the columns."""
 
     def _shape_of_children(self) -> tuple[int, int]:
+        if len(self.parts) != 2:
+            raise ValueError(f"Kron: parts has {len(self.parts)} operators; expected two.")
         A, B = self.parts
         return A.m * B.m, A.n * B.n
 
@@ -190,13 +202,23 @@ class Kron(NaryOperator):
             if values is None or not float(values[0]):
                 return None
             found.append(part._pseudoinverse(xp, cutoff / float(values[0])))
-        return None if None in found else Kron(tuple(part for part in found if part is not None))
+        return self._of_parts(found)
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator | None:
         """f(A ⊗ I) = f(A) ⊗ I; other Kronecker products have no such rule."""
         A, B = self.parts
         of = A._function(xp, function) if B._is_identity else B._function(xp, function) if A._is_identity else None
         return None if of is None else Kron((of, B) if B._is_identity else (A, of))
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator | None:
+        return self._of_parts([part._eigenvectors(basis) for part in self.parts])
+
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        if not self._has_square_parts:
+            return None
+        A, B = self.parts
+        x = solve(A, xp.matrix_transpose(solve(B, self._cut(xp, b, 1))))
+        return self._flat(xp, xp.matrix_transpose(x))
 
     def _products(self, xp: Namespace, found: list[Array | None]) -> Array | None:
         first, second = found
@@ -244,7 +266,7 @@ def repeat(A: LinearOperator, times: int) -> LinearOperator:
            [0., 0., 1., 0.],
            [0., 0., 0., 2.]])
     """
-    (part,) = checked_operators("repeat", [A])
+    (part,) = checked_parts("repeat", [A])
     times = checked_size("repeat", "times", times)
     return part if times == 1 else Repeat(part, times)
 
@@ -278,4 +300,4 @@ def kron(A: LinearOperator, B: LinearOperator) -> LinearOperator:
            [ 0.,  0., 10., 20.],
            [ 0.,  0., 20., 10.]])
     """
-    return Kron(checked_operators("kron", [A, B]))
+    return Kron(checked_parts("kron", [A, B]))

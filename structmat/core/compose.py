@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import operator
+from numbers import Complex
 from typing import Any
 
 from structmat._backend import (
@@ -19,9 +20,10 @@ from structmat._backend import (
 )
 from structmat.core.base import LinearOperator
 from structmat.core.composite import Composite, NaryOperator, Parallel, UnaryOperator
-from structmat.core.contract import NonzeroEntry
+from structmat.core.contract import NonzeroEntry, Solver
 from structmat.core.entries import Indices, as_index_array
 from structmat.core.extensions import extensions
+from structmat.core.fields import checked_size
 from structmat.core.product import Product, block_of_product, product
 
 __all__ = ["Composite", "NaryOperator", "Power", "Product", "Scaled", "Sum", "added", "power", "product", "scaled"]
@@ -53,6 +55,11 @@ class Scaled(UnaryOperator):
 
     of: LinearOperator
     scalar: Any
+
+    def _check_fields(self) -> None:
+        super()._check_fields()
+        if isinstance(self.scalar, bool) or not isinstance(self.scalar, Complex):
+            raise TypeError(f"Scaled: scalar is {self.scalar!r}; expected a number.")
 
     def _setup(self) -> None:
         super()._setup()
@@ -124,6 +131,13 @@ class Scaled(UnaryOperator):
         values = self.of._singular_values(xp)
         return None if values is None else abs(self.scalar) * values
 
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        return solve(self.of, self._times(xp, 1 / self.scalar, b))
+
+    def _low_rank_factors(self, xp: Namespace) -> tuple[Array, Array] | None:
+        found = self.of._low_rank_factors(xp)
+        return None if found is None else (self._times(xp, self.scalar, found[0]), found[1])
+
     @property
     def _details(self) -> str:
         return f", scalar={self.scalar}"
@@ -135,6 +149,15 @@ class Power(UnaryOperator):
 
     of: LinearOperator
     exponent: int
+
+    def _check_fields(self) -> None:
+        super()._check_fields()
+        self.__dict__["exponent"] = checked_size("Power", "exponent", self.exponent, least=0)
+
+    def _shape_of_children(self) -> tuple[int, int]:
+        if self.of.m != self.of.n:
+            raise ValueError(f"Power: of is {self.of._label}; expected a square operator.")
+        return self.of.shape
 
     def _start(self, xp: Namespace, x: Array) -> Array:
         """The input of the first factor; a copy for the power 0, since results have memory of their own."""
@@ -185,6 +208,9 @@ class Power(UnaryOperator):
     def _eigenvalues(self, xp: Namespace) -> Array | None:
         values = self.of._eigenvalues(xp)
         return None if values is None else values**self.exponent
+
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        return functools.reduce(lambda x, _: solve(self.of, x), range(self.exponent), b)
 
     @property
     def _details(self) -> str:

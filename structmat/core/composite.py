@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import itertools
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from structmat._backend import Array, Namespace, complex_dtype, namespace_name, result_dtype
@@ -12,6 +12,19 @@ from structmat.core.base import LinearOperator
 
 if TYPE_CHECKING:
     from structmat.core.leaf import Leaf
+
+
+def checked_parts(title: str, parts: Any, name: str = "parts") -> tuple[LinearOperator, ...]:
+    """Validate a nonempty sequence of operators, and return it as a tuple."""
+    if not isinstance(parts, Iterable):
+        raise TypeError(f"{title}: {name} is a {type(parts).__name__}; expected operators.")
+    given = tuple(parts)
+    if not given:
+        raise ValueError(f"{title}: {name} is empty; expected at least one.")
+    for place, part in enumerate(given, 1):
+        if not isinstance(part, LinearOperator):
+            raise TypeError(f"{title}: part {place} is a {type(part).__name__}; expected a LinearOperator.")
+    return given
 
 
 class Composite(LinearOperator):
@@ -55,6 +68,9 @@ class NaryOperator(Composite):
 
     parts: tuple[LinearOperator, ...]
 
+    def _check_fields(self) -> None:
+        self.__dict__["parts"] = checked_parts(type(self).__name__, self.parts)
+
     @property
     def _children(self) -> tuple[LinearOperator, ...]:
         return self.parts
@@ -69,6 +85,11 @@ class NaryOperator(Composite):
 
     def _rebuilt(self, children: tuple[LinearOperator, ...]) -> LinearOperator:
         return type(self)(children)
+
+    def _of_parts(self, parts: list[LinearOperator | None]) -> LinearOperator | None:
+        """The same composition of other operators; None if one of them is None."""
+        known = tuple(part for part in parts if part is not None)
+        return type(self)(known) if len(known) == len(parts) else None
 
     def _conj(self) -> LinearOperator:
         return type(self)(tuple(part.conj() for part in self.parts))
@@ -117,6 +138,10 @@ class UnaryOperator(Composite):
 
     of: LinearOperator
 
+    def _check_fields(self) -> None:
+        if not isinstance(self.of, LinearOperator):
+            raise TypeError(f"{type(self).__name__}: of is a {type(self.of).__name__}; expected a LinearOperator.")
+
     @property
     def _children(self) -> tuple[LinearOperator, ...]:
         return (self.of,)
@@ -132,3 +157,6 @@ class UnaryOperator(Composite):
 
     def _adjoint(self) -> LinearOperator:
         return self._replace(of=self.of.H)
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator | None:
+        return self.of._eigenvectors(basis)

@@ -23,6 +23,7 @@ _HINTS = {  # attributes of matrices and of SciPy's operators that this class la
 
 
 NonzeroEntry: TypeAlias = tuple[Array, Array | None] | None  # index (-1: none) and value (None: 1); None: unknown
+Solver: TypeAlias = Callable[["LinearOperator", Array], Array]  # A^{-1} b, from A and vectors b (..., n)
 
 
 class NoExactInverseError(TypeError):
@@ -34,6 +35,7 @@ class Contract:
 
     _is_identity = False
     _is_unitary = False  # for all values of its arrays, so that it cancels with its adjoint
+    _is_hankel = False  # the Toeplitz matrix of `_toeplitz_sides` with its columns in reverse order
     _is_normal = False  # for all values of its arrays: functions act on its eigenvalues
 
     # settled by `_settle`, in this order
@@ -110,6 +112,29 @@ class Contract:
         """Moore-Penrose inverse, if the structure gives it; singular values up to the cut-off count as zero."""
         return None
 
+    def _eigenvectors(self, basis: Callable[..., "LinearOperator"]) -> "LinearOperator | None":
+        """Unitary V with A V = V diag(`_eigenvalues`), if the structure gives it, else None.
+
+        `basis(n, widths=(), twist=None)` makes diag(twist) F^H with the unitary Fourier transform F along axes of the
+        given widths, whose product is n; F is the identity without widths.
+        """
+        return None
+
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        """A^{-1} b of vectors (..., n) by systems with other operators, `solve(part, b)`, if possible, else None."""
+        return None
+
+    def _toeplitz_sides(self) -> tuple[Array, Array] | None:
+        """First column and first row of T if A is a Toeplitz matrix T, or T reversed (`_is_hankel`), else None.
+
+        The first entry of the row is ignored.
+        """
+        return None
+
+    def _low_rank_factors(self, xp: Namespace) -> tuple[Array, Array] | None:
+        """U (m, r) and V (n, r) with A = U V^H, for an operator given by such factors, else None."""
+        return None
+
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
         """A[i, j] for integer arrays that broadcast, if the definition gives entries without a product, else None."""
         return None
@@ -144,6 +169,7 @@ class Contract:
     # ------------------------------------------------------------------ construction
 
     def __post_init__(self) -> None:
+        self._check_fields()
         self._setup()
 
     def _settle(self, shape: tuple[int, int], dtype: DType, xp: Namespace, where: Device, is_complex: bool) -> None:

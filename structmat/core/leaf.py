@@ -117,8 +117,7 @@ class Leaf(Facts):
         return {}
 
     def __post_init__(self) -> None:
-        self._check_fields()
-        self._setup()
+        super().__post_init__()
         self._check()
 
     # ------------------------------------------------------------------ fields

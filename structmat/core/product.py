@@ -7,6 +7,7 @@ from typing import Any
 from structmat._backend import Array, Device, DType, Namespace, astype, is_complex, kind, real_dtype
 from structmat.core.base import LinearOperator
 from structmat.core.composite import NaryOperator
+from structmat.core.contract import Solver
 from structmat.core.entries import Indices, as_index_array, index_count, is_full_range
 from structmat.core.extensions import extensions
 
@@ -91,6 +92,9 @@ class Product(NaryOperator):
             return None
         found = [part._pseudoinverse(xp, cutoff) for part in reversed(self.parts)]
         return functools.reduce(product, [part for part in found if part is not None]) if None not in found else None
+
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        return functools.reduce(lambda x, part: solve(part, x), self.parts, b) if self._has_square_parts else None
 
 
 def _peeled(

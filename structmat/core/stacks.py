@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 
 from structmat._backend import Array, Device, Namespace, descending, pad
 from structmat.core.base import LinearOperator
-from structmat.core.composite import Parallel
+from structmat.core.composite import Parallel, checked_parts
+from structmat.core.contract import Solver
 from structmat.core.entries import Indices, as_index_array
 
 
@@ -136,19 +137,25 @@ class BlockDiag(Stack):
         return BlockDiag(tuple(part**-1 for part in self.parts)) if self._has_square_parts else super()._inverse()
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator | None:
-        parts = [part._function(xp, function) for part in self.parts]
-        return None if None in parts else BlockDiag(tuple(part for part in parts if part is not None))
+        return self._of_parts([part._function(xp, function) for part in self.parts])
 
     def _eigenvalues(self, xp: Namespace) -> Array | None:
         return joined(xp, [part._eigenvalues(xp) for part in self.parts]) if self._has_square_parts else None
 
     def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator | None:
-        parts = [part._pseudoinverse(xp, cutoff) for part in self.parts]
-        return None if None in parts else BlockDiag(tuple(part for part in parts if part is not None))
+        return self._of_parts([part._pseudoinverse(xp, cutoff) for part in self.parts])
 
     def _singular_values(self, xp: Namespace) -> Array | None:
         values = joined(xp, [part._singular_values(xp) for part in self.parts])
         return None if values is None else descending(xp, with_zeros(xp, values, min(self.shape)))
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator | None:
+        return self._of_parts([part._eigenvectors(basis) for part in self.parts])
+
+    def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
+        if not self._has_square_parts:
+            return None
+        return xp.concat([solve(part, piece) for part, piece in zip(self.parts, self._cut(b), strict=True)], axis=-1)
 
 
 def with_zeros(xp: Namespace, values: Array, count: int) -> Array:
@@ -156,21 +163,10 @@ def with_zeros(xp: Namespace, values: Array, count: int) -> Array:
     return pad(xp, values, 0, count - values.shape[0])
 
 
-def checked_operators(name: str, operators: Sequence[LinearOperator]) -> tuple[LinearOperator, ...]:
-    """Validate a nonempty sequence of operators."""
-    given = tuple(operators)
-    if not given:
-        raise ValueError(f"{name}: operators is empty; expected at least one.")
-    for place, part in enumerate(given, 1):
-        if not isinstance(part, LinearOperator):
-            raise TypeError(f"{name}: part {place} is a {type(part).__name__}; expected a LinearOperator.")
-    return given
-
-
 def _built(
     name: str, kind: Callable[[tuple[LinearOperator, ...]], LinearOperator], operators: Sequence[LinearOperator]
 ) -> LinearOperator:
-    parts = checked_operators(name, operators)
+    parts = checked_parts(name, operators, "operators")
     return kind(parts) if len(parts) > 1 else parts[0]
 
 

@@ -6,23 +6,11 @@ from typing import NamedTuple
 
 from structmat._backend import Array, is_complex, is_traced, on_real_axis
 from structmat.core.base import DENSE_LIMIT, LinearOperator
-from structmat.core.bilinear import Adjoint, Conjugate, Inverse
-from structmat.core.blocks import BlockDiag, Kron, Repeat, block_diag, kron, repeat
-from structmat.core.compose import Power, Scaled, product
-from structmat.linalg._door import admits, namespace_of, numbers
-from structmat.operators import (
-    DFT,
-    Circulant,
-    Dense,
-    Diagonal,
-    Identity,
-    MultilevelCirculant,
-    Permutation,
-    Shift,
-    SignFlip,
-    SkewCirculant,
-    identity,
-)
+from structmat.core.blocks import kron
+from structmat.core.compose import product
+from structmat.linalg._structure import exact_values
+from structmat.linalg._validation import checked, namespace_of
+from structmat.operators import DFT, Dense, Diagonal, Permutation, identity
 
 
 class EighResult(NamedTuple):
@@ -40,90 +28,34 @@ class Eigenpairs(NamedTuple):
 
 
 def eigenpairs(A: LinearOperator) -> Eigenpairs | None:
-    """Return eigenvalues and eigenvectors of a normal operator, where its structure gives both."""
-    return numbers(A, _pairs)  # type: ignore[no-any-return]
+    """Return eigenvalues and eigenvectors of a normal operator where its structure gives both."""
+    return exact_values(A, _pairs)  # type: ignore[no-any-return]
 
 
-@functools.singledispatch
-def _pairs(A: LinearOperator) -> Eigenpairs | None:  # noqa: ARG001 (the cases below take it)
-    return None
-
-
-@_pairs.register(Diagonal | Identity | SignFlip)
-def _(A: Diagonal | Identity | SignFlip) -> Eigenpairs:
-    return Eigenpairs(A._eigenvalues(namespace_of(A)), identity(A.n))
-
-
-def _by_fourier(A: LinearOperator, vectors: LinearOperator) -> Eigenpairs:
-    xp = namespace_of(A)
-    return Eigenpairs(on_real_axis(xp, A._eigenvalues(xp)), vectors)
-
-
-@_pairs.register(Circulant | Shift)
-def _(A: Circulant | Shift) -> Eigenpairs:
-    return _by_fourier(A, DFT(A.n, norm="ortho").H)
-
-
-@_pairs.register
-def _(A: MultilevelCirculant) -> Eigenpairs:
-    first, *others = [DFT(width, norm="ortho").H for width in A.tensor.shape]
-    return _by_fourier(A, functools.reduce(kron, others, first))
-
-
-@_pairs.register
-def _(A: SkewCirculant) -> Eigenpairs:
-    return _by_fourier(A, product(Diagonal(A._untwist).freeze(), DFT(A.n, norm="ortho").H))
-
-
-@_pairs.register
-def _(A: Adjoint) -> Eigenpairs | None:
-    found = _pairs(A.of)
-    return found and Eigenpairs(namespace_of(A).conj(found.values), found.vectors)
-
-
-@_pairs.register
-def _(A: Conjugate) -> Eigenpairs | None:
-    found = _pairs(A.of)
-    return found and Eigenpairs(namespace_of(A).conj(found.values), found.vectors.conj())
-
-
-@_pairs.register
-def _(A: Inverse) -> Eigenpairs | None:
-    found = _pairs(A.of)
-    return found and Eigenpairs(1 / found.values, found.vectors)
-
-
-@_pairs.register
-def _(A: Power) -> Eigenpairs | None:
-    found = _pairs(A.of)
-    return found and Eigenpairs(found.values**A.exponent, found.vectors)
-
-
-@_pairs.register
-def _(A: Scaled) -> Eigenpairs | None:
-    found = _pairs(A.of)
-    return found and Eigenpairs(A._times(namespace_of(A), A.scalar, found.values), found.vectors)
-
-
-@_pairs.register
-def _(A: Repeat) -> Eigenpairs | None:
-    found = _pairs(A.of)
-    return found and Eigenpairs(namespace_of(A).concat([found.values] * A.times), repeat(found.vectors, A.times))
-
-
-@_pairs.register(BlockDiag | Kron)
-def _(A: BlockDiag | Kron) -> Eigenpairs | None:
-    found = [pairs for part in A.parts if (pairs := _pairs(part)) is not None]
-    if len(found) < len(A.parts):
+def _pairs(A: LinearOperator) -> Eigenpairs | None:
+    """A = V Λ V^H, where Λ is the tree of A with each leaf replaced by the diagonal matrix of its eigenvalues."""
+    vectors = A._eigenvectors(eigenbasis)
+    if vectors is None:
         return None
-    xp = namespace_of(A)
-    values, vectors = ([pairs[place] for pairs in found] for place in (0, 1))
-    if isinstance(A, BlockDiag):
-        return Eigenpairs(xp.concat(values), block_diag(vectors))
-    return Eigenpairs(xp.reshape(values[0][:, None] * values[1][None, :], (-1,)), kron(*vectors))
+    return Eigenpairs(A._map(_diagonalised)._eigenvalues(namespace_of(A)), vectors)
 
 
-@admits(square=True)
+def _diagonalised(leaf: LinearOperator) -> Diagonal:
+    xp = namespace_of(leaf)
+    values, vectors = leaf._eigenvalues(xp), leaf._eigenvectors(eigenbasis)
+    assert vectors is not None
+    return Diagonal(values if vectors._is_identity else on_real_axis(xp, values))
+
+
+def eigenbasis(n: int, widths: tuple[int, ...] = (), twist: Array | None = None) -> LinearOperator:
+    """Return diag(twist) F^H, see `LinearOperator._eigenvectors`."""
+    if not widths:
+        return identity(n)
+    transform = functools.reduce(kron, [DFT(width, norm="ortho").H for width in widths])
+    return transform if twist is None else product(Diagonal(twist).freeze(), transform)
+
+
+@checked(square=True)
 def eigh(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> EighResult:
     """Eigenvalues and eigenvectors of a Hermitian operator.
 
@@ -139,9 +71,9 @@ def eigh(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> EighResult:
     eigenvalues : array, shape (n,)
         Real, in ascending order, as for `numpy.linalg.eigh`.
     eigenvectors : LinearOperator
-        Unitary V of shape (n, n) with A V = V diag(eigenvalues): made of Fourier transforms and a permutation for
-        circulants, skew-circulants and multilevel circulants, of theirs for Kronecker products and block diagonals; a
-        `Dense` one otherwise.
+        Unitary V of shape (n, n) with A V = V diag(eigenvalues). For circulants, skew-circulants and multilevel
+        circulants V is a product of Fourier transforms and a permutation; Kronecker products and block diagonals
+        combine the eigenvectors of their parts; otherwise V is `Dense`.
 
     Raises
     ------

@@ -1,15 +1,22 @@
-"""What the structure of an operator gives exactly."""
+"""Which functions the structure of an operator makes exact."""
 
-from structmat._backend import Array, LinAlgError, copied
+from structmat._backend import LinAlgError, copied
 from structmat.core.base import LinearOperator
-from structmat.linalg._door import admits, eigenvalues_of, inverse_of, known, namespace_of, numbers, singular_values_of
+from structmat.linalg._structure import (
+    eigenvalues_of,
+    exact_or_none,
+    exact_values,
+    inverse_or_none,
+    singular_values_of,
+)
+from structmat.linalg._validation import checked, namespace_of
 from structmat.linalg.eigenvectors import eigenpairs
 from structmat.linalg.functions import function_of
 
 
-@admits()
+@checked()
 def exact(A: LinearOperator) -> tuple[str, ...]:
-    """Tell which functions of this module use the structure of an operator, and make no dense matrix and no iteration.
+    """List the functions of this module that use the structure of an operator: no dense matrix, no iteration.
 
     Parameters
     ----------
@@ -21,7 +28,7 @@ def exact(A: LinearOperator) -> tuple[str, ...]:
     tuple of str
         Of "solve" (and `inv`), "pinv" (and `lstsq`), "det" (and `slogdet`), "eigvals", "eigh", "svdvals" (and `cond`,
         and the spectral and Frobenius norms) and "funm" (and `expm`, `sqrtm`, ...), those that are exact for A. `eigh`
-        asks for a Hermitian operator, `funm` for a normal one, which not all values of the parameters may give.
+        needs a Hermitian operator and `funm` a normal one, which depends on the values of the parameters.
 
     Notes
     -----
@@ -42,8 +49,9 @@ def exact(A: LinearOperator) -> tuple[str, ...]:
     inverse = square and _has_inverse(A)
     found = {
         "solve": inverse,
-        "pinv": inverse or (values is not None and _has_pseudoinverse(A, 0 * values[0])),
-        "det": square and (eigenvalues is not None or numbers(A, lambda form: form._slogdet(xp)) is not None),
+        "pinv": inverse
+        or (values is not None and exact_or_none(A, lambda form: form._pseudoinverse(xp, 0 * values[0])) is not None),
+        "det": square and (eigenvalues is not None or exact_values(A, lambda form: form._slogdet(xp)) is not None),
         "eigvals": eigenvalues is not None,
         "eigh": square and eigenpairs(A) is not None,
         "svdvals": values is not None,
@@ -54,10 +62,6 @@ def exact(A: LinearOperator) -> tuple[str, ...]:
 
 def _has_inverse(A: LinearOperator) -> bool:
     try:
-        return inverse_of(A) is not None
-    except LinAlgError:  # these values have none, but others may
+        return inverse_or_none(A) is not None
+    except LinAlgError:  # other values of the parameters may have an inverse
         return True
-
-
-def _has_pseudoinverse(A: LinearOperator, cutoff: Array) -> bool:
-    return known(A, lambda form: form._pseudoinverse(namespace_of(form), cutoff)) is not None

@@ -25,14 +25,15 @@ from structmat.core.base import LinearOperator
 from structmat.core.blocks import BlockDiag, Kron, Repeat
 from structmat.core.compose import Composite, Scaled, scaled
 from structmat.core.leaf import Leaf
-from structmat.linalg._door import admits, inverse_of, known, namespace_of, settled
-from structmat.linalg.eigenvectors import eigenpairs
-from structmat.operators import Circulant, Diagonal, Identity, Shift, SignFlip
+from structmat.linalg._structure import exact_or_none, inverse_or_none, placed_in
+from structmat.linalg._validation import checked, namespace_of
+from structmat.linalg.eigenvectors import eigenbasis, eigenpairs
+from structmat.operators import Circulant, Diagonal
 from structmat.rewrite import simplify
 from structmat.rewrite.levels import multilevel
 
 
-@admits(square=True)
+@checked(square=True)
 def funm(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperator:
     """Apply a function to the eigenvalues of a normal operator whose structure keeps it.
 
@@ -41,18 +42,18 @@ def funm(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperato
     A : LinearOperator
         A circulant, skew-circulant, f-circulant, multilevel circulant or diagonal operator, a cyclic shift, signs or an
         identity; an adjoint, conjugate, inverse, power, multiple, block diagonal, repetition or Kronecker product of
-        such; or what `simplify` makes one of these. An f-circulant is normal only if f has modulus 1, yet
-        has eigenvectors; in a Kronecker product the other factor must be an identity then.
+        these; or an operator that `simplify` turns into one of them. An f-circulant is normal only if f has modulus 1,
+        but has eigenvectors for every f; in a Kronecker product the other factor must then be an identity.
     function : callable
-        Of the array of eigenvalues, elementwise; for a circulant they are complex. It returns as many numbers, or one
-        for all; truth values and integers become floating numbers, so that a comparison gives a spectral projector.
+        Elementwise function of the array of eigenvalues, which are complex for a circulant. It returns as many numbers,
+        or one for all; bools and integers are converted to floating point, so a comparison gives a spectral projector.
 
     Returns
     -------
     LinearOperator
-        With parameters of its own, in the precision of A: of the same structure, real if A and the result are; a
-        multilevel circulant of a Kronecker product of circulants; V f(Λ) V^H with the eigenvectors V, complex if these
-        are, of other Kronecker products.
+        With parameters of its own, in the precision of A. It has the structure of A, and is real if A and the function
+        values are; for a Kronecker product of circulants it is a multilevel circulant, for other Kronecker products
+        V f(Λ) V^H with the eigenvectors V, complex if V is.
 
     Raises
     ------
@@ -73,7 +74,7 @@ def funm(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperato
 
     def applied(values: Array) -> Array:
         result = function(copied(xp, values))
-        return copied(xp, _checked_values(xp, values, result))  # nothing may write to what others hold
+        return copied(xp, _checked_values(xp, values, result))  # the user may hold the result, and write to it
 
     found = function_of(A, applied)
     if found is None:
@@ -82,12 +83,12 @@ def funm(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperato
 
 
 def function_of(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperator | None:
-    """Return the operator with a function of the eigenvalues in place of these, where the structure gives it."""
+    """Return the operator with a function of the eigenvalues in place of them, where the structure gives it."""
     xp = namespace_of(A)
-    found: LinearOperator | None = known(A, lambda form: form._function(xp, function))
+    found: LinearOperator | None = exact_or_none(A, lambda form: form._function(xp, function))
     if found is None:
-        whole = simplify(A._map(functools.cache(_of_one_kind)))
-        found = simplify(_held(whole, A))._function(xp, function)
+        whole = simplify(A._map(functools.cache(_with_complex_arrays)))
+        found = simplify(_closed(whole, A))._function(xp, function)
     if found is None and (pairs := eigenpairs(A)) is not None:
         values, V = pairs
         rounded = is_complex(xp, values.dtype) and not simplify(V)._is_identity
@@ -95,34 +96,34 @@ def function_of(A: LinearOperator, function: Callable[[Array], Array]) -> Linear
     return found
 
 
-def _of_one_kind(leaf: LinearOperator) -> LinearOperator:
+def _with_complex_arrays(leaf: LinearOperator) -> LinearOperator:
     """Make the real parameters of a complex leaf complex, as the column of an f-circulant with a complex f."""
     return leaf.to(dtype=leaf.dtype) if leaf._is_complex and leaf.dtype is not None else leaf
 
 
-def _held(A: LinearOperator, whole: LinearOperator) -> LinearOperator:
-    """Write parts whose functions have not their structure as such that hold any function.
+def _closed(A: LinearOperator, whole: LinearOperator) -> LinearOperator:
+    """Rewrite parts whose functions are not of the same structure as operators that are closed under functions.
 
-    A cyclic shift is a circulant, a Kronecker product of circulants a circulant of several levels, and a multiple has
-    its scalar in its parts.
+    A cyclic shift becomes a circulant, signs a diagonal, a Kronecker product of circulants a multilevel circulant, and
+    the scalar of a multiple goes into the parts.
     """
-    like = settled(A, whole)
-    if type(A) is Kron:
-        parts = tuple(part if part._is_identity else _held(part, whole) for part in A.parts)
+    like = placed_in(A, whole)
+    if isinstance(A, Kron):
+        parts = tuple(part if part._is_identity else _closed(part, whole) for part in A.parts)
         if all(type(part) is Diagonal for part in parts):
             return Diagonal(like.diagonal())
-        held = None if any(part._is_identity for part in parts) else multilevel(like)
-        return A._rebuilt(parts) if held is None else held
+        levels = None if any(part._is_identity for part in parts) else multilevel(like)
+        return A._rebuilt(parts) if levels is None else levels
     if isinstance(A, Composite):
-        parts = tuple(_held(part, whole) for part in A._children)
+        parts = tuple(_closed(part, whole) for part in A._children)
         return _distributed(A.scalar, parts[0]) if isinstance(A, Scaled) else A._rebuilt(parts)
-    if isinstance(A, Shift):
-        return Circulant(A._as_circulant(like))
-    return Diagonal(A._as_diagonal(like)) if isinstance(A, Identity | SignFlip) else A
+    if type(A)._function is not LinearOperator._function or (vectors := A._eigenvectors(eigenbasis)) is None:
+        return A
+    return Diagonal(like.diagonal()) if vectors._is_identity else Circulant(like[:, 0])
 
 
 def _distributed(scalar: Any, A: LinearOperator) -> LinearOperator:
-    """Multiply the parts that hold the eigenvalues; a complex scalar makes real ones complex."""
+    """Multiply the parts that hold the eigenvalues by a scalar; a complex one makes real parts complex."""
     if isinstance(A, BlockDiag | Repeat) or (isinstance(A, Kron) and any(part._is_identity for part in A.parts)):
         skipped = isinstance(A, Kron)
         parts = (part if skipped and part._is_identity else _distributed(scalar, part) for part in A._children)
@@ -133,8 +134,8 @@ def _distributed(scalar: Any, A: LinearOperator) -> LinearOperator:
 
 
 def _checked_values(xp: Namespace, values: Array, result: Any) -> Array:
-    """Return one number for each eigenvalue, of their dtype where a function has made no floating one."""
-    if isinstance(result, Complex):  # what Python counts as such: all its numbers, and NumPy's scalars
+    """Validate the result of a user's function; return one number for each eigenvalue, of a floating dtype."""
+    if isinstance(result, Complex):  # Python's numbers and NumPy's scalars
         dtype = values.dtype if isinstance(result, Real) else complex_dtype(xp, values.dtype)
         result = xp.asarray(result, dtype=dtype, device=device(values))
     if not is_array(result) or namespace(result) is not xp:
@@ -152,7 +153,7 @@ def _checked_values(xp: Namespace, values: Array, result: Any) -> Array:
     return xp.broadcast_to(astype(xp, result, dtype), values.shape)
 
 
-@admits(square=True)
+@checked(square=True)
 def expm(A: LinearOperator) -> LinearOperator:
     """Exponential of an operator; arguments, result and errors as for `funm`.
 
@@ -178,7 +179,7 @@ def expm(A: LinearOperator) -> LinearOperator:
 
 
 def _principal(A: LinearOperator, function: Callable[[Array], Array]) -> Callable[[Array], Array]:
-    """Functions that leave the real line for negative numbers do so here as well, and take these from above."""
+    """Let a function with a branch cut map negative numbers to complex ones, with the values from above the cut."""
     xp = namespace_of(A)
 
     def wide(values: Array) -> Array:
@@ -192,7 +193,7 @@ def _principal(A: LinearOperator, function: Callable[[Array], Array]) -> Callabl
     return wide
 
 
-@admits(square=True)
+@checked(square=True)
 def sqrtm(A: LinearOperator) -> LinearOperator:
     """Principal square root of an operator; arguments, result and errors as for `funm`.
 
@@ -208,8 +209,8 @@ def sqrtm(A: LinearOperator) -> LinearOperator:
 
     Notes
     -----
-    Negative eigenvalues have roots on the positive imaginary axis. Those of circulants count as real where their
-    imaginary parts are no more than the rounding of the transform that computes them.
+    Negative eigenvalues have roots on the positive imaginary axis. Eigenvalues of circulants count as real where their
+    imaginary parts are within the rounding of the transform that computes them.
 
     Examples
     --------
@@ -221,7 +222,7 @@ def sqrtm(A: LinearOperator) -> LinearOperator:
     return funm(A, _principal(A, namespace_of(A).sqrt))
 
 
-@admits(square=True)
+@checked(square=True)
 def logm(A: LinearOperator) -> LinearOperator:
     """Principal logarithm of an operator; arguments, result and errors as for `funm`.
 
@@ -247,11 +248,11 @@ def logm(A: LinearOperator) -> LinearOperator:
     >>> sm.linalg.logm(sm.Diagonal(np.ones(2))).entries
     array([0., 0.])
     """
-    inverse_of(A)  # refuses singular operators
+    inverse_or_none(A)  # raises for singular operators
     return funm(A, _principal(A, namespace_of(A).log))
 
 
-@admits(square=True)
+@checked(square=True)
 def fractional_matrix_power(A: LinearOperator, t: float) -> LinearOperator:
     """Power of an operator with any real exponent; arguments, result and errors as for `funm`.
 
@@ -280,7 +281,7 @@ def fractional_matrix_power(A: LinearOperator, t: float) -> LinearOperator:
     array([0.5       , 0.33333333])
     """
     if t < 0:
-        inverse_of(A)  # refuses singular operators
+        inverse_or_none(A)  # raises for singular operators
 
     def power(values: Array) -> Array:
         return values**t

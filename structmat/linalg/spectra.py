@@ -1,4 +1,4 @@
-"""Spectra and what follows from them: determinants, norms, condition, trace."""
+"""Eigenvalues, singular values, determinants, norms, condition numbers and traces."""
 
 import math
 from typing import Literal, NamedTuple
@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 from structmat._backend import Array, Namespace, copied, general_eigenvalues, is_complex
 from structmat.core.base import DENSE_LIMIT, LinearOperator
 from structmat.core.compose import Product
-from structmat.linalg._door import admits, eigenvalues_of, namespace_of, numbers, settled, singular_values_of
+from structmat.linalg._structure import eigenvalues_of, exact_values, placed_in, singular_values_of
+from structmat.linalg._validation import checked, namespace_of
 
 Order = Literal[1, 2, "fro"] | float
 
@@ -18,7 +19,7 @@ class SlogdetResult(NamedTuple):
     logabsdet: Array
 
 
-@admits(square=True)
+@checked(square=True)
 def slogdet(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> SlogdetResult:
     """Sign and logarithm of the modulus of the determinant.
 
@@ -32,7 +33,7 @@ def slogdet(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> SlogdetResult:
     Returns
     -------
     sign : array, shape ()
-        Or the phase, for a complex operator; 0 for a singular one.
+        The sign, or the phase for a complex operator; 0 for a singular operator.
     logabsdet : array, shape ()
         -inf for a singular operator.
 
@@ -46,7 +47,7 @@ def slogdet(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> SlogdetResult:
     Notes
     -----
     Cost: O(n log n) for circulants, O(n) for diagonals, one small determinant at each frequency for block-circulants,
-    the factors' for products of square operators; O(n³) otherwise.
+    the sum of the factors' costs for products of square operators; O(n³) otherwise.
 
     Examples
     --------
@@ -64,17 +65,17 @@ def _slogdet(A: LinearOperator, whole: LinearOperator, max_bytes: int) -> Slogde
     if isinstance(A, Product) and A._has_square_parts:
         signs, logarithms = zip(*[_slogdet(part, whole, max_bytes) for part in A.parts], strict=True)
         return SlogdetResult(_phase(xp, math.prod(signs)), sum(logarithms))
-    found = numbers(A, lambda form: form._slogdet(xp), whole)
+    found = exact_values(A, lambda form: form._slogdet(xp), whole)
     values = eigenvalues_of(A, whole) if found is None else None
     if found is None:
         dense = values is None
-        found = xp.linalg.slogdet(settled(A, whole).to_dense(max_bytes)) if dense else _slogdet_of(xp, values)
+        found = xp.linalg.slogdet(placed_in(A, whole).to_dense(max_bytes)) if dense else _slogdet_of(xp, values)
     sign = found[0] if A._is_complex or not is_complex(xp, found[0].dtype) else xp.real(found[0])
     return SlogdetResult(_phase(xp, sign), found[1])
 
 
 def _phase(xp: Namespace, z: Array) -> Array:
-    """Return z / |z|, from which the rounding of a long product drifts away: exactly ±1 for real z, 0 for 0."""
+    """Return z / |z|, exactly ±1 for real z, and 0 for 0: the rounding of a long product changes the modulus."""
     if not is_complex(xp, z.dtype):
         return xp.sign(z)
     modulus = xp.abs(z)
@@ -89,7 +90,7 @@ def _slogdet_of(xp: Namespace, eigenvalues: Array) -> tuple[Array, Array]:
     return xp.prod(eigenvalues / safe), xp.where(singular, xp.full_like(logarithm, -math.inf), logarithm)
 
 
-@admits(square=True)
+@checked(square=True)
 def det(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
     """Determinant; it overflows where `slogdet` does not.
 
@@ -121,7 +122,7 @@ def det(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
     return sign * namespace_of(A).exp(logabsdet)
 
 
-@admits(square=True)
+@checked(square=True)
 def eigvals(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
     """All eigenvalues, in no particular order.
 
@@ -156,7 +157,7 @@ def eigvals(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
     return general_eigenvalues(xp, A.to_dense(max_bytes)) if values is None else copied(xp, values)
 
 
-@admits()
+@checked()
 def svdvals(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
     """All singular values, the largest first.
 
@@ -189,7 +190,7 @@ def svdvals(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
     return xp.linalg.svdvals(A.to_dense(max_bytes)) if values is None else values
 
 
-@admits()
+@checked()
 def norm(A: LinearOperator, ord: Order = "fro", max_bytes: int = DENSE_LIMIT) -> Array:
     """Norm of an operator, as `numpy.linalg.norm` of its matrix.
 
@@ -210,14 +211,14 @@ def norm(A: LinearOperator, ord: Order = "fro", max_bytes: int = DENSE_LIMIT) ->
     Raises
     ------
     ValueError
-        `ord` is none of these.
+        `ord` is none of the above.
     MemoryError
         As for `svdvals`.
 
     Notes
     -----
-    Cost: that of `svdvals` where these are exact; else, but for the spectral norm, n products in blocks of a few
-    megabytes.
+    Cost: that of `svdvals` where it is exact; else n products in blocks of a few megabytes, except for the spectral
+    norm, which is that of a dense matrix.
 
     Examples
     --------
@@ -241,7 +242,7 @@ def norm(A: LinearOperator, ord: Order = "fro", max_bytes: int = DENSE_LIMIT) ->
     raise ValueError(f"linalg.norm: ord is {ord!r}; expected 'fro', 2, 1 or inf.")
 
 
-@admits()
+@checked()
 def cond(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
     """Condition number for the spectral norm: the largest singular value over the smallest, inf if that is 0.
 
@@ -276,7 +277,7 @@ def cond(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
     return xp.where(smallest > 0, largest / xp.where(smallest > 0, smallest, xp.ones_like(smallest)), infinity)
 
 
-@admits()
+@checked()
 def diagonal(A: LinearOperator) -> Array:
     """Diagonal of the matrix.
 
@@ -292,7 +293,7 @@ def diagonal(A: LinearOperator) -> Array:
 
     Notes
     -----
-    Cost: see `LinearOperator.diagonal`, which this is.
+    Cost: that of `LinearOperator.diagonal`, which this function calls.
 
     Examples
     --------
@@ -304,7 +305,7 @@ def diagonal(A: LinearOperator) -> Array:
     return A.diagonal()
 
 
-@admits(square=True)
+@checked(square=True)
 def trace(A: LinearOperator) -> Array:
     """Sum of the diagonal.
 

@@ -253,6 +253,9 @@ class Circulant(Leaf):
         moduli = xp.abs(self.spectrum)
         return xp.min(moduli), xp.max(moduli), "singular values"
 
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator:
+        return basis(self.n, (self.n,))
+
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
         def back(Y: Array) -> Array:
             return idft(xp, Y, self.n, real=False)

@@ -102,5 +102,8 @@ class Diagonal(Leaf):
     def _singular_values(self, xp: Namespace) -> Array:
         return descending(xp, self.entries)
 
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator:
+        return basis(self.n)
+
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
         return self._replace(entries=function(self.entries))

@@ -270,3 +270,6 @@ class SkewCirculant(Twisted):
 
     def _singular_values(self, xp: Namespace) -> Array:
         return descending(xp, self._eigenvalues(xp))
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator:
+        return basis(self.n, (self.n,), self._untwist)

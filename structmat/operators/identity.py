@@ -1,5 +1,7 @@
 """The identity."""
 
+from collections.abc import Callable
+
 from structmat._backend import Array, Namespace, copied
 from structmat.core import Leaf, LinearOperator, register_operator, size
 
@@ -72,6 +74,9 @@ class Identity(Leaf):
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         return xp.ones(self.n, dtype=self._value_dtype(xp), device=self.device)
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator:
+        return basis(self.n)
 
 
 def identity(n: int) -> Identity:

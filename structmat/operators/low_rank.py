@@ -93,3 +93,6 @@ class LowRank(Leaf):
     def _singular_values(self, xp: Namespace) -> Array:
         values = xp.linalg.svdvals(self._core[1])
         return pad(xp, values, 0, min(self.shape) - values.shape[0])
+
+    def _low_rank_factors(self, xp: Namespace) -> tuple[Array, Array]:
+        return self.left, self.right

@@ -144,6 +144,9 @@ class MultilevelCirculant(Leaf):
         tensor = astype(xp, self.tensor, complex_dtype(xp, self.dtype))
         return xp.reshape(self._transform(xp, tensor), (self.n,))
 
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator:
+        return basis(self.n, self.tensor.shape)
+
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
         def back(Y: Array) -> Array:
             return idftn(xp, Y, self.tensor.shape, real=False)

@@ -1,5 +1,7 @@
 """Cyclic shifts."""
 
+from collections.abc import Callable
+
 from structmat._backend import Array, Device, DType, Namespace, complex_dtype, dft
 from structmat.core import Leaf, LinearOperator, register_operator, size
 from structmat.core.fields import as_integer
@@ -88,6 +90,9 @@ class Shift(Leaf):
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         return dft(xp, self._column(xp, complex_dtype(xp, self._value_dtype(xp)), self.device))
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator:
+        return basis(self.n, (self.n,))
 
     @property
     def _details(self) -> str:

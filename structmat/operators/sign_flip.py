@@ -1,5 +1,6 @@
 """Diagonal matrices of signs."""
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -143,3 +144,6 @@ class SignFlip(Leaf):
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         return xp.astype(self.signs, self._value_dtype(xp))
+
+    def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator:
+        return basis(self.n)

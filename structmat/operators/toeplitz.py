@@ -16,14 +16,14 @@ from structmat._backend import (
     pad,
 )
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
+from structmat.core.contract import Solver
 from structmat.core.fields import conjugate_of
 
 
 class Embedded(Leaf):
     """A Toeplitz matrix as the upper left corner of a circulant matrix whose length has fast transforms."""
 
-    def _sides(self) -> tuple[Array, Array]:
-        """The first column, and the first row, whose first entry is ignored."""
+    def _toeplitz_sides(self) -> tuple[Array, Array]:
         raise NotImplementedError
 
     @property
@@ -32,7 +32,7 @@ class Embedded(Leaf):
 
     @cached
     def _spectrum(self) -> Array:
-        column, row = (astype(self.xp, side, self.dtype) for side in self._sides())
+        column, row = (astype(self.xp, side, self.dtype) for side in self._toeplitz_sides())
         gap = self._length - (self.m + self.n - 1)
         return dft(self.xp, self.xp.concat((pad(self.xp, column, 0, gap), self.xp.flip(row[1:]))))
 
@@ -64,8 +64,12 @@ class Embedded(Leaf):
         return idft(xp, Y, self._length, real=not self._is_complex)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
-        column, row = self._sides()
+        column, row = self._toeplitz_sides()
         return xp.where(i >= j, column[xp.clip(i - j, 0, self.m - 1)], row[xp.clip(j - i, 0, self.n - 1)])
+
+    def _solve_adjoint_by_parts(self, xp: Namespace, g: Array, solve: Solver) -> Array:
+        """With the exchange matrix J, T^H = J conj(T) J."""
+        return xp.flip(conj(xp, solve(self, conj(xp, xp.flip(g, axis=-1)))), axis=-1)
 
 
 def _example(n: int, rng: Any) -> "Toeplitz":
@@ -130,7 +134,7 @@ class Toeplitz(Embedded):
     column: Array = param("m")
     row: Array = param("n", default=conjugate_of("column"))
 
-    def _sides(self) -> tuple[Array, Array]:
+    def _toeplitz_sides(self) -> tuple[Array, Array]:
         return self.column, self.row
 
     def _transposed_fields(self) -> dict[str, Array]:
@@ -196,7 +200,7 @@ class SymmetricToeplitz(Embedded):
     _linear_over = "real"  # the row is the conjugate of the column
     column: Array = param("n")
 
-    def _sides(self) -> tuple[Array, Array]:
+    def _toeplitz_sides(self) -> tuple[Array, Array]:
         return self.column, self.xp.conj(self.column)
 
     def _transposed_fields(self) -> dict[str, Array]:
@@ -204,7 +208,7 @@ class SymmetricToeplitz(Embedded):
         return {"column": self.xp.concat((self.column[:1], self.xp.conj(self.column[1:])))}
 
     def _as_toeplitz(self, like: LinearOperator) -> tuple[Array, Array]:
-        return self._sides()
+        return self._toeplitz_sides()
 
     def _including(self, A: Leaf) -> dict[str, Array] | None:
         return {"column": A._as_circulant(self)} if A._is_identity else None
@@ -270,6 +274,7 @@ class Hankel(Embedded):
 
     dims = "m", "n"
     _linear_over = "complex"
+    _is_hankel = True
     column: Array = param("m")
     row: Array = param("n")
 
@@ -277,14 +282,13 @@ class Hankel(Embedded):
         entries = self.xp.concat((self.column, self.row[1:]))
         return {"column": entries[: self.n], "row": entries[self.n - 1 :]}
 
-    @cached
-    def _spectrum(self) -> Array:
-        """Spectrum of h, rolled so that its entry n - 1, the factor of the last entry of x in row 0, is first."""
+    def _toeplitz_sides(self) -> tuple[Array, Array]:
         column, row = (astype(self.xp, side, self.dtype) for side in (self.column, self.row))
         diagonals = self.xp.concat((column, row[1:]))
-        gap = self._length - (self.m + self.n - 1)
-        first = self.n - 1
-        return dft(self.xp, self.xp.concat((pad(self.xp, diagonals[first:], 0, gap), diagonals[:first])))
+        return diagonals[self.n - 1 :], self.xp.flip(diagonals[: self.n])
+
+    def _solve_adjoint_by_parts(self, xp: Namespace, g: Array, solve: Solver) -> Array:
+        return conj(xp, solve(self, conj(xp, g)))
 
     def _right(self, xp: Namespace, x: Array) -> Array:
         return dft(xp, xp.flip(x, axis=-1), self._length)

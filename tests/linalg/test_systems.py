@@ -1,5 +1,6 @@
 """Systems without an exact inverse: Toeplitz, updates, least squares, iteration; eigenvectors and pseudoinverses."""
 
+import dataclasses
 import warnings
 from typing import Any
 
@@ -616,3 +617,47 @@ def test_no_warnings_where_all_is_well() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         L.solve(sm.Toeplitz(*sides(1200)), draw(1200))
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Outer(sm.custom.Leaf):
+    """u u^H, of another package."""
+
+    dims = "n", "n"
+    u: Any = sm.custom.param("n")  # noqa: RUF009 (`register_operator` makes a dataclass too)
+
+    def _matvec(self, xp: Any, x: Any) -> Any:
+        return xp.sum(x * xp.conj(self.u), axis=-1, keepdims=True) * self.u
+
+    _rmatvec = _matvec
+
+    def _low_rank_factors(self, xp: Any) -> tuple[Any, Any]:
+        return self.u[:, None], self.u[:, None]
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Reversed(sm.custom.Leaf):
+    """T J with a symmetric Toeplitz matrix T, of another package."""
+
+    dims = "n", "n"
+    _is_hankel = True
+    column: Any = sm.custom.param("n")  # noqa: RUF009
+
+    def _matvec(self, xp: Any, x: Any) -> Any:
+        return sm.SymmetricToeplitz(self.column)._apply(xp, xp.flip(x, axis=-1))
+
+    def _toeplitz_sides(self) -> tuple[Any, Any]:
+        return self.column, self.column
+
+
+def test_classes_declare_how_systems_are_solved() -> None:
+    """A leaf of any package takes the fast ways that its class declares: nothing is iterated or made dense."""
+    n = 1500
+
+    def iterated(x: np.ndarray) -> None:
+        pytest.fail("an iteration was taken")
+
+    T = sm.Tridiagonal(np.ones(n - 1), np.full(n, 4.0), np.ones(n - 1))
+    for A in (T - 3 * Outer(draw(n, seed=1) / 100), Reversed(0.5 ** np.arange(n))):
+        wanted = draw(A.n, seed=2)
+        assert np.allclose(L.solve(A, A @ wanted, callback=iterated), wanted, atol=1e-11)
