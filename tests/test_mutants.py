@@ -211,21 +211,21 @@ OTHERS: dict[str, Mutant] = {
         ("tests/test_toeplitz_systems.py::test_all_sides_share_what_is_kept",),
     ),
     "digits at the edge of their range": Mutant(
-        "nn/torch/layers.py",
+        "nn/torch/digits.py",
         " + 4 for place in range(count)",
         " for place in range(count)",
         ("tests/test_torch_layers.py::test_averages_of_buffers_leave_integers_alone",),
     ),
     "views of a weight may be written": Mutant(
-        "nn/torch/layers.py",
-        "return value if source is None else _derived(value, source._origin)",
+        "nn/torch/derived.py",
+        "return value if source is None else derive(value, source.origin)",
         "return value",
         ("tests/test_torch_layers.py::test_lost_changes_of_the_weight_are_refused",),
     ),
     "equal layers have keys of their own": Mutant(
         "interop/torch.py",
-        "self._key = describe(self.operator)",
-        "self._key = uuid.uuid4().hex; _FORMS[self._key] = self",
+        "self.structure = describe(self.operator)",
+        "self.structure = uuid.uuid4().hex; _UNDESCRIBED[self.structure] = self",
         ("tests/test_torch_layers.py::test_equal_blocks_share_their_graphs",),
     ),
     "traces are written to in place": Mutant(

@@ -12,12 +12,13 @@ import jax
 
 from structmat._backend import Array
 from structmat.core.base import LinearOperator
-from structmat.nn.jax import Form, bias_dtype, drawn, matvec
+from structmat.nn._core import OperatorLayer
+from structmat.nn.jax import Template, bias_dtype, init_operator, matvec
 
 __all__ = ["CirculantLinear", "StructuredLinear"]
 
 
-class StructuredLinear(eqx.Module):  # type: ignore[misc]
+class StructuredLinear(OperatorLayer, eqx.Module):  # type: ignore[misc]
     r"""Affine layer of any operator, y = A x + b, in the place of `equinox.nn.Linear`.
 
     Parameters
@@ -66,14 +67,14 @@ class StructuredLinear(eqx.Module):  # type: ignore[misc]
 
     arrays: dict[str, Array]
     bias: Array | None
-    form: Form = eqx.field(static=True, repr=False)
+    _template: Template = eqx.field(static=True, repr=False)
     in_features: int = eqx.field(static=True)
     out_features: int = eqx.field(static=True)
 
     def __init__(self, operator: LinearOperator, use_bias: bool = True, *, key: Array | None = None) -> None:
         title = type(self).__name__
-        self.form, arrays = Form.of(title, operator)
-        self.arrays = {name: array for name, (array, _) in arrays.items()}
+        self._template, slots = Template.split(title, operator)
+        self.arrays = {name: slot.array for name, slot in slots.items()}
         self.out_features, self.in_features = operator.shape
         if use_bias and key is None:
             raise ValueError(f"{title}: key is missing; expected one, which the bias is drawn with.")
@@ -81,14 +82,8 @@ class StructuredLinear(eqx.Module):  # type: ignore[misc]
         size = self.out_features
         self.bias = jax.random.uniform(key, (size,), bias_dtype(operator), -bound, bound) if use_bias else None
 
-    @property
-    def operator(self) -> LinearOperator:
-        """The operator with the arrays as they are now."""
-        return self.form.filled(self.arrays)
-
-    def to_dense(self) -> Array:
-        """Write the matrix out, shape (out_features, in_features)."""
-        return self.operator.to_dense()
+    def _values(self) -> list[Array]:
+        return [self.arrays[name] for name in self._template.names]
 
     def __call__(self, x: Array, *, key: Any = None) -> Array:
         """Map vectors (..., in_features) to (..., out_features); `key` is there for `equinox.nn.Sequential`."""
@@ -159,5 +154,5 @@ class CirculantLinear(StructuredLinear):
     ) -> None:
         operator_key, bias_key = jax.random.split(key)
         options = {"block_size": block_size, "signs": signs, "learn": learn, "dtype": dtype, "key": operator_key}
-        operator = drawn(type(self).__name__, in_features, out_features, variance=1 / 3, **options)
+        operator = init_operator(type(self).__name__, in_features, out_features, variance=1 / 3, **options)
         super().__init__(operator, use_bias, key=bias_key)

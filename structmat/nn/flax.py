@@ -11,7 +11,8 @@ from flax import nnx
 
 from structmat._backend import Array
 from structmat.core.base import LinearOperator
-from structmat.nn.jax import Form, bias_dtype, drawn, matvec
+from structmat.nn._core import OperatorLayer
+from structmat.nn.jax import Template, bias_dtype, init_operator, matvec
 
 __all__ = ["CirculantLinear", "Constant", "StructuredLinear"]
 
@@ -20,7 +21,7 @@ class Constant(nnx.Variable):  # type: ignore[misc]
     """An array of an operator that is not learned, such as signs: no `nnx.Param`, so that optimisers leave it alone."""
 
 
-class StructuredLinear(nnx.Module):  # type: ignore[misc]
+class StructuredLinear(OperatorLayer, nnx.Module):  # type: ignore[misc]
     r"""Affine layer of any operator, y = A x + b, in the place of `flax.nnx.Linear`.
 
     Parameters
@@ -65,21 +66,15 @@ class StructuredLinear(nnx.Module):  # type: ignore[misc]
     """
 
     def __init__(self, operator: LinearOperator, *, use_bias: bool = True, dtype: Any = None) -> None:
-        self.form, arrays = Form.of(type(self).__name__, operator)
-        for name, (array, learned) in arrays.items():
-            setattr(self, name, (nnx.Param if learned else Constant)(array))
+        self._template, slots = Template.split(type(self).__name__, operator)
+        for name, slot in slots.items():
+            setattr(self, name, (nnx.Param if slot.is_param else Constant)(slot.array))
         self.out_features, self.in_features = operator.shape
         self.dtype = dtype
         self.bias = nnx.Param(jnp.zeros(self.out_features, bias_dtype(operator))) if use_bias else nnx.data(None)
 
-    @property
-    def operator(self) -> LinearOperator:
-        """The operator with the arrays as they are now."""
-        return self.form.filled({name: getattr(self, name)[...] for name in self.form.names})
-
-    def to_dense(self) -> Array:
-        """Write the matrix out, shape (out_features, in_features)."""
-        return self.operator.to_dense()
+    def _values(self) -> list[Array]:
+        return [getattr(self, name)[...] for name in self._template.names]
 
     def __call__(self, x: Array) -> Array:
         """Map vectors (..., in_features) to (..., out_features)."""
@@ -152,5 +147,5 @@ class CirculantLinear(StructuredLinear):
         rngs: nnx.Rngs,
     ) -> None:
         options = {"block_size": block_size, "signs": signs, "learn": learn, "dtype": param_dtype, "key": rngs.params()}
-        operator = drawn(type(self).__name__, in_features, out_features, variance=1, **options)
+        operator = init_operator(type(self).__name__, in_features, out_features, variance=1, **options)
         super().__init__(operator, use_bias=use_bias, dtype=dtype)

@@ -1,9 +1,7 @@
-"""Operators in JAX: pytrees, products that are differentiated in every mode, and what layers are made of."""
+"""Operators in JAX: pytrees, products that are differentiated in every mode, and what its layers are made of."""
 
-import dataclasses
-from collections import Counter
-from collections.abc import Mapping
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import Any
 
 from structmat._backend import optional
 
@@ -12,57 +10,27 @@ optional("structmat.nn.jax", "jax", "jax")
 import jax
 import jax.numpy as jnp
 
-from structmat._backend import Array, as_namespace, kind, namespace_name
+from structmat._backend import Array, as_namespace, kind
 from structmat.core.base import LinearOperator
-from structmat.core.fields import checked_size
+from structmat.interop import template
 from structmat.interop.jax import matvec
-from structmat.nn.circulant import circulant, weight_shape
+from structmat.nn._core import check_sizes, circulant, weight_shape
 
 __all__ = ["matvec"]
 
 
-@dataclasses.dataclass(frozen=True)
-class Form:
-    """An operator without its arrays, which come anew with each product: static to JAX.
+class Template(template.Template):
+    """An operator without its arrays, static to JAX: its structure is that of the pytree."""
 
-    Attributes
-    ----------
-    structure : treedef
-        Of the operator.
-    names : tuple of str
-        For each leaf; one that stands twice in the operator has one name.
-    """
+    library = "jax"
 
-    structure: Any
-    names: tuple[str, ...]
+    def __init__(self, operator: LinearOperator, names: tuple[str, ...] | None = None) -> None:
+        super().__init__(operator, names)
+        self.structure = jax.tree.structure(operator)
 
-    @classmethod
-    def of(cls, title: str, operator: LinearOperator) -> tuple[Self, dict[str, tuple[Array, bool]]]:
-        """Take an operator apart; tell for each array whether it is learned."""
-        if not isinstance(operator, LinearOperator):
-            raise TypeError(f"{title}: operator is a {type(operator).__name__}; expected a LinearOperator.")
-        if operator.xp not in (None, as_namespace(jnp)):
-            raise TypeError(
-                f"{title}: {operator._head} has arrays of {namespace_name(operator.xp)}; expected jax: convert it with "
-                f"A.to(xp=jax.numpy)."
-            )
-        leaves, structure = jax.tree_util.tree_flatten_with_path(operator)
-        others = jax.tree.leaves(operator.with_params([jnp.zeros_like(value) for value in operator.params]))
-        totals = Counter(path[-1].name for path, _ in leaves)
-        seen: Counter[str] = Counter()
-        found: dict[tuple[int, bool], str] = {}
-        arrays, names = {}, []
-        for (path, array), other in zip(leaves, others, strict=True):
-            learned, field = other is not array, path[-1].name
-            name = f"{field}_{seen[field]}" if totals[field] > 1 else field
-            seen[field] += 1
-            names.append(found.setdefault((id(array), learned), name))
-            arrays[names[-1]] = array, learned
-        return cls(structure, tuple(names)), arrays
-
-    def filled(self, arrays: Mapping[str, Array]) -> LinearOperator:
-        """Return the operator with given arrays."""
-        return jax.tree.unflatten(self.structure, [arrays[name] for name in self.names])  # type: ignore[no-any-return]
+    def bind(self, arrays: Sequence[Array]) -> LinearOperator:
+        """Return the operator with the given arrays, one for each name; tracers and batches, too."""
+        return jax.tree.unflatten(self.structure, arrays)  # type: ignore[no-any-return]
 
 
 def bias_dtype(operator: LinearOperator) -> Any:
@@ -70,7 +38,7 @@ def bias_dtype(operator: LinearOperator) -> Any:
     return jnp.result_type(float) if operator.dtype is None else jnp.finfo(operator.dtype).dtype
 
 
-def drawn(
+def init_operator(
     title: str,
     in_features: int,
     out_features: int,
@@ -86,8 +54,7 @@ def drawn(
 
     `variance` is that of the entries, in multiples of 1 / in_features.
     """
-    for name, value in {"in_features": in_features, "out_features": out_features}.items():
-        checked_size(title, name, value)
+    check_sizes(title, in_features, out_features)
     dtype = jnp.result_type(float if dtype is None else dtype)
     if kind(as_namespace(jnp), dtype) != "real":
         raise TypeError(f"{title}: dtype is {dtype}; expected a real floating dtype.")

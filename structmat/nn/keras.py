@@ -12,7 +12,7 @@ from keras import ops
 from structmat._backend import Array
 from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
-from structmat.nn.circulant import circulant, weight_shape
+from structmat.nn._core import circulant, weight_shape
 
 __all__ = ["CirculantDense"]
 

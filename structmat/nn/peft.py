@@ -26,10 +26,10 @@ from torch.nn.modules.linear import NonDynamicallyQuantizableLinear
 
 from structmat.compounds import block_circulant
 from structmat.core.fields import checked_size
-from structmat.interop.torch import Form
-from structmat.nn.circulant import weight_shape
+from structmat.interop.torch import Template
+from structmat.nn._core import weight_shape
 from structmat.nn.torch.compression import how_to_keep, is_transposed
-from structmat.nn.torch.layers import StructuredLinear
+from structmat.nn.torch.structured import StructuredLinear
 from structmat.operators import BlockCirculant
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         super().set_adapter(adapter_names, inference_mode)
         active = tuple(self._present(self.active_adapters))
         alone = [(name,) for name in self.structmat_kernel]  # for batches whose rows choose
-        self._forms = {names: Form(self._operator(names)) for names in {active, *alone} if names}
+        self._templates = {names: Template(self._operator(names)) for names in {active, *alone} if names}
 
     def _operator(self, names: Sequence[str]) -> LinearOperator:
         """What adapters add to the base layer."""
@@ -274,7 +274,7 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
 
     def _delta(self, x: torch.Tensor, names: tuple[str, ...]) -> torch.Tensor:
         with torch.autocast(x.device.type, enabled=False):
-            return self._forms[names].matvec(x, self._blocks(names), keep=False)
+            return self._templates[names].matvec(x, self._blocks(names), keep=False)
 
     def _matrix(self, names: list[str]) -> torch.Tensor:
         """The sum of adapters in the layout of the weight, read from the definition of the entries."""
@@ -298,7 +298,9 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
             return
         base = self.get_base_layer()
         structured = isinstance(base, StructuredLinear)
-        computed = how_to_keep(base, [*({*base._slots} - {*base._integers}), "bias"] if structured else ["weight"])
+        computed = how_to_keep(
+            base, [*({*base._template.names} - {*base._integers}), "bias"] if structured else ["weight"]
+        )
         if computed is not None:
             raise TypeError(f"{type(self).__name__}.merge: the base layer can't hold the sum: {computed}.")
         if structured:
@@ -373,7 +375,7 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
 
 def _share(source: StructuredLinear, target: StructuredLinear) -> None:
     """Let two layers, one of a sum that begins with the operator of the other, hold the same arrays and bias."""
-    for old, new in zip(source._slots, target._slots, strict=False):
+    for old, new in zip(source._template.names, target._template.names, strict=False):
         if old in source._integers:
             target._buffers[f"{new}_digits"] = source._buffers[f"{old}_digits"]
         else:

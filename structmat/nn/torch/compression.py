@@ -17,9 +17,9 @@ from structmat.nn.torch.layers import (
     CirculantLinear,
     FastfoodLinear,
     LowRankLinear,
-    StructuredLinear,
     ToeplitzLinear,
 )
+from structmat.nn.torch.structured import StructuredLinear
 from structmat.projections import fit, nearest
 
 Method = Literal["nearest", "random", "data-aware"]
