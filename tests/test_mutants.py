@@ -218,7 +218,7 @@ OTHERS: dict[str, Mutant] = {
     ),
     "views of a weight may be written": Mutant(
         "nn/torch/derived.py",
-        "return value if source is None else derive(value, source.origin)",
+        "return derive(value, tensor.origin)",
         "return value",
         ("tests/test_torch_layers.py::test_lost_changes_of_the_weight_are_refused",),
     ),
@@ -235,19 +235,19 @@ OTHERS: dict[str, Mutant] = {
         ("tests/test_torch_layers.py::test_trace",),
     ),
     "rows of the other adapters": Mutant(
-        "nn/peft.py",
+        "nn/peft/layer.py",
         "enumerate(adapter_names) if each == name",
         "enumerate(adapter_names) if each != name",
         ("tests/test_nn_peft.py::test_adapters_by_row",),
     ),
     "beams in another order": Mutant(
-        "nn/peft.py",
+        "nn/peft/model.py",
         "repeated = [name for name in names for _ in range(beams)]",
         "repeated = [name for _ in range(beams) for name in names]",
         ("tests/test_nn_peft.py::test_generation_with_adapters_by_row",),
     ),
     "a merged layer with parameters of its own": Mutant(
-        "nn/peft.py",
+        "nn/peft/layer.py",
         "_share(base, merged)",
         "merged.bias = base.bias",
         ("tests/test_nn_peft.py::test_merging_into_structured_layers",),

@@ -559,7 +559,7 @@ WRITES = {
     "renormed": lambda w: torch.nn.functional.embedding(torch.tensor([0]), w.data, max_norm=1e-3),
     "frozen": lambda w: w.requires_grad_(False),
     "flag": lambda w: setattr(w, "requires_grad", False),
-    "average": lambda w: w.lerp_(torch.ones(4, 6), 0.5),
+    "average": lambda w: w.lerp_(torch.ones(4, 6, dtype=torch.float64), 0.5),
 }
 
 

@@ -19,29 +19,26 @@ class Slot(NamedTuple):
 
 
 def slots(A: LinearOperator) -> list[Slot]:
-    """Return a slot for each array of an operator.
+    """Return a slot for each array of an operator, one for an array that stands twice unless one is frozen.
 
-    A slot has the name of its field, with a number where several fields have one name. An array that stands twice has
-    one slot, unless it is frozen in one place only.
+    Its name is the field's, "column", with a number where several fields have one name, "entries_0".
     """
-    found: list[tuple[str, Array, bool, int]] = []
+    found: list[Slot] = []
 
     def look(leaf: LinearOperator) -> LinearOperator:
         params = {name for name, _ in leaf._own_params}
         fields = leaf._array_fields if isinstance(leaf, Leaf) else {}
-        found.extend((name, array, name in params, max(leaf.shape)) for name, array in fields.items())
+        found.extend(Slot(name, array, name in params, max(leaf.shape)) for name, array in fields.items())
         return leaf
 
     A._map(look)
-    totals = Counter(name for name, *_ in found)
-    seen: Counter[str] = Counter()
+    totals, seen = Counter(slot.name for slot in found), Counter[str]()
     distinct: dict[tuple[int, bool], Slot] = {}
-    named = []
-    for field, array, is_param, size in found:
-        name = f"{field}_{seen[field]}" if totals[field] > 1 else field
-        seen[field] += 1
-        named.append(distinct.setdefault((id(array), is_param), Slot(name, array, is_param, size)))
-    return named
+    for slot in found:
+        name = f"{slot.name}_{seen[slot.name]}" if totals[slot.name] > 1 else slot.name
+        seen[slot.name] += 1
+        distinct.setdefault((id(slot.array), slot.is_param), slot._replace(name=name))
+    return [distinct[id(slot.array), slot.is_param] for slot in found]
 
 
 def check_library(subject: str, A: LinearOperator, library: str) -> None:
@@ -54,23 +51,14 @@ def check_library(subject: str, A: LinearOperator, library: str) -> None:
 
 
 class Template:
-    """An operator without its arrays, which a layer keeps beside its parameters; frameworks subclass it.
-
-    Templates are equal if they bind the same arrays to the same operator.
-
-    Parameters
-    ----------
-    operator : LinearOperator
-        The operator.
-    names : tuple of str, optional
-        Names of its arrays, those of `slots` unless given.
+    """An operator without its arrays, which a layer keeps beside its parameters; each framework has a subclass.
 
     Attributes
     ----------
     names : tuple of str
-        One for each array of the operator, in their order; an array that stands twice has its name twice.
+        The name of each array of the operator; an array that stands twice has its name twice.
     structure : hashable
-        All else of the operator.
+        All else of the operator: templates with equal names and structures bind arrays to equal operators.
     """
 
     library: ClassVar[str]
@@ -93,9 +81,7 @@ class Template:
         raise NotImplementedError
 
     def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        return (other.structure, other.names) == (self.structure, self.names)
+        return isinstance(other, Template) and (other.structure, other.names) == (self.structure, self.names)
 
     def __hash__(self) -> int:
         return hash((self.structure, self.names))

@@ -30,24 +30,22 @@ class _Place(int):
 
 def _pack(tape: tuple[Any, ...], tensors: list[torch.Tensor]) -> tuple[Any, ...]:
     """Append the tensors of a nested tuple to a list, and return the tuple with their places there."""
-    packed: list[Any] = []
-    for item in tape:
-        if isinstance(item, torch.Tensor):
-            packed.append(_Place(len(tensors)))
+    packed = list(tape)
+    for place, item in enumerate(tape):
+        if isinstance(item, tuple):
+            packed[place] = _pack(item, tensors)
+        elif isinstance(item, torch.Tensor):
+            packed[place] = _Place(len(tensors))
             tensors.append(item)
-        else:
-            packed.append(_pack(item, tensors) if isinstance(item, tuple) else item)
     return tuple(packed)
 
 
 def _unpack(packed: tuple[Any, ...], tensors: Sequence[torch.Tensor]) -> tuple[Any, ...]:
     """Return the nested tuple that `_pack` was given."""
-    tape: list[Any] = []
-    for item in packed:
-        if isinstance(item, _Place):
-            tape.append(tensors[item])
-        else:
-            tape.append(_unpack(item, tensors) if isinstance(item, tuple) else item)
+    tape = list(packed)
+    for place, item in enumerate(packed):
+        if isinstance(item, tuple | _Place):
+            tape[place] = tensors[item] if isinstance(item, _Place) else _unpack(item, tensors)
     return tuple(tape)
 
 

@@ -28,13 +28,13 @@ class StructuredLinear(OperatorLayer, eqx.Module):  # type: ignore[misc]
     use_bias : bool, optional
         Whether b is learned; otherwise there is none.
     key : array, optional
-        JAX's key for the bias, which is uniform as that of `equinox.nn.Linear`; needed only for it.
+        JAX's key for the bias, which is uniform as in `equinox.nn.Linear`; needed only for it.
 
     Attributes
     ----------
     arrays : dict of array
-        The operator's parameters, and its constants such as signs, by the names of its fields, "column", with numbers
-        where several have one name, "entries_0". An array that stands twice in the operator is one.
+        The operator's parameters and its constants, such as signs, named after its fields as in
+        `structmat.nn.torch.StructuredLinear`. An array that stands twice in the operator is one entry.
     bias : array or None
         Shape (out_features,).
     in_features, out_features : int
@@ -45,7 +45,7 @@ class StructuredLinear(OperatorLayer, eqx.Module):  # type: ignore[misc]
     Raises
     ------
     TypeError
-        ``operator`` is no operator, or its arrays are not JAX's.
+        `operator` is no operator, or its arrays are not JAX's.
     ValueError
         There is a bias and no key.
 
@@ -77,7 +77,7 @@ class StructuredLinear(OperatorLayer, eqx.Module):  # type: ignore[misc]
         self.arrays = {name: slot.array for name, slot in slots.items()}
         self.out_features, self.in_features = operator.shape
         if use_bias and key is None:
-            raise ValueError(f"{title}: key is missing; expected one, which the bias is drawn with.")
+            raise ValueError(f"{title}: key is missing; expected one to draw the bias with.")
         bound = 1 / math.sqrt(self.in_features)
         size = self.out_features
         self.bias = jax.random.uniform(key, (size,), bias_dtype(operator), -bound, bound) if use_bias else None
@@ -94,40 +94,22 @@ class StructuredLinear(OperatorLayer, eqx.Module):  # type: ignore[misc]
 class CirculantLinear(StructuredLinear):
     """Affine layer of a circulant matrix, y = R D x + b, in the place of `equinox.nn.Linear`.
 
-    D flips random signs, which are fixed; R is circulant and learned. Any sizes: out_features ≤ in_features takes the
-    first outputs of one circulant, a larger out_features puts several on top of each other, which share one transform
-    of x.
+    The matrix R D, its sizes and its blocks are those of `structmat.nn.torch.CirculantLinear`, which has the source.
 
     Parameters
     ----------
-    in_features, out_features : int
-        Sizes of x and y.
+    in_features, out_features, block_size, signs
+        As for `structmat.nn.torch.CirculantLinear`, with its errors.
     use_bias : bool, optional
         Whether b is learned; otherwise there is none.
     dtype : dtype, optional
-        Of the parameters; JAX's default unless given.
-    block_size : int, optional
-        Size of circulant blocks, from 1 (a dense matrix) to max(in_features, out_features); those at the ends are cut.
-        One circulant, or a stack of them, unless given.
-    signs : bool, optional
-        Whether there is a D.
+        Of the parameters, real and floating; JAX's default unless given.
     learn : bool, optional
         Whether R is learned; otherwise it is random and its gradient zero. Weight decay would move it all the same:
         leave it out with the optimiser's mask.
     key : array
-        JAX's key for all draws. Entries of R D have the variance of those of `equinox.nn.Linear`, 1/(3 in_features).
-
-    Raises
-    ------
-    ValueError
-        A size is not a positive int, or `block_size` is larger than both sizes.
-    TypeError
-        `dtype` is not a real floating one.
-
-    References
-    ----------
-    .. [1] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter
-       redundancy in deep networks with circulant projections", *ICCV* 2015.
+        JAX's key for all draws. Entries of R D have the variance of the weights of `equinox.nn.Linear`,
+        1/(3 in_features).
 
     Examples
     --------
@@ -154,5 +136,5 @@ class CirculantLinear(StructuredLinear):
     ) -> None:
         operator_key, bias_key = jax.random.split(key)
         options = {"block_size": block_size, "signs": signs, "learn": learn, "dtype": dtype, "key": operator_key}
-        operator = init_operator(type(self).__name__, in_features, out_features, variance=1 / 3, **options)
+        operator = init_operator(type(self).__name__, in_features, out_features, scale=1 / 3, **options)
         super().__init__(operator, use_bias, key=bias_key)

@@ -39,28 +39,18 @@ def bias_dtype(operator: LinearOperator) -> Any:
 
 
 def init_operator(
-    title: str,
-    in_features: int,
-    out_features: int,
-    *,
-    block_size: int | None,
-    signs: bool,
-    learn: bool,
-    variance: float,
-    dtype: Any,
-    key: Array,
+    title: str, d: int, k: int, *, block_size: int | None, signs: bool, learn: bool, scale: float, dtype: Any, key: Any
 ) -> LinearOperator:
-    """Draw the operator of a circulant layer by JAX, so that it can be drawn inside `jit` and `vmap`.
+    """Draw the operator of a circulant layer from d features to k, also inside `jit` and `vmap`.
 
-    `variance` is that of the entries, in multiples of 1 / in_features.
+    Entries have the variance scale / d.
     """
-    check_sizes(title, in_features, out_features)
+    check_sizes(title, d, k)
     dtype = jnp.result_type(float if dtype is None else dtype)
     if kind(as_namespace(jnp), dtype) != "real":
         raise TypeError(f"{title}: dtype is {dtype}; expected a real floating dtype.")
-    shape = weight_shape(title, in_features, out_features, block_size)
     weight_key, sign_key = jax.random.split(key)
-    weights = jax.random.normal(weight_key, shape, dtype) * (variance / in_features) ** 0.5
-    flips = jax.random.rademacher(sign_key, (in_features,), jnp.int8) if signs else None
-    A = circulant(in_features, out_features, weights, flips)
+    weights = jax.random.normal(weight_key, weight_shape(title, d, k, block_size), dtype) * (scale / d) ** 0.5
+    flips = jax.random.rademacher(sign_key, (d,), jnp.int8) if signs else None
+    A = circulant(d, k, weights, flips)
     return A if learn else A.freeze()

@@ -3,15 +3,13 @@
 from __future__ import annotations  # the documentation is built without PyTorch
 
 import dataclasses
-import fnmatch
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
+from structmat.nn.torch.dense import choose_layers, weight_of
 from structmat.nn.torch.layers import (
     BlockCirculantLinear,
     CirculantLinear,
@@ -170,7 +168,7 @@ def compress(
     >>> model[0]
     CirculantLinear(in_features=64, out_features=64, bias=True, signs=True, learn=True)
     """
-    chosen = _chosen(model, include, exclude)
+    chosen = choose_layers(model, include, exclude)
     if method not in ("nearest", "random", "data-aware"):
         raise ValueError(f"compress: method is {method!r}; expected 'nearest', 'random' or 'data-aware'.")
     if (sample is None) == (method == "data-aware"):
@@ -252,87 +250,12 @@ def _dense(layer: StructuredLinear) -> nn.Linear:
     return dense.train(layer.training)
 
 
-def is_transposed(layer: nn.Module) -> bool:
-    """Tell whether a layer is the Conv1D of transformers, whose weight is (in, out)."""
-    library = sys.modules.get("transformers.pytorch_utils")
-    return library is not None and _class(layer) is library.Conv1D
-
-
-def _class(layer: nn.Module) -> type:
-    """The class of a layer, without parametrizations."""
-    return type(layer).__bases__[0] if parametrize.is_parametrized(layer) else type(layer)
-
-
-def how_to_keep(layer: nn.Module, names: Sequence[str]) -> str | None:
-    """Say what makes parameters of a layer its own again where they are computed from others."""
-    for name in names:
-        if name in layer._parameters or name in layer._buffers:
-            continue
-        if parametrize.is_parametrized(layer, name):
-            how = f"torch.nn.utils.parametrize.remove_parametrizations(layer, {name!r})"
-        elif f"{name}_mask" in layer._buffers:
-            how = f"torch.nn.utils.prune.remove(layer, {name!r})"
-        elif f"{name}_g" in layer._parameters:
-            how = f"torch.nn.utils.remove_weight_norm(layer, {name!r})"
-        elif f"{name}_u" in layer._buffers:
-            how = f"torch.nn.utils.remove_spectral_norm(layer, {name!r})"
-        else:
-            return f"its {name} is no parameter, but computed or quantised; expected a torch.nn.Parameter"
-        return f"its {name} is computed from other parameters; make it permanent: {how}"
-    return None
-
-
-def _weight(dense: nn.Module) -> torch.Tensor:
-    return (dense.weight.T if is_transposed(dense) else dense.weight).detach()
-
-
-def _chosen(model: nn.Module, include: str | Sequence[str], exclude: str | Sequence[str]) -> dict[str, nn.Module]:
-    """The dense layers that the patterns name, each under the first of its names."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"compress: model is a {type(model).__name__}; expected a torch.nn.Module.")
-    if _class(model) is nn.Linear or is_transposed(model):
-        raise TypeError("compress: model is a layer itself; take StructuredLinear of structmat.projections.nearest.")
-    owners: dict[int, int] = {}
-    for part in model.modules():
-        for value in part.parameters(recurse=False):
-            owners[id(value)] = owners.get(id(value), 0) + 1
-    dense = {
-        name: part
-        for name, part in model.named_modules()
-        if (_class(part) is nn.Linear or is_transposed(part)) and owners.get(id(part._parameters.get("weight")), 1) == 1
-    }
-    if not dense:
-        raise ValueError("compress: the model has no dense layer whose weight no other module shares.")
-    matched = [_matching(dense, side, patterns) for side, patterns in (("include", include), ("exclude", exclude))]
-    chosen = {name: part for name, part in dense.items() if name in matched[0] - matched[1]}
-    if not chosen:
-        raise ValueError("compress: the model has no dense layer that include and exclude leave.")
-    for name, part in chosen.items():
-        computed = how_to_keep(part, ("weight", "bias"))
-        if computed is not None:
-            raise ValueError(f"compress: {name}: {computed}; or leave the layer out by exclude.")
-    return chosen
-
-
-def _matching(names: Iterable[str], side: str, patterns: str | Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    given = [patterns] if isinstance(patterns, str) else patterns
-    if not isinstance(given, Iterable):
-        raise TypeError(f"compress: {side} is {patterns!r}; expected a name with wildcards, or several.")
-    for pattern in given:
-        matched = set(fnmatch.filter(names, pattern))
-        if not matched:
-            raise ValueError(f"compress: {side} has {pattern!r}, which matches none of the dense layers {[*names]}.")
-        found |= matched
-    return found
-
-
 def _random(
     dense: nn.Module, structure: Any, options: dict[str, Any], generator: torch.Generator | None
 ) -> StructuredLinear:
     if structure not in RANDOM:
         raise ValueError(f"rule is {structure!r}; the method 'random' has {', '.join(RANDOM)}.")
-    weight = _weight(dense)
+    weight = weight_of(dense)
     out_features, in_features = weight.shape
     common = {"device": weight.device, "dtype": weight.dtype, "generator": generator}
     layer: StructuredLinear = RANDOM[structure](
@@ -345,7 +268,7 @@ def _random(
 def _fitted(
     dense: nn.Module, structure: Any, options: dict[str, Any], X: torch.Tensor | None, ridge: float
 ) -> tuple[StructuredLinear, float]:
-    weight = _weight(dense)
+    weight = weight_of(dense)
     W = weight.to(torch.promote_types(weight.dtype, torch.float32))  # half precision computes in single
     if X is None:
         A, energy = nearest(W, structure, **options)

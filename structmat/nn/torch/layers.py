@@ -67,13 +67,7 @@ class RandomLinear(StructuredLinear):
         return P if self.options.get("learn", True) else P.freeze()
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw the operator and the bias anew.
-
-        Parameters
-        ----------
-        generator : torch.Generator, optional
-            Source of the draws, PyTorch's own unless given.
-        """
+        """Draw the operator and the bias anew; `generator` is the source of the draws, PyTorch's own unless given."""
         values = dict(zip(self._template.names, self._values(), strict=True))
         dtype = next(value.real.dtype for value in values.values() if value.is_floating_point() or value.is_complex())
         operator = self._init_operator(self.in_features, self.out_features, dtype, generator)
@@ -174,12 +168,7 @@ class BlockCirculantLinear(CirculantLinear):
     block_size : int
         Size b of the blocks, which need not divide the sizes; at most the larger of these.
     in_features, out_features, bias, signs, learn, device, dtype, generator
-        As for `CirculantLinear`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for `CirculantLinear`.
+        As for `CirculantLinear`, with its errors.
 
     References
     ----------
@@ -216,12 +205,7 @@ class ToeplitzLinear(RandomLinear):
     Parameters
     ----------
     in_features, out_features, bias, signs, learn, device, dtype, generator
-        As for `CirculantLinear`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for `CirculantLinear`.
+        As for `CirculantLinear`, with its errors.
 
     Examples
     --------
@@ -254,12 +238,7 @@ class FastfoodLinear(RandomLinear):
     Parameters
     ----------
     in_features, out_features, bias, learn, device, dtype, generator
-        As for `CirculantLinear`; x is padded to the next order of a Hadamard matrix.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for `CirculantLinear`.
+        As for `CirculantLinear`, with its errors; x is padded to the next order of a Hadamard matrix.
 
     References
     ----------
@@ -300,12 +279,7 @@ class LowRankLinear(RandomLinear):
     rank : int
         Columns of U and V; at most the smaller of the sizes.
     in_features, out_features, bias, learn, device, dtype, generator
-        As for `CirculantLinear`.
-
-    Raises
-    ------
-    ValueError, TypeError
-        As for `CirculantLinear`.
+        As for `CirculantLinear`, with its errors.
 
     References
     ----------

@@ -118,13 +118,7 @@ class StructuredLinear(IntegerBuffers):
                 self.bias.copy_((2 * draws - 1) / math.sqrt(self.in_features))
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
-        """Draw the bias anew, as `torch.nn.Linear` does; an operator that was given keeps its values.
-
-        Parameters
-        ----------
-        generator : torch.Generator, optional
-            Source of the draws, PyTorch's own unless given.
-        """
+        """Draw the bias anew, as `torch.nn.Linear` does, by a generator or PyTorch's own; the operator stays."""
         self._reset_bias(generator)
 
     def _values(self) -> list[torch.Tensor]:
@@ -177,13 +171,7 @@ class StructuredLinear(IntegerBuffers):
         )
 
     def to_dense(self) -> torch.Tensor:
-        """Write the matrix out.
-
-        Returns
-        -------
-        torch.Tensor, shape (out_features, in_features)
-            The weight of a `torch.nn.Linear`; differentiated in the parameters.
-        """
+        """Write the matrix out, shape (out_features, in_features), differentiated in the parameters."""
         if torch.compiler.is_compiling():  # products are traced, but not constructors of operators
             values = self._values()
             reals = [value.real for value in (*values, self.bias) if value is not None]
