@@ -1,4 +1,4 @@
-"""What layers share in all frameworks: the operator behind a layer, and the circulant layer's weights."""
+"""The parts of layers that do not depend on the framework: the operator, and the circulant layer's weights."""
 
 import math
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from structmat.projections.parts import truncate
 
 
 class OperatorLayer:
-    """A layer that holds the arrays of an operator, by their names, and the template of the rest."""
+    """Base class of layers, which hold the arrays of an operator by name, and the template of the rest."""
 
     _template: Template
 

@@ -1,4 +1,4 @@
-"""Operators in JAX: pytrees, products that are differentiated in every mode, and what its layers are made of."""
+"""Operators in JAX: pytrees, products that are differentiated in every mode, and the parts of JAX's layers."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from structmat.core.base import LinearOperator
     from structmat.nn.peft.model import BlockCirculantConfig
 
-FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # those that can be added to
+FLOATING = (torch.float16, torch.bfloat16, torch.float32, torch.float64)  # of weights that adapters are added to
 
 
 class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
@@ -50,7 +50,7 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
     Raises
     ------
     TypeError
-        The layer is another one, or attention's output projection, whose weight attention reads by itself.
+        The layer is of another class, or attention's output projection, whose weight is read without a call.
     ValueError
         `block_size` is larger than both sizes.
     """
@@ -88,7 +88,7 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         self.set_adapter(self.active_adapters, inference_mode=config.inference_mode)
 
     def _like(self) -> torch.Tensor:
-        """A tensor of the base layer's dtype and device."""
+        """Return a tensor of the base layer's dtype and device."""
         base = self.get_base_layer()
         if not isinstance(base, StructuredLinear):
             return base.weight
@@ -103,7 +103,7 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         self._templates = {names: Template(self._operator(names)) for names in {active, *alone} if names}
 
     def _operator(self, names: Sequence[str]) -> LinearOperator:
-        """What adapters add to the base layer."""
+        """Return the sum of adapters as an operator."""
         shape = self.in_features, self.out_features
         terms = [block_circulant(each.detach(), shape).H for each in self._blocks(names)]
         return functools.reduce(operators.add, terms)
@@ -112,7 +112,7 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
         return [name for name in names if name in self.structmat_kernel]
 
     def _blocks(self, names: Sequence[str]) -> list[torch.Tensor]:
-        """The blocks of Δᵀ / n by their first columns, which are the rows of Δ's: one array for each block size."""
+        """Return the blocks of Δᵀ / n by their first columns, the first rows of Δ's blocks: an array per block size."""
         sums: dict[int, torch.Tensor] = {}
         for name in names:
             kernel = self.structmat_kernel[name]
@@ -126,7 +126,7 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
     ) -> torch.Tensor:
         """Map vectors (..., n) to (..., m), in the precision of the base layer's result.
 
-        `adapter_names` has an adapter for each entry of the first axis, in the place of the active ones.
+        `adapter_names` names an adapter for each entry of the first axis, instead of the active ones.
         """
         if adapter_names is not None:
             self._check_rows(x, adapter_names)
@@ -229,14 +229,14 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
             raise ValueError(f"{type(self).__name__}.merge: with {', '.join(names)} the weight is not finite.")
 
     def _holder(self) -> nn.Module:
-        """The layer of PEFT right around the base layer."""
+        """Return the innermost layer of PEFT around the base layer."""
         layer: nn.Module = self
         while hasattr(layer.base_layer, "base_layer"):
             layer = layer.base_layer
         return layer
 
     def unmerge(self) -> None:
-        """Give the base layer the weight back that it had before adapters were merged."""
+        """Restore the weight that the base layer had before adapters were merged."""
         if not self.merged:
             return
         if self._structured:
@@ -258,7 +258,7 @@ class BlockCirculantLayer(nn.Module, BaseTunerLayer):  # type: ignore[misc]
 
 
 def _share(source: StructuredLinear, target: StructuredLinear) -> None:
-    """Let two layers, one of a sum that begins with the operator of the other, hold the same arrays and bias."""
+    """Let two layers hold the same arrays and bias; the operator of one is a sum that begins with the other's."""
     for old, new in zip(source._template.names, target._template.names, strict=False):
         if old in source._integers:
             target._buffers[f"{new}_digits"] = source._buffers[f"{old}_digits"]

@@ -25,7 +25,7 @@ BASE = "__base__"  # PEFT's name of no adapter, for rows of a batch
 
 
 class Method(str, enum.Enum):  # noqa: UP042 (PEFT takes "Method." off its str)
-    """A method's name in PEFT's tables. PEFT's own enumeration, which `register_peft_method` insists on, is closed."""
+    """A method's name in PEFT's tables: `register_peft_method` takes members of PEFT's own closed enumeration only."""
 
     STRUCTMAT_BLOCK_CIRCULANT = "STRUCTMAT_BLOCK_CIRCULANT"
 
@@ -34,9 +34,9 @@ class Method(str, enum.Enum):  # noqa: UP042 (PEFT takes "Method." off its str)
 class BlockCirculantConfig(PeftConfig):  # type: ignore[misc]
     r"""Block-circulant adapters for `peft.get_peft_model`, y = W x + b + Δ x / n for a layer of n inputs.
 
-    Δ consists of circulant blocks given by their first rows, the one thing that is learned: for the same rows the
-    adapter equals that of `peft.C3AConfig`. Here sizes and blocks need not divide each other, several active adapters
-    add up, and the layer that an adapter is unmerged from has its old weight, bit by bit.
+    Δ consists of circulant blocks given by their first rows, which alone are learned: for the same rows the adapter
+    equals that of `peft.C3AConfig`. Here sizes and blocks need not divide each other, several active adapters add up,
+    and unmerging restores the old weight of a layer, bit by bit.
 
     Parameters
     ----------
@@ -45,10 +45,10 @@ class BlockCirculantConfig(PeftConfig):  # type: ignore[misc]
         The last blocks are cut.
     target_modules : list of str or str, optional
         Layers to adapt, each a `torch.nn.Linear`, a Conv1D of transformers or a structured layer of
-        `structmat.nn.torch`: ends of their names, a regular expression, or "all-linear"; for known architectures those
-        that LoRA takes, unless given.
+        `structmat.nn.torch`: ends of their names, a regular expression, or "all-linear"; by default the layers that
+        LoRA adapts in known architectures.
     init_weights : bool or {"xavier_uniform", "kaiming_uniform", "gaussian"}, optional
-        True, the default, starts with zeros, so that the model is what it was. The others draw as C3A does, from
+        True, the default, starts with zeros, so that the model is unchanged. The others draw as C3A does, from
         PyTorch's own generator; False is "xavier_uniform".
     block_size_pattern : dict, optional
         Block sizes of single layers, by the ends of their names or regular expressions.
@@ -61,7 +61,7 @@ class BlockCirculantConfig(PeftConfig):  # type: ignore[misc]
         `block_size` is no positive int, or larger than both sizes of a layer (raised when the model is made), or
         `init_weights` or `bias` is unknown.
     TypeError
-        A layer is none of those above (raised when the model is made).
+        A layer is of another class (raised when the model is made).
 
     Notes
     -----
@@ -72,10 +72,10 @@ class BlockCirculantConfig(PeftConfig):  # type: ignore[misc]
     The derivative is the operator's own `backward`. Active adapters of one block size are one product, by the sum of
     their kernels. Kernels are kept in single precision beside a model in half precision.
 
-    Merging adds the adapters' entries to the weight, which are read from the definition. The old weight is kept until
-    it is unmerged, since a difference in floating point would not give it back; `merge_and_unload` keeps it for one
-    layer at a time. A structured layer is replaced by one of the sum of operators, its own and the adapters'. A weight
-    that would not hold the sum, one that is quantised or computed from other parameters, is refused.
+    Merging adds the adapters' entries, which are read from the definition, to the weight. The old weight is kept until
+    the adapters are unmerged, since a difference in floating point would not restore it; `merge_and_unload` keeps it
+    for one layer at a time. A structured layer is replaced by a layer of the sum of its own operator and the adapters'.
+    A weight that can't hold the sum, quantised or computed from other parameters, is refused.
 
     In evaluation mode `adapter_names` chooses an adapter for each row of a batch, as for LoRA; "__base__" is none:
     ``model(x, adapter_names=["default", "__base__"])``.
@@ -111,7 +111,7 @@ class BlockCirculantConfig(PeftConfig):  # type: ignore[misc]
     bias: str = "none"
 
     def __post_init__(self) -> None:
-        """Check the options and take PEFT's form of them."""
+        """Check the options and convert them to PEFT's types."""
         super().__post_init__()
         self.peft_type = Method.STRUCTMAT_BLOCK_CIRCULANT
         title = type(self).__name__
@@ -149,7 +149,7 @@ class BlockCirculantModel(BaseTuner):  # type: ignore[misc]
             target.update_layer(adapter_name, block_size, config)
             return
         layer = BlockCirculantLayer(target, adapter_name, block_size, config)
-        if adapter_name not in self.active_adapters:  # one that is added waits to be chosen
+        if adapter_name not in self.active_adapters:  # an adapter that is added is not yet active
             layer.requires_grad_(False)
         self._replace_module(parent, target_name, layer, target)
 
@@ -167,7 +167,7 @@ class BlockCirculantModel(BaseTuner):  # type: ignore[misc]
 
     @contextlib.contextmanager
     def _enable_peft_forward_hooks(self, *_: Any, **keywords: Any) -> Iterator[None]:
-        """Hand `adapter_names` to the layers while PEFT calls the model; beams repeat the rows of a decoder."""
+        """Pass `adapter_names` to the layers while PEFT calls the model; beams repeat the rows of a decoder."""
         names = keywords.get("adapter_names")
         if names is None:
             yield

@@ -42,12 +42,12 @@ class Replaced:
     name : str
         Its place in the model.
     layer : StructuredLinear
-        What stands there now.
+        The new layer.
     parameters, bytes : pair of int
         Before and after, with bias and, in bytes, buffers.
     energy : float or None
-        The share of the weight's squared norm that the structure retains, or for "data-aware" that of the outputs on
-        the sample; None for "random".
+        The share of the weight's squared norm that the structure retains, or for "data-aware" the share of the outputs'
+        squared norm on the sample; None for "random".
     """
 
     name: str
@@ -59,7 +59,7 @@ class Replaced:
 
 @dataclasses.dataclass(frozen=True)
 class Compression:
-    """What `compress` did: `print` shows a table.
+    """The report of `compress`: `print` shows a table.
 
     Attributes
     ----------
@@ -105,25 +105,24 @@ def compress(
 ) -> Compression:
     """Replace dense layers of a model by structured ones, in place.
 
-    Taken are `torch.nn.Linear` and the `Conv1D` of transformers, not their subclasses: a class with more to it would
-    lose that, and attention reads the weight of its own. A weight that is computed from other parameters, as pruning,
-    `weight_norm`, `spectral_norm` and `torch.nn.utils.parametrize` do, must be made permanent before.
+    Replaced are `torch.nn.Linear` and the `Conv1D` of transformers, not their subclasses, which may do more than
+    multiply, or be read by attention without a call. A weight that is computed from other parameters, by pruning,
+    `weight_norm`, `spectral_norm` or `torch.nn.utils.parametrize`, must be made permanent before.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Has the layers as parts; itself it is no layer.
+        A module that has the layers as parts, and is no layer itself.
     rule : str or callable
-        The structure: for "nearest" and "data-aware" one that `structmat.projections.nearest` or `fit` knows, for
+        The structure: for "nearest" and "data-aware" one of `structmat.projections.nearest` or `fit`, for
         "random" one of "block_circulant", "circulant", "fastfood", "low_rank" and "toeplitz". A callable gets the name
         of a layer and the layer, and returns a dictionary of "rule" and options, or None to leave it.
     method : {"nearest", "random", "data-aware"}, optional
-        "nearest" takes the operator that is nearest to the weight, "data-aware" the one whose outputs on the sample are
-        nearest to those of the weight, "random" a new layer to be trained, which takes over nothing. The first two keep
-        the bias.
+        "nearest" takes the operator nearest to the weight, "data-aware" the operator whose outputs on the sample are
+        nearest to the layer's, "random" a new layer to be trained, with a new bias. The first two keep the bias.
     sample : tensor, tuple or dict, optional
-        For "data-aware": what the model is called with, in evaluation mode; a dictionary has arguments by name. Each
-        layer is fitted to at most 4,096 of its input vectors, evenly spaced.
+        For "data-aware": arguments of the model, which is called in evaluation mode; a dictionary has arguments by
+        name. Each layer is fitted to at most 4,096 of its input vectors, evenly spaced.
     include, exclude : str or sequence of str, optional
         Names of layers, with the wildcards of `fnmatch`; all unless given. Each must match a layer.
     ridge : float, optional
@@ -131,7 +130,7 @@ def compress(
     dry_run : bool, optional
         Whether to report only, and leave the model as it is.
     generator : torch.Generator, optional
-        Source of what "random" draws.
+        Source of the draws of "random".
     **options
         For the rule, such as `block_size` and `rank`.
 
@@ -207,7 +206,7 @@ def compress(
 def decompress(model: nn.Module) -> nn.Module:
     """Replace structured layers by dense ones that compute the same, in place.
 
-    A weight is learned if something of the operator is.
+    A weight is learned if any array of the operator is.
 
     Parameters
     ----------
@@ -222,7 +221,7 @@ def decompress(model: nn.Module) -> nn.Module:
     Raises
     ------
     TypeError
-        An operator is complex, which no `torch.nn.Linear` is.
+        An operator is complex; a `torch.nn.Linear` is real.
 
     Examples
     --------
@@ -285,7 +284,7 @@ def _fitted(
 
 
 def _inputs(model: nn.Module, layers: dict[str, nn.Module], sample: Any) -> dict[str, torch.Tensor]:
-    """What each layer gets when the model is called with the sample."""
+    """Return the input vectors of each layer when the model is called with the sample."""
     seen: dict[str, list[torch.Tensor]] = {name: [] for name in layers}
 
     def keep(name: str) -> Callable[..., None]:
@@ -317,7 +316,7 @@ def _inputs(model: nn.Module, layers: dict[str, nn.Module], sample: Any) -> dict
 
 
 def _replace(model: nn.Module, by: dict[nn.Module, nn.Module]) -> None:
-    """Put other modules in the places of some, in all of them."""
+    """Replace modules by others in all places."""
     for part in list(model.modules()):
         for name, child in part._modules.items():
             if child in by:
@@ -325,6 +324,6 @@ def _replace(model: nn.Module, by: dict[nn.Module, nn.Module]) -> None:
 
 
 def _size(model: nn.Module) -> tuple[int, int]:
-    """Parameters, and bytes of them and of the buffers."""
+    """Return the number of parameters, and the bytes of parameters and buffers."""
     values = list(model.parameters())
     return sum(map(torch.numel, values)), sum(value.nbytes for value in (*values, *model.buffers()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations  # the documentation is built without PyTorch
 
-import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -49,6 +48,8 @@ class Derived(torch.Tensor):  # type: ignore[misc]
             args[0].origin.refuse("this")
         with torch._C.DisableTorchFunctionSubclass():
             versions = [tensor._version for tensor in tensors]
+            if func.__name__ in ("__deepcopy__", "__reduce_ex__"):  # copies are plain
+                args = (args[0].as_subclass(torch.Tensor), *args[1:])
             result = func(*args, **(kwargs or {}))
             written = [old for old, version in zip(tensors, versions, strict=True) if old._version != version]
             if func.__name__ in ("numpy", "__array__"):
@@ -60,16 +61,6 @@ class Derived(torch.Tensor):  # type: ignore[misc]
         for tensor in written:
             tensor.origin.store() if tensor.origin.store else tensor.origin.refuse(func.__name__)
         return result
-
-    def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickle a plain tensor."""
-        with torch._C.DisableTorchFunctionSubclass():
-            return self.as_subclass(torch.Tensor).clone().__reduce_ex__(protocol)
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
-        """Return a plain tensor."""
-        with torch._C.DisableTorchFunctionSubclass():
-            return copy.deepcopy(self.as_subclass(torch.Tensor), memo)
 
 
 def _derive_view(value: Any, tensors: list[Derived]) -> Any:

@@ -73,12 +73,12 @@ class IntegerBuffers(OperatorLayer, nn.Module):  # type: ignore[misc]
         if last is not None and last[0] is digits and last[1:3] == (digits._version, digits.data_ptr()):
             return last[3]
         values = as_integers(digits, self._integers[name])
-        if is_plain(digits) and not digits.is_inference():  # whose changes are not counted
+        if is_plain(digits) and not digits.is_inference():  # changes in inference mode are not counted
             self._last[name] = digits, digits._version, digits.data_ptr(), values
         return values
 
     def __getattr__(self, name: str) -> Any:
-        """Return integers, which are kept by their digits, beside what every module returns."""
+        """Return integers from their digits, and other attributes as every module does."""
         if name in self.__dict__.get("_integers", ()):
             values = self._integer(name).clone()
             what, hint = f"{type(self).__name__}.{name} is made of its digits", f"Assign layer.{name} = values."
@@ -86,7 +86,7 @@ class IntegerBuffers(OperatorLayer, nn.Module):  # type: ignore[misc]
         return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set integers by their digits, beside what every module sets."""
+        """Set integers by their digits, and other attributes as every module does."""
         if name in self.__dict__.get("_integers", ()):
             self._set_integers({name: value})
         else:

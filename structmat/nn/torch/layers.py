@@ -54,7 +54,7 @@ class RandomLinear(StructuredLinear):
         """Draw a projection with E‖P x‖² = ‖x‖²."""
         raise NotImplementedError
 
-    _scaled = slice(None)  # the parameters that the scale goes into: together they enter P linearly
+    _scaled = slice(None)  # the parameters that are scaled: together they enter P linearly
 
     def _init_operator(self, d: int, k: int, dtype: torch.dtype, generator: torch.Generator | None) -> LinearOperator:
         seed = int(torch.randint(2**63 - 1, (), generator=generator, device=rng_device(generator)))
@@ -119,8 +119,8 @@ class CirculantLinear(RandomLinear):
 
     Notes
     -----
-    Cost: that of `circulant_projection` or `block_circulant_projection`; for square layers of n features O(n) memory
-    and O(n log n) time a vector.
+    The cost is that of `circulant_projection` or `block_circulant_projection`: for square layers of n features O(n)
+    memory and O(n log n) time a vector.
 
     References
     ----------
@@ -161,7 +161,7 @@ class CirculantLinear(RandomLinear):
 
 
 class BlockCirculantLinear(CirculantLinear):
-    """Affine layer of circulant blocks: `CirculantLinear` with a block size, and no signs unless asked for.
+    """Affine layer of circulant blocks: `CirculantLinear` with a block size, and without signs by default.
 
     Parameters
     ----------

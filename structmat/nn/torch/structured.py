@@ -24,8 +24,8 @@ class StructuredLinear(IntegerBuffers):
     Parameters
     ----------
     operator : LinearOperator
-        Of PyTorch, shape (out_features, in_features). Its parameters become those of the module and have its values;
-        its other arrays, such as signs, and frozen parameters become buffers.
+        Of PyTorch, shape (out_features, in_features). Copies of its parameters become parameters of the module, copies
+        of its other arrays, such as signs, and of frozen parameters become buffers.
     bias : bool, optional
         Whether b is learned; otherwise there is none.
     generator : torch.Generator, optional
@@ -50,19 +50,18 @@ class StructuredLinear(IntegerBuffers):
     axis of 2. A learned array that stands twice in the operator is one parameter.
 
     Arrays of integers, signs and permutations, are buffers of their digits, "signs_digits", which averages of buffers
-    (`torch.optim.swa_utils.AveragedModel` with ``use_buffers=True``) don't change. The attribute "signs" has the
-    integers themselves; they may be assigned or changed in place. `load_state_dict` takes "signs" as well, which
-    checkpoints of earlier releases have, and refuses what the operator can't have, such as an index that is no
-    permutation.
+    (`torch.optim.swa_utils.AveragedModel` with ``use_buffers=True``) don't change. The attribute "signs" returns the
+    integers themselves; they may be assigned or changed in place. `load_state_dict` takes "signs" of checkpoints of
+    earlier releases as well, and rejects integers that the operator rejects, such as an index that is no permutation.
 
-    Half precision, also that of `torch.autocast`, is that of inputs, outputs and parameters: products compute in single
-    precision. The derivative is the operator's own `backward`, also in code that `torch.compile` makes; under
-    `torch.func` and in forward mode PyTorch differentiates each step of the product.
+    Half precision, also of `torch.autocast`, is the precision of inputs, outputs and parameters; products compute in
+    single precision. The derivative is the operator's own `backward`, also under `torch.compile`; under `torch.func`
+    and in forward mode PyTorch differentiates each step of the product.
 
-    Weight decay multiplies parameters by 1 - lr * weight_decay a step, and so a matrix that is linear in them, as it
-    does a dense one: all parameters but the bias belong into the group with weight decay, whatever their shapes;
-    rules such as "no decay where ndim < 2" leave a circulant out. A product of p parameters, two in `LowRankLinear` and
-    three in `FastfoodLinear`, decays p times as fast: divide the weight decay by p for the same rate.
+    Weight decay multiplies parameters by 1 - lr * weight_decay a step, and therefore a matrix that is linear in them,
+    like a dense one: all parameters but the bias belong into the group with weight decay, whatever their shapes; rules
+    such as "no decay where ndim < 2" leave a circulant out. A product of p parameters, two in `LowRankLinear` and three
+    in `FastfoodLinear`, decays p times as fast: divide the weight decay by p for the same rate.
 
     Examples
     --------
@@ -132,7 +131,7 @@ class StructuredLinear(IntegerBuffers):
         return values
 
     def __setattr__(self, name: str, value: Any) -> None:
-        """Set integers by their digits and refuse a weight, beside what every module sets."""
+        """Refuse a weight, and set other attributes as every layer with integers does."""
         if name != "weight":
             super().__setattr__(name, value)
         elif not (isinstance(value, Derived) and value.origin.owner is self):  # PEFT puts back what it read
@@ -166,8 +165,8 @@ class StructuredLinear(IntegerBuffers):
     def _hint(self) -> str:
         return (
             f"Change the parameters instead ({', '.join(name for name, _ in self.named_parameters())}), draw them anew "
-            f"by reset_parameters(), or take structmat.nn.torch.decompress first, which makes a torch.nn.Linear. A "
-            f"tensor of your own is layer.to_dense()."
+            f"by reset_parameters(), or take structmat.nn.torch.decompress first, which makes a torch.nn.Linear. "
+            f"layer.to_dense() is a tensor that may be changed."
         )
 
     def to_dense(self) -> torch.Tensor:
