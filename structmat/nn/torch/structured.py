@@ -121,14 +121,15 @@ class StructuredLinear(IntegerBuffers):
         self._reset_bias(generator)
 
     def _values(self) -> list[torch.Tensor]:
-        held, values = self._parameters, []
+        values = []
         for name in self._template.names:
-            if name in self._integers:
-                value = self._integer(name)
-            else:
-                value = held[name] if name in held else getattr(self, name)  # `Module.__getattr__` is slow
+            value = self._integer(name) if name in self._integers else self._held(name)
             values.append(_as_complex(value) if name in self._complex else value)
         return values
+
+    def _held(self, name: str) -> torch.Tensor | None:
+        """Return a parameter or a buffer, parameters without the cost of `Module.__getattr__`."""
+        return self._parameters[name] if name in self._parameters else getattr(self, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Refuse a weight, and set other attributes as every layer with integers does."""
@@ -171,17 +172,14 @@ class StructuredLinear(IntegerBuffers):
 
     def to_dense(self) -> torch.Tensor:
         """Write the matrix out, shape (out_features, in_features), differentiated in the parameters."""
-        if torch.compiler.is_compiling():  # products are traced, but not constructors of operators
-            values = self._values()
-            reals = [value.real for value in (*values, self.bias) if value is not None]
-            like = next((value for value in reals if value.is_floating_point()), torch.empty(0))
-            eye = torch.eye(self.in_features, dtype=like.dtype, device=like.device)
-            return self._template.matvec(eye, values).mT
-        A = self.operator
-        if A.dtype is not None:
-            return A.to_dense()
-        dtype = torch.get_default_dtype() if self.bias is None else self.bias.dtype
-        return A.matmat(torch.eye(A.n, dtype=dtype, device=A.device))
+        values = self._values()
+        if self._template.operator.dtype is not None and not torch.compiler.is_compiling():
+            return self._template.bind(values).to_dense()
+        # Compilers trace products, but not constructors of operators.
+        held = [value.real for value in (*values, self.bias) if value is not None]
+        dtype = next((value.dtype for value in held if value.is_floating_point()), torch.get_default_dtype())
+        eye = torch.eye(self.in_features, dtype=dtype, device=held[0].device if held else None)
+        return self._template.matvec(eye, values).mT
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Map vectors (..., in_features) to (..., out_features)."""
@@ -199,8 +197,7 @@ class StructuredLinear(IntegerBuffers):
 
     def _affine(self, x: torch.Tensor) -> torch.Tensor:
         y = self._template.matvec(x, self._values())
-        held = self._parameters  # not by `Module.__getattr__`, as in `_values`
-        bias = held["bias"] if "bias" in held else self.bias  # noqa: SIM401 (the default would be looked up each time)
+        bias = self._held("bias")
         return y if bias is None else y + bias
 
     def extra_repr(self) -> str:
