@@ -30,22 +30,25 @@ class RandomLinear(StructuredLinear):
     Entries of the matrix have mean 0 and, on average, the variance of a `torch.nn.Linear`'s, 1/(3 in_features).
     """
 
-    def __init__(  # noqa: PLR0917 (only the layers below call it)
+    options: dict[str, Any]  # subclasses set theirs before they call `__init__`
+
+    def __init__(
         self,
         in_features: int,
         out_features: int,
-        bias: bool,
-        device: Any,
-        dtype: torch.dtype | None,
-        generator: torch.Generator | None,
-        **options: Any,
+        bias: bool = True,
+        *,
+        learn: bool = True,
+        device: Any = None,
+        dtype: torch.dtype | None = None,
+        generator: torch.Generator | None = None,
     ) -> None:
         title = type(self).__name__
         check_sizes(title, in_features, out_features)
         dtype = torch.get_default_dtype() if dtype is None else dtype
         if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
             raise TypeError(f"{title}: dtype is {dtype}; expected a real floating dtype of torch.")
-        self.__dict__["options"] = options  # before the module is set up, for `_init_operator`
+        self.options = {**self.__dict__.get("options", {}), "learn": learn}
         operator = self._init_operator(in_features, out_features, dtype, generator)
         where = torch.get_default_device() if device is None else torch.device(device)
         super().__init__(operator.to(device=where), bias, generator=generator)
@@ -64,7 +67,7 @@ class RandomLinear(StructuredLinear):
         P = P.with_params([value * scale if id(value) in scaled else value for value in P.params])
         if not self.options.get("signs", True):
             P = functools.reduce(operators.matmul, P.parts[:-1])  # type: ignore[attr-defined]
-        return P if self.options.get("learn", True) else P.freeze()
+        return P if self.options["learn"] else P.freeze()
 
     def reset_parameters(self, generator: torch.Generator | None = None) -> None:
         """Draw the operator and the bias anew; `generator` is the source of the draws, PyTorch's own unless given."""
@@ -149,8 +152,8 @@ class CirculantLinear(RandomLinear):
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        options = {"block_size": block_size, "signs": signs, "learn": learn}
-        super().__init__(in_features, out_features, bias, device, dtype, generator, **options)
+        self.options = {"block_size": block_size, "signs": signs}
+        super().__init__(in_features, out_features, bias, learn=learn, device=device, dtype=dtype, generator=generator)
 
     def _projection(self, d: int, k: int, **common: Any) -> LinearOperator:
         block_size = self.options["block_size"]
@@ -226,7 +229,8 @@ class ToeplitzLinear(RandomLinear):
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(in_features, out_features, bias, device, dtype, generator, signs=signs, learn=learn)
+        self.options = {"signs": signs}
+        super().__init__(in_features, out_features, bias, learn=learn, device=device, dtype=dtype, generator=generator)
 
     def _projection(self, d: int, k: int, **common: Any) -> LinearOperator:
         return toeplitz_projection(d, k, **common)
@@ -253,19 +257,6 @@ class FastfoodLinear(RandomLinear):
     """
 
     _scaled = slice(None, None, 3)  # S of S, G and B in each block
-
-    def __init__(
-        self,
-        in_features: int,
-        out_features: int,
-        bias: bool = True,
-        *,
-        learn: bool = True,
-        device: Any = None,
-        dtype: torch.dtype | None = None,
-        generator: torch.Generator | None = None,
-    ) -> None:
-        super().__init__(in_features, out_features, bias, device, dtype, generator, learn=learn)
 
     def _projection(self, d: int, k: int, **common: Any) -> LinearOperator:
         return fastfood(d, k, adaptive=True, **common)
@@ -307,7 +298,8 @@ class LowRankLinear(RandomLinear):
         dtype: torch.dtype | None = None,
         generator: torch.Generator | None = None,
     ) -> None:
-        super().__init__(in_features, out_features, bias, device, dtype, generator, rank=rank, learn=learn)
+        self.options = {"rank": rank}
+        super().__init__(in_features, out_features, bias, learn=learn, device=device, dtype=dtype, generator=generator)
 
     def _projection(self, d: int, k: int, **common: Any) -> LinearOperator:
         rank = checked_size(type(self).__name__, "rank", self.options["rank"])
