@@ -19,9 +19,7 @@ from structmat.io import describe, described
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
-# Classes of tensors that are no DTensors.
-_ORDINARY = {torch.Tensor, torch.nn.Parameter}
+_ORDINARY = {torch.Tensor, torch.nn.Parameter}  # classes of tensors that are no DTensors
 
 
 class _Place(int):
@@ -44,8 +42,10 @@ def _unpack(packed: tuple[Any, ...], tensors: Sequence[torch.Tensor]) -> tuple[A
     """Return the nested tuple that `_pack` was given."""
     tape = list(packed)
     for place, item in enumerate(packed):
-        if isinstance(item, tuple | _Place):
-            tape[place] = tensors[item] if isinstance(item, _Place) else _unpack(item, tensors)
+        if isinstance(item, tuple):
+            tape[place] = _unpack(item, tensors)
+        elif isinstance(item, _Place):
+            tape[place] = tensors[item]
     return tuple(tape)
 
 
@@ -53,9 +53,9 @@ def autocast_dtype(x: torch.Tensor) -> torch.dtype | None:
     """Return autocast's dtype on the device of x, None if autocast is off; None also if x is no tensor."""
     if not isinstance(x, torch.Tensor):
         return None
-    kind = x.device.type
-    wants = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-    return torch.get_autocast_dtype(kind) if wants else None
+    device_type = x.device.type
+    is_on = torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
+    return torch.get_autocast_dtype(device_type) if is_on else None
 
 
 class _Product(torch.autograd.Function):  # type: ignore[misc]
