@@ -1,4 +1,4 @@
-"""Operators from what other libraries call one."""
+"""Operators from the arrays, sparse matrices and linear operators of other libraries."""
 
 import functools
 from typing import Any
@@ -9,7 +9,7 @@ from structmat.operators import Dense, FunctionOperator
 
 
 def _rowwise(product: Any, width: int, x: Array) -> Array:
-    """Multiply vectors (..., n) by a product that takes them as the columns of a matrix, and one at least."""
+    """Multiply vectors (..., n) by a product that takes them as the columns, one at least, of a matrix."""
     xp = namespace(x)
     if 0 in x.shape:
         return xp.zeros((*x.shape[:-1], width), dtype=x.dtype, device=device(x))
@@ -25,7 +25,7 @@ def _adjoint_product(obj: Any, X: Array) -> Array:
     try:
         return obj.rmatmat(X)
     except TypeError:
-        obj.rmatvec(X[:, 0])  # where none was given, SciPy says so here only
+        obj.rmatvec(X[:, 0])  # SciPy raises NotImplementedError for a missing rmatvec only from rmatvec itself
         raise
 
 
@@ -61,7 +61,7 @@ def aslinearoperator(obj: Any) -> LinearOperator:
     array([[3., 4.],
            [8., 6.]])
     """
-    for operator in (obj, getattr(obj, "operator", None)):  # the second is what `to_scipy` and its like wrapped
+    for operator in (obj, getattr(obj, "operator", None)):  # the second was wrapped by `to_scipy`, `to_cupyx`, ...
         if isinstance(operator, LinearOperator):
             return operator
     if is_array(obj):

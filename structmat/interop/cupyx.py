@@ -2,9 +2,10 @@
 
 import cupyx.scipy.sparse.linalg as spla
 
-from structmat._backend import Array, DType, namespace, namespace_name
+from structmat._backend import Array, DType, namespace
 from structmat.core.base import LinearOperator
 from structmat.interop.scipy import Products, own_dtype
+from structmat.interop.template import check_library
 
 
 class CuPyOperator(Products, spla.LinearOperator):  # type: ignore[misc]
@@ -16,7 +17,7 @@ class CuPyOperator(Products, spla.LinearOperator):  # type: ignore[misc]
         The operator inside.
     """
 
-    # CuPy's solvers hand the pointers of products to cuBLAS with stride 1, whatever the strides are.
+    # CuPy's solvers pass the pointers of products to cuBLAS with stride 1, whatever the strides are.
 
     def _matvec(self, x: Array) -> Array:
         return namespace(x).ascontiguousarray(super()._matvec(x))
@@ -27,9 +28,5 @@ class CuPyOperator(Products, spla.LinearOperator):  # type: ignore[misc]
 
 def to_cupyx(A: LinearOperator, dtype: DType = None) -> CuPyOperator:
     """Wrap an operator for CuPy; see `LinearOperator.to_cupyx`."""
-    if A.xp is not None and namespace_name(A.xp) != "cupy":
-        raise TypeError(
-            f"{A._head}.to_cupyx: the operator is of {namespace_name(A.xp)}; expected one of cupy: convert it with "
-            f"A.to(xp=cupy)."
-        )
+    check_library(f"{A._head}.to_cupyx: the operator", A, "cupy")
     return CuPyOperator(A, own_dtype(A) if dtype is None else dtype)

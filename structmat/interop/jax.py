@@ -18,7 +18,7 @@ from structmat.core.leaf import Leaf
 
 
 def _inner(A: LinearOperator) -> tuple[str, ...]:
-    """Names of the fields that hold arrays or operators; those of an operator that JAX made stay what they were."""
+    """Names of the fields that hold arrays or operators; those recorded at flattening for an unflattened operator."""
     kept = A.__dict__.get("_inner")
     if kept is None:
         kept = tuple(
@@ -28,7 +28,7 @@ def _inner(A: LinearOperator) -> tuple[str, ...]:
 
 
 def _outer(A: LinearOperator) -> tuple[Any, ...]:
-    """The other fields, hashable: 2 and 2.0 are equal, so the type is told too; slices can't be hashed before 3.12."""
+    """The other fields, hashable, with types, as 2 == 2.0; slices can't be hashed before Python 3.12."""
     inner = _inner(A)
     rest = ((name, value) for name, value in A._fields.items() if name not in inner)
     return inner, tuple((name, type(v), v.__reduce__()[1] if isinstance(v, slice) else v) for name, v in rest)
@@ -43,7 +43,7 @@ def _flatten_with_keys(A: LinearOperator) -> tuple[Iterable[Any], Any]:
 
 
 def register(cls: type[LinearOperator]) -> None:
-    """Make a class of operators one of JAX's pytrees: arrays are the leaves, all else is the structure."""
+    """Register a class of operators as a pytree of JAX: arrays are the leaves, all else is the structure."""
 
     def unflatten(outer: Any, values: Iterable[Any]) -> LinearOperator:
         inner, rest = outer
@@ -67,12 +67,12 @@ extensions.register_pytree = register
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class _Constant(LinearOperator):
-    """An operator without parameters, whose transpose JAX takes from its adjoint.
+    """An operator without parameters, whose transpose in JAX is its adjoint.
 
-    JAX's own transpose of a gather is a scatter, many times slower, and it has none of a callback. Of the functions
-    that take a transpose, `custom_linear_solve` is the one with rules for forward mode, reverse mode and batches. It is
-    asked for the solution of M (u, y) = (x, 0) that is u = x, y = A x. Which M has that solution is of no account: JAX
-    uses M to differentiate in the arrays that it refers to, and the identity refers to none.
+    JAX transposes a gather to a scatter, many times slower, and can't transpose a callback. Of the functions that take
+    a transpose, `custom_linear_solve` is the one with rules for forward mode, reverse mode and batches. It solves
+    M (u, y) = (x, 0) by u = x, y = A x. Any M will do: JAX uses M to differentiate in the arrays that M refers to, and
+    the identity refers to none.
     """
 
     of: LinearOperator
@@ -100,7 +100,7 @@ class _Constant(LinearOperator):
 
 
 def _nothing(x: Array, like: Any) -> Array:
-    """Return zeros that depend on x for JAX: beside x it takes no constant, neither here nor in what it derives."""
+    """Return zeros that depend on x: `custom_linear_solve` and its derivatives accept no other constant."""
     return jnp.broadcast_to(jnp.sum(x[..., :0], axis=-1, keepdims=True).astype(like.dtype), like.shape)
 
 
@@ -120,10 +120,10 @@ def _fixed(leaf: LinearOperator) -> LinearOperator:
 
 
 def _vary(tree: Any) -> Any:
-    """Inside `jax.shard_map` give all arrays the mesh axes along which one varies.
+    """Inside `jax.shard_map`, mark all arrays as varying along the mesh axes along which any of them varies.
 
-    JAX does so for its own operations, and sums the gradient of what was one for all devices; for what the functions
-    of `custom_linear_solve` refer to it has to be asked.
+    JAX does so for its own operations, and sums the gradients of replicated arrays; arrays that the functions of
+    `custom_linear_solve` refer to have to be marked explicitly.
     """
 
     def axes(value: Any) -> frozenset[Any]:
@@ -143,7 +143,7 @@ def matvec(A: LinearOperator, x: Array) -> Array:
     Parameters
     ----------
     A : LinearOperator
-        Of JAX, or without arrays. Its parameters and x are what is differentiated.
+        Of JAX, or without arrays. The product is differentiated in its parameters and in x.
     x : array, shape (..., n)
         Vectors along the last axis, of JAX or NumPy; leading axes are a batch.
 
@@ -187,8 +187,8 @@ def matvec(A: LinearOperator, x: Array) -> Array:
     if not isinstance(A, LinearOperator):
         raise TypeError(f"matvec: A is a {type(A).__name__}; expected a LinearOperator.")
     x = jnp.asarray(x) if isinstance(x, HostArray) else x
-    if any(map(is_traced, jax.tree.leaves((A, x)))):  # else nothing is differentiated
-        A._check_vector("matvec", "x", x, 1)  # by the name that the user knows
+    if any(map(is_traced, jax.tree.leaves((A, x)))):  # otherwise nothing is differentiated
+        A._check_vector("matvec", "x", x, 1)  # before the operator is wrapped, so that errors name the user's
         A, x = _vary((A._map(_fixed), x))
         A = _adjoint_as_derivative(A)
     return A.matvec(x)

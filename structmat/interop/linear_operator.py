@@ -1,4 +1,4 @@
-"""Operators as those of the package linear_operator, which GPyTorch is built on."""
+"""Operators as operators of the package linear_operator, which GPyTorch is built on."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,8 +6,8 @@ from typing import Any
 import linear_operator
 import torch
 
-from structmat._backend import as_namespace, namespace_name
 from structmat.core.base import LinearOperator
+from structmat.interop.template import check_library
 from structmat.interop.torch import matvec
 
 
@@ -17,14 +17,14 @@ class TorchOperator(linear_operator.LinearOperator):  # type: ignore[misc]
     Attributes
     ----------
     operator : structmat.LinearOperator
-        The operator inside; its parameters are the tensors that this one is represented by.
+        The operator inside; its parameters are the tensors that represent this one.
     batch : torch.Size
         Leading axes, over which the one operator is repeated.
     """
 
     def __init__(self, *params: torch.Tensor, operator: LinearOperator, batch: Sequence[int] = ()) -> None:
         super().__init__(*params, operator=operator, batch=batch)
-        if params:  # they may have been moved, and signs and indices not
+        if params:  # they may have been moved without signs and indices
             operator = operator.to(device=params[0].device).with_params(params)
         self.operator, self.batch = operator, torch.Size(batch)
 
@@ -38,7 +38,7 @@ class TorchOperator(linear_operator.LinearOperator):  # type: ignore[misc]
 
     @property
     def device(self) -> torch.device:
-        """Where the operator's arrays are, or PyTorch's default for an operator without any."""
+        """The device of the operator's arrays, or PyTorch's default for an operator without any."""
         return torch.get_default_device() if self.operator.device is None else self.operator.device
 
     def _size(self) -> torch.Size:
@@ -80,14 +80,10 @@ def _broadcast(batch: Sequence[int], matrices: torch.Tensor) -> torch.Tensor:
 
 def to_linear_operator(A: LinearOperator) -> TorchOperator:
     """Wrap an operator for linear_operator; see `LinearOperator.to_linear_operator`."""
-    if A.xp is not None and A.xp is not as_namespace(torch):
-        raise TypeError(
-            f"{A._head}.to_linear_operator: the operator is of {namespace_name(A.xp)}; expected one of torch: convert "
-            f"it with A.to(xp=torch)."
-        )
+    check_library(f"{A._head}.to_linear_operator: the operator", A, "torch")
     if A._is_complex:
         raise TypeError(
-            f"{A._head}.to_linear_operator: the operator is complex; linear_operator knows real matrices only: its "
-            f"derivatives leave conjugates out."
+            f"{A._head}.to_linear_operator: the operator is complex; expected a real one: the derivatives of "
+            f"linear_operator leave conjugates out."
         )
     return TorchOperator(*A.params, operator=A)

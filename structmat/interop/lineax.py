@@ -8,9 +8,10 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 
-from structmat._backend import Array, DType, as_namespace, namespace_name
+from structmat._backend import Array, DType
 from structmat.core.base import LinearOperator
 from structmat.interop import jax as pytrees  # noqa: F401  (operators are pytrees with it)
+from structmat.interop.template import check_library
 
 
 class LineaxOperator(lx.AbstractLinearOperator):  # type: ignore[misc]
@@ -47,25 +48,17 @@ class LineaxOperator(lx.AbstractLinearOperator):  # type: ignore[misc]
 
 
 def _linearise(operator: LineaxOperator) -> lx.AbstractLinearOperator:
-    """Derived values, such as spectra, are computed once and not in every step of a solver."""
+    """Compute derived values, such as spectra, once and not in every step of a solver."""
     structure = operator.in_structure()
     _, product = jax.linearize(operator.mv, jnp.zeros(structure.shape, structure.dtype))
     return lx.FunctionLinearOperator(product, structure, operator.tags)
 
 
-def _materialise(operator: LineaxOperator) -> lx.AbstractLinearOperator:
-    return lx.MatrixLinearOperator(operator.as_matrix(), operator.tags)
-
-
-def _conj(operator: LineaxOperator) -> LineaxOperator:
-    return to_lineax(operator.operator.conj(), operator.dtype, operator.tags)
-
-
 lx.linearise.register(LineaxOperator, _linearise)
-lx.materialise.register(LineaxOperator, _materialise)
-lx.conj.register(LineaxOperator, _conj)
-# The rest is told by the tags and products alone, as it is for functions.
-for _told in (
+lx.materialise.register(LineaxOperator, lambda A: lx.MatrixLinearOperator(A.as_matrix(), A.tags))
+lx.conj.register(LineaxOperator, lambda A: to_lineax(A.operator.conj(), A.dtype, A.tags))
+# The other functions of lineax depend on tags and products alone, as for a `FunctionLinearOperator`.
+for _function in (
     lx.diagonal,
     lx.tridiagonal,
     lx.is_symmetric,
@@ -77,16 +70,12 @@ for _told in (
     lx.is_positive_semidefinite,
     lx.is_negative_semidefinite,
 ):
-    _told.register(LineaxOperator, _told.dispatch(lx.FunctionLinearOperator))
+    _function.register(LineaxOperator, _function.dispatch(lx.FunctionLinearOperator))
 
 
 def to_lineax(A: LinearOperator, dtype: DType = None, tags: Any = ()) -> LineaxOperator:
     """Wrap an operator for lineax; see `LinearOperator.to_lineax`."""
-    if A.xp is not None and A.xp is not as_namespace(jnp):
-        raise TypeError(
-            f"{A._head}.to_lineax: the operator is of {namespace_name(A.xp)}; expected one of jax: convert it with "
-            f"A.to(xp=jax.numpy)."
-        )
+    check_library(f"{A._head}.to_lineax: the operator", A, "jax")
     if dtype is None:
         dtype = jnp.result_type(complex if A._is_complex else float) if A.dtype is None else A.dtype
     given = frozenset(tags if isinstance(tags, Iterable) else [tags])

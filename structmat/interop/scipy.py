@@ -13,15 +13,15 @@ _TAKES_XP = "xp" in inspect.signature(spla.LinearOperator.__init__).parameters  
 
 
 class Products:
-    """The methods that the base classes of SciPy and CuPy call, by an operator of this library.
+    """The methods that the base classes of SciPy and CuPy call, implemented by an operator of this library.
 
-    Products of several columns are one batched product, and the adjoint and transpose are operators of the same kind.
+    A product with several columns is one batched product; the adjoint and the transpose have the same class.
     """
 
     operator: LinearOperator
     dtype: Any
     shape: tuple[int, ...]
-    args = ()  # the operators that SciPy made it of
+    args = ()  # the operands, for SciPy
 
     def __init__(self, operator: LinearOperator, dtype: DType, **options: Any) -> None:
         self.operator = operator
@@ -31,7 +31,7 @@ class Products:
         return type(self), (self.operator, self.dtype)
 
     def _floating(self, x: Array) -> Array:
-        """SciPy multiplies integers too, and hands on matrices of NumPy."""
+        """Convert integers to floating, and `np.matrix` to an array: SciPy passes both on."""
         x = np.asarray(x) if isinstance(x, np.matrix) else x
         xp = namespace(x)
         if not xp.isdtype(x.dtype, ("bool", "integral")):
@@ -40,7 +40,7 @@ class Products:
         return astype(xp, x, dtype if kind(xp, dtype) else own_dtype(self.operator))
 
     def _vectors(self, x: Array, length: int) -> Array:
-        """Vectors along the last axis; a column (length, 1) is handed through as it is."""
+        """Return vectors along the last axis; SciPy passes a column (length, 1) on as it is."""
         x = self._floating(x)
         return x[..., 0] if x.shape[-1] != length else x
 
@@ -83,7 +83,7 @@ class SciPyOperator(Products, spla.LinearOperator):  # type: ignore[misc]
 
 
 def own_dtype(A: LinearOperator) -> DType:
-    """Return the dtype that an operator has, or double precision where it follows that of the vectors."""
+    """Return the dtype of an operator, or double precision if its products have the dtype of the vectors."""
     if A.dtype is not None:
         return A.dtype
     return np.dtype(np.complex128 if A._is_complex else np.float64)

@@ -13,39 +13,49 @@ import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
 from structmat.core.base import LinearOperator, Saved
+from structmat.interop import template
 from structmat.io import describe, described
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-
-def _flatten(tape: Any, tensors: list[torch.Tensor]) -> Any:
-    """Move the tensors of a nested tuple to a list, and leave their places in it."""
-    if isinstance(tape, tuple):
-        return tuple(_flatten(each, tensors) for each in tape)
-    if isinstance(tape, torch.Tensor):
-        tensors.append(tape)
-        return _Place(len(tensors) - 1)
-    return tape
+_ORDINARY = {torch.Tensor, torch.nn.Parameter}  # classes of tensors that are no DTensors
 
 
 class _Place(int):
-    """Where a tensor stands in a list."""
+    """The place of a tensor in a list."""
 
 
-def _unflatten(tape: Any, tensors: tuple[torch.Tensor, ...]) -> Any:
-    if isinstance(tape, tuple):
-        return tuple(_unflatten(each, tensors) for each in tape)
-    return tensors[tape] if isinstance(tape, _Place) else tape
+def _pack(tape: tuple[Any, ...], tensors: list[torch.Tensor]) -> tuple[Any, ...]:
+    """Append the tensors of a nested tuple to a list, and return the tuple with their places there."""
+    packed = list(tape)
+    for place, item in enumerate(tape):
+        if isinstance(item, tuple):
+            packed[place] = _pack(item, tensors)
+        elif isinstance(item, torch.Tensor):
+            packed[place] = _Place(len(tensors))
+            tensors.append(item)
+    return tuple(packed)
+
+
+def _unpack(packed: tuple[Any, ...], tensors: Sequence[torch.Tensor]) -> tuple[Any, ...]:
+    """Return the nested tuple that `_pack` was given."""
+    tape = list(packed)
+    for place, item in enumerate(packed):
+        if isinstance(item, tuple):
+            tape[place] = _unpack(item, tensors)
+        elif isinstance(item, _Place):
+            tape[place] = tensors[item]
+    return tuple(tape)
 
 
 def autocast_dtype(x: torch.Tensor) -> torch.dtype | None:
-    """Return the dtype that autocast wants on x's device, None where it is off; what is no tensor is refused later."""
+    """Return autocast's dtype on the device of x, None if autocast is off; None also if x is no tensor."""
     if not isinstance(x, torch.Tensor):
         return None
-    kind = x.device.type
-    wants = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
-    return torch.get_autocast_dtype(kind) if wants else None
+    device_type = x.device.type
+    is_on = torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
+    return torch.get_autocast_dtype(device_type) if is_on else None
 
 
 class _Product(torch.autograd.Function):  # type: ignore[misc]
@@ -53,9 +63,9 @@ class _Product(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def forward(ctx: Any, A: LinearOperator, x: torch.Tensor, *params: torch.Tensor) -> torch.Tensor:
-        y, saved = A.forward(x)
+        y, (_, tape, *facts) = A.forward(x)
         tensors = [x, *params]
-        ctx.operator, ctx.facts, ctx.tape = A, saved[2:], _flatten(saved.tape, tensors)
+        ctx.operator, ctx.facts, ctx.tape = A, facts, _pack((tape,), tensors)
         ctx.save_for_backward(*tensors)
         return y
 
@@ -63,23 +73,23 @@ class _Product(torch.autograd.Function):  # type: ignore[misc]
     def backward(ctx: Any, g: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         A, (x, *rest) = ctx.operator, ctx.saved_tensors
 
-        def pulled(g: torch.Tensor) -> tuple[torch.Tensor, ...]:
-            if torch.is_grad_enabled():  # for derivatives of derivatives; what the tape holds has no graph
+        def vjp(g: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            if torch.is_grad_enabled():  # for derivatives of derivatives: the tape has no graph
                 dx, grads = A.with_params(rest[: len(A.params)]).vjp(x, g)
             else:
-                dx, grads = A.backward(Saved(A, _unflatten(ctx.tape, (x, *rest)), *ctx.facts), g)
+                (tape,) = _unpack(ctx.tape, (x, *rest))
+                dx, grads = A.backward(Saved(A, tape, *ctx.facts), g)
             return dx, *grads
 
         with torch.autocast(g.device.type, enabled=False):
-            found = _for_each(pulled, g)
-        wanted = ctx.needs_input_grad
-        return tuple(grad if needed else None for grad, needed in zip((None, *found), wanted, strict=True))
+            grads = (None, *_for_each(vjp, g))
+        return tuple([grad if needed else None for grad, needed in zip(grads, ctx.needs_input_grad, strict=True)])
 
 
 def _for_each(function: Callable[..., tuple[torch.Tensor, ...]], g: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Apply a function to each of the batch that vectorised Jacobians and `is_grads_batched` hide in one tensor.
+    """Apply a function to each gradient of a hidden batch, of vectorised Jacobians and of `is_grads_batched`.
 
-    Their own way of batching, older than that of torch.func, has rules for few operations.
+    Such a tensor is batched by a mechanism older than torch.func, which has rules for few operations.
     """
     if not torch._C._functorch.is_legacy_batchedtensor(g):
         return function(g)
@@ -89,14 +99,13 @@ def _for_each(function: Callable[..., tuple[torch.Tensor, ...]], g: torch.Tensor
     return tuple(torch._add_batch_dim(found, 0, level) for found in torch.func.vmap(function)(batch))
 
 
-def _is_dual() -> bool:
-    """Tell whether forward mode is at work."""
-    return bool(torch.autograd.forward_ad._current_level >= 0)
-
-
 def _is_recorded() -> bool:
-    """Tell whether torch.func, forward mode or torch.jit.trace is at work, for which each step of a product counts."""
-    return torch._C._functorch.peek_interpreter_stack() is not None or _is_dual() or torch.jit.is_tracing()
+    """Tell whether torch.func, forward mode or torch.jit.trace is active, which record each step of a product."""
+    return (
+        torch._C._functorch.peek_interpreter_stack() is not None
+        or torch.autograd.forward_ad._current_level >= 0
+        or torch.jit.is_tracing()
+    )
 
 
 def matvec(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
@@ -105,19 +114,24 @@ def matvec(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
     `A.matvec(x)` records every step of the product for autograd; here `A.backward` itself is the derivative, with the
     transforms that `A.forward` kept.
     """
-    if any(map(_is_distributed, (x, *A._arrays))):
-        return _distributed_product(A, x)
-    if torch.jit.is_tracing() and torch.onnx.is_in_onnx_export():
-        return _dense_product(A, x)
-    if _is_dual() and x.ndim == 1:  # PyTorch fails at two products of matrices with one vector
-        return A.matvec(x[None, :])[0]
-    if not torch.is_grad_enabled() or _is_recorded():
+    return _matvec(A, x, A._arrays)
+
+
+def _matvec(A: LinearOperator, x: torch.Tensor, arrays: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Multiply vectors by an operator, whose arrays the caller has at hand."""
+    if not _ORDINARY.issuperset(map(type, (x, *arrays))) and any(map(_is_distributed, (x, *arrays))):
+        return _distributed_product(A, x, arrays)
+    if _is_recorded():
+        if torch.jit.is_tracing() and torch.onnx.is_in_onnx_export():
+            return _dense_product(A, x)
+        if torch.autograd.forward_ad._current_level >= 0 and x.ndim == 1:
+            return A.matvec(x[None, :])[0]  # PyTorch fails at two products of matrices with one vector
         return A.matvec(x)
-    return _Product.apply(A, x, *A.params)
+    return _Product.apply(A, x, *A.params) if torch.is_grad_enabled() else A.matvec(x)
 
 
 def _dense_product(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
-    """Multiply by the matrix, a constant: PyTorch's older way to ONNX, by a trace, knows no Fourier transforms."""
+    """Multiply by the dense matrix, a constant: PyTorch's older exporter to ONNX, by a trace, has no FFTs."""
     state = torch._C._get_tracing_state()
     torch._C._set_tracing_state(None)
     try:
@@ -130,16 +144,14 @@ def _dense_product(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
 
 def _is_distributed(x: Any) -> bool:
     """Tell whether a tensor is a DTensor."""
-    if type(x) is torch.Tensor or type(x) is torch.nn.Parameter:
-        return False
     module = sys.modules.get("torch.distributed.tensor")
     return isinstance(x, getattr(module, "DTensor", ()))
 
 
-def _distributed_product(A: LinearOperator, x: Any) -> torch.Tensor:
-    """Multiply the vectors that each device has by the whole operator.
+def _distributed_product(A: LinearOperator, x: Any, arrays: Sequence[Any]) -> torch.Tensor:
+    """Multiply the vectors of each device by the whole operator.
 
-    PyTorch's rules for DTensors lack some operations of products. None is needed: vectors are independent.
+    DTensors lack rules for some operations of products. None is needed: vectors are independent.
     """
     if not _is_distributed(x):
         raise TypeError(
@@ -166,21 +178,15 @@ def _distributed_product(A: LinearOperator, x: Any) -> torch.Tensor:
             )
         return array
 
-    whole_operator = A._with_arrays(list(map(local, A._arrays)))
+    whole_operator = A._with_arrays(list(map(local, arrays)))
     y = matvec(whole_operator, x.redistribute(mesh, places).to_local(grad_placements=places))
     shape = torch.Size((*x.shape[:-1], A.m))
-    strides = torch.empty(shape, device="meta").stride()
-    return DTensor.from_local(y, mesh, places, run_check=False, shape=shape, stride=strides)
+    stride = torch.empty(shape, device="meta").stride()
+    return DTensor.from_local(y, mesh, places, run_check=False, shape=shape, stride=stride)
 
 
-def _identity(array: torch.Tensor) -> tuple[Any, ...]:
-    """Tell an array from others, and from itself after a change: `Module.to` and `p.data = ...` change it in place."""
-    version = None if array.requires_grad else array._version
-    return id(array), array.dtype, array.device, array.shape, version
-
-
-class Form:
-    """An operator without its arrays, which come anew with each product: what a module keeps beside its parameters.
+class Template(template.Template):
+    """An operator without its arrays, for PyTorch.
 
     Attributes
     ----------
@@ -188,28 +194,38 @@ class Form:
         The operator with arrays on PyTorch's device "meta", which have shapes and dtypes only.
     """
 
-    def __init__(self, operator: LinearOperator) -> None:
+    library = "torch"
+    structure: str
+
+    def __init__(self, operator: LinearOperator, names: tuple[str, ...] | None = None) -> None:
+        super().__init__(operator, names)
         self.operator = operator.to(device="meta")
         self._last: tuple[Any, Any] = (None, None)
         try:
-            self._key = describe(self.operator)  # one for all equal structures, in every process
+            self.structure = describe(self.operator)  # one for all equal structures, in every process
         except (TypeError, ValueError):  # it holds functions, or a class that is not registered
-            self._key = uuid.uuid4().hex  # of no other process, whose compiled graphs may be found on the disk
-            _FORMS[self._key] = self
+            self.structure = uuid.uuid4().hex  # of no other process, whose compiled graphs may be found on the disk
+            _UNDESCRIBED[self.structure] = self
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Form, (self.operator,)
+        return Template, (self.operator, self.names)
 
-    def filled(self, arrays: Sequence[torch.Tensor]) -> LinearOperator:
-        """Return the operator with given arrays: that of the last time if they are the same ones.
+    def bind(self, arrays: Sequence[torch.Tensor]) -> LinearOperator:
+        """Return the operator with the given arrays, the last one again if they are the same and unchanged.
 
-        What it keeps is derived from constants only (see `may_keep`), so only these need to be unchanged as well.
-        Arrays with a graph, which would be kept with them, and those of inference mode, whose changes are not counted,
-        are used once.
+        An operator keeps values derived from constants only (see `may_keep`), so only constants need to be unchanged.
+        Arrays with a graph would be kept with the operator, and changes of arrays in inference mode are not counted:
+        their operator is not kept.
         """
-        if torch.compiler.is_compiling() or not all(array.is_leaf and not array.is_inference() for array in arrays):
+        if torch.compiler.is_compiling():
             return self.operator._with_arrays(arrays)
-        key = list(map(_identity, arrays))
+        key = []
+        for array in arrays:
+            if not array.is_leaf or array.is_inference():
+                return self.operator._with_arrays(arrays)
+            # Beside the identity: `Module.to` and `p.data = ...` change an array in place.
+            version = None if array.requires_grad else array._version
+            key.append((id(array), array.dtype, array.device, array.shape, version))
         last, operator = self._last
         if key != last:
             operator = self.operator._with_arrays(arrays)
@@ -219,47 +235,49 @@ class Form:
     def matvec(self, x: torch.Tensor, arrays: Sequence[torch.Tensor], *, keep: bool = True) -> torch.Tensor:
         """Multiply vectors by the operator that has these arrays; `torch.compile` sees one operation.
 
-        The operator is kept for the next product unless told otherwise, as arrays that are made for one product ask.
+        The operator is kept for the next product by default; ``keep=False`` is for arrays made for one product.
         """
         if torch.compiler.is_dynamo_compiling():
-            return torch.ops.structmat.matvec(x, arrays, self._key)
+            return torch.ops.structmat.matvec(x, arrays, self.structure)
         if torch.jit.is_tracing():
             with warnings.catch_warnings():  # of sizes, which the operator has to be compared with
                 warnings.simplefilter("ignore", torch.jit.TracerWarning)
-                return matvec(self.operator._with_arrays(arrays), x)
-        keep = keep and not (torch.compiler.is_compiling() or _is_recorded())  # arrays of a trace must not outlive it
-        return matvec(self.filled(arrays) if keep else self.operator._with_arrays(arrays), x)
+                return _matvec(self.operator._with_arrays(arrays), x, arrays)
+        keep = keep and not _is_recorded()  # arrays of a trace must not outlive it
+        return _matvec(self.bind(arrays) if keep else self.operator._with_arrays(arrays), x, arrays)
 
 
-_FORMS: weakref.WeakValueDictionary[str, Form] = weakref.WeakValueDictionary()  # those that no description holds
+Form = Template  # its name in pickles of earlier releases
+_UNDESCRIBED: weakref.WeakValueDictionary[str, Template] = weakref.WeakValueDictionary()
 
 
-def _form(key: str) -> LinearOperator:
-    """Return the operator behind the key of a form."""
-    if key.startswith("{"):
-        return _described_form(key)
-    if key not in _FORMS:
+def _operator_of(structure: str) -> LinearOperator:
+    """Return the operator on the device "meta" that has a structure."""
+    if structure.startswith("{"):
+        return _operator_described(structure)
+    if structure not in _UNDESCRIBED:
         raise ValueError(
             "structmat::matvec: the operator holds functions, or a class that is not registered (see "
             "structmat.custom.register_operator), and belongs to a layer that is gone or of another process; compile "
             "or export it anew."
         )
-    return _FORMS[key].operator
+    return _UNDESCRIBED[structure].operator
 
 
 @functools.lru_cache(maxsize=256)
-def _described_form(key: str) -> LinearOperator:
+def _operator_described(structure: str) -> LinearOperator:
     def empty(dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
         return torch.empty(shape, dtype=getattr(torch, dtype), device="meta")
 
-    with _disable_current_modes():  # it is kept, and must not belong to one trace
-        return described("structmat::matvec", key, empty)
+    with _disable_current_modes():  # the operator is kept, and must not belong to one trace
+        return described("structmat::matvec", structure, empty)
 
 
-# Made of other operations, it is taken apart again wherever gradients, shapes or batching rules are asked for.
+# CompositeImplicitAutograd: PyTorch decomposes the operation for autograd, meta tensors and vmap, so none of these
+# needs a rule. Exported programs hold the names of its arguments.
 torch.library.define("structmat::matvec", "(Tensor x, Tensor[] arrays, str form) -> Tensor")
 
 
 @torch.library.impl("structmat::matvec", "CompositeImplicitAutograd")  # type: ignore[untyped-decorator]
-def _matvec_of_form(x: torch.Tensor, arrays: Sequence[torch.Tensor], form: str) -> torch.Tensor:
-    return matvec(_form(form)._with_arrays(arrays), x)
+def _matvec_of_structure(x: torch.Tensor, arrays: Sequence[torch.Tensor], form: str) -> torch.Tensor:
+    return _matvec(_operator_of(form)._with_arrays(arrays), x, arrays)

@@ -12,12 +12,13 @@ import jax
 
 from structmat._backend import Array
 from structmat.core.base import LinearOperator
-from structmat.nn.jax import Form, bias_dtype, drawn, matvec
+from structmat.nn._core import OperatorLayer
+from structmat.nn.jax import Template, bias_dtype, init_operator, matvec
 
 __all__ = ["CirculantLinear", "StructuredLinear"]
 
 
-class StructuredLinear(eqx.Module):  # type: ignore[misc]
+class StructuredLinear(OperatorLayer, eqx.Module):  # type: ignore[misc]
     r"""Affine layer of any operator, y = A x + b, in the place of `equinox.nn.Linear`.
 
     Parameters
@@ -27,13 +28,13 @@ class StructuredLinear(eqx.Module):  # type: ignore[misc]
     use_bias : bool, optional
         Whether b is learned; otherwise there is none.
     key : array, optional
-        JAX's key for the bias, which is uniform as that of `equinox.nn.Linear`; needed only for it.
+        JAX's key for the bias, which is uniform as in `equinox.nn.Linear`; needed only for it.
 
     Attributes
     ----------
     arrays : dict of array
-        The operator's parameters, and its constants such as signs, by the names of its fields, "column", with numbers
-        where several have one name, "entries_0". An array that stands twice in the operator is one.
+        The operator's parameters and its constants, such as signs, named after its fields as in
+        `structmat.nn.torch.StructuredLinear`. An array that stands twice in the operator is one entry.
     bias : array or None
         Shape (out_features,).
     in_features, out_features : int
@@ -44,7 +45,7 @@ class StructuredLinear(eqx.Module):  # type: ignore[misc]
     Raises
     ------
     TypeError
-        ``operator`` is no operator, or its arrays are not JAX's.
+        `operator` is no operator, or its arrays are not JAX's.
     ValueError
         There is a bias and no key.
 
@@ -66,29 +67,23 @@ class StructuredLinear(eqx.Module):  # type: ignore[misc]
 
     arrays: dict[str, Array]
     bias: Array | None
-    form: Form = eqx.field(static=True, repr=False)
+    _template: Template = eqx.field(static=True, repr=False)
     in_features: int = eqx.field(static=True)
     out_features: int = eqx.field(static=True)
 
     def __init__(self, operator: LinearOperator, use_bias: bool = True, *, key: Array | None = None) -> None:
         title = type(self).__name__
-        self.form, arrays = Form.of(title, operator)
-        self.arrays = {name: array for name, (array, _) in arrays.items()}
+        self._template, slots = Template.split(title, operator)
+        self.arrays = {name: slot.array for name, slot in slots.items()}
         self.out_features, self.in_features = operator.shape
         if use_bias and key is None:
-            raise ValueError(f"{title}: key is missing; expected one, which the bias is drawn with.")
+            raise ValueError(f"{title}: key is missing; expected one to draw the bias with.")
         bound = 1 / math.sqrt(self.in_features)
         size = self.out_features
         self.bias = jax.random.uniform(key, (size,), bias_dtype(operator), -bound, bound) if use_bias else None
 
-    @property
-    def operator(self) -> LinearOperator:
-        """The operator with the arrays as they are now."""
-        return self.form.filled(self.arrays)
-
-    def to_dense(self) -> Array:
-        """Write the matrix out, shape (out_features, in_features)."""
-        return self.operator.to_dense()
+    def _values(self) -> list[Array]:
+        return [self.arrays[name] for name in self._template.names]
 
     def __call__(self, x: Array, *, key: Any = None) -> Array:
         """Map vectors (..., in_features) to (..., out_features); `key` is there for `equinox.nn.Sequential`."""
@@ -99,40 +94,22 @@ class StructuredLinear(eqx.Module):  # type: ignore[misc]
 class CirculantLinear(StructuredLinear):
     """Affine layer of a circulant matrix, y = R D x + b, in the place of `equinox.nn.Linear`.
 
-    D flips random signs, which are fixed; R is circulant and learned. Any sizes: out_features ≤ in_features takes the
-    first outputs of one circulant, a larger out_features puts several on top of each other, which share one transform
-    of x.
+    The matrix R D, its sizes and its blocks are those of `structmat.nn.torch.CirculantLinear`, which has the source.
 
     Parameters
     ----------
-    in_features, out_features : int
-        Sizes of x and y.
+    in_features, out_features, block_size, signs
+        As for `structmat.nn.torch.CirculantLinear`, with its errors.
     use_bias : bool, optional
         Whether b is learned; otherwise there is none.
     dtype : dtype, optional
-        Of the parameters; JAX's default unless given.
-    block_size : int, optional
-        Size of circulant blocks, from 1 (a dense matrix) to max(in_features, out_features); those at the ends are cut.
-        One circulant, or a stack of them, unless given.
-    signs : bool, optional
-        Whether there is a D.
+        Of the parameters, real and floating; JAX's default unless given.
     learn : bool, optional
         Whether R is learned; otherwise it is random and its gradient zero. Weight decay would move it all the same:
         leave it out with the optimiser's mask.
     key : array
-        JAX's key for all draws. Entries of R D have the variance of those of `equinox.nn.Linear`, 1/(3 in_features).
-
-    Raises
-    ------
-    ValueError
-        A size is not a positive int, or `block_size` is larger than both sizes.
-    TypeError
-        `dtype` is not a real floating one.
-
-    References
-    ----------
-    .. [1] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter
-       redundancy in deep networks with circulant projections", *ICCV* 2015.
+        JAX's key for all draws. Entries of R D have the variance of the weights of `equinox.nn.Linear`,
+        1/(3 in_features).
 
     Examples
     --------
@@ -159,5 +136,5 @@ class CirculantLinear(StructuredLinear):
     ) -> None:
         operator_key, bias_key = jax.random.split(key)
         options = {"block_size": block_size, "signs": signs, "learn": learn, "dtype": dtype, "key": operator_key}
-        operator = drawn(type(self).__name__, in_features, out_features, variance=1 / 3, **options)
+        operator = init_operator(type(self).__name__, in_features, out_features, scale=1 / 3, **options)
         super().__init__(operator, use_bias, key=bias_key)

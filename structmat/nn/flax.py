@@ -11,24 +11,25 @@ from flax import nnx
 
 from structmat._backend import Array
 from structmat.core.base import LinearOperator
-from structmat.nn.jax import Form, bias_dtype, drawn, matvec
+from structmat.nn._core import OperatorLayer
+from structmat.nn.jax import Template, bias_dtype, init_operator, matvec
 
 __all__ = ["CirculantLinear", "Constant", "StructuredLinear"]
 
 
 class Constant(nnx.Variable):  # type: ignore[misc]
-    """An array of an operator that is not learned, such as signs: no `nnx.Param`, so that optimisers leave it alone."""
+    """An array of an operator that is not learned, such as signs: optimisers of `nnx.Param` leave it unchanged."""
 
 
-class StructuredLinear(nnx.Module):  # type: ignore[misc]
+class StructuredLinear(OperatorLayer, nnx.Module):  # type: ignore[misc]
     r"""Affine layer of any operator, y = A x + b, in the place of `flax.nnx.Linear`.
 
     Parameters
     ----------
     operator : LinearOperator
         Of JAX, shape (out_features, in_features). Its parameters become `nnx.Param`, its other arrays, such as signs,
-        and frozen parameters become `Constant`: attributes with the names of the operator's fields, "column", with
-        numbers where several have one name, "entries_0". An array that stands twice in the operator is one.
+        and frozen parameters become `Constant`: attributes named after the operator's fields, as in
+        `structmat.nn.torch.StructuredLinear`. An array that stands twice in the operator is one attribute.
     use_bias : bool, optional
         Whether b is learned, from zero; otherwise there is none.
     dtype : dtype, optional
@@ -47,7 +48,7 @@ class StructuredLinear(nnx.Module):  # type: ignore[misc]
     Raises
     ------
     TypeError
-        ``operator`` is no operator, or its arrays are not JAX's.
+        `operator` is no operator, or its arrays are not JAX's.
 
     Notes
     -----
@@ -65,21 +66,15 @@ class StructuredLinear(nnx.Module):  # type: ignore[misc]
     """
 
     def __init__(self, operator: LinearOperator, *, use_bias: bool = True, dtype: Any = None) -> None:
-        self.form, arrays = Form.of(type(self).__name__, operator)
-        for name, (array, learned) in arrays.items():
-            setattr(self, name, (nnx.Param if learned else Constant)(array))
+        self._template, slots = Template.split(type(self).__name__, operator)
+        for name, slot in slots.items():
+            setattr(self, name, (nnx.Param if slot.is_param else Constant)(slot.array))
         self.out_features, self.in_features = operator.shape
         self.dtype = dtype
         self.bias = nnx.Param(jnp.zeros(self.out_features, bias_dtype(operator))) if use_bias else nnx.data(None)
 
-    @property
-    def operator(self) -> LinearOperator:
-        """The operator with the arrays as they are now."""
-        return self.form.filled({name: getattr(self, name)[...] for name in self.form.names})
-
-    def to_dense(self) -> Array:
-        """Write the matrix out, shape (out_features, in_features)."""
-        return self.operator.to_dense()
+    def _values(self) -> list[Array]:
+        return [getattr(self, name)[...] for name in self._template.names]
 
     def __call__(self, x: Array) -> Array:
         """Map vectors (..., in_features) to (..., out_features)."""
@@ -91,41 +86,22 @@ class StructuredLinear(nnx.Module):  # type: ignore[misc]
 class CirculantLinear(StructuredLinear):
     """Affine layer of a circulant matrix, y = R D x + b, in the place of `flax.nnx.Linear`.
 
-    D flips random signs, which are fixed; R is circulant and learned. Any sizes: out_features ≤ in_features takes the
-    first outputs of one circulant, a larger out_features puts several on top of each other, which share one transform
-    of x.
+    The matrix R D, its sizes and its blocks are those of `structmat.nn.torch.CirculantLinear`, which has the source.
 
     Parameters
     ----------
-    in_features, out_features : int
-        Sizes of x and y.
+    in_features, out_features, block_size, signs
+        As for `structmat.nn.torch.CirculantLinear`, with its errors.
     use_bias : bool, optional
         Whether b is learned, from zero; otherwise there is none.
-    block_size : int, optional
-        Size of circulant blocks, from 1 (a dense matrix) to max(in_features, out_features); those at the ends are cut.
-        One circulant, or a stack of them, unless given.
-    signs : bool, optional
-        Whether there is a D.
     learn : bool, optional
         Whether R is an `nnx.Param`; otherwise it is random and a `Constant`.
     dtype : dtype, optional
         Of x and y, such as bfloat16; products compute in single precision at least.
     param_dtype : dtype, optional
-        Of the parameters.
+        Of the parameters; real and floating.
     rngs : nnx.Rngs
-        Its `params` key is used. Entries of R D have the variance of those of `flax.nnx.Linear`, 1/in_features.
-
-    Raises
-    ------
-    ValueError
-        A size is not a positive int, or `block_size` is larger than both sizes.
-    TypeError
-        `param_dtype` is not a real floating one.
-
-    References
-    ----------
-    .. [1] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter
-       redundancy in deep networks with circulant projections", *ICCV* 2015.
+        Its `params` key is used. Entries of R D have the variance of the weights of `flax.nnx.Linear`, 1/in_features.
 
     Examples
     --------
@@ -152,5 +128,5 @@ class CirculantLinear(StructuredLinear):
         rngs: nnx.Rngs,
     ) -> None:
         options = {"block_size": block_size, "signs": signs, "learn": learn, "dtype": param_dtype, "key": rngs.params()}
-        operator = drawn(type(self).__name__, in_features, out_features, variance=1, **options)
+        operator = init_operator(type(self).__name__, in_features, out_features, scale=1, **options)
         super().__init__(operator, use_bias=use_bias, dtype=dtype)

@@ -12,7 +12,7 @@ from keras import ops
 from structmat._backend import Array
 from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
-from structmat.nn.circulant import circulant, weight_shape
+from structmat.nn._core import circulant, weight_shape
 
 __all__ = ["CirculantDense"]
 
@@ -30,27 +30,21 @@ else:
 class CirculantDense(keras.layers.Layer):  # type: ignore[misc]
     """Layer of a circulant matrix, y = activation(R D x + b), in the place of `keras.layers.Dense`.
 
-    D flips random signs, which are fixed; R is circulant and learned. Any sizes: with units ≤ d, the length of x, it
-    takes the first outputs of one circulant; more units put several on top of each other, which share one transform
-    of x.
+    The matrix R D and its blocks are those of `structmat.nn.torch.CirculantLinear`, which has the source, with
+    in_features = d, the length of x, and out_features = units.
 
     Parameters
     ----------
     units : int
         Length of y.
-    block_size : int, optional
-        Size of circulant blocks, from 1 (a dense matrix) to max(d, units); those at the ends are cut. One circulant, or
-        a stack of them, unless given.
-    signs : bool, optional
-        Whether there is a D.
-    activation : str or callable, optional
-        As for `keras.layers.Dense`.
+    block_size, signs
+        As for `structmat.nn.torch.CirculantLinear`.
     use_bias : bool, optional
         Whether b is learned; otherwise there is none.
     learn : bool, optional
         Whether R is learned; otherwise it is random and fixed.
-    bias_initializer, kernel_regularizer, bias_regularizer : str or object, optional
-        As for `keras.layers.Dense`; the kernel is the weights of R.
+    activation, bias_initializer, kernel_regularizer, bias_regularizer
+        As for `keras.layers.Dense`; the kernel consists of the weights of R.
     seed : int, optional
         Of R and D; Keras' own unless given.
     **kwargs
@@ -70,20 +64,15 @@ class CirculantDense(keras.layers.Layer):  # type: ignore[misc]
     Raises
     ------
     ValueError
-        A size is not a positive int; when x is seen, `block_size` is larger than d and `units`, or d is unknown.
+        A size is not a positive int; at the first call, `block_size` is larger than d and `units`, or d is unknown.
     ImportError
         At import: Keras runs on another backend than PyTorch and JAX.
 
     Notes
     -----
-    Entries of R D have the variance of those of `keras.layers.Dense`, 2/(d + units). Under the policies of mixed
-    precision x and y are half precision, and the product computes in single. On PyTorch, a model that is exported to
-    ONNX for batches of any size holds the matrix of the layer: that way to ONNX has no Fourier transforms.
-
-    References
-    ----------
-    .. [1] Y. Cheng, F. X. Yu, R. S. Feris, S. Kumar, A. Choudhary and S.-F. Chang, "An exploration of parameter
-       redundancy in deep networks with circulant projections", *ICCV* 2015.
+    Entries of R D have the variance of the kernel of `keras.layers.Dense`, 2/(d + units). Under policies of mixed
+    precision x and y have half precision, and the product computes in single. On PyTorch, a model exported to ONNX for
+    batches of any size holds the dense matrix of the layer, as that exporter has no Fourier transforms.
 
     Examples
     --------
@@ -175,7 +164,7 @@ class CirculantDense(keras.layers.Layer):  # type: ignore[misc]
         return (*input_shape[:-1], self.units)
 
     def get_config(self) -> dict[str, Any]:
-        """Return what `from_config` makes the layer of again, weights aside."""
+        """Return the options of the layer, which `from_config` takes."""
         names = ("units", "block_size", "signs", "use_bias", "learn", "seed")
         return {
             **super().get_config(),

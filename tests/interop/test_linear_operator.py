@@ -125,7 +125,9 @@ def test_it_is_linear_operators() -> None:
 
 
 def test_what_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(TypeError, match=r"Circulant\(3×3\).to_linear_operator: the operator is of numpy; expected one"):
+    with pytest.raises(
+        TypeError, match=r"Circulant\(3×3\).to_linear_operator: the operator has arrays of numpy; expected torch"
+    ):
         sm.Circulant(np.ones(3)).to_linear_operator()
     with pytest.raises(TypeError, match=r"DFT\(3×3\).to_linear_operator: the operator is complex"):
         sm.DFT(3).to_linear_operator()

@@ -179,3 +179,37 @@ def test_jax_without_64_bits_narrows_places_in_silence() -> None:
     finally:
         jax.config.update("jax_enable_x64", True)
     assert np.allclose(y, sm.projections.fastfood(4, 4, rng=0, dtype="float32").matvec(np.ones(4, dtype="float32")))
+
+
+# ---------------------------------------------------------------------- templates of layers
+
+TEMPLATES = {
+    "torch": (torch, library("structmat.interop.torch").Template),
+    "jax": (jnp, library("structmat.nn.jax").Template),
+}
+
+
+@pytest.mark.parametrize("framework", TEMPLATES)
+def test_a_template_and_arrays_are_the_operator(framework: str) -> None:
+    """Names are those of fields, and one for an array that stands twice, unless it is frozen in one place."""
+    xp, template_of = TEMPLATES[framework]
+    A = tree().to(xp=xp)
+    C = sm.Circulant(xp.asarray(np.arange(1.0, 7.0)))
+    whole = A @ C @ C.H @ C.freeze() @ sm.Circulant(xp.asarray(np.ones(6)))
+    template, slots = template_of.split("Layer", whole)
+    places = ("index", "column_0", "signs", "entries", "column_1", "column_1", "column_3", "column_4")
+    assert template.names == places
+    assert [name for name, slot in slots.items() if slot.is_param] == ["column_0", "entries", "column_1", "column_4"]
+    again = template.bind([slots[name].array for name in template.names])
+    assert np.array_equal(to_host(again.to_dense()), to_host(whole.to_dense()))
+
+
+@pytest.mark.parametrize("framework", TEMPLATES)
+def test_templates_are_equal_if_their_structures_are(framework: str) -> None:
+    xp, template_of = TEMPLATES[framework]
+    A = tree().to(xp=xp)
+    ours = template_of(A)
+    other = template_of(A.with_params([2 * value for value in A.params]))
+    assert ours == other
+    assert hash(ours) == hash(other)
+    assert ours not in (template_of(A.H), template_of(A.freeze()), template_of(A @ A.H), A, None)

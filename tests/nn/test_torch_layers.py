@@ -497,12 +497,18 @@ def test_integers_are_written_through() -> None:
     assert torch.equal(layer.signs, -signs)
 
 
-def test_pickles_of_releases_before() -> None:
-    """They have the integers themselves as buffers."""
+@pytest.mark.parametrize("digits", [True, False])
+def test_pickles_of_releases_before(digits: bool) -> None:
+    """They have other attributes, and the earliest the integers themselves as buffers."""
     layer = nn.FastfoodLinear(6, 4, dtype=torch.float64)
-    state = {**layer.__dict__, "_buffers": {"index": layer.index.clone()}}
-    state["_non_persistent_buffers_set"] = set()
-    del state["_integers"]
+    state = {**layer.__dict__, "_form": layer._template, "_slots": [*layer._template.names]}
+    state["_kinds"] = [name in layer._complex for name in layer._template.names]
+    for name in ("_template", "_complex"):
+        del state[name]
+    if not digits:
+        del state["_integers"]
+        state |= {"_buffers": {"index": layer.index.clone()}, "_non_persistent_buffers_set": set()}
+    assert interop.Form is interop.Template
     old = nn.FastfoodLinear.__new__(nn.FastfoodLinear)
     old.__setstate__(copy.deepcopy(state))
     x = inputs(3, 6)
@@ -515,15 +521,15 @@ def test_pickles_of_releases_before() -> None:
 def test_digits_of_all_integers(dtype: Any) -> None:
     limits = torch.iinfo(dtype)
     values = torch.tensor([limits.min, limits.max, 0, 1, 14, 15, limits.max // 3], dtype=dtype)
-    layers = library("structmat.nn.torch.layers")
+    coding = library("structmat.nn.torch.digits")
     for bound in (0, 14, 4096):
         for given in (values, values[2:5], values[2:5, None].expand(3, 2), values[:0]):
-            digits = layers._as_digits(given, bound)
+            digits = coding.as_digits(given, bound)
             assert digits.dtype == torch.int8
             for change in (-4, 0, 3):
-                assert torch.equal(layers._as_integers(digits + change, dtype), given)
-    assert len(layers._as_digits(torch.tensor([-1, 1], dtype=torch.int8), 14)) == 1
-    assert len(layers._as_digits(torch.arange(4095), 4095)) == 4
+                assert torch.equal(coding.as_integers(digits + change, dtype), given)
+    assert len(coding.as_digits(torch.tensor([-1, 1], dtype=torch.int8), 14)) == 1
+    assert len(coding.as_digits(torch.arange(4095), 4095)) == 4
 
 
 # ---------------------------------------------------------------------- the weight of code for dense layers
@@ -553,7 +559,7 @@ WRITES = {
     "renormed": lambda w: torch.nn.functional.embedding(torch.tensor([0]), w.data, max_norm=1e-3),
     "frozen": lambda w: w.requires_grad_(False),
     "flag": lambda w: setattr(w, "requires_grad", False),
-    "average": lambda w: w.lerp_(torch.ones(4, 6), 0.5),
+    "average": lambda w: w.lerp_(torch.ones(4, 6, dtype=torch.float64), 0.5),
 }
 
 
@@ -920,7 +926,7 @@ def test_export(name: str, strict: bool) -> None:
 def test_opcheck(name: str) -> None:
     layer = layer_of(name)
     values = [value.detach().requires_grad_(value.is_floating_point()) for value in layer._values()]
-    arguments = inputs(3, 6).requires_grad_(), values, layer._form._key
+    arguments = inputs(3, 6).requires_grad_(), values, layer._template.structure
     torch.library.opcheck(torch.ops.structmat.matvec.default, arguments)
 
 
@@ -964,9 +970,12 @@ def test_keys_tell_structures_apart() -> None:
         sm.Circulant(column)[3:],
         sm.Circulant(column)[::2],
     ]
-    keys = [interop.Form(A.to(xp=torch))._key for A in trees]
+    keys = [interop.Template(A.to(xp=torch)).structure for A in trees]
     assert len(set(keys)) == len(keys)
-    again = [interop.Form((A * 1).with_params([2 * value + 1 for value in A.params]).to(xp=torch))._key for A in trees]
+    again = [
+        interop.Template((A * 1).with_params([2 * value + 1 for value in A.params]).to(xp=torch)).structure
+        for A in trees
+    ]
     assert again == keys
     assert "SignFlip" in keys[7]
     assert str(float(column[0])) not in keys[0]
@@ -976,8 +985,8 @@ def test_keys_tell_structures_apart() -> None:
 def test_a_key_is_the_operator(name: str) -> None:
     """What another process makes of it: the tree, to be filled with arrays."""
     layer, x = layer_of(name), inputs(3, 6)
-    interop._described_form.cache_clear()
-    template = interop._form(layer._form._key)
+    interop._operator_described.cache_clear()
+    template = interop._operator_of(layer._template.structure)
     assert {array.device.type for array in template._arrays} <= {"meta"}
     filled = template._with_arrays(layer._values())
     assert str(filled) == str(layer.operator)
@@ -986,8 +995,8 @@ def test_a_key_is_the_operator(name: str) -> None:
 
 def test_few_keys_are_kept() -> None:
     for n in range(1, 400):
-        interop._form(interop.Form(sm.Circulant(torch.ones(n)))._key)
-    assert interop._described_form.cache_info().currsize <= 256
+        interop._operator_of(interop.Template(sm.Circulant(torch.ones(n))).structure)
+    assert interop._operator_described.cache_info().currsize <= 256
 
 
 @pytest.mark.parametrize(
@@ -1007,7 +1016,7 @@ def test_few_keys_are_kept() -> None:
     ],
 )
 def test_keys_are_checked_as_files_are(old: str, new: str, message: str) -> None:
-    key = interop.Form(sm.Circulant(inputs(6)))._key
+    key = interop.Template(sm.Circulant(inputs(6))).structure
     assert key.count(old) == 1
     with pytest.raises(ValueError, match=f"structmat::matvec: .*{message}"):
         torch.ops.structmat.matvec(inputs(6), [inputs(6)], key.replace(old, new))
@@ -1051,8 +1060,8 @@ def test_strictly_exported_programs_run_elsewhere(tmp_path: Any) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:.*Converting a tensor:torch.jit.TracerWarning:structmat.nn.torch.layers")
-@pytest.mark.filterwarnings("ignore:Using len to get tensor shape:torch.jit.TracerWarning:structmat.nn.torch.layers")
+@pytest.mark.filterwarnings("ignore:.*Converting a tensor:torch.jit.TracerWarning:structmat.nn.torch")
+@pytest.mark.filterwarnings("ignore:Using len to get tensor shape:torch.jit.TracerWarning:structmat.nn.torch")
 @pytest.mark.parametrize("recorded", [True, False])
 @pytest.mark.parametrize("name", EVERY)
 def test_trace(name: str, recorded: bool) -> None:

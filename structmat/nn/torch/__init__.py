@@ -10,9 +10,9 @@ from structmat.nn.torch.layers import (
     CirculantLinear,
     FastfoodLinear,
     LowRankLinear,
-    StructuredLinear,
     ToeplitzLinear,
 )
+from structmat.nn.torch.structured import StructuredLinear
 
 __all__ = [
     "BlockCirculantLinear",

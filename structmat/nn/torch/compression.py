@@ -3,23 +3,21 @@
 from __future__ import annotations  # the documentation is built without PyTorch
 
 import dataclasses
-import fnmatch
-import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import torch
 from torch import nn
-from torch.nn.utils import parametrize
 
+from structmat.nn.torch.dense import choose_layers, weight_of
 from structmat.nn.torch.layers import (
     BlockCirculantLinear,
     CirculantLinear,
     FastfoodLinear,
     LowRankLinear,
-    StructuredLinear,
     ToeplitzLinear,
 )
+from structmat.nn.torch.structured import StructuredLinear
 from structmat.projections import fit, nearest
 
 Method = Literal["nearest", "random", "data-aware"]
@@ -44,12 +42,12 @@ class Replaced:
     name : str
         Its place in the model.
     layer : StructuredLinear
-        What stands there now.
+        The new layer.
     parameters, bytes : pair of int
         Before and after, with bias and, in bytes, buffers.
     energy : float or None
-        The share of the weight's squared norm that the structure retains, or for "data-aware" that of the outputs on
-        the sample; None for "random".
+        The share of the weight's squared norm that the structure retains, or for "data-aware" the share of the outputs'
+        squared norm on the sample; None for "random".
     """
 
     name: str
@@ -61,7 +59,7 @@ class Replaced:
 
 @dataclasses.dataclass(frozen=True)
 class Compression:
-    """What `compress` did: `print` shows a table.
+    """The report of `compress`: `print` shows a table.
 
     Attributes
     ----------
@@ -107,25 +105,24 @@ def compress(
 ) -> Compression:
     """Replace dense layers of a model by structured ones, in place.
 
-    Taken are `torch.nn.Linear` and the `Conv1D` of transformers, not their subclasses: a class with more to it would
-    lose that, and attention reads the weight of its own. A weight that is computed from other parameters, as pruning,
-    `weight_norm`, `spectral_norm` and `torch.nn.utils.parametrize` do, must be made permanent before.
+    Replaced are `torch.nn.Linear` and the `Conv1D` of transformers, not their subclasses, which may do more than
+    multiply, or be read by attention without a call. A weight that is computed from other parameters, by pruning,
+    `weight_norm`, `spectral_norm` or `torch.nn.utils.parametrize`, must be made permanent before.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Has the layers as parts; itself it is no layer.
+        A module that has the layers as parts, and is no layer itself.
     rule : str or callable
-        The structure: for "nearest" and "data-aware" one that `structmat.projections.nearest` or `fit` knows, for
+        The structure: for "nearest" and "data-aware" one of `structmat.projections.nearest` or `fit`, for
         "random" one of "block_circulant", "circulant", "fastfood", "low_rank" and "toeplitz". A callable gets the name
         of a layer and the layer, and returns a dictionary of "rule" and options, or None to leave it.
     method : {"nearest", "random", "data-aware"}, optional
-        "nearest" takes the operator that is nearest to the weight, "data-aware" the one whose outputs on the sample are
-        nearest to those of the weight, "random" a new layer to be trained, which takes over nothing. The first two keep
-        the bias.
+        "nearest" takes the operator nearest to the weight, "data-aware" the operator whose outputs on the sample are
+        nearest to the layer's, "random" a new layer to be trained, with a new bias. The first two keep the bias.
     sample : tensor, tuple or dict, optional
-        For "data-aware": what the model is called with, in evaluation mode; a dictionary has arguments by name. Each
-        layer is fitted to at most 4,096 of its input vectors, evenly spaced.
+        For "data-aware": arguments of the model, which is called in evaluation mode; a dictionary has arguments by
+        name. Each layer is fitted to at most 4,096 of its input vectors, evenly spaced.
     include, exclude : str or sequence of str, optional
         Names of layers, with the wildcards of `fnmatch`; all unless given. Each must match a layer.
     ridge : float, optional
@@ -133,7 +130,7 @@ def compress(
     dry_run : bool, optional
         Whether to report only, and leave the model as it is.
     generator : torch.Generator, optional
-        Source of what "random" draws.
+        Source of the draws of "random".
     **options
         For the rule, such as `block_size` and `rank`.
 
@@ -170,7 +167,7 @@ def compress(
     >>> model[0]
     CirculantLinear(in_features=64, out_features=64, bias=True, signs=True, learn=True)
     """
-    chosen = _chosen(model, include, exclude)
+    chosen = choose_layers(model, include, exclude)
     if method not in ("nearest", "random", "data-aware"):
         raise ValueError(f"compress: method is {method!r}; expected 'nearest', 'random' or 'data-aware'.")
     if (sample is None) == (method == "data-aware"):
@@ -209,7 +206,7 @@ def compress(
 def decompress(model: nn.Module) -> nn.Module:
     """Replace structured layers by dense ones that compute the same, in place.
 
-    A weight is learned if something of the operator is.
+    A weight is learned if any array of the operator is.
 
     Parameters
     ----------
@@ -224,7 +221,7 @@ def decompress(model: nn.Module) -> nn.Module:
     Raises
     ------
     TypeError
-        An operator is complex, which no `torch.nn.Linear` is.
+        An operator is complex; a `torch.nn.Linear` is real.
 
     Examples
     --------
@@ -252,87 +249,12 @@ def _dense(layer: StructuredLinear) -> nn.Linear:
     return dense.train(layer.training)
 
 
-def is_transposed(layer: nn.Module) -> bool:
-    """Tell whether a layer is the Conv1D of transformers, whose weight is (in, out)."""
-    library = sys.modules.get("transformers.pytorch_utils")
-    return library is not None and _class(layer) is library.Conv1D
-
-
-def _class(layer: nn.Module) -> type:
-    """The class of a layer, without parametrizations."""
-    return type(layer).__bases__[0] if parametrize.is_parametrized(layer) else type(layer)
-
-
-def how_to_keep(layer: nn.Module, names: Sequence[str]) -> str | None:
-    """Say what makes parameters of a layer its own again where they are computed from others."""
-    for name in names:
-        if name in layer._parameters or name in layer._buffers:
-            continue
-        if parametrize.is_parametrized(layer, name):
-            how = f"torch.nn.utils.parametrize.remove_parametrizations(layer, {name!r})"
-        elif f"{name}_mask" in layer._buffers:
-            how = f"torch.nn.utils.prune.remove(layer, {name!r})"
-        elif f"{name}_g" in layer._parameters:
-            how = f"torch.nn.utils.remove_weight_norm(layer, {name!r})"
-        elif f"{name}_u" in layer._buffers:
-            how = f"torch.nn.utils.remove_spectral_norm(layer, {name!r})"
-        else:
-            return f"its {name} is no parameter, but computed or quantised; expected a torch.nn.Parameter"
-        return f"its {name} is computed from other parameters; make it permanent: {how}"
-    return None
-
-
-def _weight(dense: nn.Module) -> torch.Tensor:
-    return (dense.weight.T if is_transposed(dense) else dense.weight).detach()
-
-
-def _chosen(model: nn.Module, include: str | Sequence[str], exclude: str | Sequence[str]) -> dict[str, nn.Module]:
-    """The dense layers that the patterns name, each under the first of its names."""
-    if not isinstance(model, nn.Module):
-        raise TypeError(f"compress: model is a {type(model).__name__}; expected a torch.nn.Module.")
-    if _class(model) is nn.Linear or is_transposed(model):
-        raise TypeError("compress: model is a layer itself; take StructuredLinear of structmat.projections.nearest.")
-    owners: dict[int, int] = {}
-    for part in model.modules():
-        for value in part.parameters(recurse=False):
-            owners[id(value)] = owners.get(id(value), 0) + 1
-    dense = {
-        name: part
-        for name, part in model.named_modules()
-        if (_class(part) is nn.Linear or is_transposed(part)) and owners.get(id(part._parameters.get("weight")), 1) == 1
-    }
-    if not dense:
-        raise ValueError("compress: the model has no dense layer whose weight no other module shares.")
-    matched = [_matching(dense, side, patterns) for side, patterns in (("include", include), ("exclude", exclude))]
-    chosen = {name: part for name, part in dense.items() if name in matched[0] - matched[1]}
-    if not chosen:
-        raise ValueError("compress: the model has no dense layer that include and exclude leave.")
-    for name, part in chosen.items():
-        computed = how_to_keep(part, ("weight", "bias"))
-        if computed is not None:
-            raise ValueError(f"compress: {name}: {computed}; or leave the layer out by exclude.")
-    return chosen
-
-
-def _matching(names: Iterable[str], side: str, patterns: str | Sequence[str]) -> set[str]:
-    found: set[str] = set()
-    given = [patterns] if isinstance(patterns, str) else patterns
-    if not isinstance(given, Iterable):
-        raise TypeError(f"compress: {side} is {patterns!r}; expected a name with wildcards, or several.")
-    for pattern in given:
-        matched = set(fnmatch.filter(names, pattern))
-        if not matched:
-            raise ValueError(f"compress: {side} has {pattern!r}, which matches none of the dense layers {[*names]}.")
-        found |= matched
-    return found
-
-
 def _random(
     dense: nn.Module, structure: Any, options: dict[str, Any], generator: torch.Generator | None
 ) -> StructuredLinear:
     if structure not in RANDOM:
         raise ValueError(f"rule is {structure!r}; the method 'random' has {', '.join(RANDOM)}.")
-    weight = _weight(dense)
+    weight = weight_of(dense)
     out_features, in_features = weight.shape
     common = {"device": weight.device, "dtype": weight.dtype, "generator": generator}
     layer: StructuredLinear = RANDOM[structure](
@@ -345,7 +267,7 @@ def _random(
 def _fitted(
     dense: nn.Module, structure: Any, options: dict[str, Any], X: torch.Tensor | None, ridge: float
 ) -> tuple[StructuredLinear, float]:
-    weight = _weight(dense)
+    weight = weight_of(dense)
     W = weight.to(torch.promote_types(weight.dtype, torch.float32))  # half precision computes in single
     if X is None:
         A, energy = nearest(W, structure, **options)
@@ -362,7 +284,7 @@ def _fitted(
 
 
 def _inputs(model: nn.Module, layers: dict[str, nn.Module], sample: Any) -> dict[str, torch.Tensor]:
-    """What each layer gets when the model is called with the sample."""
+    """Return the input vectors of each layer when the model is called with the sample."""
     seen: dict[str, list[torch.Tensor]] = {name: [] for name in layers}
 
     def keep(name: str) -> Callable[..., None]:
@@ -394,7 +316,7 @@ def _inputs(model: nn.Module, layers: dict[str, nn.Module], sample: Any) -> dict
 
 
 def _replace(model: nn.Module, by: dict[nn.Module, nn.Module]) -> None:
-    """Put other modules in the places of some, in all of them."""
+    """Replace modules by others in all places."""
     for part in list(model.modules()):
         for name, child in part._modules.items():
             if child in by:
@@ -402,6 +324,6 @@ def _replace(model: nn.Module, by: dict[nn.Module, nn.Module]) -> None:
 
 
 def _size(model: nn.Module) -> tuple[int, int]:
-    """Parameters, and bytes of them and of the buffers."""
+    """Return the number of parameters, and the bytes of parameters and buffers."""
     values = list(model.parameters())
     return sum(map(torch.numel, values)), sum(value.nbytes for value in (*values, *model.buffers()))

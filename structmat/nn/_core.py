@@ -1,13 +1,40 @@
-"""The circulant layer apart from its framework: the shape of its weights, and its operator."""
+"""The parts of layers that do not depend on the framework: the operator, and the circulant layer's weights."""
 
 import math
+from collections.abc import Sequence
 
 from structmat._backend import Array
 from structmat.compounds import block_circulant
 from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
+from structmat.interop.template import Template
 from structmat.operators import Circulant, SignFlip
 from structmat.projections.parts import truncate
+
+
+class OperatorLayer:
+    """Base class of layers, which hold the arrays of an operator by name, and the template of the rest."""
+
+    _template: Template
+
+    def _values(self) -> Sequence[Array]:
+        """The arrays of the operator as they are now, one for each name of the template."""
+        raise NotImplementedError
+
+    @property
+    def operator(self) -> LinearOperator:
+        """The operator with the arrays as they are now: products with it are differentiated in them."""
+        return self._template.bind(self._values())
+
+    def to_dense(self) -> Array:
+        """Write the matrix out, shape (out_features, in_features)."""
+        return self.operator.to_dense()
+
+
+def check_sizes(title: str, in_features: int, out_features: int) -> None:
+    """Check the sizes of a layer."""
+    checked_size(title, "in_features", in_features)
+    checked_size(title, "out_features", out_features)
 
 
 def checked_block_size(title: str, d: int, k: int, block_size: int) -> int:
