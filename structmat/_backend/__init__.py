@@ -34,6 +34,8 @@ from structmat._backend.fft import fold_aliased as fold_aliased
 from structmat._backend.fft import idft as idft
 from structmat._backend.fft import idftn as idftn
 from structmat._backend.fft import provider_name as provider_name
+from structmat._backend.hadamard import fwht as walsh
+from structmat._backend.hadamard import signed_sums as signed_sums
 from structmat._backend.linear_algebra import DenseFactors as DenseFactors
 from structmat._backend.linear_algebra import LinAlgError as LinAlgError
 from structmat._backend.linear_algebra import eigvals as general_eigenvalues
@@ -117,8 +119,6 @@ from structmat._backend.types import Device as Device
 from structmat._backend.types import DType as DType
 from structmat._backend.types import HostArray as HostArray
 from structmat._backend.types import Namespace as Namespace
-from structmat._backend.walsh import signed_sums as signed_sums
-from structmat._backend.walsh import transform as walsh
 
 __all__ = [
     "BLOCK",

@@ -96,13 +96,10 @@ def inverse_norm(xp: Namespace, factors: Factors) -> Array:
         return np.inf
     from scipy.sparse.linalg import LinearOperator, onenormest
 
-    def product(x: Array) -> Array:
-        return solve(xp, factors, x.T).T
+    def inverse(*, adjoint: bool) -> Callable[[Array], Array]:
+        return lambda x: solve(xp, factors, x.T, adjoint=adjoint).T
 
-    def adjoint_product(x: Array) -> Array:
-        return solve(xp, factors, x.T, adjoint=True).T
-
-    functions = {"matvec": product, "rmatvec": adjoint_product, "matmat": product, "rmatmat": adjoint_product}
+    products = {name: inverse(adjoint=name[0] == "r") for name in ("matvec", "rmatvec", "matmat", "rmatmat")}
     with np.errstate(over="ignore", invalid="ignore"):
-        norm = onenormest(LinearOperator((matrix.shape[1],) * 2, dtype=matrix.dtype, **functions))
+        norm = onenormest(LinearOperator((matrix.shape[1],) * 2, dtype=matrix.dtype, **products))
     return norm if np.isfinite(norm) else np.inf

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import array_api_compat as compat
 import numpy as np
 
-from structmat._backend import devices, dtypes, namespaces, ops, tracing
+from structmat._backend import devices, dtypes, memory, namespaces, ops, tracing
 from structmat._backend.types import Array, Namespace
 
 LinAlgError = np.linalg.LinAlgError
@@ -81,10 +81,7 @@ def has_levinson(xp: Namespace) -> bool:
 
 
 def levinson(column: Array, row: Array, b: Array) -> Array | None:
-    """Solve a square Toeplitz system for vectors (..., n) in O(n²); None where the recursion breaks down.
-
-    It needs nonzero leading principal minors.
-    """
+    """Solve a square Toeplitz system for vectors (..., n) in O(n²); None if a leading principal minor is zero."""
     from scipy.linalg import solve_toeplitz
 
     try:
@@ -122,10 +119,9 @@ class DenseFactors:
 
         getrf, gecon, self._getrs = get_lapack_funcs(("getrf", "gecon", "getrs"), (transposed,))
         size = np.max(np.sum(np.abs(transposed), axis=1))  # before it is overwritten
-        self._lu, self._pivots, info = getrf(transposed.T, overwrite_a=True)
-        self.reciprocal_condition = 0.0 if info > 0 else float(gecon(self._lu, size)[0])
-        for kept in (self._lu, self._pivots):
-            kept.flags.writeable = False
+        *factors, info = getrf(transposed.T, overwrite_a=True)
+        self.reciprocal_condition = 0.0 if info > 0 else float(gecon(factors[0], size)[0])
+        self._lu, self._pivots = map(memory.read_only, factors)
 
     def solve(self, b: Array) -> Array:
         """Solve for vectors (k, n)."""

@@ -44,9 +44,8 @@ def krylov(
     """Solve A x = b for one vector by a Krylov method in at most `maxiter` products; GMRES takes two at least."""
     module = _solvers(xp)
     on_host = compat.is_numpy_namespace(xp)
-    shape = (b.shape[0], b.shape[0])
     A, M = (
-        None if function is None else module.LinearOperator(shape, matvec=function, dtype=b.dtype)
+        None if function is None else module.LinearOperator((b.shape[0],) * 2, matvec=function, dtype=b.dtype)
         for function in (product, preconditioner)
     )
     solver = getattr(module, method)

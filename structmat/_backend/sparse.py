@@ -13,17 +13,13 @@ def csr(values: Array, rows: Array, columns: Array, shape: tuple[int, int]) -> A
     """Return a read-only CSR matrix of NumPy entries, duplicates summed; None for entries of other libraries."""
     if type(values) is not np.ndarray:
         return None
-    made = scipy.sparse.coo_array((_native(values), (_native(rows), _native(columns))), shape=shape).tocsr()
+    values, rows, columns = map(memory.native, (values, rows, columns))
+    made = scipy.sparse.coo_array((values, (rows, columns)), shape=shape).tocsr()
     made.data, made.indices, made.indptr = map(memory.read_only, (made.data, made.indices, made.indptr))
     return made
 
 
 def matmul(matrix: Any, x: Array) -> Array:
     """Multiply NumPy vectors (..., n) by a sparse matrix (m, n)."""
-    y = (matrix @ _native(x).reshape(-1, x.shape[-1]).T).T
+    y = (matrix @ memory.native(x).reshape(-1, x.shape[-1]).T).T
     return np.ascontiguousarray(y).reshape(*x.shape[:-1], matrix.shape[0])
-
-
-def _native(x: Array) -> Array:
-    """Return x in native byte order, the only one of SciPy's matrices."""
-    return x.astype(x.dtype.newbyteorder("="), copy=False)

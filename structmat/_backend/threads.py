@@ -5,36 +5,28 @@ import itertools
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import SimpleNamespace, TracebackType
-from typing import Any, Self
+from contextlib import ExitStack
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import scipy.fft
 
 
-class Restore:
+class Restore(ExitStack):
     """Context manager that undoes a setting at the end of a `with` block; without one the setting stays."""
 
     def __init__(self, undo: Callable[[], object]) -> None:
-        self._undo = undo
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._undo()
+        super().__init__()
+        self.callback(undo)
 
 
-class _Limit(threading.local):
-    """Number of threads within one thread, where it is set."""
-
+class _Here(threading.local):
     threads: int | None = None
 
 
 _process = SimpleNamespace(threads=None)  # the setting of `set_threads`
-_here = _Limit()
+_here = _Here()  # overrides it within a thread
 
 
 def count() -> int:

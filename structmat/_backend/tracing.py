@@ -18,10 +18,9 @@ def is_traced(x: Array) -> bool:
 def may_keep(value: Array, sources: tuple[Array, ...]) -> bool:
     """Tell whether a value derived from the sources may outlive this call.
 
-    It may not if it is a tracer of JAX, or a PyTorch tensor that carries a graph, would have to carry one, or lives
-    only inside a transformation: kept on an operator it would leak out of its trace or cut a graph. Nor may values
-    derived from a `torch.nn.Parameter`, whose entries optimisers change in place, in some ways undetectably
-    (`p.data`).
+    It may not if it is a JAX tracer, or a PyTorch tensor that carries a graph, would have to carry one, or lives only
+    inside a transformation: kept on an operator, it would leak out of its trace or cut a graph. Nor may values derived
+    from a `torch.nn.Parameter`, whose entries optimisers change in place, in part undetectably (`p.data`).
     """
     if isinstance(value, tuple):
         return all(may_keep(each, sources) for each in value)

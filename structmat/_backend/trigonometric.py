@@ -26,9 +26,8 @@ def unit_root(xp: Namespace, p: Array, r: Array, q: int) -> Array:
     root = root if distinct is exponents else root[exponents]
     if type(p) is np.ndarray:
         return root
-    return devices.from_host(
-        root.astype(np.complex128), xp, device=devices.of(p), dtype=dtypes.complex_dtype(xp, dtypes.double_dtype(xp))
-    )
+    dtype = dtypes.complex_dtype(xp, dtypes.double_dtype(xp))
+    return devices.from_host(root.astype(np.complex128), xp, device=devices.of(p), dtype=dtype)
 
 
 def root_powers(xp: Namespace, f: Any, n: int, *, dtype: DType, device: Device) -> Array:
@@ -45,11 +44,9 @@ def root_powers(xp: Namespace, f: Any, n: int, *, dtype: DType, device: Device) 
         angle = np.arctan2(number(f.imag), number(f.real)) * share
         powers, target = modulus * (np.cos(angle) + 1j * np.sin(angle)), dtypes.complex_dtype(xp, target)
     else:
-        signs = 1 if f > 0 else 1 - 2 * (np.arange(n) % 2)
-        powers = modulus * signs
-    return devices.from_host(
-        powers.astype(dtypes.name(target)), xp, device=device, dtype=target
-    )  # ONNX cannot cast complex numbers
+        powers = modulus * (1 if f > 0 else 1 - 2 * (np.arange(n) % 2))
+    powers = powers.astype(dtypes.name(target))  # ONNX cannot cast complex numbers
+    return devices.from_host(powers, xp, device=device, dtype=target)
 
 
 def singular_values(

@@ -1,7 +1,4 @@
-"""One adapter for each array library, found by the type of an array or by its namespace.
-
-An adapter is imported when it is first needed, and imports its library, which is loaded by then.
-"""
+"""One adapter for each array library, imported at the first array or namespace of that library."""
 
 from functools import lru_cache
 

@@ -1,4 +1,4 @@
-"""CuPy."""
+"""CuPy: arrays on a GPU, and transforms that may overwrite their input."""
 
 import importlib
 import sys
@@ -11,8 +11,6 @@ from structmat._backend.types import Array, Namespace
 
 
 class CuPy(Library):
-    """CuPy: arrays on a GPU, transforms that may overwrite their input."""
-
     solvers = "cupyx.scipy.sparse.linalg"
 
     def overlap(self, x: Array, y: Array) -> bool:

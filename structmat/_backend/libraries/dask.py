@@ -1,12 +1,10 @@
-"""Dask."""
+"""Dask: lazy arrays."""
 
 from structmat._backend.libraries.generic import Library
 from structmat._backend.types import Array
 
 
 class Dask(Library):
-    """Dask: lazy arrays."""
-
     def takes_writes(self, x: Array) -> bool:
         return False
 

@@ -13,11 +13,7 @@ UNCHANGED = nullcontext()
 
 
 class Library:
-    """Facts of one array library.
-
-    A method without a docstring is documented at the function of its name in `dtypes`, `memory`, `devices`, `tracing`
-    or `ops`.
-    """
+    """Facts of one library; `dtypes`, `memory`, `devices`, `tracing` and `ops` document methods without docstrings."""
 
     solvers: str | None = None  #: module with the Krylov methods of `scipy.sparse.linalg`
     cast_hint = '{}.astype("float64")'

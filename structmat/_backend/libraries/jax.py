@@ -1,4 +1,4 @@
-"""JAX."""
+"""JAX: immutable arrays, tracers, and no 64-bit dtypes unless jax_enable_x64 is set."""
 
 from typing import Any
 
@@ -10,8 +10,6 @@ from structmat._backend.types import Array, Device, DType, Namespace
 
 
 class Jax(Library):
-    """JAX: immutable arrays, tracers, and no 64-bit dtypes unless jax_enable_x64 is set."""
-
     def double_dtype(self, xp: Namespace) -> DType:
         return xp.zeros(()).dtype
 

@@ -1,4 +1,4 @@
-"""NumPy."""
+"""NumPy, whose dtypes include strings and records."""
 
 import numpy as np
 
@@ -7,8 +7,6 @@ from structmat._backend.types import Array, DType, Namespace
 
 
 class NumPy(Library):
-    """NumPy: dtypes of strings and records,."""
-
     solvers = "scipy.sparse.linalg"
 
     def kind(self, xp: Namespace, dtype: DType) -> str | None:

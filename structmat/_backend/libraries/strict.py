@@ -1,4 +1,4 @@
-"""array-api-strict."""
+"""array-api-strict: the standard and nothing else, with devices of its own."""
 
 from typing import Any
 
@@ -10,8 +10,6 @@ from structmat._backend.types import Array
 
 
 class Strict(Library):
-    """array-api-strict: the standard and nothing else, with devices of its own."""
-
     cast_hint = "xp.astype({}, xp.float64)"
 
     def to_host(self, x: Array) -> np.ndarray[Any, Any]:

@@ -1,4 +1,4 @@
-"""PyTorch."""
+"""PyTorch: autograd, `torch.func`, `torch.compile`, `torch.jit.trace`, ONNX export and autocast."""
 
 from contextlib import AbstractContextManager
 from typing import Any
@@ -14,7 +14,7 @@ _functorch = torch._C._functorch
 
 
 class Torch(Library):
-    """PyTorch: autograd, `torch.func`, `torch.compile`, `torch.jit.trace`, ONNX export and autocast."""
+    cast_hint = "{}.to(torch.float64)"
 
     def default_dtype(self, xp: Namespace) -> DType:
         return torch.get_default_dtype()
@@ -25,8 +25,6 @@ class Torch(Library):
             return xp.result_type(first, second)
         bits = 64 if {"float64", "complex128"} & names else 32  # torch.compile cannot trace xp.result_type
         return getattr(xp, f"complex{2 * bits}" if {"complex64", "complex128"} & names else f"float{bits}")
-
-    cast_hint = "{}.to(torch.float64)"
 
     def layout(self, x: Array) -> str:
         return str(x.layout).removeprefix("torch.")

@@ -31,7 +31,7 @@ def signed_sums(xp: Namespace, x: Array, signs: list[list[int]]) -> Array:
     return sum(x[..., place : place + 1] * matrix[place, :] for place in range(len(signs)))
 
 
-def transform(xp: Namespace, x: Array) -> Array:
+def fwht(xp: Namespace, x: Array) -> Array:
     """Multiply the second to last axis, of length 2^k, by Sylvester's Hadamard matrix."""
     if compat.is_numpy_namespace(xp):
         return _products(x)
