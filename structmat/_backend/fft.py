@@ -18,7 +18,7 @@ def _of_library(xp: Namespace) -> providers.Module:
 
 
 def provider_name(xp: Namespace) -> str:
-    """Return the name of what transforms arrays of a library, for messages."""
+    """Return the name of the provider for arrays of a library, for messages."""
     return providers.choice() if compat.is_numpy_namespace(xp) else _of_library(xp).name
 
 

@@ -56,7 +56,7 @@ def _products(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _butterflies(xp: Namespace, x: Array) -> Array:
     """Add and subtract halves, of the whole first, of pairs of neighbours last."""
     shape, width = x.shape, x.shape[-1]
-    h = int(shape[-2])  # traced by torch.jit, sizes are tensors
+    h = int(shape[-2])  # sizes are tensors in torch.jit.trace
     while h > 1:
         h //= 2
         pairs = xp.reshape(x, (*shape[:-2], shape[-2] // (2 * h), 2, h * width))

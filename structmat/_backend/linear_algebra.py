@@ -67,8 +67,8 @@ def function_of_spectrum(
 def on_real_axis(xp: Namespace, values: Array) -> Array:
     """Set imaginary parts to zero that are within the rounding of a Fourier transform of as many numbers.
 
-    Eigenvalues on the negative real axis, the branch cut of roots and logarithms, stay on it so. Gradients are those of
-    the given values.
+    So eigenvalues on the negative real axis, the branch cut of roots and logarithms, stay on it. Gradients are not
+    affected.
     """
     part = tracing.stop_gradient(xp.imag(values))
     limit = 4 * (1 + math.log2(values.shape[0])) * float(xp.finfo(values.dtype).eps) * xp.max(xp.abs(values))

@@ -110,14 +110,16 @@ class MKL(Module):
         return transform(x, n) if x.size < self.SMALL else self._in_one_thread(transform, x, n)
 
     def inverse(self, X: Array, n: int, real: bool, *, temporary: bool = False) -> Array:
-        transform, X = self.module.irfft if real else self.module.ifft, _contiguous(X)
-        options = {"out": X} if temporary and not real else {}
-        return transform(X, n, **options) if X.size < self.SMALL else self._in_one_thread(transform, X, n, **options)
+        X, small = _contiguous(X), X.size < self.SMALL
+        if real:
+            return self.module.irfft(X, n) if small else self._in_one_thread(self.module.irfft, X, n)
+        out = X if temporary else None
+        return self.module.ifft(X, out=out) if small else self._in_one_thread(self.module.ifft, X, out=out)
 
-    def _in_one_thread(self, transform: Callable[..., Array], x: Array, n: int, **options: Array) -> Array:
+    def _in_one_thread(self, transform: Callable[..., Array], *arguments: Any, **options: Any) -> Array:
         before = self._limit(1)  # results depend on the number of threads
         try:
-            return transform(x, n, **options)
+            return transform(*arguments, **options)
         finally:
             self._limit(before)
 

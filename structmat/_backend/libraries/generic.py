@@ -1,4 +1,4 @@
-"""What holds for any library of the array API standard; the adapters override what differs."""
+"""Facts of any library of the array API standard; adapters override them where a library differs."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
