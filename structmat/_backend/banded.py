@@ -1,4 +1,4 @@
-"""Systems with banded matrices: LAPACK's band solvers for NumPy arrays, dense ones for all others."""
+"""Systems with banded matrices: LAPACK's band solvers for NumPy arrays, dense solvers for other libraries."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -6,11 +6,12 @@ from typing import NamedTuple
 import array_api_compat as compat
 import numpy as np
 
-from structmat._backend.arrays import Array, Namespace, astype, device, rows, scalars
+from structmat._backend import devices, dtypes, ops
+from structmat._backend.types import Array, Namespace
 
 
 class Factors(NamedTuple):
-    """What Gaussian elimination leaves of a banded matrix; without pivots it is the matrix itself, written out."""
+    """LU factors of a banded matrix in LAPACK's form; without pivots, the dense matrix itself."""
 
     matrix: Array
     pivots: Array | None
@@ -21,13 +22,13 @@ class Factors(NamedTuple):
 def factor(xp: Namespace, bands: Array, lower: int, upper: int) -> Factors:
     """Prepare systems with a matrix given by its diagonals, bands[upper + i - j, j] = A[i, j], shape (d, n)."""
     if compat.is_numpy_namespace(xp):
-        from scipy.linalg import get_lapack_funcs  # SciPy's solvers take longer to import than all else
+        from scipy.linalg import get_lapack_funcs  # slow to import
 
-        room = np.zeros((lower, bands.shape[1]), dtype=bands.dtype)  # for what pivoting fills in
+        fill = np.zeros((lower, bands.shape[1]), dtype=bands.dtype)  # rows for the fill-in of pivoting
         (eliminate,) = get_lapack_funcs(("gbtrf",), (bands,))
-        matrix, pivots, _ = eliminate(np.concatenate((room, bands)), lower, upper)
+        matrix, pivots, _ = eliminate(np.concatenate((fill, bands)), lower, upper)
         return Factors(matrix, pivots, lower, upper)
-    here = xp.arange(bands.shape[1], device=device(bands))
+    here = xp.arange(bands.shape[1], device=devices.of(bands))
     place = upper + here[:, None] - here[None, :]
     inside = (place >= 0) & (place < bands.shape[0])
     matrix = xp.where(inside, bands[xp.where(inside, place, 0), here[None, :]], 0)
@@ -44,13 +45,13 @@ def solve(
 ) -> Array:
     """Solve A y = x, or A^H y = x, for vectors (..., n).
 
-    LAPACK's factors have double precision at most: extended precision comes from the residuals of a product with the
-    matrix, of which two steps give all digits where the first solution had some.
+    LAPACK's factors have double precision at most. For extended precision, two steps of iterative refinement follow,
+    with residuals of the given product with the matrix.
     """
     y = _substituted(xp, factors, x, adjoint=adjoint)
-    if product is None or scalars(xp, x.dtype)[0] is float:
+    if product is None or dtypes.scalar_arithmetic(xp, x.dtype)[0] is float:
         return y
-    y = astype(xp, y, x.dtype)
+    y = dtypes.astype(xp, y, x.dtype)
     for _ in range(2):
         y = y + _substituted(xp, factors, x - product(xp, y), adjoint=adjoint)
     return y
@@ -58,11 +59,11 @@ def solve(
 
 def _substituted(xp: Namespace, factors: Factors, x: Array, *, adjoint: bool) -> Array:
     matrix, pivots, lower, upper = factors
-    columns = xp.matrix_transpose(rows(xp, x))
+    columns = xp.matrix_transpose(ops.flatten_batch(xp, x))
     if pivots is None:
         matrix = xp.conj(xp.matrix_transpose(matrix)) if adjoint else matrix
         dtype = xp.result_type(matrix, columns)
-        y = xp.linalg.solve(astype(xp, matrix, dtype), astype(xp, columns, dtype))
+        y = xp.linalg.solve(dtypes.astype(xp, matrix, dtype), dtypes.astype(xp, columns, dtype))
     else:
         from scipy.linalg import get_lapack_funcs
 
@@ -95,13 +96,10 @@ def inverse_norm(xp: Namespace, factors: Factors) -> Array:
         return np.inf
     from scipy.sparse.linalg import LinearOperator, onenormest
 
-    def product(x: Array) -> Array:
-        return solve(xp, factors, x.T).T
+    def inverse(*, adjoint: bool) -> Callable[[Array], Array]:
+        return lambda x: solve(xp, factors, x.T, adjoint=adjoint).T
 
-    def adjoint_product(x: Array) -> Array:
-        return solve(xp, factors, x.T, adjoint=True).T
-
-    functions = {"matvec": product, "rmatvec": adjoint_product, "matmat": product, "rmatmat": adjoint_product}
+    products = {name: inverse(adjoint=name[0] == "r") for name in ("matvec", "rmatvec", "matmat", "rmatmat")}
     with np.errstate(over="ignore", invalid="ignore"):
-        norm = onenormest(LinearOperator((matrix.shape[1],) * 2, dtype=matrix.dtype, **functions))
+        norm = onenormest(LinearOperator((matrix.shape[1],) * 2, dtype=matrix.dtype, **products))
     return norm if np.isfinite(norm) else np.inf

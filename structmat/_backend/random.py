@@ -1,49 +1,42 @@
-"""Random numbers, drawn on the host by NumPy so that one seed gives the same operator on every backend."""
-
-from typing import TypeAlias
+"""Random numbers, drawn on the host by NumPy so that a seed gives the same operator with every library."""
 
 import numpy as np
 
-from structmat._backend.arrays import Array, Device, DType, Namespace, as_dtype, as_namespace, from_host
+from structmat._backend import devices, dtypes, namespaces
+from structmat._backend.types import RNG, Array, Device, DType, Namespace
 
-RNG: TypeAlias = np.random.Generator | int | None
+_SEEDS = int | np.integer | np.random.SeedSequence | np.random.BitGenerator
 
 
 def generator(rng: RNG) -> np.random.Generator:
-    """Return a generator as SPEC 7 has it: from a seed, a generator (returned as it is) or None (fresh entropy)."""
-    if rng is not None and not isinstance(rng, np.random.Generator | SEEDS):
-        raise _no_seed(rng, TypeError)
-    if isinstance(rng, bool | np.bool_):  # an int to Python, and hardly the seed 0 or 1
-        raise _no_seed(rng, TypeError)
+    """Return a generator from a seed, a generator (returned as it is) or None (fresh entropy)."""
+    is_seed = isinstance(rng, _SEEDS) and not isinstance(rng, bool)  # hardly meant as the seed 0 or 1
+    if not (rng is None or is_seed or isinstance(rng, np.random.Generator)):
+        raise _seed_error(rng, TypeError)
     try:
         return np.random.default_rng(rng)
     except (TypeError, ValueError) as error:
-        raise _no_seed(rng, type(error)) from error
+        raise _seed_error(rng, type(error)) from error
 
 
-SEEDS = int | np.integer | np.random.SeedSequence | np.random.BitGenerator
-
-
-def _no_seed(rng: object, kind: type[Exception]) -> Exception:
+def _seed_error(rng: object, kind: type[Exception]) -> Exception:
     old = isinstance(rng, np.random.RandomState)
     hint = " numpy.random.default_rng(state.randint(2**31)) is a generator that it seeds." if old else ""
     return kind(f"rng is {rng!r}; expected a seed, an int of 0 or more, a numpy.random.Generator or None.{hint}")
 
 
-def random_signs(rng: np.random.Generator, n: int, *, xp: Namespace | None = None, device: Device = None) -> Array:
+def signs(rng: np.random.Generator, n: int, *, xp: Namespace | None = None, device: Device = None) -> Array:
     """Draw n independent fair signs, as int8."""
-    signs = 1 - 2 * rng.integers(0, 2, size=n, dtype=np.int8)
-    return from_host(signs, as_namespace(xp), device=device)
+    draws = 1 - 2 * rng.integers(0, 2, size=n, dtype=np.int8)
+    return devices.from_host(draws, namespaces.resolve(xp), device=device)
 
 
-def random_permutation(
-    rng: np.random.Generator, n: int, *, xp: Namespace | None = None, device: Device = None
-) -> Array:
+def permutation(rng: np.random.Generator, n: int, *, xp: Namespace | None = None, device: Device = None) -> Array:
     """Draw a permutation of 0, ..., n - 1, as int64."""
-    return from_host(rng.permutation(n), as_namespace(xp), device=device)
+    return devices.from_host(rng.permutation(n), namespaces.resolve(xp), device=device)
 
 
-def random_normal(
+def normal(
     rng: np.random.Generator,
     shape: tuple[int, ...],
     scale: float,
@@ -53,6 +46,6 @@ def random_normal(
     device: Device = None,
 ) -> Array:
     """Draw independent Gaussians of mean 0 and standard deviation `scale`, in double precision, then cast."""
-    xp = as_namespace(xp)
+    xp = namespaces.resolve(xp)
     draws = rng.standard_normal(shape) * scale
-    return from_host(draws, xp, device=device, dtype=as_dtype(xp, dtype))
+    return devices.from_host(draws, xp, device=device, dtype=dtypes.as_dtype(xp, dtype))

@@ -1,53 +1,52 @@
-"""Cosine and sine sums along the last axis, through Fourier transforms of the vectors' own length."""
+"""Roots of unity, and cosine and sine transforms along the last axis."""
 
 from typing import Any
 
 import numpy as np
 import scipy.fft
 
-from structmat._backend.arrays import (
-    Array,
-    Device,
-    DType,
-    Namespace,
-    astype,
-    complex_dtype,
-    device,
-    dtype_name,
-    from_host,
-    is_traced,
-    pad,
-    real_dtype,
-    scalars,
-    to_host,
-    widest_dtype,
-)
-from structmat._backend.fft import dft, idft
-from structmat._backend.providers import threads
+from structmat._backend import devices, dtypes, fft, ops, threads, tracing
+from structmat._backend.types import Array, Device, DType, Namespace
 
 _PI = np.longdouble("3.14159265358979323846264338327950288")
-TRANSPOSED = {1: 1, 2: 3, 3: 2, 4: 4}  #: the type whose sums have the transposed matrix
-
-
-class UntraceableError(TypeError):
-    """A definition looks at the values of places, and these have none in a trace."""
+TRANSPOSED = {1: 1, 2: 3, 3: 2, 4: 4}  #: type of the transposed matrix, by type
 
 
 def unit_root(xp: Namespace, p: Array, r: Array, q: int) -> Array:
-    """Return exp(iπ p r / q) for arrays of integers: for definitions, not for kernels.
+    """Return exp(iπ p r / q) for arrays of integers, for definitions of entries.
 
-    It is computed on the host in extended precision, which NumPy arrays keep; other libraries get double precision.
+    It is computed on the host in extended precision, and rounded to double precision for libraries other than NumPy.
     """
-    if is_traced(p) or is_traced(r):
-        raise UntraceableError("unit_root: p and r are traced; expected values.")
-    exponents = (to_host(p).astype(np.int64) * to_host(r)) % (2 * q)
+    if tracing.is_traced(p) or tracing.is_traced(r):
+        raise tracing.UntraceableError("unit_root: p and r are traced; expected values.")
+    exponents = (devices.to_host(p).astype(np.int64) * devices.to_host(r)) % (2 * q)
     distinct = np.arange(2 * q) if exponents.size > 2 * q else exponents
     angle = _PI * distinct / q
     root = np.cos(angle) + 1j * np.sin(angle)
     root = root if distinct is exponents else root[exponents]
     if type(p) is np.ndarray:
         return root
-    return from_host(root.astype(np.complex128), xp, device=device(p), dtype=complex_dtype(xp, widest_dtype(xp)))
+    dtype = dtypes.complex_dtype(xp, dtypes.double_dtype(xp))
+    return devices.from_host(root.astype(np.complex128), xp, device=devices.of(p), dtype=dtype)
+
+
+def root_powers(xp: Namespace, f: Any, n: int, *, dtype: DType, device: Device) -> Array:
+    """Return the powers w^0, ..., w^(n - 1) of a root w^n = f, real if f is real and has a real root.
+
+    They are computed on the host, in double precision or in extended precision for a dtype of that precision, and then
+    rounded to the precision of the dtype: the error of an angle rounded to single precision would grow n-fold.
+    """
+    number, _ = dtypes.scalar_arithmetic(xp, dtype)
+    share = np.arange(n, dtype=number) / n  # int / int would be traced by PyTorch in single precision
+    modulus = np.hypot(number(f.real), number(f.imag)) ** share
+    target = dtypes.real_dtype(xp, dtype)
+    if dtypes.is_complex_number(f) or (f < 0 and n % 2 == 0):
+        angle = np.arctan2(number(f.imag), number(f.real)) * share
+        powers, target = modulus * (np.cos(angle) + 1j * np.sin(angle)), dtypes.complex_dtype(xp, target)
+    else:
+        powers = modulus * (1 if f > 0 else 1 - 2 * (np.arange(n) % 2))
+    powers = powers.astype(dtypes.name(target))  # ONNX cannot cast complex numbers
+    return devices.from_host(powers, xp, device=device, dtype=target)
 
 
 def singular_values(
@@ -55,8 +54,8 @@ def singular_values(
 ) -> Array:
     """Return the singular values of SciPy's cosine or sine transform, the largest first.
 
-    That of norm "ortho" is orthogonal, Q. The others are multiples of E^{-1} Q D, where E and D have √½ at the ends
-    where Q has weights, and 1 elsewhere.
+    The transform of norm "ortho" is orthogonal, Q. The others are multiples of E^{-1} Q D, with diagonal matrices E and
+    D of √½ at the ends where Q has weights, and 1 elsewhere.
     """
     values = np.ones(n, dtype=np.longdouble)
     if norm != "ortho":
@@ -67,14 +66,12 @@ def singular_values(
         values[: len(above)] = above
         values[n - len(below) :] = below
         values *= 1 / np.sqrt(period) if norm == "forward" else np.sqrt(period)
-    return from_host(values.astype(dtype_name(dtype)), xp, device=device, dtype=dtype)
+    return devices.from_host(values.astype(dtypes.name(dtype)), xp, device=device, dtype=dtype)
 
 
-def trigonometric_weights(
-    xp: Namespace, dtype: DType, period: int, kind: int, norm: str | None
-) -> tuple[Any, Any, Any]:
-    """Return the scale of SciPy's transform, twice its own, and the weights of x and y at the ends, for a dtype."""
-    number, sqrt = scalars(xp, dtype)
+def weights(xp: Namespace, dtype: DType, period: int, kind: int, norm: str | None) -> tuple[Any, Any, Any]:
+    """Return twice the scale of SciPy's transform, and the weights of x and y at the ends, as scalars for a dtype."""
+    number, sqrt = dtypes.scalar_arithmetic(xp, dtype)
     before, after = (number(0.5 if kind in kinds else 1) for kinds in ((1, 3), (1, 2)))
     if norm == "ortho":
         return 2 / sqrt(number(period)), sqrt(before), sqrt(after)
@@ -82,7 +79,7 @@ def trigonometric_weights(
 
 
 def _ratios_above_one(n: int) -> list[Any]:
-    """Return what the ends on both sides of Q make of it in the cosine transform of type 1."""
+    """Return the singular values above 1 of E^{-1} Q D for the cosine transform of type 1."""
     # E = D: the square D Q D^{-2} Q D has determinant 1 and trace (5 - c²) / 2 on the plane of e and Q e, where e is a
     # principal vector of the ends' span beside its image under Q; the cosines c are singular values of Q's corners
     N = np.longdouble(n - 1)
@@ -92,36 +89,38 @@ def _ratios_above_one(n: int) -> list[Any]:
 
 
 def suits_scipy(x: Array, kind: int) -> bool:
-    """Tell whether vectors are best transformed by SciPy: NumPy's, but for type 1, of which Fourier transforms are."""
+    """Tell whether SciPy transforms vectors fastest: NumPy vectors, except type 1, where `sums` are faster."""
     return type(x) is np.ndarray and kind != 1 and x.size > 0
 
 
 def scipy_transform(x: Array, kind: int, norm: str | None, *, sine: bool) -> Array:
-    """Return SciPy's cosine or sine transform of vectors of NumPy."""
-    return (scipy.fft.dst if sine else scipy.fft.dct)(x, kind, norm=norm, workers=threads())
+    """Return SciPy's cosine or sine transform of NumPy vectors."""
+    return (scipy.fft.dst if sine else scipy.fft.dct)(x, kind, norm=norm, workers=threads.count())
 
 
 def _roots(xp: Namespace, like: Array, count: int, start: float, step: float) -> Array:
-    """Return exp(iπ (start + step j)) for j = 0, ..., count - 1, in the precision of an array and where it is."""
-    dtype = real_dtype(xp, like.dtype)
-    angles = (start + step * xp.arange(count, dtype=dtype, device=device(like))) * np.pi
-    return xp.cos(angles) + astype(xp, xp.sin(angles), complex_dtype(xp, dtype)) * 1j  # ONNX has no complex exp
+    """Return exp(iπ (start + step j)) for j = 0, ..., count - 1, in the precision and on the device of an array."""
+    dtype = dtypes.real_dtype(xp, like.dtype)
+    angles = (start + step * xp.arange(count, dtype=dtype, device=devices.of(like))) * np.pi
+    return (
+        xp.cos(angles) + dtypes.astype(xp, xp.sin(angles), dtypes.complex_dtype(xp, dtype)) * 1j
+    )  # ONNX has no complex exponential
 
 
 def _alternated(xp: Namespace, x: Array) -> Array:
-    """Flip the sign of every second entry."""
-    places = xp.arange(x.shape[-1], dtype=x.dtype, device=device(x))
+    """Change the sign of every second entry."""
+    places = xp.arange(x.shape[-1], dtype=x.dtype, device=devices.of(x))
     return x * (1 - 2 * (places % 2))
 
 
 def _interleaved(xp: Namespace, even: Array, odd: Array) -> Array:
-    """Put entries at even places and at odd ones; there may be one more of the even ones."""
+    """Interleave entries at even and at odd places; there may be one more at even places."""
     n = even.shape[-1] + odd.shape[-1]
-    pairs = xp.stack((even, pad(xp, odd, 0, even.shape[-1] - odd.shape[-1])), axis=-1)
+    pairs = xp.stack((even, ops.pad(xp, odd, 0, even.shape[-1] - odd.shape[-1])), axis=-1)
     return xp.reshape(pairs, (*pairs.shape[:-2], 2 * pairs.shape[-2]))[..., :n]
 
 
-def cosine_sums(xp: Namespace, x: Array, kind: int) -> Array:
+def _cosine_sums(xp: Namespace, x: Array, kind: int) -> Array:
     """Return Σ_j x_j cos(π (j + a) (k + b) / N) of real vectors (..., n), without weights.
 
     By kind, 1: a = b = 0 and N = n - 1; else N = n and (a, b) is, 2: (1/2, 0), 3: (0, 1/2), 4: (1/2, 1/2).
@@ -129,38 +128,36 @@ def cosine_sums(xp: Namespace, x: Array, kind: int) -> Array:
     n = x.shape[-1]
     middle = n - n // 2
     if kind == 1:
-        return xp.real(dft(xp, x, 2 * (n - 1)))
+        return xp.real(fft.dft(xp, x, 2 * (n - 1)))
     if kind == 2:
-        # Makhoul 1980: even entries, then odd ones backwards; each frequency gives two sums
+        # Makhoul 1980: even entries, then odd entries backwards; each frequency gives two sums
         order = xp.concat((x[..., ::2], xp.flip(x[..., 1::2], axis=-1)), axis=-1)
-        spectrum = dft(xp, order) * _roots(xp, x, n // 2 + 1, 0, -0.5 / n)
+        spectrum = fft.dft(xp, order) * _roots(xp, x, n // 2 + 1, 0, -0.5 / n)
         return xp.concat((xp.real(spectrum), -xp.flip(xp.imag(spectrum)[..., 1:middle], axis=-1)), axis=-1)
     if kind == 3:
-        # the transpose of 2, step by step
+        # the transpose of type 2, step by step
         low = xp.concat((2 * x[..., :1], x[..., 1 : n // 2 + 1]), axis=-1)
-        high = pad(xp, xp.flip(x[..., middle:], axis=-1), 1, 0)
+        high = ops.pad(xp, xp.flip(x[..., middle:], axis=-1), 1, 0)
         turn = _roots(xp, x, n // 2 + 1, 0, 0.5 / n) * (0.5 * n)
-        order = idft(xp, low * turn + high * (turn * -1j), n, real=True)
+        order = fft.idft(xp, low * turn + high * (turn * -1j), n, real=True)
         return _interleaved(xp, order[..., :middle], xp.flip(order[..., middle:], axis=-1))
-    # the sums at even k of one complex transform; those at odd k are at 2n - 1 - k, with the other sign
-    spectrum = dft(xp, x * _roots(xp, x, n, 0, -0.5 / n))
+    # one complex transform gives the sums at even k; the sum at odd k is the one at 2n - 1 - k with the sign changed
+    spectrum = fft.dft(xp, x * _roots(xp, x, n, 0, -0.5 / n))
     sums = xp.real(spectrum * _roots(xp, x, n, -0.25 / n, -1.0 / n))
     return _interleaved(xp, sums[..., :middle], -xp.flip(sums[..., middle:], axis=-1))
 
 
-def sine_sums(xp: Namespace, x: Array, kind: int) -> Array:
-    """Return Σ_j x_j sin(π (j + a) (k + b) / N) of real vectors (..., n), without weights.
+def sums(xp: Namespace, x: Array, kind: int, *, sine: bool) -> Array:
+    """Return `_cosine_sums`, or Σ_j x_j sin(π (j + a) (k + b) / N) of real vectors (..., n), without weights.
 
-    By kind, 1: a = b = 1 and N = n + 1; else N = n and (a, b) is, 2: (1/2, 1), 3: (1, 1/2), 4: (1/2, 1/2).
+    By kind, the sines have 1: a = b = 1 and N = n + 1; else N = n and (a, b) is, 2: (1/2, 1), 3: (1, 1/2),
+    4: (1/2, 1/2).
     """
+    if not sine:
+        return _cosine_sums(xp, x, kind)
     n = x.shape[-1]
     if kind == 1:
-        return -xp.imag(dft(xp, pad(xp, x, 1, 0), 2 * (n + 1)))[..., 1 : n + 1]
+        return -xp.imag(fft.dft(xp, ops.pad(xp, x, 1, 0), 2 * (n + 1)))[..., 1 : n + 1]
     if kind == 2:
-        return xp.flip(cosine_sums(xp, _alternated(xp, x), 2), axis=-1)
-    return _alternated(xp, cosine_sums(xp, xp.flip(x, axis=-1), kind))
-
-
-def trigonometric_sums(xp: Namespace, x: Array, kind: int, *, sine: bool) -> Array:
-    """Return `sine_sums` or `cosine_sums`."""
-    return (sine_sums if sine else cosine_sums)(xp, x, kind)
+        return xp.flip(_cosine_sums(xp, _alternated(xp, x), 2), axis=-1)
+    return _alternated(xp, _cosine_sums(xp, xp.flip(x, axis=-1), kind))

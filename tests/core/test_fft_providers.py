@@ -14,7 +14,7 @@ import scipy.linalg
 from backends import WITHOUT, library
 
 import structmat as sm
-from structmat._backend import providers
+from structmat._backend import providers, threads
 from structmat.core import OPERATORS
 
 NAMES = [name for name in ("scipy", "mkl_fft", "ducc0") if name not in WITHOUT]
@@ -117,7 +117,7 @@ def test_unknown_places_of_scipy_s_transforms(monkeypatch: pytest.MonkeyPatch) -
 
 def test_settings_nest_and_end() -> None:
     def seen() -> tuple[str, int]:
-        return providers.choice(), providers.threads()
+        return providers.choice(), threads.count()
 
     before = seen()
     with sm.set_fft_provider(np.fft), sm.set_threads(2):
@@ -130,7 +130,7 @@ def test_settings_nest_and_end() -> None:
         assert seen() == ("numpy.fft", 2)
     assert seen() == before
     with scipy.fft.set_workers(2):
-        assert providers.threads() == 2
+        assert threads.count() == 2
 
 
 OPERATORS_OF_OURS = sorted(
@@ -201,12 +201,12 @@ def test_pieces_side_by_side_are_transformed_alone() -> None:
     """A thread that works beside others asks for no more threads, within its transforms or for pieces of pieces."""
 
     def seen(depth: int) -> list[int]:
-        return [providers.threads(), *(max(inner) for inner in providers.side_by_side(seen, [(depth - 1,)] * depth))]
+        return [threads.count(), *(max(inner) for inner in threads.starmap(seen, [(depth - 1,)] * depth))]
 
     with sm.set_threads(2):
-        assert providers.threads() == 2
-        assert [number for numbers in providers.side_by_side(seen, [(2,)] * 6) for number in numbers] == [1] * 18
-        assert providers.threads() == 2
+        assert threads.count() == 2
+        assert [number for numbers in threads.starmap(seen, [(2,)] * 6) for number in numbers] == [1] * 18
+        assert threads.count() == 2
 
 
 def test_wrong_settings() -> None:

@@ -12,14 +12,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import array_api_compat
 import array_api_strict as strict
 import numpy as np
 import pytest
 from backends import library
 
 import structmat as sm
-from structmat._backend import fft
+from structmat._backend import fft, libraries
+from structmat._backend.libraries.cupy import adapter
 from structmat.core.registry import OPERATORS
 
 Calls = list[tuple[str, str, bool]]
@@ -56,8 +56,8 @@ class Transforms(ModuleType):
 def cupyx(monkeypatch: pytest.MonkeyPatch) -> Iterator[Transforms]:
     """Make the library take array_api_strict for CuPy."""
     transforms = Transforms()
-    known = array_api_compat.is_cupy_namespace
-    monkeypatch.setattr(array_api_compat, "is_cupy_namespace", lambda xp: xp is strict or known(xp))
+    known = libraries.of_namespace
+    monkeypatch.setattr(libraries, "of_namespace", lambda xp: adapter if xp is strict else known(xp))
     monkeypatch.setitem(sys.modules, "cupyx.scipy.fft", transforms)
     fft._of_library.cache_clear()
     yield transforms

@@ -97,7 +97,7 @@ OTHERS: dict[str, Mutant] = {
         ("tests/core/test_fft_providers.py::test_mkl_s_limit_ends_with_the_transform",),
     ),
     "threads side by side start threads": Mutant(
-        "_backend/providers.py",
+        "_backend/threads.py",
         "    _here.threads = 1",
         "    pass",
         ("tests/core/test_fft_providers.py::test_pieces_side_by_side_are_transformed_alone",),
@@ -152,8 +152,8 @@ OTHERS: dict[str, Mutant] = {
     ),
     "kept spectra are transformed in place": Mutant(
         "_backend/providers.py",
-        "X if temporary else None, threads())",
-        "X, threads())",
+        "X if temporary else None, threads.count())",
+        "X, threads.count())",
         ("tests/core/test_cached_values.py::test_inverse_transforms_leave_what_is_kept",),
     ),
     "inputs that are prepared anew stay in single precision": Mutant(
@@ -163,7 +163,7 @@ OTHERS: dict[str, Mutant] = {
         ("tests/core/test_dtypes.py::test_gradients_past_parts_without_parameters",),
     ),
     "arrays of objects pass": Mutant(
-        "_backend/arrays.py",
+        "_backend/dtypes.py",
         "return np.dtype(dtype.char) if plain else None",
         "return np.dtype(dtype.char) if plain else np.dtype(object)",
         ("tests/core/test_dtypes.py::test_no_dtype_passes_for_that_of_an_operator_without_one",),
@@ -241,7 +241,7 @@ OTHERS: dict[str, Mutant] = {
         ("tests/nn/test_torch_layers.py::test_equal_blocks_share_their_graphs",),
     ),
     "traces are written to in place": Mutant(
-        "_backend/arrays.py",
+        "_backend/libraries/torch.py",
         "torch.compiler.is_compiling() or torch.jit.is_tracing() or (x.requires_grad",
         "torch.compiler.is_compiling() or (x.requires_grad",
         ("tests/nn/test_torch_layers.py::test_trace",),

@@ -1,7 +1,7 @@
 """Products with matrices of signs, which are exact wherever sums are.
 
-NumPy's products of small matrices are several times faster than sums written out, and as exact. Other libraries may
-round the factors of a product, so theirs are sums.
+NumPy's products of small matrices are several times faster than additions and subtractions, and as exact. Other
+libraries may round the factors of a product, so their entries are added.
 """
 
 from functools import lru_cache
@@ -10,35 +10,36 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from structmat._backend.arrays import Array, DType, Namespace, device, read_only
+from structmat._backend import devices, memory
+from structmat._backend.types import Array, DType, Namespace
 
-BITS = 6  # of the orders that are faster as a matrix product than as butterflies
+BITS = 6  # largest k for which a product with the matrix of order 2^k is faster than butterflies
 
 
 @lru_cache(maxsize=64)
 def _sylvester(order: int, dtype: DType) -> np.ndarray[Any, Any]:
     from scipy.linalg import hadamard
 
-    return read_only(hadamard(order, dtype=dtype))  # type: ignore[no-any-return]
+    return memory.read_only(hadamard(order, dtype=dtype))  # type: ignore[no-any-return]
 
 
 def signed_sums(xp: Namespace, x: Array, signs: list[list[int]]) -> Array:
     """Multiply the last axis by a small matrix of signs, from the right."""
-    matrix = xp.asarray(signs, dtype=x.dtype, device=device(x))
+    matrix = xp.asarray(signs, dtype=x.dtype, device=devices.of(x))
     if compat.is_numpy_namespace(xp):
         return x @ matrix
     return sum(x[..., place : place + 1] * matrix[place, :] for place in range(len(signs)))
 
 
-def walsh(xp: Namespace, x: Array) -> Array:
-    """Multiply the second to last axis, of length 2^k, by Sylvester's matrix."""
+def fwht(xp: Namespace, x: Array) -> Array:
+    """Multiply the second to last axis, of length 2^k, by Sylvester's Hadamard matrix."""
     if compat.is_numpy_namespace(xp):
         return _products(x)
     return _butterflies(xp, x)
 
 
 def _products(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Sylvester's matrix is the Kronecker product of small ones: multiply by each, the last axis first."""
+    """Multiply by the small matrices whose Kronecker product is Sylvester's, the last axis first."""
     shape, width = x.shape, x.shape[-1]
     bits = shape[-2].bit_length() - 1
     if x.size == 0 or bits == 0:
@@ -53,9 +54,9 @@ def _products(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 
 
 def _butterflies(xp: Namespace, x: Array) -> Array:
-    """Add and subtract halves, from the widest pairs to neighbours."""
+    """Add and subtract halves, of the whole first, of pairs of neighbours last."""
     shape, width = x.shape, x.shape[-1]
-    h = int(shape[-2])  # traced by torch.jit, sizes are tensors
+    h = int(shape[-2])  # sizes are tensors in torch.jit.trace
     while h > 1:
         h //= 2
         pairs = xp.reshape(x, (*shape[:-2], shape[-2] // (2 * h), 2, h * width))

@@ -1,4 +1,4 @@
-"""Packages that only some methods and modules need."""
+"""Optional packages: import them, or explain how to install them."""
 
 import importlib
 import importlib.metadata
@@ -6,8 +6,8 @@ import re
 from types import ModuleType
 
 
-def optional(call: str, module: str, extra: str | None) -> ModuleType:
-    """Import a module that something needs, or say how to install it, or what keeps it from working."""
+def import_optional(call: str, module: str, extra: str | None) -> ModuleType:
+    """Import a module for a call; the ImportError names the command that installs it, or the cause of the failure."""
     package = module.partition(".")[0]
     try:
         importlib.import_module(package)
@@ -20,7 +20,7 @@ def optional(call: str, module: str, extra: str | None) -> ModuleType:
 
 
 def how_to_install(extra: str) -> str:
-    """Return the command that installs what an extra of structmat names, and the one to use in a clone."""
+    """Return the commands that install the requirements of an extra of structmat, elsewhere and in a clone."""
     wanted = " ".join(repr(each) if set("<>=[") & set(each) else each for each in _requirements(extra))
     clone = f"in a clone of structmat: pip install '.[{extra}]'"
     return f"pip install {wanted} ({clone})" if wanted else clone

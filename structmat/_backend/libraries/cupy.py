@@ -1,0 +1,29 @@
+"""CuPy: arrays on a GPU, and transforms that may overwrite their input."""
+
+import importlib
+import sys
+from typing import Any
+
+import numpy as np
+
+from structmat._backend.libraries.generic import Library
+from structmat._backend.types import Array, Namespace
+
+
+class CuPy(Library):
+    solvers = "cupyx.scipy.sparse.linalg"
+
+    def overlap(self, x: Array, y: Array) -> bool:
+        return bool(sys.modules["cupy"].may_share_memory(x, y))
+
+    def to_host(self, x: Array) -> np.ndarray[Any, Any]:
+        return np.asarray(x.get())
+
+    def transforms(self, xp: Namespace) -> tuple[str, Any, dict[str, Any]]:
+        return "cupyx.scipy.fft", importlib.import_module("cupyx.scipy.fft"), {"overwrite_x": True}
+
+    def scales_apart(self, X: Array) -> bool:
+        return True
+
+
+adapter = CuPy()

@@ -1,0 +1,101 @@
+"""Facts of any library of the array API standard; adapters override them where a library differs."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import array_api_compat as compat
+import numpy as np
+
+from structmat._backend import namespaces
+from structmat._backend.types import Array, Device, DType, Namespace
+
+UNCHANGED = nullcontext()
+
+
+class Library:
+    """Facts of one library; `dtypes`, `memory`, `devices`, `tracing` and `ops` document methods without docstrings."""
+
+    solvers: str | None = None  #: module with the Krylov methods of `scipy.sparse.linalg`
+    cast_hint = '{}.astype("float64")'
+
+    def kind(self, xp: Namespace, dtype: DType) -> str | None:
+        if xp.isdtype(dtype, "real floating"):
+            return "real"
+        return "complex" if xp.isdtype(dtype, "complex floating") else None
+
+    def is_integer(self, xp: Namespace, dtype: DType) -> bool:
+        return bool(xp.isdtype(dtype, "integral"))
+
+    def default_dtype(self, xp: Namespace) -> DType:
+        """Return the dtype of arrays that are made from Python floats."""
+        return self.double_dtype(xp)
+
+    def double_dtype(self, xp: Namespace) -> DType:
+        return xp.float64
+
+    def result_dtype(self, xp: Namespace, first: DType, second: DType) -> DType:
+        return xp.result_type(first, second)
+
+    def layout(self, x: Array) -> str:
+        return "strided"
+
+    def strides(self, x: Array) -> tuple[tuple[int, ...], int] | None:
+        """Return the strides and the size of an entry in the same unit; None if the library shows no strides."""
+        strides = getattr(x, "strides", None)
+        return None if strides is None else (strides, x.itemsize)
+
+    def overlap(self, x: Array, y: Array) -> bool:
+        return x is y
+
+    def takes_writes(self, x: Array) -> bool:
+        return True
+
+    def is_large(self, x: Array, limit: int) -> bool:
+        """Tell whether an array on the host, outside of traces and graphs, has more bytes than the limit."""
+        return False
+
+    def copy(self, xp: Namespace, x: Array) -> Array:
+        return xp.asarray(x, copy=True)
+
+    def contiguous(self, xp: Namespace, x: Array) -> Array:
+        return xp.ascontiguousarray(x) if hasattr(xp, "ascontiguousarray") else x
+
+    def to_host(self, x: Array) -> np.ndarray[Any, Any]:
+        return np.asarray(x)
+
+    def from_host(self, x: np.ndarray[Any, Any], xp: Namespace, device: Device, dtype: DType) -> Array:
+        return xp.asarray(x.copy(), dtype=getattr(xp, x.dtype.name) if dtype is None else dtype, device=device)
+
+    def is_traced(self, x: Array) -> bool:
+        return False
+
+    def may_keep(self, value: Array, sources: tuple[Array, ...]) -> bool:
+        return True
+
+    def stop_gradient(self, x: Array) -> Array:
+        return x
+
+    def static_shape(self, x: Array) -> tuple[int, ...]:
+        return tuple(x.shape)
+
+    def conj(self, xp: Namespace, x: Array) -> Array:
+        return xp.conj(x)
+
+    def index_add(self, xp: Namespace, x: Array, index: Array, n: int) -> Array:
+        if hasattr(xp.add, "at"):  # NumPy, CuPy
+            y = xp.zeros((*x.shape[:-1], n), dtype=x.dtype, device=compat.device(x))
+            xp.add.at(y, (..., index), x)
+            return y
+        places = xp.arange(n, dtype=index.dtype, device=compat.device(index))
+        return xp.matmul(x, xp.astype(index[:, None] == places[None, :], x.dtype))  # the standard has no scatter
+
+    def full_precision(self, x: Array) -> AbstractContextManager[object]:
+        return UNCHANGED
+
+    def transforms(self, xp: Namespace) -> tuple[str, Any, dict[str, Any]]:
+        """Return a name, a module with the functions of `numpy.fft`, and options for temporaries."""
+        return f"{namespaces.name(xp)}.fft", xp.fft, {}
+
+    def scales_apart(self, X: Array) -> bool:
+        """Tell whether the inverse transform divides its result by n in a separate pass."""
+        return False

@@ -1,0 +1,25 @@
+"""NumPy, whose dtypes include strings and records."""
+
+import numpy as np
+
+from structmat._backend.libraries.generic import Library
+from structmat._backend.types import Array, DType, Namespace
+
+
+class NumPy(Library):
+    solvers = "scipy.sparse.linalg"
+
+    def kind(self, xp: Namespace, dtype: DType) -> str | None:
+        return {"f": "real", "c": "complex"}.get(np.dtype(dtype).kind)
+
+    def is_integer(self, xp: Namespace, dtype: DType) -> bool:
+        return np.dtype(dtype).kind in "iu"  # NumPy's own function rejects dtypes of strings and records
+
+    def default_dtype(self, xp: Namespace) -> DType:
+        return np.dtype(np.float64)
+
+    def overlap(self, x: Array, y: Array) -> bool:
+        return np.may_share_memory(x, y)
+
+
+adapter = NumPy()

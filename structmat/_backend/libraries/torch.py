@@ -1,0 +1,101 @@
+"""PyTorch: autograd, `torch.func`, `torch.compile`, `torch.jit.trace`, ONNX export and autocast."""
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+import numpy as np
+import torch
+
+from structmat._backend.libraries.generic import UNCHANGED, Library
+from structmat._backend.types import Array, DType, Namespace
+
+_PROMOTED = {"float32", "float64", "complex64", "complex128"}
+_functorch = torch._C._functorch
+
+
+class Torch(Library):
+    cast_hint = "{}.to(torch.float64)"
+
+    def default_dtype(self, xp: Namespace) -> DType:
+        return torch.get_default_dtype()
+
+    def result_dtype(self, xp: Namespace, first: DType, second: DType) -> DType:
+        names = {str(first).removeprefix("torch."), str(second).removeprefix("torch.")}
+        if not names <= _PROMOTED:
+            return xp.result_type(first, second)
+        bits = 64 if {"float64", "complex128"} & names else 32  # torch.compile cannot trace xp.result_type
+        return getattr(xp, f"complex{2 * bits}" if {"complex64", "complex128"} & names else f"float{bits}")
+
+    def layout(self, x: Array) -> str:
+        return str(x.layout).removeprefix("torch.")
+
+    def strides(self, x: Array) -> tuple[tuple[int, ...], int] | None:
+        return x.stride(), 1
+
+    def overlap(self, x: Array, y: Array) -> bool:
+        return bool(x.untyped_storage().data_ptr() == y.untyped_storage().data_ptr())
+
+    def takes_writes(self, x: Array) -> bool:
+        if torch.compiler.is_compiling() or torch.jit.is_tracing() or (x.requires_grad and torch.is_grad_enabled()):
+            return False
+        return not _functorch.is_functorch_wrapped_tensor(x)
+
+    def is_large(self, x: Array, limit: int) -> bool:
+        if type(x) is not torch.Tensor or torch.compiler.is_compiling() or torch.jit.is_tracing():
+            return False  # in a trace the size may be a symbol
+        return bool(x.nbytes > limit and x.device.type == "cpu" and self.takes_writes(x))
+
+    def copy(self, xp: Namespace, x: Array) -> Array:
+        return x.clone()
+
+    def contiguous(self, xp: Namespace, x: Array) -> Array:
+        return x.contiguous()
+
+    def to_host(self, x: Array) -> np.ndarray[Any, Any]:
+        x = x.detach().cpu().resolve_conj().resolve_neg()
+        return np.asarray(x.float() if x.dtype == torch.bfloat16 else x)
+
+    def is_traced(self, x: Array) -> bool:
+        if x.is_meta or type(x).__name__ == "FakeTensor" or torch.compiler.is_compiling():
+            return True
+        while _functorch.is_functorch_wrapped_tensor(x) and not _functorch.is_batchedtensor(x):
+            x = _functorch.get_unwrapped(x)
+        return bool(_functorch.is_batchedtensor(x))
+
+    def may_keep(self, value: Array, sources: tuple[Array, ...]) -> bool:
+        if torch.compiler.is_compiling() or value.is_inference():
+            return False
+        for x in (*sources, value):
+            if type(x) is not torch.Tensor or x.requires_grad or _functorch.is_functorch_wrapped_tensor(x):
+                return False
+        return True
+
+    def stop_gradient(self, x: Array) -> Array:
+        return x.detach()
+
+    def static_shape(self, x: Array) -> tuple[int, ...]:
+        return tuple(map(int, x.shape)) if torch.jit.is_tracing() else tuple(x.shape)
+
+    def conj(self, xp: Namespace, x: Array) -> Array:
+        if x.is_complex() and torch.onnx.is_in_onnx_export():
+            return torch.complex(x.real, -x.imag)  # ONNX stores complex numbers as pairs and cannot conjugate them
+        return xp.conj(x)
+
+    def index_add(self, xp: Namespace, x: Array, index: Array, n: int) -> Array:
+        return torch.zeros((*x.shape[:-1], n), dtype=x.dtype, device=x.device).index_add(-1, index, x)
+
+    def full_precision(self, x: Array) -> AbstractContextManager[object]:
+        kind = x.device.type
+        enabled = torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind)
+        return torch.autocast(kind, enabled=False) if enabled else UNCHANGED
+
+    def transforms(self, xp: Namespace) -> tuple[str, Any, dict[str, Any]]:
+        from structmat._backend import torch_fft
+
+        return "torch.fft", torch_fft, {}
+
+    def scales_apart(self, X: Array) -> bool:
+        return bool(X.device.type != "cpu")
+
+
+adapter = Torch()

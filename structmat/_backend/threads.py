@@ -1,0 +1,93 @@
+"""Threads: of a Fourier transform, or side by side on chunks of a batch."""
+
+import collections
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import scipy.fft
+
+
+class Restore(ExitStack):
+    """Context manager that undoes a setting at the end of a `with` block; without one the setting stays."""
+
+    def __init__(self, undo: Callable[[], object]) -> None:
+        super().__init__()
+        self.callback(undo)
+
+
+class _Here(threading.local):
+    threads: int | None = None
+
+
+_process = SimpleNamespace(threads=None)  # the setting of `set_threads`
+_here = _Here()  # overrides it within a thread
+
+
+def count() -> int:
+    """Return how many threads a transform may take: SciPy's setting unless `set_threads` was called."""
+    return _here.threads or _process.threads or scipy.fft.get_workers()
+
+
+def _limit_to_one() -> None:
+    """Keep the transforms of a worker thread in that thread."""
+    _here.threads = 1
+
+
+def starmap(function: Callable[..., Any], items: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+    """Apply a function as `itertools.starmap` does, to as many items at once as `set_threads` allows."""
+    workers = _here.threads or _process.threads or 1
+    if workers == 1:
+        yield from itertools.starmap(function, items)
+        return
+    with ThreadPoolExecutor(workers, initializer=_limit_to_one) as pool:
+        waiting: collections.deque[Future[Any]] = collections.deque()
+        for item in items:
+            waiting.append(pool.submit(function, *item))
+            if len(waiting) > workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def set_threads(count: int | None) -> Restore:
+    """Set how many threads work on NumPy arrays: on a Fourier transform, or side by side on chunks of a large batch.
+
+    Parameters
+    ----------
+    count : int or None
+        At least 1. None, the default, follows `scipy.fft.set_workers`, which is 1 unless set.
+
+    Returns
+    -------
+    context manager
+        Restores the earlier number at the end of a `with` block. Without one it stays.
+
+    Raises
+    ------
+    ValueError
+        The count is not a positive integer.
+
+    Notes
+    -----
+    The number holds for the whole process and for all providers except modules that the user passes. No result depends
+    on it: mkl_fft, whose results would, transforms an array in one thread, and only chunks of large batches run side by
+    side. With more than one thread, the functions of a `FunctionOperator` are called from several threads at once.
+    Matrix products are NumPy's: `threadpoolctl` limits their threads.
+
+    Examples
+    --------
+    >>> import structmat as sm
+    >>> with sm.set_threads(2):
+    ...     pass
+    """
+    given: Any = count
+    if given is not None and not (isinstance(given, int | np.integer) and type(given) is not bool and given > 0):
+        raise ValueError(f"set_threads: count is {count!r}; expected a positive int or None.")
+    before, _process.threads = _process.threads, None if count is None else int(count)
+    return Restore(lambda: setattr(_process, "threads", before))
