@@ -16,7 +16,7 @@ import scipy.fft
 from benchmarks.harness import Benchmark, Progress
 from benchmarks.measuring import Figures, interleaved
 from benchmarks.tables import Table
-from structmat._backend import fast_length, providers
+from structmat._backend import fft, providers
 
 BATCH = 2**20  # bytes of many vectors
 LENGTHS = (64, 256, 1024, 4096, 16384, 65536, 100, 1000, 3000, 6000, 60000, 625, 2187, 4095, 15625, 1001, 17303)
@@ -63,7 +63,7 @@ def embeddings(rounds: int, least: range) -> Iterator[Figures]:
         for n in least:
             times = seconds({str(N): round_trip(one, N, 1, "float32") for N in smooth(n)}, rounds)
             best = min(times.values())
-            rules = {"least": scipy.fft.next_fast_len(n, real=True), "structmat": fast_length(n)}
+            rules = {"least": scipy.fft.next_fast_len(n, real=True), "structmat": fft.fast_length(n)}
             yield {"provider": name, "n": n, **{rule: times[str(N)] / best for rule, N in rules.items()}}
 
 
@@ -84,7 +84,7 @@ def paddings(rounds: int, lengths: tuple[int, ...]) -> Iterator[Figures]:
         one = providers._made(name)
         for n in lengths:
             for batch in (1, 64):
-                calls = {str(N): round_trip(one, N, batch, "float32") for N in (n, fast_length(2 * n - 1))}
+                calls = {str(N): round_trip(one, N, batch, "float32") for N in (n, fft.fast_length(2 * n - 1))}
                 direct, padded = seconds(calls, rounds).values()
                 yield {"provider": name, "n": n, "prime": largest_prime(n), "batch": batch, "ratio": direct / padded}
 

@@ -8,8 +8,8 @@ from structmat import learn as learn
 from structmat import linalg as linalg
 from structmat import projections as projections
 from structmat import testing as testing
-from structmat._backend import set_fft_provider as set_fft_provider
-from structmat._backend import set_threads as set_threads
+from structmat._backend.providers import set_fft_provider as set_fft_provider
+from structmat._backend.threads import set_threads as set_threads
 from structmat.compounds import block_array as block_array
 from structmat.compounds import block_circulant as block_circulant
 from structmat.compounds import select as select

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import structmat
-from structmat._backend import how_to_install, namespace, provider_name
+from structmat._backend import fft, namespaces, packages
 from structmat._files import check_replaceable, replacing
 
 DEMO_PACKAGES = "matplotlib", "mlxtend", "rich", "threadpoolctl"
@@ -78,11 +78,11 @@ def library(name: str) -> tuple[str, str, str]:
     try:
         with warnings.catch_warnings(action="ignore"):
             found = str(importlib.import_module(package).__version__)
-            xp = namespace(importlib.import_module(name).zeros(1))
+            xp = namespaces.of(importlib.import_module(name).zeros(1))
             devices = map(str, xp.__array_namespace_info__().devices())
             # JAX lists its default device as None; PyTorch lists "meta", which has no data
             names = [name for name in devices if name not in ("None", "meta")]
-        return found, re.sub(r"array_api_strict.Device\('(\w+)'\)", r"\1", ", ".join(names)), provider_name(xp)
+        return found, re.sub(r"array_api_strict.Device\('(\w+)'\)", r"\1", ", ".join(names)), fft.provider_name(xp)
     except Exception as error:  # noqa: BLE001  (whatever a broken installation or driver raises)
         reason = str(error).strip().partition("\n")[0]
         return found, f"unusable: {type(error).__name__}: {reason}", ""
@@ -172,9 +172,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             info()
             return 0
         if any(find_spec(package) is None for package in DEMO_PACKAGES):
-            show.error(f"the demo needs more packages: {how_to_install('demo')}")
+            show.error(f"the demo needs more packages: {packages.how_to_install('demo')}")
         if arguments.backend == "torch" and find_spec("torch") is None:
-            show.error(f"--backend torch needs PyTorch: {how_to_install('torch')}")
+            show.error(f"--backend torch needs PyTorch: {packages.how_to_install('torch')}")
         if arguments.json and arguments.json.resolve() == arguments.png.resolve():
             show.error("--png and --json name the same file")
         demo(arguments)

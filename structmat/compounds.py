@@ -4,18 +4,8 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from structmat._backend import (
-    Array,
-    Namespace,
-    astype,
-    dtype_name,
-    is_array,
-    is_integer,
-    is_traced,
-    namespace,
-    namespace_name,
-    to_host,
-)
+from structmat._backend import devices, dtypes, namespaces, tracing
+from structmat._backend.types import Array, Namespace
 from structmat.core import hstack, vstack
 from structmat.core.base import LinearOperator
 from structmat.core.entries import Indices, as_index_array
@@ -124,10 +114,10 @@ def select(A: LinearOperator, rows: Any = slice(None), columns: Any = slice(None
     if not isinstance(A, LinearOperator):
         raise TypeError(f"select: A is a {type(A).__name__}; expected a LinearOperator.")
     keys = [_places(A, side, key, size) for side, key, size in zip(_SIDES, (rows, columns), A.shape, strict=True)]
-    if any(isinstance(key, int) or (is_array(key) and key.ndim == 0) for key in keys):
+    if any(isinstance(key, int) or (namespaces.is_array(key) and key.ndim == 0) for key in keys):
         return _read(A, *keys)
-    if all(is_array(key) for key in keys) and keys[0].shape[1:] == (1,) and keys[1].shape[:-1] == (1,):
-        keys = [namespace(key).reshape(key, (-1,)) for key in keys]  # of `numpy.ix_`
+    if all(namespaces.is_array(key) for key in keys) and keys[0].shape[1:] == (1,) and keys[1].shape[:-1] == (1,):
+        keys = [namespaces.of(key).reshape(key, (-1,)) for key in keys]  # of `numpy.ix_`
     index = [_distinct(A, side, key, size) for side, key, size in zip(_SIDES, keys, A.shape, strict=True)]
     if index[1] is not None:
         A = A @ Restriction(A.n, index[1]).H
@@ -145,7 +135,12 @@ def selected(A: LinearOperator, key: Any) -> Any:
         keys = tuple(each for each in keys if each is not Ellipsis)
     if dots > 1 or len(keys) > 2:
         raise IndexError(f"{A._head}: {len(keys)} indices; expected one for rows and one for columns.")
-    if len(keys) == 1 and is_array(keys[0]) and keys[0].ndim == 2 and keys[0].dtype == namespace(keys[0]).bool:
+    if (
+        len(keys) == 1
+        and namespaces.is_array(keys[0])
+        and keys[0].ndim == 2
+        and keys[0].dtype == namespaces.of(keys[0]).bool
+    ):
         return _masked(A, keys[0])
     return select(A, *keys)
 
@@ -156,19 +151,19 @@ def _masked(A: LinearOperator, mask: Array) -> Array:
         raise IndexError(f"{A._head}: the mask has shape {tuple(mask.shape)}; expected {A.shape}.")
     xp, dtype = _library(A, "mask", mask)
     entries = A._in_one_precision(xp)._entries(xp, *(widened(xp, places) for places in xp.nonzero(mask)))
-    return A.to_dense()[mask] if entries is None else astype(xp, entries, dtype)
+    return A.to_dense()[mask] if entries is None else dtypes.astype(xp, entries, dtype)
 
 
 def _library(A: LinearOperator, name: str, *keys: Any) -> tuple[Namespace, Any]:
     """Namespace and dtype of entries: from A, or from an index array if A has no arrays."""
     xp = A.xp
     for key in keys:
-        if is_array(key) and xp is not None and namespace(key) is not xp:
+        if namespaces.is_array(key) and xp is not None and namespaces.of(key) is not xp:
             raise TypeError(
-                f"{A._head}: {name} is an array of {namespace_name(namespace(key))}; expected one of "
-                f"{namespace_name(xp)}, or a list."
+                f"{A._head}: {name} is an array of {namespaces.name(namespaces.of(key))}; expected one of "
+                f"{namespaces.name(xp)}, or a list."
             )
-        xp = namespace(key) if is_array(key) else xp
+        xp = namespaces.of(key) if namespaces.is_array(key) else xp
     xp = A._library[0] if xp is None else xp
     return xp, A._matrix_dtype(xp)
 
@@ -193,7 +188,7 @@ def _places(A: LinearOperator, side: str, key: Any, size: int) -> Any:
             key = xp.asarray(list(key), dtype=None if len(key) else xp.int64, device=A.device)
         except (TypeError, ValueError, OverflowError, RuntimeError) as error:
             raise IndexError(f"{name} is {_shortened(given)}, which makes no array of ints: {error}") from error
-    if not is_array(key) or (key.ndim == 0 and key.dtype == namespace(key).bool):
+    if not namespaces.is_array(key) or (key.ndim == 0 and key.dtype == namespaces.of(key).bool):
         extra = " None adds an axis, which an operator can't have." if key is None else ""
         raise IndexError(
             f"{name} is {_shortened(given)}; expected an int, a slice, or a sequence or array of ints or bools.{extra}"
@@ -204,10 +199,10 @@ def _places(A: LinearOperator, side: str, key: Any, size: int) -> Any:
             found = f"{key.shape[0]} entries" if key.ndim == 1 else f"shape {tuple(key.shape)}"
             raise IndexError(f"{name} is a mask of {found}; expected {size}.")
         return xp.nonzero(key)[0]
-    if not is_integer(xp, key.dtype):
-        raise IndexError(f"{name} has dtype {dtype_name(key.dtype)}; expected integers or bool.")
+    if not dtypes.is_integer(xp, key.dtype):
+        raise IndexError(f"{name} has dtype {dtypes.name(key.dtype)}; expected integers or bool.")
     key = widened(xp, key)
-    if 0 in key.shape or is_traced(key):
+    if 0 in key.shape or tracing.is_traced(key):
         return xp.where(key < 0, key + size, key)
     for place in (xp.min(key), xp.max(key)):
         _require_place(A, side, int(place), size)
@@ -227,18 +222,18 @@ def _require_place(A: LinearOperator, side: str, place: int, size: int) -> None:
 def _distinct(A: LinearOperator, side: str, key: Any, size: int) -> Any:
     """Validate a key that selects rows or columns of an operator: one axis, not empty, no repetition."""
     name = f"{A._head}: {side}s"
-    if is_array(key) and key.ndim != 1:
+    if namespaces.is_array(key) and key.ndim != 1:
         raise IndexError(
             f"{name} has shape {tuple(key.shape)}; expected one axis, unless the other index is an int: rows and "
             f"columns are selected independently."
         )
-    if key is not None and not (key.shape[0] if is_array(key) else len(range(size)[key])):
+    if key is not None and not (key.shape[0] if namespaces.is_array(key) else len(range(size)[key])):
         raise ValueError(
             f"{name} selects nothing; expected at least one, as an operator has a row and a column at least. An index "
             f"beside an int may be empty."
         )
-    if is_array(key) and not is_traced(key):
-        places = to_host(key).tolist()
+    if namespaces.is_array(key) and not tracing.is_traced(key):
+        places = devices.to_host(key).tolist()
         if len(set(places)) < len(places):
             raise ValueError(
                 f"{name} has an entry twice; expected each of 0 to {size - 1} once at most, unless the other index is "
@@ -253,7 +248,7 @@ def _read(A: LinearOperator, rows: Any, columns: Any) -> Array:
     shape: tuple[int, ...] = ()
     sides: list[Indices] = []
     for key, size in zip((rows, columns), A.shape, strict=True):
-        if is_array(key):
+        if namespaces.is_array(key):
             shape += tuple(key.shape)
             sides.append(xp.reshape(key, (-1,)))
         else:
@@ -262,7 +257,7 @@ def _read(A: LinearOperator, rows: Any, columns: Any) -> Array:
             sides.append(places if places.step == 1 else as_index_array(xp, places, A.device))
     if 0 in shape:
         return xp.zeros(shape, dtype=dtype, device=A.device)
-    block = astype(xp, A._in_one_precision(xp)._block(xp, sides[0], sides[1], A.device), dtype)
+    block = dtypes.astype(xp, A._in_one_precision(xp)._block(xp, sides[0], sides[1], A.device), dtype)
     return xp.reshape(block, shape) if shape else block[0, 0]
 
 

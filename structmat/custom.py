@@ -6,7 +6,9 @@
 import warnings
 from typing import Any
 
-from structmat._backend import Array, Namespace, batch_sum, dft, idft, outer_sum, pad
+from structmat._backend.fft import dft, idft
+from structmat._backend.ops import batch_sum, outer_sum, pad
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, cached, constant, param, register_operator, size
 
 __all__ = [

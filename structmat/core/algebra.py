@@ -4,7 +4,8 @@ import weakref
 from numbers import Complex
 from typing import TYPE_CHECKING, Any, overload
 
-from structmat._backend import HostArray, is_array
+from structmat._backend import namespaces
+from structmat._backend.types import HostArray
 from structmat.core.extensions import extensions
 from structmat.core.fields import as_integer
 from structmat.core.vector_products import VectorProducts
@@ -63,14 +64,14 @@ class Algebra(VectorProducts):
     def __matmul__(self, other: Any) -> Any:
         if isinstance(other, Algebra):
             return extensions.product(self, other)
-        if type(other) is HostArray or is_array(other):
+        if type(other) is HostArray or namespaces.is_array(other):
             return self.matvec(other) if other.ndim < 2 else self.matmat(other)
         if hint := _operand_hint(other):
             raise TypeError(f"{self._head} @ {_described(other)}: @ takes operators and arrays; {hint}.")
         return NotImplemented
 
     def __rmatmul__(self, other: Any) -> Any:
-        if is_array(other):
+        if namespaces.is_array(other):
             return self.T.matvec(other)
         if hint := _operand_hint(other):
             raise TypeError(f"{_described(other)} @ {self._head}: @ takes operators and arrays; {hint}.")
@@ -87,7 +88,7 @@ class Algebra(VectorProducts):
         other = _scalar(other)
         if isinstance(other, Complex):
             return extensions.scaled(other, self)
-        if isinstance(other, Algebra) or is_array(other):
+        if isinstance(other, Algebra) or namespaces.is_array(other):
             raise TypeError(f"{self._head} * {_described(other)}: * takes scalars; use @ for products.")
         return NotImplemented
 
@@ -127,8 +128,10 @@ class Algebra(VectorProducts):
 
 def _refuse_term(left: Any, sign: str, right: Any) -> Any:
     """Raise for numbers and arrays, which don't add to operators; leave other types to their own methods."""
-    if all(isinstance(x, Algebra | Complex) or is_array(x) for x in (left, right)):
-        hint = " SciPy's functions take A.to_scipy()." if is_array(left) or is_array(right) else ""
+    if all(isinstance(x, Algebra | Complex) or namespaces.is_array(x) for x in (left, right)):
+        hint = (
+            " SciPy's functions take A.to_scipy()." if namespaces.is_array(left) or namespaces.is_array(right) else ""
+        )
         raise TypeError(
             f"{_described(left)} {sign} {_described(right)}: operators add to operators, such as sm.identity(n).{hint}"
         )

@@ -5,18 +5,8 @@ import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from structmat._backend import (
-    BLOCK,
-    Array,
-    DType,
-    Namespace,
-    as_namespace,
-    device,
-    is_large,
-    rows,
-    side_by_side,
-    takes_writes,
-)
+from structmat._backend import devices, memory, namespaces, ops, threads
+from structmat._backend.types import Array, DType, Namespace
 from structmat.core.fields import checked_size
 
 if TYPE_CHECKING:
@@ -28,10 +18,10 @@ AMORTISED = 4  # bytes of vectors for each byte of the operator's arrays, which 
 def chunk_length(A: "Parameters", call: str, x: Array, chunk_size: int | None) -> int | None:
     """Return the number of vectors (..., k) in a chunk; None if the batch is not divided."""
     if chunk_size is None:
-        if not (is_large(x) and all(map(takes_writes, A._arrays))):
+        if not (memory.is_large(x) and all(map(memory.takes_writes, A._arrays))):
             return None
         vector = max(A.shape) * x.itemsize
-        chunk_size = max(1, BLOCK // vector, AMORTISED * A.nbytes // vector)
+        chunk_size = max(1, memory.CHUNK_BYTES // vector, AMORTISED * A.nbytes // vector)
     else:
         chunk_size = checked_size(f"{A._head}.{call}", "chunk_size", chunk_size)
     return chunk_size if chunk_size < math.prod(x.shape[:-1]) else None
@@ -39,7 +29,7 @@ def chunk_length(A: "Parameters", call: str, x: Array, chunk_size: int | None) -
 
 def chunks(xp: Namespace, x: Array, length: int) -> Iterable[Array]:
     """Divide vectors (..., n) into chunks (length, n), of which the last one may be shorter."""
-    vectors = rows(xp, x)
+    vectors = ops.flatten_batch(xp, x)
     count = vectors.shape[0]
     return (vectors[start : min(start + length, count), :] for start in range(0, count, length))
 
@@ -67,7 +57,7 @@ def map_chunks(
     the order of the chunks. Chunks of NumPy arrays are computed on as many threads as `set_threads` allows.
     """
     xp, batch, width, dtype, out = spec
-    size, is_numpy = math.prod(batch), xp is as_namespace(None)
+    size, is_numpy = math.prod(batch), xp is namespaces.resolve(None)
     whole = out if out is not None and out.ndim == 2 else None  # of more axes a reshaped one may be a copy
     if whole is None and is_numpy:
         whole = xp.empty((size, width), dtype=dtype)
@@ -76,8 +66,8 @@ def map_chunks(
     def compute(start: int, arguments: tuple[Any, ...]) -> Any:
         nonlocal whole
         vectors, auxiliary = function(*arguments)
-        if whole is None and not held and takes_writes(vectors):
-            whole = xp.empty((size, width), dtype=vectors.dtype, device=device(vectors))
+        if whole is None and not held and memory.takes_writes(vectors):
+            whole = xp.empty((size, width), dtype=vectors.dtype, device=devices.of(vectors))
         if whole is None:
             held.append(vectors)
         else:
@@ -85,7 +75,7 @@ def map_chunks(
         return auxiliary
 
     numbered = zip(range(0, size, length), inputs, strict=True)
-    for auxiliary in (side_by_side if is_numpy else itertools.starmap)(compute, numbered):
+    for auxiliary in (threads.starmap if is_numpy else itertools.starmap)(compute, numbered):
         if collect is not None:
             collect(auxiliary)
     whole = xp.concat(held) if whole is None else whole

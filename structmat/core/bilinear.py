@@ -4,25 +4,9 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from structmat._backend import (
-    Array,
-    DType,
-    LinAlgError,
-    Namespace,
-    as_namespace,
-    astype,
-    complex_as_real,
-    complex_dtype,
-    compute_dtype,
-    conj,
-    descending,
-    fixed,
-    is_complex,
-    is_traced,
-    kind,
-    real_as_complex,
-    real_dtype,
-)
+from structmat._backend import dtypes, namespaces, ops, tracing
+from structmat._backend.linear_algebra import LinAlgError
+from structmat._backend.types import Array, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.contract import NonzeroEntry, Solver
 
@@ -90,29 +74,29 @@ class Bilinear(LinearOperator):
             return self, x, False
         leaf = self._in_precision(xp, x.dtype)
         if leaf.dtype is not None and leaf.dtype != x.dtype:
-            wide = real_dtype(xp, leaf.dtype)
-            x = astype(xp, x, complex_dtype(xp, wide) if is_complex(xp, x.dtype) else wide)
-        if self._mixes or self._is_complex == is_complex(xp, x.dtype):
+            wide = dtypes.real_dtype(xp, leaf.dtype)
+            x = dtypes.astype(xp, x, dtypes.complex_dtype(xp, wide) if dtypes.is_complex(xp, x.dtype) else wide)
+        if self._mixes or self._is_complex == dtypes.is_complex(xp, x.dtype):
             return leaf, x, False
         if self._is_complex:
-            return leaf, astype(xp, x, complex_dtype(xp, x.dtype)), False
-        return leaf, complex_as_real(xp, x), True
+            return leaf, dtypes.astype(xp, x, dtypes.complex_dtype(xp, x.dtype)), False
+        return leaf, ops.complex_as_real(xp, x), True
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
         leaf, x, was_split = self._promote(xp, x)
         y = leaf._apply_fused(xp, x)
-        return real_as_complex(xp, y) if was_split else y
+        return ops.real_as_complex(xp, y) if was_split else y
 
     def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
         leaf, g, was_split = self._promote(xp, g)
         x = leaf._apply_adjoint_fused(xp, g)
-        return real_as_complex(xp, x) if was_split else x
+        return ops.real_as_complex(xp, x) if was_split else x
 
     def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
         leaf, met, was_split = self._promote(xp, x)
         X = leaf._right(xp, met)
         y = leaf._matvec(xp, X)
-        return real_as_complex(xp, y) if was_split else y, (X if self.params else None, x.dtype)
+        return ops.real_as_complex(xp, y) if was_split else y, (X if self.params else None, x.dtype)
 
     def _residuals(self, xp: Namespace, x: Array) -> Any:
         if not self.params:
@@ -123,16 +107,18 @@ class Bilinear(LinearOperator):
     def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
         X, x_dtype = saved
         if not (g.dtype is x_dtype is self._native_dtype):
-            g = astype(xp, g, self._product_dtype(xp, x_dtype))
+            g = dtypes.astype(xp, g, self._product_dtype(xp, x_dtype))
         leaf, g, was_split = self._promote(xp, g)
         G = leaf._left(xp, g)
         dx = leaf._rmatvec(xp, G)
-        dx = real_as_complex(xp, dx) if was_split else dx
-        dx = dx if dx.dtype is x_dtype else astype(xp, dx, x_dtype)
+        dx = ops.real_as_complex(xp, dx) if was_split else dx
+        dx = dx if dx.dtype is x_dtype else dtypes.astype(xp, dx, x_dtype)
         if X is None:
             return dx, ()
         pairs = zip(leaf._grad(xp, X, G), self.params, strict=True)
-        return dx, tuple([grad if grad.dtype is old.dtype else astype(xp, grad, old.dtype) for grad, old in pairs])
+        return dx, tuple(
+            [grad if grad.dtype is old.dtype else dtypes.astype(xp, grad, old.dtype) for grad, old in pairs]
+        )
 
     def _adjoint(self) -> LinearOperator:
         return Adjoint(self)
@@ -144,21 +130,21 @@ class Bilinear(LinearOperator):
         """Extreme singular values, or moduli of eigenvalues, and which of both they are, for the error message."""
         values, what = self._singular_values(xp), "singular values"
         if values is None and (eigenvalues := self._eigenvalues(xp)) is not None:
-            values, what = descending(xp, eigenvalues), "eigenvalues' moduli"
+            values, what = ops.sorted_moduli(xp, eigenvalues), "eigenvalues' moduli"
         return None if values is None else (values[-1], values[0], what)
 
     def _inverse(self) -> LinearOperator:
         if type(self)._solve is Bilinear._solve:
             return super()._inverse()
-        xp = as_namespace(None) if self.xp is None else self.xp
-        precise = self if self.dtype is None else self._in_precision(xp, compute_dtype(xp, self.dtype))
+        xp = namespaces.resolve(None) if self.xp is None else self.xp
+        precise = self if self.dtype is None else self._in_precision(xp, dtypes.compute_dtype(xp, self.dtype))
         extremes = precise._extremes(xp)
         if extremes is None:
             return super()._inverse()
         smallest, largest, what = extremes
-        if not is_traced(smallest):
+        if not tracing.is_traced(smallest):
             eps = float(xp.finfo(xp.float64 if precise.dtype is None else precise.dtype).eps)
-            least, most = float(fixed(smallest)), float(fixed(largest))
+            least, most = float(tracing.stop_gradient(smallest)), float(tracing.stop_gradient(largest))
             if not least > self.n * eps * most:
                 raise LinAlgError(
                     f"{self._head} ** -1: the operator is singular to working precision: its {what} run from "
@@ -305,7 +291,7 @@ class Conjugate(LeafView):
         return None if vectors is None else vectors.conj()
 
     def _solve_by_parts(self, xp: Namespace, b: Array, solve: Solver) -> Array | None:
-        return conj(xp, solve(self.of, conj(xp, b)))
+        return ops.conj(xp, solve(self.of, ops.conj(xp, b)))
 
     def _adjoint(self) -> LinearOperator:
         return self.of.H.conj()
@@ -363,6 +349,6 @@ def conjugate(xp: Namespace, values: Array | None) -> Array | None:
 
 
 def _conjugate_value(xp: Namespace, found: NonzeroEntry) -> NonzeroEntry:
-    if found is None or found[1] is None or kind(xp, found[1].dtype) != "complex":
+    if found is None or found[1] is None or dtypes.kind(xp, found[1].dtype) != "complex":
         return found
     return found[0], xp.conj(found[1])

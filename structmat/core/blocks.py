@@ -6,7 +6,8 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import Array, Device, DType, Namespace, astype, descending
+from structmat._backend import dtypes, ops
+from structmat._backend.types import Array, Device, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.composite import NaryOperator, UnaryOperator, checked_parts
 from structmat.core.contract import NonzeroEntry, Solver
@@ -101,7 +102,7 @@ class Repeat(UnaryOperator):
 
     def _singular_values(self, xp: Namespace) -> Array | None:
         values = joined(xp, [self.of._singular_values(xp)] * self.times)
-        return None if values is None else descending(xp, values)
+        return None if values is None else ops.sorted_moduli(xp, values)
 
     def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator | None:
         of = self.of._eigenvectors(basis)
@@ -193,7 +194,7 @@ class Kron(NaryOperator):
 
     def _singular_values(self, xp: Namespace) -> Array | None:
         values = self._products(xp, [part._singular_values(xp) for part in self.parts])
-        return None if values is None else descending(xp, with_zeros(xp, values, min(self.shape)))
+        return None if values is None else ops.sorted_moduli(xp, with_zeros(xp, values, min(self.shape)))
 
     def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator | None:
         found = []
@@ -230,7 +231,7 @@ def _crossed(xp: Namespace, outer: NonzeroEntry, inner: NonzeroEntry, size: int,
     if outer is None or inner is None:
         return None
     place = xp.where((outer[0] < 0) | (inner[0] < 0), -1, outer[0] * size + inner[0])
-    values = [astype(xp, value, dtype) for _, value in (outer, inner) if value is not None]
+    values = [dtypes.astype(xp, value, dtype) for _, value in (outer, inner) if value is not None]
     return place, functools.reduce(operator.mul, values) if values else None
 
 

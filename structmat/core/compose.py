@@ -6,18 +6,9 @@ import operator
 from numbers import Complex
 from typing import Any
 
-from structmat._backend import (
-    Array,
-    Device,
-    LinAlgError,
-    Namespace,
-    as_number,
-    astype,
-    complex_dtype,
-    copied,
-    is_complex,
-    is_complex_number,
-)
+from structmat._backend import dtypes, memory
+from structmat._backend.linear_algebra import LinAlgError
+from structmat._backend.types import Array, Device, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.composite import Composite, NaryOperator, Parallel, UnaryOperator
 from structmat.core.contract import NonzeroEntry, Solver
@@ -64,14 +55,14 @@ class Scaled(UnaryOperator):
     def _setup(self) -> None:
         super()._setup()
         if type(self.scalar) not in (float, complex):
-            self.__dict__["scalar"] = as_number(self.xp, self.dtype, self.scalar)
-        if is_complex_number(self.scalar):
-            dtype = None if self.dtype is None else complex_dtype(self.xp, self.dtype)
+            self.__dict__["scalar"] = dtypes.as_scalar(self.xp, self.dtype, self.scalar)
+        if dtypes.is_complex_number(self.scalar):
+            dtype = None if self.dtype is None else dtypes.complex_dtype(self.xp, self.dtype)
             self._settle(self.shape, dtype, self.xp, self.device, True)
 
     def _times(self, xp: Namespace, scalar: Any, x: Array) -> Array:
-        if is_complex_number(scalar) and not is_complex(xp, x.dtype):
-            x = astype(xp, x, complex_dtype(xp, x.dtype))
+        if dtypes.is_complex_number(scalar) and not dtypes.is_complex(xp, x.dtype):
+            x = dtypes.astype(xp, x, dtypes.complex_dtype(xp, x.dtype))
         return scalar * x
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
@@ -105,7 +96,7 @@ class Scaled(UnaryOperator):
             return None
         place, value = found
         dtype = self.of._matrix_dtype(xp)
-        value = xp.ones_like(place, dtype=dtype) if value is None else astype(xp, value, dtype)
+        value = xp.ones_like(place, dtype=dtype) if value is None else dtypes.astype(xp, value, dtype)
         return place, self._times(xp, self.scalar, value)
 
     def _conj(self) -> LinearOperator:
@@ -161,7 +152,7 @@ class Power(UnaryOperator):
 
     def _start(self, xp: Namespace, x: Array) -> Array:
         """The input of the first factor; a copy for the power 0, since results have memory of their own."""
-        return x if self.exponent else copied(xp, x)
+        return x if self.exponent else memory.copy(xp, x)
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
         x = self._start(xp, x)
@@ -193,7 +184,7 @@ class Power(UnaryOperator):
 
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
         if not self.exponent:
-            return astype(xp, i == j, self._matrix_dtype(xp))
+            return dtypes.astype(xp, i == j, self._matrix_dtype(xp))
         return Product((self.of,) * self.exponent)._entries(xp, i, j) if self.of._row_entry(xp, i) else None
 
     def _block(self, xp: Namespace, i: Indices, j: Indices, where: Device) -> Array:
@@ -233,7 +224,7 @@ def scaled(scalar: Any, of: LinearOperator) -> LinearOperator:
 def number(scalar: Any, of: LinearOperator) -> Any:
     """Return a scalar as a Python number: the dtype of a NumPy scalar would promote the products of an operator."""
     try:
-        return as_number(of.xp, of.dtype, scalar)
+        return dtypes.as_scalar(of.xp, of.dtype, scalar)
     except OverflowError:
         raise OverflowError(f"{of._head}: the scalar is too large; expected one that double precision holds.") from None
 

@@ -7,7 +7,8 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from structmat._backend import Array, Namespace, complex_dtype, namespace_name, result_dtype
+from structmat._backend import dtypes, namespaces
+from structmat._backend.types import Array, Namespace
 from structmat.core.base import LinearOperator
 
 if TYPE_CHECKING:
@@ -44,18 +45,18 @@ class Composite(LinearOperator):
                     first, xp, where = place, child.xp, child.device
                 elif child.xp is not xp:
                     raise TypeError(
-                        f"{type(self).__name__}: part {first} is of {namespace_name(xp)} and part {place} "
-                        f"({child._label}) of {namespace_name(child.xp)}; convert one with A.to(xp=...)."
+                        f"{type(self).__name__}: part {first} is of {namespaces.name(xp)} and part {place} "
+                        f"({child._label}) of {namespaces.name(child.xp)}; convert one with A.to(xp=...)."
                     )
                 elif child.device != where and None not in (child.device, where):
                     raise TypeError(
                         f"{type(self).__name__}: part {first} is on {where} and part {place} ({child._label}) on "
                         f"{child.device}; move one with A.to(device=...)."
                     )
-                dtype = result_dtype(xp, dtype, child.dtype)
+                dtype = dtypes.result_dtype(xp, dtype, child.dtype)
         complex_entries = any(child._is_complex for child in self._children)
         if complex_entries and dtype is not None:  # a complex part may have no dtype of its own
-            dtype = complex_dtype(xp, dtype)
+            dtype = dtypes.complex_dtype(xp, dtype)
         self._settle(self._shape_of_children(), dtype, xp, where, complex_entries)
 
     def _map(self, change: Callable[["Leaf"], LinearOperator]) -> LinearOperator:

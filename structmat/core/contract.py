@@ -5,7 +5,8 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
-from structmat._backend import Array, Device, DType, Namespace, native_dtype
+from structmat._backend import dtypes
+from structmat._backend.types import Array, Device, DType, Namespace
 from structmat.core.extensions import extensions
 
 if TYPE_CHECKING:
@@ -175,7 +176,18 @@ class Contract:
     def _settle(self, shape: tuple[int, int], dtype: DType, xp: Namespace, where: Device, is_complex: bool) -> None:
         if extensions.register_pytree is None and sys.modules.get("jax") is not None:
             extensions.adapter("jax")  # operators become pytrees
-        facts: tuple[Any, ...] = (*shape, shape, dtype, xp, where, is_complex, native_dtype(xp, dtype), {}, None, None)
+        facts: tuple[Any, ...] = (
+            *shape,
+            shape,
+            dtype,
+            xp,
+            where,
+            is_complex,
+            dtypes.native_dtype(xp, dtype),
+            {},
+            None,
+            None,
+        )
         self.__dict__.update(zip(_SETTLED, facts, strict=True))
 
     @property

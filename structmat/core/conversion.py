@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from structmat._backend import DType, optional
+from structmat._backend import packages
+from structmat._backend.types import DType
 from structmat.core.contract import Contract
 from structmat.core.extensions import extensions
 
@@ -76,7 +77,7 @@ class Conversion(Contract):
         CuPy's solvers convert the right-hand side to the operator's dtype, so one in single precision solves in single
         precision.
         """
-        optional(f"{self._head}.to_cupyx", "cupyx.scipy.sparse.linalg", "cuda12")
+        packages.import_optional(f"{self._head}.to_cupyx", "cupyx.scipy.sparse.linalg", "cuda12")
         return extensions.adapter("cupyx").to_cupyx(self, dtype)
 
     def to_pylops(self) -> Any:
@@ -94,7 +95,7 @@ class Conversion(Contract):
         TypeError
             As for `to_scipy`.
         """
-        return optional(f"{self._head}.to_pylops", "pylops", "pylops").aslinearoperator(self.to_scipy())
+        return packages.import_optional(f"{self._head}.to_pylops", "pylops", "pylops").aslinearoperator(self.to_scipy())
 
     def to_linear_operator(self) -> Any:
         """Wrap the operator for the package linear_operator, which GPyTorch is built on.
@@ -113,7 +114,7 @@ class Conversion(Contract):
             The operator's arrays are not PyTorch's, or it is complex, which linear_operator's derivatives are not made
             for.
         """
-        optional(f"{self._head}.to_linear_operator", "linear_operator", "linear_operator")
+        packages.import_optional(f"{self._head}.to_linear_operator", "linear_operator", "linear_operator")
         return extensions.adapter("linear_operator").to_linear_operator(self)
 
     def to_lineax(self, dtype: DType = None, tags: Any = ()) -> Any:
@@ -145,5 +146,5 @@ class Conversion(Contract):
         -----
         Gradients are taken by JAX, so complex ones are the conjugates of `vjp`'s.
         """
-        optional(f"{self._head}.to_lineax", "lineax", "lineax")
+        packages.import_optional(f"{self._head}.to_lineax", "lineax", "lineax")
         return extensions.adapter("lineax").to_lineax(self, dtype, tags)

@@ -4,22 +4,8 @@ from collections.abc import Iterator
 from numbers import Real
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from structmat._backend import (
-    Array,
-    Device,
-    DType,
-    HostArray,
-    Namespace,
-    as_namespace,
-    astype,
-    compute_dtype,
-    copied,
-    device,
-    is_complex,
-    kind,
-    real_dtype,
-    widest_dtype,
-)
+from structmat._backend import devices, dtypes, memory, namespaces
+from structmat._backend.types import Array, Device, DType, HostArray, Namespace
 from structmat.core.algebra import Algebra
 from structmat.core.batches import OutputSpec, chunks, map_chunks
 from structmat.core.extensions import extensions
@@ -77,14 +63,14 @@ class Entries(Algebra):
         if not isinstance(limit, Real):
             raise TypeError(f"{self._head}.to_dense: max_bytes is {limit!r}; expected a number.")
         xp, dtype = self._library
-        needed = self.m * self.n * int(xp.finfo(dtype).bits) // 8 * (2 if is_complex(xp, dtype) else 1)
+        needed = self.m * self.n * int(xp.finfo(dtype).bits) // 8 * (2 if dtypes.is_complex(xp, dtype) else 1)
         if needed > max_bytes:
             raise MemoryError(
                 f"{self._head}.to_dense: the matrix takes {needed:,} bytes, over the limit of {max_bytes:,}; "
                 f"if you want it all the same, pass max_bytes={needed}."
             )
         A = self._in_one_precision(xp)
-        return astype(xp, A._block(xp, range(A.m), range(A.n), self.device), dtype)
+        return dtypes.astype(xp, A._block(xp, range(A.m), range(A.n), self.device), dtype)
 
     def diagonal(self) -> Array:
         """Return the diagonal of the matrix.
@@ -110,7 +96,7 @@ class Entries(Algebra):
         indices = xp.arange(min(self.shape), device=self.device)
         entries = self._in_one_precision(xp)._entries(xp, indices, indices)
         if entries is not None:
-            return astype(xp, entries, dtype)
+            return dtypes.astype(xp, entries, dtype)
         blocks = ((first, block) for first, block in self._column_blocks() if first < self.m)
         return xp.concat([xp.linalg.diagonal(block[first:, :]) for first, block in blocks])
 
@@ -123,29 +109,32 @@ class Entries(Algebra):
     @property
     def _library(self) -> tuple[Namespace, DType]:
         """Namespace and dtype of the matrix: NumPy and double precision for an operator without arrays."""
-        xp = as_namespace(None) if self.xp is None else self.xp
+        xp = namespaces.resolve(None) if self.xp is None else self.xp
         return xp, self._matrix_dtype(xp)
 
     def _matrix_dtype(self, xp: Namespace) -> DType:
-        return self._product_dtype(xp, widest_dtype(xp) if self.dtype is None else self.dtype)
+        return self._product_dtype(xp, dtypes.double_dtype(xp) if self.dtype is None else self.dtype)
 
     def _in_one_precision(self, xp: Namespace) -> "LinearOperator":
         """Return the operator with all parts in the precision of its products, so that entries can be combined."""
         if self.dtype is None:
             return self  # type: ignore[return-value]
-        dtype = compute_dtype(xp, self.dtype)
-        precision = real_dtype(xp, dtype)
-        if all(kind(xp, value.dtype) is None or real_dtype(xp, value.dtype) == precision for value in self._arrays):
+        dtype = dtypes.compute_dtype(xp, self.dtype)
+        precision = dtypes.real_dtype(xp, dtype)
+        if all(
+            dtypes.kind(xp, value.dtype) is None or dtypes.real_dtype(xp, value.dtype) == precision
+            for value in self._arrays
+        ):
             return self  # type: ignore[return-value]
         return self._map(lambda leaf: leaf._in_precision(xp, dtype))
 
     def _value_dtype(self, xp: Namespace) -> DType:
         """Real dtype of singular values, and the precision of eigenvalues."""
-        return real_dtype(xp, compute_dtype(xp, self._matrix_dtype(xp)))
+        return dtypes.real_dtype(xp, dtypes.compute_dtype(xp, self._matrix_dtype(xp)))
 
     def _unit_products(self, xp: Namespace, chosen: Array) -> Array:
         """Columns of the matrix with given indices, as products with unit vectors."""
-        indices = xp.arange(self.n, device=device(chosen))
+        indices = xp.arange(self.n, device=devices.of(chosen))
         return self.matmat(xp.astype(indices[:, None] == chosen[None, :], self._matrix_dtype(xp)))
 
     def _column_blocks(self) -> Iterator[tuple[int, Array]]:
@@ -155,7 +144,7 @@ class Entries(Algebra):
         A = self._in_one_precision(xp)
         for first in range(0, self.n, width):
             block = A._block(xp, range(self.m), range(self.n)[first : first + width], self.device)
-            yield first, astype(xp, block, dtype)
+            yield first, dtypes.astype(xp, block, dtype)
 
     def _block(self, xp: Namespace, i: Indices, j: Indices, where: Device) -> Array:
         """The submatrix of rows i and columns j: from the definition of the entries, or from products.
@@ -179,7 +168,7 @@ class Entries(Algebra):
         if first is None:
             return None
         if shape[0] <= step:
-            return first if tuple(first.shape) == shape else copied(xp, xp.broadcast_to(first, shape))
+            return first if tuple(first.shape) == shape else memory.copy(xp, xp.broadcast_to(first, shape))
 
         def read(chosen: Array) -> tuple[Array, None]:
             block = self._entries(xp, chosen, columns[None, :])

@@ -4,7 +4,8 @@ import operator
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
-from structmat._backend import Array, reversed_mod_n
+from structmat._backend import ops
+from structmat._backend.types import Array
 from structmat.core.base import LinearOperator
 from structmat.core.bilinear import Bilinear
 
@@ -85,7 +86,7 @@ class Facts(Bilinear):
     def _as_toeplitz(self, like: LinearOperator) -> tuple[Array, Array] | None:
         """First column (m,) and first row (n,), whose first entry is ignored, for a Toeplitz matrix."""
         column = self._as_circulant(like)
-        return None if column is None else (column, reversed_mod_n(like.xp, column, 0))
+        return None if column is None else (column, ops.reversed_mod_n(like.xp, column, 0))
 
     def _including(self, A: "Leaf") -> dict[str, Array] | None:
         """Fields that turn this operator into A of a special class, for a class that includes that one."""

@@ -6,26 +6,8 @@ import operator
 from collections.abc import Callable
 from typing import Any, Generic, Literal, TypeVar, overload
 
-from structmat._backend import (
-    Array,
-    HostArray,
-    Namespace,
-    astype,
-    compute_dtype,
-    conj,
-    copied,
-    dtype_name,
-    is_array,
-    is_integer,
-    is_traced,
-    kind,
-    may_keep,
-    namespace,
-    namespace_name,
-    native,
-    read_only,
-    to_host,
-)
+from structmat._backend import devices, dtypes, memory, namespaces, ops, tracing
+from structmat._backend.types import Array, HostArray, Namespace
 
 Role = Literal["parameter", "constant"]
 T = TypeVar("T")
@@ -82,7 +64,7 @@ def conjugate_of(name: str) -> Callable[[Any], Array]:
 
     def conjugated(operator: Any) -> Array:
         array = getattr(operator, name)
-        return copied(namespace(array), conj(namespace(array), array))
+        return memory.copy(namespaces.of(array), ops.conj(namespaces.of(array), array))
 
     return conjugated
 
@@ -129,15 +111,19 @@ def checked_floating(title: str, **arrays: Any) -> tuple[Namespace, list[Array]]
     first, *others = arrays
     found: list[Array] = []
     for name, array in arrays.items():
-        if not is_array(array) or kind(xp := namespace(array), array.dtype) is None:
-            got = f"has dtype {dtype_name(array.dtype)}" if is_array(array) else f"is a {type(array).__name__}"
-            raise TypeError(f"{title}: {name} {got}; expected an array of a real or complex floating dtype.")
-        if name in others and xp is not namespace(arrays[first]):
-            raise TypeError(
-                f"{title}: {name} is an array of {namespace_name(xp)}, {first} of "
-                f"{namespace_name(namespace(arrays[first]))}; expected one library."
+        if not namespaces.is_array(array) or dtypes.kind(xp := namespaces.of(array), array.dtype) is None:
+            got = (
+                f"has dtype {dtypes.name(array.dtype)}"
+                if namespaces.is_array(array)
+                else f"is a {type(array).__name__}"
             )
-        found.append(native(astype(xp, array, compute_dtype(xp, array.dtype))))
+            raise TypeError(f"{title}: {name} {got}; expected an array of a real or complex floating dtype.")
+        if name in others and xp is not namespaces.of(arrays[first]):
+            raise TypeError(
+                f"{title}: {name} is an array of {namespaces.name(xp)}, {first} of "
+                f"{namespaces.name(namespaces.of(arrays[first]))}; expected one library."
+            )
+        found.append(memory.native(dtypes.astype(xp, array, dtypes.compute_dtype(xp, array.dtype))))
     return xp, found
 
 
@@ -148,11 +134,11 @@ def checked_index(
 
     The entries of a traced array can't be read, so they are not validated.
     """
-    xp = namespace(index)
-    if not is_integer(xp, index.dtype):
-        raise TypeError(f"{title}: {name} has dtype {dtype_name(index.dtype)}; expected an integer dtype.")
-    if not is_traced(index):
-        entries = to_host(index)
+    xp = namespaces.of(index)
+    if not dtypes.is_integer(xp, index.dtype):
+        raise TypeError(f"{title}: {name} has dtype {dtypes.name(index.dtype)}; expected an integer dtype.")
+    if not tracing.is_traced(index):
+        entries = devices.to_host(index)
         if entries.min() < 0 or entries.max() >= n:
             raise ValueError(
                 f"{title}: {name} runs from {entries.min()} to {entries.max()}; expected 0 to {size} - 1 = {n - 1}."
@@ -191,9 +177,10 @@ class cached(Generic[T]):  # noqa: N801 (used as a decorator, as functools.cache
         cache: dict[object, T] = operator._cache
         if self.name in cache:
             value = cache[self.name]
-            if type(value) is HostArray or may_keep(value, operator._arrays):  # not if a graph is required by now
+            # not if a graph is required by now
+            if type(value) is HostArray or tracing.may_keep(value, operator._arrays):
                 return value
         value = self.compute(operator)
-        if may_keep(value, operator._arrays):
-            value = cache[self.name] = read_only(value)  # writing to it would change later products
+        if tracing.may_keep(value, operator._arrays):
+            value = cache[self.name] = memory.read_only(value)  # writing to it would change later products
         return value

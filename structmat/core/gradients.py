@@ -3,7 +3,7 @@
 import operator
 from typing import Any, NamedTuple
 
-from structmat._backend import Array, DType, Namespace
+from structmat._backend.types import Array, DType, Namespace
 from structmat.core.batches import OutputSpec, chunks
 from structmat.core.vector_products import VectorProducts
 

@@ -5,33 +5,9 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from structmat._backend import (
-    Array,
-    Device,
-    DType,
-    Namespace,
-    UntraceableError,
-    as_dtype,
-    astype,
-    complex_dtype,
-    compute_dtype,
-    conversion,
-    device,
-    dtype_name,
-    is_array,
-    is_complex,
-    kind,
-    may_keep,
-    move,
-    namespace,
-    namespace_name,
-    native,
-    read_only,
-    real_dtype,
-    reciprocal,
-    result_dtype,
-    shape,
-)
+from structmat._backend import devices, dtypes, linear_algebra, memory, namespaces, tracing
+from structmat._backend.tracing import UntraceableError
+from structmat._backend.types import Array, Device, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.bilinear import Bilinear
 from structmat.core.facts import FACTS, Facts
@@ -97,7 +73,7 @@ class Leaf(Facts):
         if type(self)._entry is Leaf._entry:
             return None
         try:
-            return astype(xp, self._entry(xp, i, j), self._matrix_dtype(xp))
+            return dtypes.astype(xp, self._entry(xp, i, j), self._matrix_dtype(xp))
         except UntraceableError:
             return None
 
@@ -107,7 +83,11 @@ class Leaf(Facts):
     def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator | None:
         if self._is_unitary:
             return self.H
-        return self._function(xp, lambda values: reciprocal(xp, values, cutoff)) if self._is_normal else None
+        return (
+            self._function(xp, lambda values: linear_algebra.reciprocal(xp, values, cutoff))
+            if self._is_normal
+            else None
+        )
 
     def _singular_values(self, xp: Namespace) -> Array | None:
         return xp.ones(self.n, dtype=self._value_dtype(xp), device=self.device) if self._is_unitary else None
@@ -134,7 +114,7 @@ class Leaf(Facts):
 
     @property
     def _array_fields(self) -> dict[str, Array]:
-        return {name: value for name in self._specs if is_array(value := getattr(self, name))}
+        return {name: value for name in self._specs if namespaces.is_array(value := getattr(self, name))}
 
     @property
     def _arrays(self) -> tuple[Array, ...]:
@@ -154,15 +134,15 @@ class Leaf(Facts):
 
     def _check_field(self, name: str, spec: ArraySpec, value: Any) -> None:
         title = type(self).__name__
-        if not is_array(value):
+        if not namespaces.is_array(value):
             raise TypeError(
                 f"{title}: {name} is a {type(value).__name__}; expected an array of shape ({', '.join(spec.dims)})."
             )
-        xp = namespace(value)
-        if spec.role == "parameter" and kind(xp, value.dtype) is None:
+        xp = namespaces.of(value)
+        if spec.role == "parameter" and dtypes.kind(xp, value.dtype) is None:
             raise TypeError(
-                f"{title}: {name} has dtype {dtype_name(value.dtype)}; expected a real or complex floating dtype: "
-                f"convert it first, for example with {conversion(xp, name)}."
+                f"{title}: {name} has dtype {dtypes.name(value.dtype)}; expected a real or complex floating dtype: "
+                f"convert it first, for example with {dtypes.cast_hint(xp, name)}."
             )
         if not spec.fits(value.ndim):
             wanted = f"{len(spec.dims)} {'or more ' * spec.is_open}axes ({', '.join(spec.dims)})"
@@ -176,7 +156,7 @@ class Leaf(Facts):
                 known = self.__dict__[field.name] = checked_size(title, field.name, getattr(self, field.name))
                 sizes[field.name] = (known, field.name)
         for name, array in self._array_fields.items():
-            for symbol, width in self._specs[name].sizes(shape(array)):
+            for symbol, width in self._specs[name].sizes(tracing.static_shape(array)):
                 known, by = sizes.setdefault(symbol, (width, name))
                 if width != known:
                     raise ValueError(
@@ -195,7 +175,7 @@ class Leaf(Facts):
         )
         rows, columns = (math.prod(width for width, _ in side) for side in bound)
         xp, where, dtype = self._common()
-        complex_entries = self._always_complex or (dtype is not None and is_complex(xp, dtype))
+        complex_entries = self._always_complex or (dtype is not None and dtypes.is_complex(xp, dtype))
         self._settle((rows, columns), dtype, xp, where, complex_entries)
         self.__dict__["_notes"] = notes
 
@@ -204,23 +184,23 @@ class Leaf(Facts):
         xp = where = dtype = first = None
         for name, array in self._array_fields.items():
             if first is None:
-                first, xp, where = name, namespace(array), device(array)
-            elif namespace(array) is not xp:
+                first, xp, where = name, namespaces.of(array), devices.of(array)
+            elif namespaces.of(array) is not xp:
                 raise TypeError(
-                    f"{type(self).__name__}: {name} is an array of {namespace_name(namespace(array))}, {first} of "
-                    f"{namespace_name(xp)}; expected one library."
+                    f"{type(self).__name__}: {name} is an array of {namespaces.name(namespaces.of(array))}, {first} of "
+                    f"{namespaces.name(xp)}; expected one library."
                 )
-            elif device(array) != where and None not in (device(array), where):
+            elif devices.of(array) != where and None not in (devices.of(array), where):
                 raise TypeError(
-                    f"{type(self).__name__}: {name} is on {device(array)}, {first} on {where}; expected one."
+                    f"{type(self).__name__}: {name} is on {devices.of(array)}, {first} on {where}; expected one."
                 )
             if self._specs[name].role == "parameter":
-                dtype = result_dtype(xp, dtype, array.dtype)
+                dtype = dtypes.result_dtype(xp, dtype, array.dtype)
         return xp, where, dtype
 
     def _settle(self, shape: tuple[int, int], dtype: DType, xp: Namespace, where: Device, is_complex: bool) -> None:
         super()._settle(shape, dtype, xp, where, is_complex)
-        if self._native_dtype is not None and not self._has_precision(xp, real_dtype(xp, dtype)):
+        if self._native_dtype is not None and not self._has_precision(xp, dtypes.real_dtype(xp, dtype)):
             self.__dict__["_native_dtype"] = None
 
     def _has_precision(self, xp: Namespace, dtype: DType) -> bool:
@@ -228,7 +208,7 @@ class Leaf(Facts):
         for name, spec in self._specs.items():
             if spec.role == "parameter":
                 array = getattr(self, name)
-                if real_dtype(xp, array.dtype) != dtype or native(array) is not array:
+                if dtypes.real_dtype(xp, array.dtype) != dtype or memory.native(array) is not array:
                     return False
         return True
 
@@ -255,16 +235,17 @@ class Leaf(Facts):
             moved = array
             if dtype is not None and self._specs[name].role == "parameter":
                 # cast in the library that has the dtype, before or after the move
-                here = namespace(array)
-                side = here if xp is None or hasattr(here, dtype_name(dtype)) else xp
-                moved = array if side is here else move(array, xp=xp, device=device)
-                target = as_dtype(side, dtype)
-                if is_complex(here, array.dtype) and not is_complex(side, target):
+                here = namespaces.of(array)
+                side = here if xp is None or hasattr(here, dtypes.name(dtype)) else xp
+                moved = array if side is here else devices.move(array, xp=xp, device=device)
+                target = dtypes.as_dtype(side, dtype)
+                if dtypes.is_complex(here, array.dtype) and not dtypes.is_complex(side, target):
                     raise TypeError(
-                        f"{self._head}.to: {name} is complex and dtype is {dtype_name(target)}; expected a complex one."
+                        f"{self._head}.to: {name} is complex and dtype is {dtypes.name(target)}; expected a complex "
+                        "one."
                     )
-                moved = astype(side, moved, target)
-            changes[name] = move(moved, xp=xp, device=device)
+                moved = dtypes.astype(side, moved, target)
+            changes[name] = devices.move(moved, xp=xp, device=device)
         if all(changes[name] is array for name, array in self._array_fields.items()):
             return self
         return self._replace(**changes)
@@ -272,19 +253,21 @@ class Leaf(Facts):
     def _in_precision(self, xp: Namespace, dtype: DType) -> Bilinear:
         if self.dtype is None:
             return self
-        wide = real_dtype(xp, compute_dtype(xp, result_dtype(xp, self.dtype, dtype)))
+        wide = dtypes.real_dtype(xp, dtypes.compute_dtype(xp, dtypes.result_dtype(xp, self.dtype, dtype)))
         if self._has_precision(xp, wide):
             return self
         kept = self._cache.get(wide)
-        if kept is not None and may_keep(kept._arrays, self._arrays):
+        if kept is not None and tracing.may_keep(kept._arrays, self._arrays):
             return kept  # type: ignore[no-any-return]
         casts = {}
         for name in self._param_fields:
             array = getattr(self, name)
-            cast = native(astype(xp, array, complex_dtype(xp, wide) if is_complex(xp, array.dtype) else wide))
-            casts[name] = cast if cast is array else read_only(cast)
+            cast = memory.native(
+                dtypes.astype(xp, array, dtypes.complex_dtype(xp, wide) if dtypes.is_complex(xp, array.dtype) else wide)
+            )
+            casts[name] = cast if cast is array else memory.read_only(cast)
         leaf = self._replace(**casts)
-        if all(may_keep(cast, self._arrays) for cast in casts.values()):
+        if all(tracing.may_keep(cast, self._arrays) for cast in casts.values()):
             self._cache[wide] = leaf
         return leaf
 

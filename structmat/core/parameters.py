@@ -5,21 +5,8 @@ from collections.abc import Iterable, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
-from structmat._backend import (
-    LIBRARIES,
-    STORED,
-    Array,
-    Device,
-    DType,
-    as_namespace,
-    device,
-    dtype_name,
-    is_array,
-    kind,
-    namespace,
-    namespace_name,
-)
-from structmat._backend import nbytes as array_bytes
+from structmat._backend import devices, dtypes, memory, namespaces, storage
+from structmat._backend.types import Array, Device, DType
 from structmat.core.contract import Contract
 
 if TYPE_CHECKING:
@@ -57,7 +44,7 @@ class Parameters(Contract):
     @property
     def nbytes(self) -> int:
         """Bytes of all arrays of the operator, parameters or not; an array used twice counts once."""
-        return sum(array_bytes(array) for array in {id(array): array for array in self._arrays}.values())
+        return sum(memory.nbytes(array) for array in {id(array): array for array in self._arrays}.values())
 
     def with_params(self, params: Sequence[Array]) -> Self:
         """Return the same operator with other parameters.
@@ -90,19 +77,20 @@ class Parameters(Contract):
 
     def _check_param(self, name: str, old: Array, new: Any) -> None:
         call = f"{self._head}.with_params"
-        if not is_array(new):
+        if not namespaces.is_array(new):
             raise TypeError(f"{call}: {name} is a {type(new).__name__}; expected an array.")
-        xp = namespace(new)
-        if xp is not namespace(old):
+        xp = namespaces.of(new)
+        if xp is not namespaces.of(old):
             raise TypeError(
-                f"{call}: {name} is an array of {namespace_name(xp)}; expected one of {namespace_name(namespace(old))}."
+                f"{call}: {name} is an array of {namespaces.name(xp)}; expected one of "
+                f"{namespaces.name(namespaces.of(old))}."
             )
         if tuple(new.shape) != tuple(old.shape):
             raise ValueError(f"{call}: {name} has shape {tuple(new.shape)}; expected {tuple(old.shape)}.")
-        if kind(xp, new.dtype) is None:
-            raise TypeError(f"{call}: {name} has dtype {dtype_name(new.dtype)}; expected a floating or complex one.")
-        if device(new) != device(old) and None not in (device(new), device(old)):
-            raise TypeError(f"{call}: {name} is on {device(new)}; expected {device(old)}.")
+        if dtypes.kind(xp, new.dtype) is None:
+            raise TypeError(f"{call}: {name} has dtype {dtypes.name(new.dtype)}; expected a floating or complex one.")
+        if devices.of(new) != devices.of(old) and None not in (devices.of(new), devices.of(old)):
+            raise TypeError(f"{call}: {name} is on {devices.of(new)}; expected {devices.of(old)}.")
 
     def _with_arrays(self, arrays: Iterable[Array]) -> "LinearOperator":
         """Return the same operator with other arrays for `_arrays`; checks sizes, devices and libraries."""
@@ -179,7 +167,7 @@ class Parameters(Contract):
                     f"'torch', or a device such as 'cuda'."
                 )
             return self.to(**{**given, what: target})
-        library = None if xp is None else as_namespace(xp)
+        library = None if xp is None else namespaces.resolve(xp)
         # a leaf used twice is moved once, so that both places share the new arrays
         move = functools.cache(lambda leaf: leaf._moved(library, device, dtype))
         return self._map(move)  # type: ignore[return-value]
@@ -188,9 +176,11 @@ class Parameters(Contract):
 def _keyword_of(target: Any) -> str | None:
     """Return the keyword of `to` that a positional target belongs to: "xp", "dtype" or "device"; None if unknown."""
     named = isinstance(target, str)
-    if isinstance(target, ModuleType) or (named and target in LIBRARIES):
+    if isinstance(target, ModuleType) or (named and target in namespaces.LIBRARIES):
         return "xp"
-    if (name := dtype_name(target)) in STORED or name.startswith(("float", "longdouble", "complex", "clongdouble")):
+    if (name := dtypes.name(target)) in storage.DTYPES or name.startswith(
+        ("float", "longdouble", "complex", "clongdouble")
+    ):
         return "dtype"
     known = named and target.partition(":")[0] in {"cpu", "cuda", "gpu", "meta", "mps", "tpu", "xpu"}
     return "device" if known or "device" in type(target).__name__.lower() else None

@@ -2,7 +2,7 @@
 
 import math
 
-from structmat._backend import dtype_name, namespace_name
+from structmat._backend import dtypes, namespaces
 from structmat.core.parameters import Parameters
 
 
@@ -22,8 +22,8 @@ class Printing(Parameters):
             return f"{type(self).__name__}({', '.join(held)})"
         facts = [f"{self.m}×{self.n}{self._details}"]
         if self.xp is not None:
-            facts += [] if self.dtype is None else [f"dtype={dtype_name(self.dtype)}"]
-            facts += [f"xp={namespace_name(self.xp)}", f"device={self.device}"]
+            facts += [] if self.dtype is None else [f"dtype={dtypes.name(self.dtype)}"]
+            facts += [f"xp={namespaces.name(self.xp)}", f"device={self.device}"]
         facts.append(f"params={sum(math.prod(value.shape) for value in self.params)}")
         return f"{type(self).__name__}({', '.join(facts)})"
 

@@ -4,7 +4,8 @@ import functools
 import operator
 from typing import Any
 
-from structmat._backend import Array, Device, DType, Namespace, astype, is_complex, kind, real_dtype
+from structmat._backend import dtypes
+from structmat._backend.types import Array, Device, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.composite import NaryOperator
 from structmat.core.contract import Solver
@@ -56,7 +57,7 @@ class Product(NaryOperator):
         return g, gradients
 
     def _entries(self, xp: Namespace, i: Array, j: Array) -> Array | None:
-        core, i, j, factors = _peeled(xp, self.parts, i, j, real_dtype(xp, self._matrix_dtype(xp)))
+        core, i, j, factors = _peeled(xp, self.parts, i, j, dtypes.real_dtype(xp, self._matrix_dtype(xp)))
         if len(core) > 1:
             return None
         entries = core[0]._entries(xp, *(xp.where(at < 0, 0, at) for at in (i, j)))
@@ -65,7 +66,9 @@ class Product(NaryOperator):
     def _block(self, xp: Namespace, i: Indices, j: Indices, where: Device) -> Array:
         dtype = self._matrix_dtype(xp)
         rows, columns = (as_index_array(xp, indices, where) for indices in (i, j))
-        core, at_i, at_j, factors = _peeled(xp, self.parts, rows[:, None], columns[None, :], real_dtype(xp, dtype))
+        core, at_i, at_j, factors = _peeled(
+            xp, self.parts, rows[:, None], columns[None, :], dtypes.real_dtype(xp, dtype)
+        )
         if len(core) == len(self.parts):
             return block_of_product(xp, core, (i, j), dtype, where)
         if len(core) == 1 and (block := self._block_of_entries(xp, rows, columns)) is not None:
@@ -116,7 +119,9 @@ def _peeled(
         sides[1].append(found[1])
     factors = []
     for side in sides:
-        values = [value if kind(xp, value.dtype) else xp.astype(value, dtype) for value in side if value is not None]
+        values = [
+            value if dtypes.kind(xp, value.dtype) else xp.astype(value, dtype) for value in side if value is not None
+        ]
         factors += [functools.reduce(operator.mul, values)] if values else []
     return parts[first:last], i, j, factors
 
@@ -144,7 +149,7 @@ def block_of_product(
     """Multiply columns of the last factor by the others; or rows of the first one, if fewer rows than columns."""
 
     def cast(block: Array) -> Array:
-        return astype(xp, block, dtype if is_complex(xp, block.dtype) else real_dtype(xp, dtype))
+        return dtypes.astype(xp, block, dtype if dtypes.is_complex(xp, block.dtype) else dtypes.real_dtype(xp, dtype))
 
     (i, j), first, last = indices, parts[0], parts[-1]
     if is_full_range(i, first.m) or index_count(j) <= index_count(i):

@@ -4,7 +4,8 @@ import functools
 import itertools
 from collections.abc import Callable, Sequence
 
-from structmat._backend import Array, Device, Namespace, descending, pad
+from structmat._backend import ops
+from structmat._backend.types import Array, Device, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.composite import Parallel, checked_parts
 from structmat.core.contract import Solver
@@ -105,7 +106,7 @@ def block_of_parts(
         if rows:
             empty = xp.zeros((len(rows), 0), dtype=part._matrix_dtype(xp), device=where)
             block = read(part, rows, columns) if columns else empty
-            bands.append(pad(xp, block, before, len(indices[1]) - before - len(columns)))
+            bands.append(ops.pad(xp, block, before, len(indices[1]) - before - len(columns)))
         before += len(columns)
     return xp.concat(bands, axis=0)
 
@@ -147,7 +148,7 @@ class BlockDiag(Stack):
 
     def _singular_values(self, xp: Namespace) -> Array | None:
         values = joined(xp, [part._singular_values(xp) for part in self.parts])
-        return None if values is None else descending(xp, with_zeros(xp, values, min(self.shape)))
+        return None if values is None else ops.sorted_moduli(xp, with_zeros(xp, values, min(self.shape)))
 
     def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator | None:
         return self._of_parts([part._eigenvectors(basis) for part in self.parts])
@@ -160,7 +161,7 @@ class BlockDiag(Stack):
 
 def with_zeros(xp: Namespace, values: Array, count: int) -> Array:
     """Append zeros: rectangular parts have fewer singular values than the whole, whose others are zero."""
-    return pad(xp, values, 0, count - values.shape[0])
+    return ops.pad(xp, values, 0, count - values.shape[0])
 
 
 def _built(

@@ -5,34 +5,8 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from structmat._backend import (
-    BLOCK,
-    Array,
-    DType,
-    HostArray,
-    Namespace,
-    astype,
-    complex_dtype,
-    compute_dtype,
-    conversion,
-    device,
-    dtype_name,
-    full_precision,
-    is_array,
-    is_complex,
-    is_writable,
-    kind,
-    layout,
-    namespace,
-    namespace_name,
-    native,
-    overlap,
-    real_dtype,
-    repeats,
-    result_dtype,
-    takes_writes,
-    unmapped,
-)
+from structmat._backend import devices, dtypes, memory, namespaces, ops
+from structmat._backend.types import Array, DType, HostArray, Namespace
 from structmat.core.batches import OutputSpec, chunk_length, chunks, map_chunks
 from structmat.core.parameters import Parameters
 
@@ -155,14 +129,14 @@ class VectorProducts(Parameters):
             type(x) is HostArray
             and x.dtype is self._native_dtype
             and x.shape[-1:] == (self.shape[side],)
-            and (x.ndim == 1 or (x.nbytes <= 2 * BLOCK and x.flags.carray))
+            and (x.ndim == 1 or (x.nbytes <= 2 * memory.CHUNK_BYTES and x.flags.carray))
         )
 
     def _check_batch(self, call: str, x: Any, side: int, chunk_size: Any = None) -> tuple[Namespace, Array, int | None]:
         """Validate a batch of vectors; return namespace, batch and the number of vectors to multiply at a time."""
         if chunk_size is None and self._takes_fast_path(x, side):
             return self.xp, x, None
-        xp, x = self._check_vector(call, "gx"[side], x, side), unmapped(x)
+        xp, x = self._check_vector(call, "gx"[side], x, side), memory.from_memmap(x)
         return xp, x, chunk_length(self, call, x, chunk_size)
 
     def _multiply(self, call: str, x: Any, kernel: Kernel, side: int, *, out: Any, chunk_size: Any) -> Array:
@@ -171,7 +145,7 @@ class VectorProducts(Parameters):
         if out is not None:
             self._check_out(call, out, x, side)
         spec = OutputSpec(
-            xp, tuple(x.shape[:-1]), self.shape[1 - side], self._product_dtype(xp, x.dtype), unmapped(out)
+            xp, tuple(x.shape[:-1]), self.shape[1 - side], self._product_dtype(xp, x.dtype), memory.from_memmap(out)
         )
         y = self._run(kernel, x, x.dtype, spec, length=length)
         return y if out is None else out
@@ -194,7 +168,7 @@ class VectorProducts(Parameters):
         beside the vectors, and `collect` is called with it.
         """
         run_chunk = functools.partial(self._run_chunk, kernel, dtype, spec, collect is not None)
-        with full_precision(x):
+        with ops.full_precision(x):
             if length is not None:
                 parts = chunks(spec.xp, x, length)
                 inputs = zip(parts, residuals, strict=True) if residuals else zip(parts, strict=True)
@@ -214,31 +188,33 @@ class VectorProducts(Parameters):
         xp = spec.xp
         result = kernel(xp, self._widened(xp, x, dtype), *residuals)
         y, auxiliary = result if has_auxiliary else (result, None)
-        return y if y.dtype is spec.dtype else astype(xp, y, spec.dtype), auxiliary
+        return y if y.dtype is spec.dtype else dtypes.astype(xp, y, spec.dtype), auxiliary
 
     def _check_vector(self, call: str, name: str, x: Any, side: int, axis: int = -1) -> Namespace:
         """Validate vectors along an axis, for side 1 (x, of size n) or 0 (g, of size m); return their namespace."""
-        if not is_array(x):
+        if not namespaces.is_array(x):
             raise TypeError(
                 f"{self._head}.{call}: {name} is a {type(x).__name__}; expected an array of NumPy, CuPy, PyTorch, "
                 f"JAX or another array-API library."
             )
-        xp = namespace(x)
-        if layout(x) != "strided":
-            raise TypeError(f"{self._head}.{call}: {name} has the layout {layout(x)}; expected a strided tensor.")
-        if kind(xp, x.dtype) is None:
+        xp = namespaces.of(x)
+        if memory.layout(x) != "strided":
+            raise TypeError(
+                f"{self._head}.{call}: {name} has the layout {memory.layout(x)}; expected a strided tensor."
+            )
+        if dtypes.kind(xp, x.dtype) is None:
             hint = "" if self.dtype is not None else " SciPy's solvers, which ask for a dtype so, take A.to_scipy()."
             raise TypeError(
-                f"{self._head}.{call}: {name} has dtype {dtype_name(x.dtype)}; expected a real or complex floating "
-                f"dtype: convert it first, for example with {conversion(xp, name)}.{hint}"
+                f"{self._head}.{call}: {name} has dtype {dtypes.name(x.dtype)}; expected a real or complex floating "
+                f"dtype: convert it first, for example with {dtypes.cast_hint(xp, name)}.{hint}"
             )
         if self.xp is not None:
             if xp is not self.xp:
                 raise TypeError(
-                    f"{self._head}.{call}: {name} is an array of {namespace_name(xp)}, the operator's are of "
-                    f"{namespace_name(self.xp)}; convert one, the operator with A.to(xp=...)."
+                    f"{self._head}.{call}: {name} is an array of {namespaces.name(xp)}, the operator's are of "
+                    f"{namespaces.name(self.xp)}; convert one, the operator with A.to(xp=...)."
                 )
-            where = device(x)
+            where = devices.of(x)
             if where != self.device and where is not None and self.device is not None:
                 raise TypeError(
                     f"{self._head}.{call}: {name} is on {where}, the operator on {self.device}; move one, the operator "
@@ -267,46 +243,52 @@ class VectorProducts(Parameters):
         """Cast vectors to the precision of products with a dtype; parts without parameters compute in that of x."""
         if x.dtype is dtype is self._native_dtype and x.flags.carray:
             return x
-        x, wide = native(x), compute_dtype(xp, self._product_dtype(xp, dtype))
+        x, wide = memory.native(x), dtypes.compute_dtype(xp, self._product_dtype(xp, dtype))
         if x.dtype == wide:
             return x
-        if is_complex(xp, x.dtype) == is_complex(xp, wide):
-            return astype(xp, x, wide)
-        return astype(xp, x, real_dtype(xp, wide) if is_complex(xp, wide) else complex_dtype(xp, wide))
+        if dtypes.is_complex(xp, x.dtype) == dtypes.is_complex(xp, wide):
+            return dtypes.astype(xp, x, wide)
+        return dtypes.astype(
+            xp, x, dtypes.real_dtype(xp, wide) if dtypes.is_complex(xp, wide) else dtypes.complex_dtype(xp, wide)
+        )
 
     def _check_out(self, call: str, out: Any, x: Array, side: int) -> None:
         """Validate the array to write the product of x to."""
-        head, name, xp = f"{self._head}.{call}: out", "gx"[side], namespace(x)
-        if not is_array(out) or namespace(out) is not xp:
-            what = f"an array of {namespace_name(namespace(out))}" if is_array(out) else f"a {type(out).__name__}"
+        head, name, xp = f"{self._head}.{call}: out", "gx"[side], namespaces.of(x)
+        if not namespaces.is_array(out) or namespaces.of(out) is not xp:
+            what = (
+                f"an array of {namespaces.name(namespaces.of(out))}"
+                if namespaces.is_array(out)
+                else f"a {type(out).__name__}"
+            )
             raise TypeError(f"{head} is {what}; expected an array of {name}'s library, to write to.")
-        if not takes_writes(out):
+        if not memory.takes_writes(out):
             raise TypeError(
-                f"{head} is an array of {namespace_name(xp)} that takes no writes; expected one that is neither "
+                f"{head} is an array of {namespaces.name(xp)} that takes no writes; expected one that is neither "
                 f"immutable nor traced nor part of a graph."
             )
-        if device(out) != device(x):
-            raise TypeError(f"{head} is on {device(out)}, {name} on {device(x)}; expected one device.")
+        if devices.of(out) != devices.of(x):
+            raise TypeError(f"{head} is on {devices.of(out)}, {name} on {devices.of(x)}; expected one device.")
         shape, dtype = (*x.shape[:-1], self.shape[1 - side]), self._product_dtype(xp, x.dtype)
         if tuple(out.shape) != tuple(shape):
             raise ValueError(f"{head} has shape {tuple(out.shape)}; expected that of the product, {tuple(shape)}.")
         if out.dtype != dtype:
-            expected = f"that of the product, {dtype_name(dtype)}"
+            expected = f"that of the product, {dtypes.name(dtype)}"
             raise TypeError(f"{head} has dtype {out.dtype}; expected {expected}.")
-        if not is_writable(out):
+        if not memory.is_writable(out):
             raise ValueError(f"{head} is read-only; expected an array to write to.")
-        if repeats(out):
+        if memory.self_overlaps(out):
             raise ValueError(f"{head} has entries that share memory; expected an array with a place for each.")
-        if any(overlap(array, out) for array in (x, *self._arrays)):
+        if any(memory.overlap(array, out) for array in (x, *self._arrays)):
             raise ValueError(f"{head} shares memory with {name} or the operator; expected an array of its own.")
 
     def _product_dtype(self, xp: Namespace, dtype: DType) -> DType:
-        found = result_dtype(xp, self.dtype, dtype)
-        return complex_dtype(xp, found) if self._is_complex and not is_complex(xp, found) else found
+        found = dtypes.result_dtype(xp, self.dtype, dtype)
+        return dtypes.complex_dtype(xp, found) if self._is_complex and not dtypes.is_complex(xp, found) else found
 
     def _finish(self, xp: Namespace, x: Array, y: Array) -> Array:
         """Cast a product with x to its dtype."""
-        return astype(xp, y, self._product_dtype(xp, x.dtype))
+        return dtypes.astype(xp, y, self._product_dtype(xp, x.dtype))
 
 
 def _flatten_hint(name: str, shape: tuple[int, ...], size: int, product: str) -> str:

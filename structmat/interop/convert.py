@@ -3,17 +3,18 @@
 import functools
 from typing import Any
 
-from structmat._backend import Array, device, dtype_name, is_array, is_integer, namespace, rows
+from structmat._backend import devices, dtypes, namespaces, ops
+from structmat._backend.types import Array
 from structmat.core.base import LinearOperator
 from structmat.operators import Dense, FunctionOperator
 
 
 def _rowwise(product: Any, width: int, x: Array) -> Array:
     """Multiply vectors (..., n) by a product that takes them as the columns, one at least, of a matrix."""
-    xp = namespace(x)
+    xp = namespaces.of(x)
     if 0 in x.shape:
-        return xp.zeros((*x.shape[:-1], width), dtype=x.dtype, device=device(x))
-    y = xp.asarray(product(xp.matrix_transpose(rows(xp, x))), dtype=x.dtype)
+        return xp.zeros((*x.shape[:-1], width), dtype=x.dtype, device=devices.of(x))
+    y = xp.asarray(product(xp.matrix_transpose(ops.flatten_batch(xp, x))), dtype=x.dtype)
     return xp.reshape(xp.matrix_transpose(y), (*x.shape[:-1], y.shape[0]))
 
 
@@ -64,9 +65,9 @@ def aslinearoperator(obj: Any) -> LinearOperator:
     for operator in (obj, getattr(obj, "operator", None)):  # the second was wrapped by `to_scipy`, `to_cupyx`, ...
         if isinstance(operator, LinearOperator):
             return operator
-    if is_array(obj):
-        xp = namespace(obj)
-        return Dense(xp.astype(obj, xp.float64) if is_integer(xp, obj.dtype) or obj.dtype == xp.bool else obj)
+    if namespaces.is_array(obj):
+        xp = namespaces.of(obj)
+        return Dense(xp.astype(obj, xp.float64) if dtypes.is_integer(xp, obj.dtype) or obj.dtype == xp.bool else obj)
     if hasattr(obj, "tocsr"):
         products = [functools.partial(_sparse_product, matrix) for matrix in (obj.tocsr(), obj.conj().T.tocsr())]
     elif all(hasattr(obj, name) for name in ("shape", "matmat", "rmatmat")):
@@ -78,5 +79,5 @@ def aslinearoperator(obj: Any) -> LinearOperator:
         )
     m, n = (int(size) for size in obj.shape)
     matvec, rmatvec = (functools.partial(_rowwise, *pair) for pair in zip(products, (m, n), strict=True))
-    has_complex = dtype_name(getattr(obj, "dtype", None)).startswith("complex")
+    has_complex = dtypes.name(getattr(obj, "dtype", None)).startswith("complex")
     return FunctionOperator((m, n), matvec, rmatvec, dtype=complex if has_complex else None)

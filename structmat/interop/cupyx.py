@@ -2,7 +2,8 @@
 
 import cupyx.scipy.sparse.linalg as spla
 
-from structmat._backend import Array, DType, namespace
+from structmat._backend import namespaces
+from structmat._backend.types import Array, DType
 from structmat.core.base import LinearOperator
 from structmat.interop.scipy import Products, own_dtype
 from structmat.interop.template import check_library
@@ -20,10 +21,10 @@ class CuPyOperator(Products, spla.LinearOperator):  # type: ignore[misc]
     # CuPy's solvers pass the pointers of products to cuBLAS with stride 1, whatever the strides are.
 
     def _matvec(self, x: Array) -> Array:
-        return namespace(x).ascontiguousarray(super()._matvec(x))
+        return namespaces.of(x).ascontiguousarray(super()._matvec(x))
 
     def _rmatvec(self, x: Array) -> Array:
-        return namespace(x).ascontiguousarray(super()._rmatvec(x))
+        return namespaces.of(x).ascontiguousarray(super()._rmatvec(x))
 
 
 def to_cupyx(A: LinearOperator, dtype: DType = None) -> CuPyOperator:

@@ -10,7 +10,8 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import GetAttrKey
 
-from structmat._backend import Array, HostArray, Namespace, astype, is_array, is_traced
+from structmat._backend import dtypes, namespaces, tracing
+from structmat._backend.types import Array, HostArray, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.compose import Composite
 from structmat.core.extensions import extensions
@@ -22,7 +23,9 @@ def _inner(A: LinearOperator) -> tuple[str, ...]:
     kept = A.__dict__.get("_inner")
     if kept is None:
         kept = tuple(
-            name for name, value in A._fields.items() if isinstance(value, tuple | LinearOperator) or is_array(value)
+            name
+            for name, value in A._fields.items()
+            if isinstance(value, tuple | LinearOperator) or namespaces.is_array(value)
         )
     return kept
 
@@ -87,7 +90,7 @@ class _Constant(LinearOperator):
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
         def transposed(g: Array) -> Array:
-            return astype(xp, jnp.conj(self.of._apply_adjoint(xp, jnp.conj(g))), x.dtype)
+            return dtypes.astype(xp, jnp.conj(self.of._apply_adjoint(xp, jnp.conj(g))), x.dtype)
 
         like = jax.eval_shape(partial(self.of._apply, xp), x)
         u, y = jax.lax.custom_linear_solve(
@@ -187,7 +190,7 @@ def matvec(A: LinearOperator, x: Array) -> Array:
     if not isinstance(A, LinearOperator):
         raise TypeError(f"matvec: A is a {type(A).__name__}; expected a LinearOperator.")
     x = jnp.asarray(x) if isinstance(x, HostArray) else x
-    if any(map(is_traced, jax.tree.leaves((A, x)))):  # otherwise nothing is differentiated
+    if any(map(tracing.is_traced, jax.tree.leaves((A, x)))):  # otherwise nothing is differentiated
         A._check_vector("matvec", "x", x, 1)  # before the operator is wrapped, so that errors name the user's
         A, x = _vary((A._map(_fixed), x))
         A = _adjoint_as_derivative(A)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import lineax as lx
 
-from structmat._backend import Array, DType
+from structmat._backend.types import Array, DType
 from structmat.core.base import LinearOperator
 from structmat.interop import jax as pytrees  # noqa: F401  (operators are pytrees with it)
 from structmat.interop.template import check_library

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse.linalg as spla
 
-from structmat._backend import Array, DType, as_namespace, astype, kind, namespace, namespace_name
+from structmat._backend import dtypes, namespaces
+from structmat._backend.types import Array, DType
 from structmat.core.base import LinearOperator
 
 _TAKES_XP = "xp" in inspect.signature(spla.LinearOperator.__init__).parameters  # SciPy 1.18 and later
@@ -33,11 +34,11 @@ class Products:
     def _floating(self, x: Array) -> Array:
         """Convert integers to floating, and `np.matrix` to an array: SciPy passes both on."""
         x = np.asarray(x) if isinstance(x, np.matrix) else x
-        xp = namespace(x)
+        xp = namespaces.of(x)
         if not xp.isdtype(x.dtype, ("bool", "integral")):
             return x
         dtype = xp.result_type(self.dtype, x.dtype)
-        return astype(xp, x, dtype if kind(xp, dtype) else own_dtype(self.operator))
+        return dtypes.astype(xp, x, dtype if dtypes.kind(xp, dtype) else own_dtype(self.operator))
 
     def _vectors(self, x: Array, length: int) -> Array:
         """Return vectors along the last axis; SciPy passes a column (length, 1) on as it is."""
@@ -73,10 +74,10 @@ class SciPyOperator(Products, spla.LinearOperator):  # type: ignore[misc]
     """
 
     def __init__(self, operator: LinearOperator, dtype: DType) -> None:
-        foreign = operator.xp is not None and operator.xp is not as_namespace(None)
+        foreign = operator.xp is not None and operator.xp is not namespaces.resolve(None)
         if foreign and not _TAKES_XP:
             raise TypeError(
-                f"{operator._head}.to_scipy: the operator is of {namespace_name(operator.xp)}; this SciPy takes NumPy "
+                f"{operator._head}.to_scipy: the operator is of {namespaces.name(operator.xp)}; this SciPy takes NumPy "
                 f"only: convert it with A.to(xp=numpy), or install SciPy 1.18."
             )
         super().__init__(operator, dtype, **({"xp": operator.xp} if foreign else {}))

@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Hashable, Sequence
 from typing import ClassVar, NamedTuple, Self
 
-from structmat._backend import Array, namespace_name
+from structmat._backend import namespaces
+from structmat._backend.types import Array
 from structmat.core.base import LinearOperator
 from structmat.core.leaf import Leaf
 
@@ -43,9 +44,9 @@ def slots(A: LinearOperator) -> list[Slot]:
 
 def check_library(subject: str, A: LinearOperator, library: str) -> None:
     """Check that an operator has arrays of one library, or none at all."""
-    if A.xp is not None and namespace_name(A.xp) != library:
+    if A.xp is not None and namespaces.name(A.xp) != library:
         raise TypeError(
-            f"{subject} has arrays of {namespace_name(A.xp)}; expected {library}: convert it with "
+            f"{subject} has arrays of {namespaces.name(A.xp)}; expected {library}: convert it with "
             f"A.to(xp={'jax.numpy' if library == 'jax' else library})."
         )
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NoReturn
 
-from structmat._backend import STORED, Array, Device, DType, Namespace, as_dtype, as_namespace, from_stored, optional
+from structmat._backend import dtypes, namespaces, packages, storage
+from structmat._backend.types import Array, Device, DType, Namespace
 from structmat.core import Leaf, LinearOperator
 from structmat.io.tree import (
     FORMAT,
@@ -188,8 +189,10 @@ class _Reader:
         raise NotImplementedError
 
     def _stored_dtype(self, name: str, dtype: Any) -> str:
-        if not isinstance(dtype, str) or dtype not in STORED:
-            _refuse(f"tensor {reprlib.repr(name)} has dtype {reprlib.repr(dtype)}; expected {', '.join(STORED)}")
+        if not isinstance(dtype, str) or dtype not in storage.DTYPES:
+            _refuse(
+                f"tensor {reprlib.repr(name)} has dtype {reprlib.repr(dtype)}; expected {', '.join(storage.DTYPES)}"
+            )
         return dtype
 
 
@@ -221,7 +224,7 @@ class _FileReader(_Reader):
     def _array(self, name: str, is_param: bool) -> Array:
         dtype, found = self._stored_dtype(name, self._tensors[name]), self._file.get_slice(name)
         pairs = dtype.startswith("complex")
-        if found.get_dtype() != STORED[dtype] or (pairs and found.get_shape()[-1:] != [2]):
+        if found.get_dtype() != storage.DTYPES[dtype] or (pairs and found.get_shape()[-1:] != [2]):
             _refuse(
                 f"tensor {reprlib.repr(name)} is stored as {found.get_dtype()} of shape {found.get_shape()}, which "
                 f"holds no {dtype}"
@@ -231,7 +234,7 @@ class _FileReader(_Reader):
         except _COMPLAINTS as error:
             _refuse(f"tensor {reprlib.repr(name)}: {error}")
         wanted = self._dtype if is_param else None
-        return from_stored(stored, dtype, self._xp, device=self._device, wanted=wanted)
+        return storage.decode(stored, dtype, self._xp, device=self._device, wanted=wanted)
 
 
 class _DescriptionReader(_Reader):
@@ -315,10 +318,10 @@ def load(
            [0., 4., 0.],
            [0., 0., 6.]], dtype=float32)
     """
-    target, source = as_namespace(xp), checked_path("load", path)
-    safetensors = optional("load", "safetensors", "io")
+    target, source = namespaces.resolve(xp), checked_path("load", path)
+    safetensors = packages.import_optional("load", "safetensors", "io")
     if dtype is not None:
-        dtype = as_dtype(target, dtype)
+        dtype = dtypes.as_dtype(target, dtype)
     try:
         if not stat.S_ISREG(source.stat().st_mode):
             _refuse("it is no regular file")

@@ -7,7 +7,8 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import STORED, Array, dtype_name, is_array, optional, to_stored
+from structmat._backend import dtypes, namespaces, packages, storage
+from structmat._backend.types import Array
 from structmat._files import replacing
 from structmat.core import LinearOperator
 from structmat.io.tree import (
@@ -76,7 +77,7 @@ class _Writer:
             return {"float": _bits(value)}
         if isinstance(value, complex):
             return {"complex": [_bits(value.real), _bits(value.imag)]}
-        if is_array(value):
+        if namespaces.is_array(value):
             return {"tensor": self._tensor(A, field, value)}
         if isinstance(value, slice):
             ends = value.start, value.stop, value.step
@@ -90,8 +91,8 @@ class _Writer:
 
     def _tensor(self, A: LinearOperator, field: str, array: Array) -> str:
         if id(array) not in self._names:
-            if (dtype := dtype_name(array.dtype)) not in STORED:
-                raise TypeError(f"save: {A._head}: {field} has dtype {dtype}; files hold {', '.join(STORED)}.")
+            if (dtype := dtypes.name(array.dtype)) not in storage.DTYPES:
+                raise TypeError(f"save: {A._head}: {field} has dtype {dtype}; files hold {', '.join(storage.DTYPES)}.")
             name = self._names[id(array)] = f"{len(self.arrays)}.{field}"
             self.arrays[name] = array
         return self._names[id(array)]
@@ -110,7 +111,7 @@ def describe(A: LinearOperator) -> str:
 
     Raises TypeError and ValueError as `save` does.
     """
-    return _Writer(A).text(lambda array: [dtype_name(array.dtype), list(array.shape)])
+    return _Writer(A).text(lambda array: [dtypes.name(array.dtype), list(array.shape)])
 
 
 def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
@@ -173,12 +174,12 @@ def save(path: str | os.PathLike[str], A: LinearOperator) -> None:
     if not isinstance(A, LinearOperator):
         raise TypeError(f"save: A is a {type(A).__name__}; expected a LinearOperator.")
     target = checked_path("save", path)
-    arrays = optional("save", "safetensors.numpy", "io")
+    arrays = packages.import_optional("save", "safetensors.numpy", "io")
     writer = _Writer(A)
     for part in writer.made:  # `load` would refuse it
         check_inverse(part)
-    tensors = {name: to_stored(array) for name, array in writer.arrays.items()}
+    tensors = {name: storage.encode(array) for name, array in writer.arrays.items()}
     # one key, since safetensors writes several in any order, and equal operators are to make equal files
-    data = arrays.save(tensors, metadata={KEY: writer.text(lambda array: dtype_name(array.dtype))})
+    data = arrays.save(tensors, metadata={KEY: writer.text(lambda array: dtypes.name(array.dtype))})
     with replacing(target) as file:
         file.write_bytes(data)

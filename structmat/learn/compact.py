@@ -5,7 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Self
 
-from structmat._backend import RNG, Array, device, generator, namespace, outer_sum, to_host
+from structmat._backend import devices, namespaces, ops, random
+from structmat._backend.types import RNG, Array
 from structmat.learn.features import FourierFeatures
 from structmat.learn.training import cross_entropy, train
 from structmat.projections.parts import checked_sizes
@@ -122,15 +123,15 @@ class CompactMap:
                 f"(N,) with N ≥ 1."
             )
         epochs, batch = checked_sizes("CompactMap.fit", epochs=epochs, batch=batch)
-        if to_host(labels).min() < 0:
+        if devices.to_host(labels).min() < 0:
             raise ValueError("CompactMap.fit: a label is negative; expected classes counted from 0.")
-        xp, rng, where = namespace(X), generator(rng), device(X)
+        xp, rng, where = namespaces.of(X), random.generator(rng), devices.of(X)
         features = FourierFeatures.random(
             X.shape[1], n_features, gamma=gamma, kind=kind, rng=rng, dtype=X.dtype, xp=xp, device=where
         )
         if not learn:
             features = dataclasses.replace(features, projection=features.projection.freeze())
-        classes = int(to_host(labels).max()) + 1
+        classes = int(devices.to_host(labels).max()) + 1
         weights, shift = (xp.zeros(shape, dtype=X.dtype, device=where) for shape in ((classes, n_features), (classes,)))
         model = cls(features, weights, shift, ridge)
         for trained, _ in train(model, X, labels, epochs=epochs, batch=batch, rate=rate, rng=rng):
@@ -164,7 +165,7 @@ class CompactMap:
         return math.sqrt(self.features.n_features / 2)
 
     def _scores(self, z: Array) -> Array:
-        xp = namespace(z)
+        xp = namespaces.of(z)
         return xp.matmul(z, xp.matrix_transpose(self.weights)) * self._amplitude + self.shift
 
     def __call__(self, x: Array) -> Array:
@@ -196,7 +197,7 @@ class CompactMap:
             Their classes.
         """
         scores = self(x)
-        return namespace(scores).argmax(scores, axis=-1)
+        return namespaces.of(scores).argmax(scores, axis=-1)
 
     def loss_and_gradients(self, x: Array, labels: Array) -> tuple[float, tuple[Array, ...]]:
         """Return the loss of a batch and its gradient.
@@ -216,9 +217,9 @@ class CompactMap:
             With respect to each of ``params``.
         """
         z, saved = self.features.forward(x)
-        xp = namespace(z)
+        xp = namespaces.of(z)
         loss, g = cross_entropy(self._scores(z), labels)
         _, projection = self.features.backward(saved, xp.matmul(g, self.weights) * self._amplitude)
-        weights = outer_sum(xp, g, z) * self._amplitude + self.ridge * self.weights
+        weights = ops.outer_sum(xp, g, z) * self._amplitude + self.ridge * self.weights
         penalty = self.ridge / 2 * float(xp.sum(self.weights * self.weights))
         return loss + penalty, (*projection, weights, xp.sum(g, axis=0))

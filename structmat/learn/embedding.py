@@ -2,24 +2,8 @@
 
 from typing import NamedTuple
 
-from structmat._backend import (
-    RNG,
-    Array,
-    Namespace,
-    astype,
-    device,
-    dft,
-    dtype_name,
-    generator,
-    idft,
-    is_array,
-    is_complex,
-    least,
-    namespace,
-    pack_bits,
-    popcount,
-    random_normal,
-)
+from structmat._backend import devices, dtypes, fft, namespaces, ops, random
+from structmat._backend.types import RNG, Array, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
 from structmat.learn.hashing.base import checked_finite
@@ -118,7 +102,7 @@ def optimize_embedding(
     """
     title = "optimize_embedding"
     xp, (x,) = checked_matrices(title, X=X)
-    if is_complex(xp, x.dtype):
+    if dtypes.is_complex(xp, x.dtype):
         raise TypeError(f"{title}: X is complex; expected real vectors.")
     N, d = x.shape
     k = d if k is None else checked_size(title, "k", k)
@@ -129,15 +113,15 @@ def optimize_embedding(
     if not lam > 0:
         raise ValueError(f"{title}: lam is {lam!r}; expected more than 0.")
 
-    rng = generator(rng)
-    flips = SignFlip.random(d, rng=rng, xp=xp, device=device(x))
-    start = random_normal(rng, (d,), d**-0.5, dtype=x.dtype, xp=xp, device=device(x))
+    rng = random.generator(rng)
+    flips = SignFlip.random(d, rng=rng, xp=xp, device=devices.of(x))
+    start = random.normal(rng, (d,), d**-0.5, dtype=x.dtype, xp=xp, device=devices.of(x))
     largest = xp.max(xp.abs(x))
     x = x / positive_or_one(xp, largest)  # so that no square over- or underflows
     scale = xp.sqrt(N * d / positive_or_one(xp, xp.sum(x**2)))
-    spectra = dft(xp, flips.matvec(x) * scale)
+    spectra = fft.dft(xp, flips.matvec(x) * scale)
     energies = xp.sum(xp.abs(spectra) ** 2, axis=0) / d
-    frequencies = xp.arange(d // 2 + 1, device=device(x))
+    frequencies = xp.arange(d // 2 + 1, device=devices.of(x))
     paired = (frequencies > 0) & (2 * frequencies < d)  # each has a conjugate in the other half of the spectrum
     multiplicity = xp.where(paired, 2 * xp.ones_like(energies), xp.ones_like(energies))
 
@@ -147,15 +131,15 @@ def optimize_embedding(
         own = xp.sum(multiplicity * (energies * squares + lam * (squares - 1) ** 2))
         return float(own - 2 * agreement) + float(N * k)
 
-    z, objectives = dft(xp, start), []
+    z, objectives = fft.dft(xp, start), []
     for _ in range(n_iter):
-        projected = idft(xp, z * spectra, d, real=True)[:, :k]
+        projected = fft.idft(xp, z * spectra, d, real=True)[:, :k]
         signs = xp.where(projected < 0, -xp.ones_like(projected), xp.ones_like(projected))
         objectives.append(objective(z, xp.sum(signs * projected)))
-        correlation = xp.sum(xp.conj(spectra) * dft(xp, signs, d), axis=0) / d
+        correlation = xp.sum(xp.conj(spectra) * fft.dft(xp, signs, d), axis=0) / d
         z = spectrum_step(xp, energies, correlation, lam)
         objectives.append(objective(z, xp.sum(multiplicity * xp.real(xp.conj(correlation) * z))))
-    P = Circulant(idft(xp, z, d, real=True))[:k] @ flips
+    P = Circulant(fft.idft(xp, z, d, real=True))[:k] @ flips
     return Embedding(P.to(dtype=X.dtype), tuple(objectives))
 
 
@@ -176,7 +160,7 @@ def spectrum_step(xp: Namespace, m: Array, h: Array, lam: float) -> Array:
         rise = 6 * lam * rho**2 + slope
         rho = rho - ((2 * lam * rho**2 + slope) * rho - size) / xp.where(rise > 0, rise, one)
     has_phase = size > xp.finfo(m.dtype).smallest_normal
-    phase = xp.where(has_phase, h, xp.ones_like(h)) / astype(xp, xp.where(has_phase, size, one), h.dtype)
+    phase = xp.where(has_phase, h, xp.ones_like(h)) / dtypes.astype(xp, xp.where(has_phase, size, one), h.dtype)
     return rho * phase
 
 
@@ -215,10 +199,10 @@ def encode(P: LinearOperator, X: Array) -> Array:
     array([129, 128], dtype=uint8)
     """
     y = P.matvec(X)
-    xp = namespace(y)
-    if is_complex(xp, y.dtype):
+    xp = namespaces.of(y)
+    if dtypes.is_complex(xp, y.dtype):
         raise TypeError("encode: the projections are complex; expected real projections.")
-    return pack_bits(xp, checked_finite("encode", y) >= 0)
+    return ops.pack_bits(xp, checked_finite("encode", y) >= 0)
 
 
 def hamming(queries: Array, codes: Array) -> Array:
@@ -253,10 +237,10 @@ def hamming(queries: Array, codes: Array) -> Array:
            [3, 0]], dtype=int32)
     """
     xp = _checked_codes("hamming", queries, codes)
-    distances = xp.zeros((queries.shape[0], codes.shape[0]), dtype=xp.int32, device=device(codes))
+    distances = xp.zeros((queries.shape[0], codes.shape[0]), dtype=xp.int32, device=devices.of(codes))
     for byte in range(codes.shape[1]):
         differ = xp.bitwise_xor(queries[:, byte][:, None], codes[:, byte][None, :])
-        distances = distances + astype(xp, popcount(xp, differ), xp.int32)
+        distances = distances + dtypes.astype(xp, ops.popcount(xp, differ), xp.int32)
     return distances
 
 
@@ -303,7 +287,7 @@ def hamming_neighbors(queries: Array, codes: Array, n_neighbors: int = 10) -> Ne
         raise ValueError(
             f"hamming_neighbors: n_neighbors is {n_neighbors}; expected {N}, the number of codes, or less."
         )
-    indices = xp.arange(N, device=device(codes))
+    indices = xp.arange(N, device=devices.of(codes))
     width = min(N, _BLOCK)
     height = max(1, _BLOCK // width)
     found = []
@@ -311,18 +295,22 @@ def hamming_neighbors(queries: Array, codes: Array, n_neighbors: int = 10) -> Ne
         block, best = queries[top : min(top + height, queries.shape[0]), :], []
         for first in range(0, N, width):
             last = min(first + width, N)
-            distances = astype(xp, hamming(block, codes[first:last, :]), indices.dtype)
+            distances = dtypes.astype(xp, hamming(block, codes[first:last, :]), indices.dtype)
             # keys in the order of the distances, then of the indices
-            best.append(least(xp, distances * N + indices[first:last], min(n_neighbors, last - first)))
-        found.append(least(xp, xp.concat(best, axis=-1), n_neighbors))
-    keys = xp.concat(found) if found else xp.zeros((0, n_neighbors), dtype=indices.dtype, device=device(codes))
+            best.append(ops.smallest_k(xp, distances * N + indices[first:last], min(n_neighbors, last - first)))
+        found.append(ops.smallest_k(xp, xp.concat(best, axis=-1), n_neighbors))
+    keys = xp.concat(found) if found else xp.zeros((0, n_neighbors), dtype=indices.dtype, device=devices.of(codes))
     return Neighbors(keys // N, keys % N)
 
 
 def _checked_codes(title: str, queries: Array, codes: Array) -> Namespace:
     for name, array in (("codes", codes), ("queries", queries)):
-        if not is_array(array) or array.dtype != (xp := namespace(array)).uint8:
-            got = f"has dtype {dtype_name(array.dtype)}" if is_array(array) else f"is a {type(array).__name__}"
+        if not namespaces.is_array(array) or array.dtype != (xp := namespaces.of(array)).uint8:
+            got = (
+                f"has dtype {dtypes.name(array.dtype)}"
+                if namespaces.is_array(array)
+                else f"is a {type(array).__name__}"
+            )
             raise TypeError(f"{title}: {name} {got}; expected an array of uint8, as from encode.")
         if array.ndim != 2 or array.shape[1] != codes.shape[1]:
             raise ValueError(

@@ -1,6 +1,7 @@
 """Kernel ridge regression on all cyclic shifts of the data: kernelized correlation filters."""
 
-from structmat._backend import Array, DType, Namespace, astype, device, is_complex, sum_dtype
+from structmat._backend import devices, dtypes
+from structmat._backend.types import Array, DType, Namespace
 from structmat.core.fields import checked_floating
 from structmat.learn.shifts import (
     by_frequency,
@@ -48,7 +49,7 @@ def gaussian_correlation(X: Array, Z: Array, gamma: float, *, axes: int = 1) -> 
     array([[[1.        , 0.36787944, 0.36787944]]])
     """
     xp, x, z, dtype = _checked_pair("gaussian_correlation", X, Z, gamma, axes)
-    return astype(xp, _kernel(xp, x, z, gamma), dtype)
+    return dtypes.astype(xp, _kernel(xp, x, z, gamma), dtype)
 
 
 def kernel_circulant_ridge(X: Array, Y: Array, alpha: float = 1.0, *, gamma: float, axes: int = 1) -> Array:
@@ -105,9 +106,9 @@ def kernel_circulant_ridge(X: Array, Y: Array, alpha: float = 1.0, *, gamma: flo
     checked_weight(title, "alpha", alpha)
     checked_weight(title, "gamma", gamma)
     K = xp.conj(by_frequency(xp, _kernel(xp, x, x, gamma), axes))
-    unit = xp.eye(K.shape[-1], dtype=K.dtype, device=device(x))
-    solution = xp.linalg.solve(K + alpha * unit, by_frequency(xp, astype(xp, y, sum_dtype(y)), axes))
-    return xp.reshape(astype(xp, from_frequencies(xp, solution, grid, real=True), y.dtype), tuple(Y.shape))
+    unit = xp.eye(K.shape[-1], dtype=K.dtype, device=devices.of(x))
+    solution = xp.linalg.solve(K + alpha * unit, by_frequency(xp, dtypes.astype(xp, y, dtypes.sum_dtype(y)), axes))
+    return xp.reshape(dtypes.astype(xp, from_frequencies(xp, solution, grid, real=True), y.dtype), tuple(Y.shape))
 
 
 def kernel_cyclic_scores(dual: Array, X: Array, Z: Array, *, gamma: float, axes: int = 1) -> Array:
@@ -148,8 +149,8 @@ def kernel_cyclic_scores(dual: Array, X: Array, Z: Array, *, gamma: float, axes:
     xp, _, a, grid = checked_samples_and_targets(title, X, dual, axes, real=True, name="dual")
     _, x, z, dtype = _checked_pair(title, X, Z, gamma, axes)
     K = by_frequency(xp, _kernel(xp, z, x, gamma), axes)
-    scores = xp.matmul(xp.conj(K), by_frequency(xp, astype(xp, a, sum_dtype(a)), axes))
-    scores = astype(xp, from_frequencies(xp, scores, grid, real=True), xp.result_type(dtype, a.dtype))
+    scores = xp.matmul(xp.conj(K), by_frequency(xp, dtypes.astype(xp, a, dtypes.sum_dtype(a)), axes))
+    scores = dtypes.astype(xp, from_frequencies(xp, scores, grid, real=True), xp.result_type(dtype, a.dtype))
     return xp.reshape(scores, (*(Z.shape[:1] if Z.ndim > axes else ()), *grid))
 
 
@@ -158,7 +159,7 @@ def _checked_pair(title: str, X: Array, Z: Array, gamma: float, axes: int) -> tu
     xp, (x, z) = checked_floating(title, X=X, Z=Z)
     checked_weight(title, "gamma", gamma)
     wide = xp.result_type(x.dtype, z.dtype)
-    if is_complex(xp, wide):
+    if dtypes.is_complex(xp, wide):
         raise TypeError(f"{title}: X or Z is complex; expected real samples.")
     x, z = checked_samples(title, "X", x, axes), checked_samples(title, "Z", z, axes)
     if x.shape[1:] != z.shape[1:]:
@@ -171,7 +172,7 @@ def _checked_pair(title: str, X: Array, Z: Array, gamma: float, axes: int) -> tu
 def _kernel(xp: Namespace, x: Array, z: Array, gamma: float) -> Array:
     """Return the kernel of x_i and P^s z_j at i, j, s, for samples (N, q, grid), in double precision if possible."""
     grid = tuple(x.shape[2:])
-    x, z = (astype(xp, side, sum_dtype(side)) for side in (x, z))
+    x, z = (dtypes.astype(xp, side, dtypes.sum_dtype(side)) for side in (x, z))
     # without centring, rounding errors of long vectors' squares could exceed the distances
     centre = xp.mean(z, axis=(0, *range(2, z.ndim)), keepdims=True)
     x, z = x - centre, z - centre

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterable, Iterator
 
-from structmat._backend import Array, Namespace, astype, dftn, idftn, is_complex, is_traced, namespace, sum_dtype
+from structmat._backend import dtypes, fft, namespaces, tracing
+from structmat._backend.types import Array, Namespace
 from structmat.core.fields import checked_floating
 from structmat.learn.shifts import by_frequency, checked_samples_and_targets, checked_weight, from_frequencies
 from structmat.projections.least_squares import reduce_rows, ridge_solution, row_blocks, transform_noise
@@ -85,7 +86,7 @@ def circulant_ridge(
         )
     slices = row_blocks(x.shape[0], 2 * math.prod(x.shape[1:]))
     blocks = ((x[rows, ...], y[rows, ...], None if weights is None else weights[rows]) for rows in slices)
-    w = astype(xp, filter_of_blocks(xp, blocks, grid, alpha, real=not is_complex(xp, x.dtype)), x.dtype)
+    w = dtypes.astype(xp, filter_of_blocks(xp, blocks, grid, alpha, real=not dtypes.is_complex(xp, x.dtype)), x.dtype)
     return w if X.ndim == axes + 2 else w[0, ...]
 
 
@@ -101,9 +102,11 @@ def filter_of_blocks(
 
     def spectra() -> Iterator[tuple[Array, Array]]:
         for *sides, weights in blocks:
-            x, y = (astype(xp, side, sum_dtype(side)) for side in sides)
+            x, y = (dtypes.astype(xp, side, dtypes.sum_dtype(side)) for side in sides)
             if weights is not None:
-                roots = xp.reshape(xp.sqrt(astype(xp, weights, sum_dtype(weights))), (-1, *(1 for _ in x.shape[1:])))
+                roots = xp.reshape(
+                    xp.sqrt(dtypes.astype(xp, weights, dtypes.sum_dtype(weights))), (-1, *(1 for _ in x.shape[1:]))
+                )
                 x, y = roots * x, roots * y
             yield xp.conj(by_frequency(xp, xp.conj(x), len(grid))), by_frequency(xp, y, len(grid))
 
@@ -156,21 +159,21 @@ def cyclic_scores(w: Array, X: Array, *, axes: int = 1) -> Array:
             f"{axes} axes of a grid after at most one of features."
         )
     wide = xp.result_type(w_.dtype, x.dtype)
-    w_, x = astype(xp, w_, wide), astype(xp, x, wide)
-    products = xp.conj(dftn(xp, xp.conj(x), axes)) * dftn(xp, w_, axes)
+    w_, x = dtypes.astype(xp, w_, wide), dtypes.astype(xp, x, wide)
+    products = xp.conj(fft.dftn(xp, xp.conj(x), axes)) * fft.dftn(xp, w_, axes)
     if w.ndim == axes + 1:
         products = xp.sum(products, axis=X.ndim - axes - 1)
-    return idftn(xp, products, tail[w.ndim - axes :], real=not is_complex(xp, wide))
+    return fft.idftn(xp, products, tail[w.ndim - axes :], real=not dtypes.is_complex(xp, wide))
 
 
 def checked_sample_weight(title: str, weights: Array, N: int) -> Array:
     """Validate real floating weights of N samples; return them with the shape (N,)."""
-    xp = namespace(weights)
-    if is_complex(xp, weights.dtype):
+    xp = namespaces.of(weights)
+    if dtypes.is_complex(xp, weights.dtype):
         raise TypeError(f"{title}: sample_weight is complex; expected real weights.")
     if tuple(weights.shape) not in ((), (N,)):
         raise ValueError(f"{title}: sample_weight has shape {tuple(weights.shape)}; expected ({N},), or () for all.")
-    if not is_traced(weights):
+    if not tracing.is_traced(weights):
         if not bool(xp.all((weights >= 0) & xp.isfinite(weights))):
             raise ValueError(f"{title}: sample_weight has an entry that is negative or not finite; expected 0 or more.")
         if not bool(xp.any(weights > 0)):

@@ -2,13 +2,14 @@
 
 import math
 
-from structmat._backend import Array, Namespace, astype, dftn, idftn, is_complex, namespace
+from structmat._backend import dtypes, fft, namespaces
+from structmat._backend.types import Array, Namespace
 from structmat.core.fields import checked_floating, checked_size
 
 
 def by_frequency(xp: Namespace, x: Array, axes: int) -> Array:
     """Transform an array (a, b, grid) along its grid; return the matrix of each frequency, (frequencies, a, b)."""
-    spectra = dftn(xp, x, axes)
+    spectra = fft.dftn(xp, x, axes)
     return xp.permute_dims(xp.reshape(spectra, (*x.shape[:2], math.prod(spectra.shape[2:]))), (2, 0, 1))
 
 
@@ -16,7 +17,7 @@ def from_frequencies(xp: Namespace, spectra: Array, grid: tuple[int, ...], *, re
     """Invert `by_frequency`: return the array (a, b, grid) whose matrices at each frequency are given."""
     width = grid[-1] // 2 + 1 if real else grid[-1]
     whole = xp.reshape(xp.permute_dims(spectra, (1, 2, 0)), (*spectra.shape[1:], *grid[:-1], width))
-    return idftn(xp, whole, grid, real=real)
+    return fft.idftn(xp, whole, grid, real=real)
 
 
 def checked_samples(title: str, name: str, x: Array, axes: int, most: int = 2) -> Array:
@@ -28,7 +29,7 @@ def checked_samples(title: str, name: str, x: Array, axes: int, most: int = 2) -
             f"none empty."
         )
     sizes = (*x.shape[:leading], *(1 for _ in range(2 - leading)))
-    return namespace(x).reshape(x, (*sizes, *x.shape[leading:]))
+    return namespaces.of(x).reshape(x, (*sizes, *x.shape[leading:]))
 
 
 def checked_samples_and_targets(
@@ -37,10 +38,10 @@ def checked_samples_and_targets(
     """Validate samples and targets; return them with a common dtype, in the shapes (N, q, grid) and (N, 1, grid)."""
     xp, (x, y) = checked_floating(title, **{"X": X, name: Y})
     wide = xp.result_type(x.dtype, y.dtype)
-    if real and is_complex(xp, wide):
+    if real and dtypes.is_complex(xp, wide):
         raise TypeError(f"{title}: X or {name} is complex; expected real arrays.")
-    x = checked_samples(title, "X", astype(xp, x, wide), axes)
-    y = checked_samples(title, name, astype(xp, y, wide), axes, most=1)
+    x = checked_samples(title, "X", dtypes.astype(xp, x, wide), axes)
+    y = checked_samples(title, name, dtypes.astype(xp, y, wide), axes, most=1)
     grid = tuple(x.shape[2:])
     if tuple(y.shape) != (x.shape[0], 1, *grid):
         raise ValueError(

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, Self
 
-from structmat._backend import RNG, Array, astype, device, from_host, generator, namespace
+from structmat._backend import devices, dtypes, namespaces, random
+from structmat._backend.types import RNG, Array
 
 
 class Model(Protocol):
@@ -23,9 +24,9 @@ class Model(Protocol):
 
 def cross_entropy(scores: Array, labels: Array) -> tuple[float, Array]:
     """Return the mean cross-entropy of a batch, and its gradient with respect to the scores (B, classes)."""
-    xp = namespace(scores)
-    classes = xp.arange(scores.shape[-1], dtype=labels.dtype, device=device(scores))
-    right = astype(xp, labels[:, None] == classes, scores.dtype)
+    xp = namespaces.of(scores)
+    classes = xp.arange(scores.shape[-1], dtype=labels.dtype, device=devices.of(scores))
+    right = dtypes.astype(xp, labels[:, None] == classes, scores.dtype)
     z = scores - xp.max(scores, axis=-1, keepdims=True)
     exp = xp.exp(z)
     total = xp.sum(exp, axis=-1, keepdims=True)
@@ -49,7 +50,7 @@ class Adam:
             for grad, (mean, square) in zip(grads, self.moments, strict=True)
         ]
         return [
-            p - rate * mean / (namespace(p).sqrt(square) + 1e-8)
+            p - rate * mean / (namespaces.of(p).sqrt(square) + 1e-8)
             for p, (mean, square) in zip(params, self.moments, strict=True)
         ]
 
@@ -81,11 +82,11 @@ def train(model: Model, x: Array, labels: Array, *, epochs: int, batch: int, rat
     loss : float
         Mean loss over the batches of the epoch.
     """
-    xp, rng, N = namespace(x), generator(rng), x.shape[0]
+    xp, rng, N = namespaces.of(x), random.generator(rng), x.shape[0]
     optimiser = Adam(model.params)
     batches = max(1, N // batch)
     for epoch in range(epochs):
-        order, losses = from_host(rng.permutation(N), xp, device=device(x)), []
+        order, losses = devices.from_host(rng.permutation(N), xp, device=devices.of(x)), []
         for i in range(batches):
             indices = order[i * N // batches : (i + 1) * N // batches]
             loss, grads = model.loss_and_gradients(xp.take(x, indices, axis=0), xp.take(labels, indices, axis=0))

@@ -4,7 +4,8 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from structmat._backend import Array, as_dtype, complex_dtype, real_dtype
+from structmat._backend import dtypes
+from structmat._backend.types import Array
 from structmat.core.base import LinearOperator, NoExactInverseError
 from structmat.linalg._validation import namespace_of
 from structmat.rewrite import simplify
@@ -37,7 +38,9 @@ def placed_in(A: LinearOperator, whole: LinearOperator) -> LinearOperator:
         if leaf.dtype is not None:
             return leaf
         xp, dtype = whole._library
-        dtype = as_dtype(xp, complex_dtype(xp, dtype) if leaf._is_complex else real_dtype(xp, dtype))
+        dtype = dtypes.as_dtype(
+            xp, dtypes.complex_dtype(xp, dtype) if leaf._is_complex else dtypes.real_dtype(xp, dtype)
+        )
         made = leaf._replace()
         made._settle(leaf.shape, dtype, xp, whole.device, leaf._is_complex)
         return made

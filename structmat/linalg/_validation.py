@@ -5,20 +5,8 @@ import operator
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from structmat._backend import (
-    Array,
-    DType,
-    Namespace,
-    as_namespace,
-    astype,
-    complex_dtype,
-    compute_dtype,
-    is_array,
-    is_complex,
-    kind,
-    native,
-    real_dtype,
-)
+from structmat._backend import dtypes, memory, namespaces
+from structmat._backend.types import Array, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.bilinear import Bilinear
 
@@ -27,7 +15,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def namespace_of(A: LinearOperator) -> Namespace:
     """Return the operator's namespace; NumPy for an operator without arrays."""
-    return as_namespace(None) if A.xp is None else A.xp
+    return namespaces.resolve(None) if A.xp is None else A.xp
 
 
 def checked(*, square: bool = False, casts: bool = True) -> Callable[[F], F]:
@@ -62,18 +50,18 @@ def in_own_precision(A: LinearOperator) -> LinearOperator:
 
 def _precision(A: LinearOperator) -> DType:
     """The real dtype to compute functions of A in; None for an operator without dtype."""
-    return None if A.dtype is None else real_dtype(A.xp, compute_dtype(A.xp, A.dtype))
+    return None if A.dtype is None else dtypes.real_dtype(A.xp, dtypes.compute_dtype(A.xp, A.dtype))
 
 
 def _fits(A: LinearOperator, x: Array) -> bool:
-    same = A.dtype is None or kind(A.xp, x.dtype) is None or real_dtype(A.xp, x.dtype) == _precision(A)
-    return same and native(x) is x
+    same = A.dtype is None or dtypes.kind(A.xp, x.dtype) is None or dtypes.real_dtype(A.xp, x.dtype) == _precision(A)
+    return same and memory.native(x) is x
 
 
 def _converted(A: LinearOperator, leaf: LinearOperator) -> LinearOperator:
     if isinstance(leaf, Bilinear) and A.dtype is not None:
         leaf = leaf._in_precision(A.xp, _precision(A))
-    natives = list(map(native, leaf._arrays))
+    natives = list(map(memory.native, leaf._arrays))
     return leaf if all(map(operator.is_, natives, leaf._arrays)) else leaf._with_arrays(natives)
 
 
@@ -84,12 +72,14 @@ def _cast_result(A: LinearOperator, result: Any) -> Any:
     if isinstance(result, tuple):
         make = getattr(result, "_make", tuple)
         return make(_cast_result(A, each) for each in result)
-    real = real_dtype(A.xp, A.dtype)
+    real = dtypes.real_dtype(A.xp, A.dtype)
     if isinstance(result, LinearOperator):
         return result if result._is_complex or result.dtype is None else result.to(dtype=real)
-    if not is_array(result):
+    if not namespaces.is_array(result):
         return result
-    return astype(A.xp, result, complex_dtype(A.xp, real) if is_complex(A.xp, result.dtype) else real)
+    return dtypes.astype(
+        A.xp, result, dtypes.complex_dtype(A.xp, real) if dtypes.is_complex(A.xp, result.dtype) else real
+    )
 
 
 def right_hand_side(call: str, A: LinearOperator, b: Any) -> tuple[Namespace, Array, Callable[[Array], Array]]:

@@ -11,21 +11,8 @@ Z_1 T - T Z_{-1} of rank 2, as in G. Ammar and P. Gader (1991), and holds for ev
 import math
 from typing import NamedTuple
 
-from structmat._backend import (
-    Array,
-    Namespace,
-    astype,
-    complex_dtype,
-    device,
-    dft,
-    fast_length,
-    idft,
-    is_complex,
-    real_dtype,
-    root_powers,
-    takes_writes,
-    to_host,
-)
+from structmat._backend import devices, dtypes, fft, memory, trigonometric
+from structmat._backend.types import Array, Namespace
 from structmat.operators import Circulant, SkewCirculant
 
 
@@ -57,18 +44,19 @@ def eliminated(xp: Namespace, column: Array, row: Array, B: Array) -> Array | No
     elimination of -I, appended below C, turns zeros appended below the right-hand sides into the solution (Rodriguez,
     2006); its row k replaces the k-th pivot row. Returns None where a column has no nonzero pivot.
     """
-    n, dtype = column.shape[0], complex_dtype(xp, column.dtype)
-    places = xp.arange(n, device=device(column))
-    half_turns = xp.conj(root_powers(xp, -1 + 0j, n, dtype=column.dtype, device=device(column)))  # exp(-i pi k / n)
+    n, dtype = column.shape[0], dtypes.complex_dtype(xp, column.dtype)
+    places = xp.arange(n, device=devices.of(column))
+    # exp(-i pi k / n)
+    half_turns = xp.conj(trigonometric.root_powers(xp, -1 + 0j, n, dtype=column.dtype, device=devices.of(column)))
     nodes = xp.concat((half_turns, -half_turns))
-    angles = (astype(xp, places, real_dtype(xp, column.dtype)) + 1) * (math.pi / (2 * n))
-    near = 0.5 - 0.5j * astype(xp, 1 / xp.tan(angles), dtype)  # 1 / (1 - exp(-i pi d / n)) for d = 1, ..., n
+    angles = (dtypes.astype(xp, places, dtypes.real_dtype(xp, column.dtype)) + 1) * (math.pi / (2 * n))
+    near = 0.5 - 0.5j * dtypes.astype(xp, 1 / xp.tan(angles), dtype)  # 1 / (1 - exp(-i pi d / n)) for d = 1, ..., n
     zero = xp.zeros_like(near[:1])
     turn = xp.concat((zero, near, xp.conj(xp.flip(near[: n - 1]))))
     gaps = xp.concat((turn, turn))  # of period 2n, so that no index is negative
 
     def transformed(v: Array) -> Array:
-        return dft(xp, astype(xp, v, dtype)) / math.sqrt(n)
+        return fft.dft(xp, dtypes.astype(xp, v, dtype)) / math.sqrt(n)
 
     first = xp.stack((unit_vector(xp, column), xp.concat((column[:1], column[1:] + xp.flip(row[1:])))))
     last = xp.stack((xp.concat((xp.flip(column[1:]) - row[1:], column[:1])), xp.flip(unit_vector(xp, column))))
@@ -77,7 +65,7 @@ def eliminated(xp: Namespace, column: Array, row: Array, B: Array) -> Array | No
     at, open_ = 2 * places, xp.ones_like(angles)
     weights = xp.conj(xp.take(nodes, at))
     odd = 2 * places + 1 + 2 * n
-    writes = takes_writes(W)
+    writes = memory.takes_writes(W)
 
     def put(x: Array, place: int, value: Array) -> Array:
         if not writes:
@@ -98,20 +86,20 @@ def eliminated(xp: Namespace, column: Array, row: Array, B: Array) -> Array | No
         V = V - v[:, None] * r[None, :]
         at, open_, weights = put(at, p, 2 * k + 1), put(open_, p, 0), put(weights, p, xp.conj(nodes[2 * k + 1]))
     x = xp.take(W[2:, :], xp.argsort(at), axis=1)
-    return xp.conj(half_turns) * idft(xp, x, n, real=False) * math.sqrt(n)
+    return xp.conj(half_turns) * fft.idft(xp, x, n, real=False) * math.sqrt(n)
 
 
 def reciprocal_series(xp: Namespace, column: Array) -> Array:
     """The first n coefficients of the series 1 / c(z), by Newton's iteration."""
-    n, real = column.shape[0], not is_complex(xp, column.dtype)
+    n, real = column.shape[0], not dtypes.is_complex(xp, column.dtype)
     z = 1 / column[:1]
     while z.shape[0] < n:
         k = min(2 * z.shape[0], n)
-        length = fast_length(2 * k)
-        Z = dft(xp, z, length)
-        rest = idft(xp, Z * dft(xp, column[:k], length), length, real=real)[:k]
+        length = fft.fast_length(2 * k)
+        Z = fft.dft(xp, z, length)
+        rest = fft.idft(xp, Z * fft.dft(xp, column[:k], length), length, real=real)[:k]
         rest = xp.concat((2 - rest[:1], -rest[1:]))
-        z = idft(xp, Z * dft(xp, rest, length), length, real=real)[:k]
+        z = fft.idft(xp, Z * fft.dft(xp, rest, length), length, real=real)[:k]
     return z
 
 
@@ -122,4 +110,4 @@ def unit_vector(xp: Namespace, like: Array) -> Array:
 
 def as_float(x: Array) -> float:
     """Return the value of an array of shape (), detached from any graph."""
-    return float(to_host(x))
+    return float(devices.to_host(x))

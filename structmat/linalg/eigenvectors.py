@@ -4,7 +4,8 @@ import functools
 import math
 from typing import NamedTuple
 
-from structmat._backend import Array, is_complex, is_traced, on_real_axis
+from structmat._backend import dtypes, linear_algebra, tracing
+from structmat._backend.types import Array
 from structmat.core.base import DENSE_LIMIT, LinearOperator
 from structmat.core.blocks import kron
 from structmat.core.compose import product
@@ -44,7 +45,7 @@ def _diagonalised(leaf: LinearOperator) -> Diagonal:
     xp = namespace_of(leaf)
     values, vectors = leaf._eigenvalues(xp), leaf._eigenvectors(eigenbasis)
     assert vectors is not None
-    return Diagonal(values if vectors._is_identity else on_real_axis(xp, values))
+    return Diagonal(values if vectors._is_identity else linear_algebra.on_real_axis(xp, values))
 
 
 def eigenbasis(n: int, widths: tuple[int, ...] = (), twist: Array | None = None) -> LinearOperator:
@@ -106,7 +107,7 @@ def eigh(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> EighResult:
         eigenvalues, vectors = xp.linalg.eigh(matrix)
         return EighResult(eigenvalues, Dense(vectors))
     values, V = found
-    if is_complex(xp, values.dtype):
+    if dtypes.is_complex(xp, values.dtype):
         _check_hermitian(A, xp.max(xp.abs(xp.imag(values))), xp.max(xp.abs(values)), "eigenvalues have imaginary parts")
         values = xp.real(values)
     order = xp.argsort(values)
@@ -114,7 +115,7 @@ def eigh(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> EighResult:
 
 
 def _check_hermitian(A: LinearOperator, off: Array, largest: Array, what: str) -> None:
-    if is_traced(off):
+    if tracing.is_traced(off):
         return
     eps = float(namespace_of(A).finfo(off.dtype).eps)
     if not float(off) <= 8 * math.sqrt(A.n) * eps * float(largest):

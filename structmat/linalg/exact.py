@@ -1,6 +1,7 @@
 """Which functions the structure of an operator makes exact."""
 
-from structmat._backend import LinAlgError, copied
+from structmat._backend import memory
+from structmat._backend.linear_algebra import LinAlgError
 from structmat.core.base import LinearOperator
 from structmat.linalg._structure import (
     eigenvalues_of,
@@ -55,7 +56,7 @@ def exact(A: LinearOperator) -> tuple[str, ...]:
         "eigvals": eigenvalues is not None,
         "eigh": square and eigenpairs(A) is not None,
         "svdvals": values is not None,
-        "funm": square and function_of(A, lambda values: copied(xp, values)) is not None,
+        "funm": square and function_of(A, lambda values: memory.copy(xp, values)) is not None,
     }
     return tuple(name for name, holds in found.items() if holds)
 

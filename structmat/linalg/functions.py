@@ -5,22 +5,8 @@ from collections.abc import Callable
 from numbers import Complex, Real
 from typing import Any
 
-from structmat._backend import (
-    Array,
-    Namespace,
-    astype,
-    complex_dtype,
-    copied,
-    device,
-    is_array,
-    is_complex,
-    is_complex_number,
-    kind,
-    namespace,
-    namespace_name,
-    on_real_axis,
-    real_dtype,
-)
+from structmat._backend import devices, dtypes, linear_algebra, memory, namespaces
+from structmat._backend.types import Array, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.blocks import BlockDiag, Kron, Repeat
 from structmat.core.compose import Composite, Scaled, scaled
@@ -73,8 +59,8 @@ def funm(A: LinearOperator, function: Callable[[Array], Array]) -> LinearOperato
     xp = namespace_of(A)
 
     def applied(values: Array) -> Array:
-        result = function(copied(xp, values))
-        return copied(xp, _checked_values(xp, values, result))  # the user may hold the result, and write to it
+        result = function(memory.copy(xp, values))
+        return memory.copy(xp, _checked_values(xp, values, result))  # the user may hold the result, and write to it
 
     found = function_of(A, applied)
     if found is None:
@@ -91,8 +77,8 @@ def function_of(A: LinearOperator, function: Callable[[Array], Array]) -> Linear
         found = simplify(_closed(whole, A))._function(xp, function)
     if found is None and (pairs := eigenpairs(A)) is not None:
         values, V = pairs
-        rounded = is_complex(xp, values.dtype) and not simplify(V)._is_identity
-        found = V @ Diagonal(function(on_real_axis(xp, values) if rounded else values)) @ V.H
+        rounded = dtypes.is_complex(xp, values.dtype) and not simplify(V)._is_identity
+        found = V @ Diagonal(function(linear_algebra.on_real_axis(xp, values) if rounded else values)) @ V.H
     return found
 
 
@@ -128,29 +114,29 @@ def _distributed(scalar: Any, A: LinearOperator) -> LinearOperator:
         skipped = isinstance(A, Kron)
         parts = (part if skipped and part._is_identity else _distributed(scalar, part) for part in A._children)
         return A._rebuilt(tuple(parts))
-    if is_complex_number(scalar) and isinstance(A, Leaf) and not A._is_complex and A.dtype is not None:
-        A = A.to(dtype=complex_dtype(A.xp, A.dtype))
+    if dtypes.is_complex_number(scalar) and isinstance(A, Leaf) and not A._is_complex and A.dtype is not None:
+        A = A.to(dtype=dtypes.complex_dtype(A.xp, A.dtype))
     return scaled(scalar, A)
 
 
 def _checked_values(xp: Namespace, values: Array, result: Any) -> Array:
     """Validate the result of a user's function; return one number for each eigenvalue, of a floating dtype."""
     if isinstance(result, Complex):  # Python's numbers and NumPy's scalars
-        dtype = values.dtype if isinstance(result, Real) else complex_dtype(xp, values.dtype)
-        result = xp.asarray(result, dtype=dtype, device=device(values))
-    if not is_array(result) or namespace(result) is not xp:
+        dtype = values.dtype if isinstance(result, Real) else dtypes.complex_dtype(xp, values.dtype)
+        result = xp.asarray(result, dtype=dtype, device=devices.of(values))
+    if not namespaces.is_array(result) or namespaces.of(result) is not xp:
         raise TypeError(
-            f"linalg.funm: function returned a {type(result).__name__}; expected an array of {namespace_name(xp)} or a "
-            f"number."
+            f"linalg.funm: function returned a {type(result).__name__}; expected an array of {namespaces.name(xp)} or "
+            f"a number."
         )
     if result.shape not in ((), values.shape):
         raise ValueError(
             f"linalg.funm: function returned an array of shape {tuple(result.shape)}; expected {tuple(values.shape)}, "
             f"one number for each eigenvalue."
         )
-    complex_values = is_complex(xp, result.dtype if kind(xp, result.dtype) else values.dtype)
-    dtype = complex_dtype(xp, values.dtype) if complex_values else real_dtype(xp, values.dtype)
-    return xp.broadcast_to(astype(xp, result, dtype), values.shape)
+    complex_values = dtypes.is_complex(xp, result.dtype if dtypes.kind(xp, result.dtype) else values.dtype)
+    dtype = dtypes.complex_dtype(xp, values.dtype) if complex_values else dtypes.real_dtype(xp, values.dtype)
+    return xp.broadcast_to(dtypes.astype(xp, result, dtype), values.shape)
 
 
 @checked(square=True)
@@ -183,11 +169,11 @@ def _principal(A: LinearOperator, function: Callable[[Array], Array]) -> Callabl
     xp = namespace_of(A)
 
     def wide(values: Array) -> Array:
-        if is_complex(xp, values.dtype):
+        if dtypes.is_complex(xp, values.dtype):
             cut = (xp.imag(values) == 0) & (xp.real(values) < 0)
-            values = xp.where(cut, astype(xp, xp.real(values), values.dtype), values)  # -0 becomes 0
+            values = xp.where(cut, dtypes.astype(xp, xp.real(values), values.dtype), values)  # -0 becomes 0
         elif bool(xp.any(values < 0)):
-            values = xp.astype(values, complex_dtype(xp, values.dtype))
+            values = xp.astype(values, dtypes.complex_dtype(xp, values.dtype))
         return function(values)
 
     return wide

@@ -6,21 +6,8 @@ import warnings
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
-from structmat._backend import (
-    METHODS,
-    Array,
-    Device,
-    DType,
-    Namespace,
-    astype,
-    complex_as_real,
-    has_krylov,
-    is_complex,
-    krylov,
-    real_as_complex,
-    real_dtype,
-    rows,
-)
+from structmat._backend import dtypes, ops, solvers
+from structmat._backend.types import Array, Device, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
 from structmat.linalg._validation import checked, in_own_precision, right_hand_side
@@ -75,9 +62,9 @@ class SolveResult(NamedTuple):
 
 def probes(xp: Namespace, n: int, dtype: DType, where: Device) -> Array:
     """Return two deterministic vectors (2, n) that serve as random ones."""
-    places = xp.arange(1, n + 1, dtype=real_dtype(xp, dtype), device=where)
+    places = xp.arange(1, n + 1, dtype=dtypes.real_dtype(xp, dtype), device=where)
     turns = [((share * places) % 1 * places) % 1 for share in (0.6180339887498949, 0.41421356237309515)]
-    return astype(xp, xp.stack([xp.cos(2 * math.pi * turn) for turn in turns]), dtype)
+    return dtypes.astype(xp, xp.stack([xp.cos(2 * math.pi * turn) for turn in turns]), dtype)
 
 
 def _seems_definite(xp: Namespace, A: LinearOperator, dtype: DType) -> bool:
@@ -110,19 +97,19 @@ def planned(xp: Namespace, A: LinearOperator, dtype: DType, how: Iteration) -> I
 
 def iterate(xp: Namespace, A: LinearOperator, B: Array, how: Iteration, start: Array | None = None) -> SolveResult:
     """Solve for each of the vectors (..., n), from zero or from a start; libraries without solvers return the start."""
-    if start is not None and not has_krylov(xp):
+    if start is not None and not solvers.has_krylov(xp):
         how = how._replace(method="refinement", maxiter=0)
     dtype = A._product_dtype(xp, B.dtype)
     how = planned(xp, A, dtype, how) if 0 not in B.shape else how._replace(method=how.method or "gmres")
-    if how.method == "minres" and is_complex(xp, B.dtype):  # SciPy's MINRES is for real vectors
-        result = iterate(xp, A, complex_as_real(xp, B), how)
-        return result._replace(x=real_as_complex(xp, result.x))
+    if how.method == "minres" and dtypes.is_complex(xp, B.dtype):  # SciPy's MINRES is for real vectors
+        result = iterate(xp, A, ops.complex_as_real(xp, B), how)
+        return result._replace(x=ops.real_as_complex(xp, result.x))
     rtol = how.rtol or tolerance(xp, dtype)
-    vectors = [astype(xp, b, dtype) for b in each_vector(xp, B)]
+    vectors = [dtypes.astype(xp, b, dtype) for b in each_vector(xp, B)]
     starts = [None] * len(vectors) if start is None else each_vector(xp, start)
     found = [_one(xp, A, b, rtol, how, start=x) for b, x in zip(vectors, starts, strict=True)]
     residual = max([one.residual for one in found], key=lambda each: (math.isnan(each), each), default=0.0)
-    x = xp.reshape(xp.stack([one.x for one in found]), B.shape) if found else astype(xp, B, dtype)
+    x = xp.reshape(xp.stack([one.x for one in found]), B.shape) if found else dtypes.astype(xp, B, dtype)
     products = sum(one.products for one in found)
     methods = {one.method for one in found}
     return SolveResult(x, residual <= rtol, residual, products, methods.pop() if len(methods) == 1 else str(how.method))
@@ -130,7 +117,7 @@ def iterate(xp: Namespace, A: LinearOperator, B: Array, how: Iteration, start: A
 
 def each_vector(xp: Namespace, B: Array) -> list[Array]:
     """Return the vectors (n,) of a batch (..., n)."""
-    B = rows(xp, B)
+    B = ops.flatten_batch(xp, B)
     return [B[place, :] for place in range(B.shape[0])]
 
 
@@ -165,7 +152,7 @@ def _one(
         if left <= rtol * size or (products and products > how.maxiter - 2):  # GMRES makes two
             break
         try:
-            step = krylov(
+            step = solvers.krylov(
                 xp,
                 str(how.method),
                 watched,
@@ -203,8 +190,8 @@ def warn(label: str, result: SolveResult) -> SolveResult:
 
 def checked_iteration(name: str, A: LinearOperator, how: Iteration) -> Iteration:
     """Validate the options of an iterative solver."""
-    if how.method not in (None, *METHODS):
-        raise ValueError(f"linalg.{name}: method is {how.method!r}; expected one of {', '.join(METHODS)}.")
+    if how.method not in (None, *solvers.METHODS):
+        raise ValueError(f"linalg.{name}: method is {how.method!r}; expected one of {', '.join(solvers.METHODS)}.")
     if how.rtol is not None and not 0 < how.rtol < 1:
         raise ValueError(f"linalg.{name}: rtol is {how.rtol!r}; expected a number between 0 and 1.")
     checked_size(f"linalg.{name}", "maxiter", how.maxiter)

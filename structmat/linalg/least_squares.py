@@ -3,7 +3,9 @@
 import contextlib
 import math
 
-from structmat._backend import Array, LinAlgError, Namespace, astype, lsmr
+from structmat._backend import dtypes, solvers
+from structmat._backend.linear_algebra import LinAlgError
+from structmat._backend.types import Array, Namespace
 from structmat.core.base import LinearOperator, NoExactInverseError
 from structmat.linalg._structure import exact_or_none, singular_values_of
 from structmat.linalg._validation import checked, in_own_precision, namespace_of, right_hand_side
@@ -125,12 +127,12 @@ def _lsmr_solutions(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) 
             found.append(xp.full((A.n,), math.nan, dtype=dtype))
             warn(A._label, SolveResult(found[-1], False, math.nan, 0, "lsmr"))
             continue
-        x, converged, steps = lsmr(
+        x, converged, steps = solvers.lsmr(
             xp,
             A.shape,
             lambda v: A._apply(xp, v),
             lambda v: A._apply_adjoint(xp, v),
-            astype(xp, b, dtype),
+            dtypes.astype(xp, b, dtype),
             rtol=rtol,
             maxiter=how.maxiter,
         )

@@ -2,7 +2,8 @@
 
 from typing import Any, Literal, cast
 
-from structmat._backend import Array, astype, real_dtype
+from structmat._backend import dtypes
+from structmat._backend.types import Array
 from structmat.core.base import LinearOperator
 from structmat.operators import Circulant
 
@@ -122,13 +123,13 @@ def _approximation(name: str, A: Any, kind: str) -> Circulant:
     if kind not in ("chan", "strang"):
         raise ValueError(f"linalg.{name}: kind is {kind!r}; expected 'chan' or 'strang'.")
     xp, n = A.xp, A.n
-    below, above = (astype(xp, side, A.dtype) for side in sides)
+    below, above = (dtypes.astype(xp, side, A.dtype) for side in sides)
     aliased = xp.concat((below[:1], xp.flip(above[1:])))  # t_{k - n}; there is none for k = 0
     places = xp.arange(n, device=A.device)
     if kind == "strang":
         far = xp.where(2 * places == n, (below + aliased) / 2, aliased)
         return Circulant(xp.where(2 * places < n, below, far))
-    share = xp.astype(places, real_dtype(xp, A.dtype)) / n
+    share = xp.astype(places, dtypes.real_dtype(xp, A.dtype)) / n
     return Circulant((1 - share) * below + share * aliased)
 
 

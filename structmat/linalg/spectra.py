@@ -3,7 +3,8 @@
 import math
 from typing import Literal, NamedTuple
 
-from structmat._backend import Array, Namespace, copied, general_eigenvalues, is_complex
+from structmat._backend import dtypes, linear_algebra, memory
+from structmat._backend.types import Array, Namespace
 from structmat.core.base import DENSE_LIMIT, LinearOperator
 from structmat.core.compose import Product
 from structmat.linalg._structure import eigenvalues_of, exact_values, placed_in, singular_values_of
@@ -70,13 +71,13 @@ def _slogdet(A: LinearOperator, whole: LinearOperator, max_bytes: int) -> Slogde
     if found is None:
         dense = values is None
         found = xp.linalg.slogdet(placed_in(A, whole).to_dense(max_bytes)) if dense else _slogdet_of(xp, values)
-    sign = found[0] if A._is_complex or not is_complex(xp, found[0].dtype) else xp.real(found[0])
+    sign = found[0] if A._is_complex or not dtypes.is_complex(xp, found[0].dtype) else xp.real(found[0])
     return SlogdetResult(_phase(xp, sign), found[1])
 
 
 def _phase(xp: Namespace, z: Array) -> Array:
     """Return z / |z|, exactly ±1 for real z, and 0 for 0: the rounding of a long product changes the modulus."""
-    if not is_complex(xp, z.dtype):
+    if not dtypes.is_complex(xp, z.dtype):
         return xp.sign(z)
     modulus = xp.abs(z)
     return z / xp.where(modulus > 0, modulus, xp.ones_like(modulus))
@@ -154,7 +155,7 @@ def eigvals(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
     """
     xp = namespace_of(A)
     values = eigenvalues_of(A)
-    return general_eigenvalues(xp, A.to_dense(max_bytes)) if values is None else copied(xp, values)
+    return linear_algebra.eigvals(xp, A.to_dense(max_bytes)) if values is None else memory.copy(xp, values)
 
 
 @checked()
@@ -339,4 +340,4 @@ def trace(A: LinearOperator) -> Array:
     first = xp.arange(1, device=A.device)
     values = eigenvalues_of(A) if A._entries(xp, first, first) is None else None
     total = xp.sum(A.diagonal() if values is None else values)
-    return total if A._is_complex or not is_complex(xp, total.dtype) else xp.real(total)
+    return total if A._is_complex or not dtypes.is_complex(xp, total.dtype) else xp.real(total)

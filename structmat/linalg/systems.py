@@ -5,7 +5,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import Array, LinAlgError, Namespace, astype, fixed, is_traced
+from structmat._backend import dtypes, tracing
+from structmat._backend.linear_algebra import LinAlgError
+from structmat._backend.types import Array, Namespace
 from structmat.core.base import LinearOperator, NoExactInverseError
 from structmat.core.bilinear import Bilinear
 from structmat.core.compose import Sum, added
@@ -196,9 +198,9 @@ def solve_vjp(A: LinearOperator, b: Array, g: Array) -> tuple[Array, tuple[Array
     xp, vectors = A._admit("solve_vjp", "b", b, 0)
     x = solve_vectors(xp, A, vectors, Iteration())
     _, cotangent = A._admit("solve_vjp", "g", g, 0)
-    h = solve_vectors(xp, A.H, astype(xp, cotangent, x.dtype), Iteration())
+    h = solve_vectors(xp, A.H, dtypes.astype(xp, cotangent, x.dtype), Iteration())
     _, grads = A.vjp(x, -h)
-    return astype(xp, h, b.dtype), grads
+    return dtypes.astype(xp, h, b.dtype), grads
 
 
 def solve_vectors(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> Array:
@@ -234,13 +236,13 @@ def _by_low_rank_update(xp: Namespace, A: Sum, B: Array, how: Iteration) -> Arra
     if len(low) in (0, len(factors)):
         return None
     dtype = A._product_dtype(xp, B.dtype)
-    U, V = (xp.concat([astype(xp, pair[side], dtype) for pair in low], axis=1) for side in (0, 1))
+    U, V = (xp.concat([dtypes.astype(xp, pair[side], dtype) for pair in low], axis=1) for side in (0, 1))
     if 2 * U.shape[1] > A.n:
         return None
     rest = functools.reduce(added, [part for part, pair in zip(A.parts, factors, strict=True) if pair is None])
     try:
-        y = astype(xp, solve_vectors(xp, rest, B, how), dtype)
-        W = astype(xp, solve_vectors(xp, rest, xp.matrix_transpose(U), how), dtype)  # rows C^{-1} u
+        y = dtypes.astype(xp, solve_vectors(xp, rest, B, how), dtype)
+        W = dtypes.astype(xp, solve_vectors(xp, rest, xp.matrix_transpose(U), how), dtype)  # rows C^{-1} u
         core = xp.eye(U.shape[1], dtype=dtype, device=A.device) + xp.matrix_transpose(xp.matmul(W, xp.conj(V)))
         small = Dense(core) ** -1
     except LinAlgError:
@@ -250,9 +252,9 @@ def _by_low_rank_update(xp: Namespace, A: Sum, B: Array, how: Iteration) -> Arra
         return y - xp.matmul(small._apply(xp, xp.matmul(y, xp.conj(V))), W)
 
     x = updated(y)
-    if is_traced(x) or _solves(xp, A, x, B):
+    if tracing.is_traced(x) or _solves(xp, A, x, B):
         return x
-    x = x + updated(astype(xp, solve_vectors(xp, rest, B - A._apply(xp, x), how), dtype))
+    x = x + updated(dtypes.astype(xp, solve_vectors(xp, rest, B - A._apply(xp, x), how), dtype))
     if _solves(xp, A, x, B):
         return x
     return None if A.n <= DENSE else warn(A._label, iterate(xp, A, B, how, x)).x
@@ -260,7 +262,7 @@ def _by_low_rank_update(xp: Namespace, A: Sum, B: Array, how: Iteration) -> Arra
 
 def _solves(xp: Namespace, A: LinearOperator, x: Array, B: Array) -> bool:
     """Tell whether all residuals of A x = b are within the tolerance of an iteration."""
-    x = astype(xp, x, A._product_dtype(xp, B.dtype))
+    x = dtypes.astype(xp, x, A._product_dtype(xp, B.dtype))
     off, size = (xp.linalg.vector_norm(v, axis=-1) for v in (A._apply(xp, x) - B, B))
     return bool(xp.all(off <= tolerance(xp, x.dtype) * size))
 
@@ -268,9 +270,9 @@ def _solves(xp: Namespace, A: LinearOperator, x: Array, B: Array) -> bool:
 def _by_pseudoinverse(xp: Namespace, A: LinearOperator, B: Array, how: Iteration) -> Array | None:  # noqa: ARG001 (a way)
     """Solve where singular values are known without an inverse, as for low rank; they show whether A is singular."""
     values = singular_values_of(A)
-    if values is None or is_traced(values):
+    if values is None or tracing.is_traced(values):
         return None
-    least, most = float(fixed(values[-1])), float(fixed(values[0]))
+    least, most = float(tracing.stop_gradient(values[-1])), float(tracing.stop_gradient(values[0]))
     if not least > A.n * float(xp.finfo(values.dtype).eps) * most:
         raise LinAlgError(
             f"linalg.solve: A is {A._label}, which is singular to working precision: its singular values run from "

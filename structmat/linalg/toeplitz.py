@@ -5,26 +5,9 @@ import math
 from collections.abc import Callable
 from typing import NamedTuple
 
-from structmat._backend import (
-    Array,
-    DenseFactors,
-    LinAlgError,
-    Namespace,
-    astype,
-    complex_as_real,
-    dtype_name,
-    has_krylov,
-    has_levinson,
-    is_complex,
-    is_traced,
-    levinson,
-    may_keep,
-    real_as_complex,
-    result_dtype,
-    rows,
-    substituted,
-    toeplitz_matrix,
-)
+from structmat._backend import dtypes, linear_algebra, ops, solvers, tracing
+from structmat._backend.linear_algebra import DenseFactors, LinAlgError
+from structmat._backend.types import Array, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.leaf import Leaf
 from structmat.linalg.displacement import InverseColumns, as_float, eliminated, reciprocal_series, unit_vector
@@ -119,13 +102,17 @@ class ToeplitzSystem:
 
     def _ways(self, k: int) -> list[Way]:
         """The ways to try, the fastest first."""
-        n, on_host = self.n, has_levinson(self.xp)
+        n, on_host = self.n, linear_algebra.has_levinson(self.xp)
         ways: list[Way] = []
         if self._lower is not None:
             ways += [self._by_series, self._by_substitution]
         if not on_host:
             ways += [self._by_factors] * (DENSE < n <= FITS)
-            return ways + [self._by_iteration] * has_krylov(self.xp) + [self._by_elimination] * (DENSE < n <= DIRECT)
+            return (
+                ways
+                + [self._by_iteration] * solvers.has_krylov(self.xp)
+                + [self._by_elimination] * (DENSE < n <= DIRECT)
+            )
         if n > DIRECT:
             return [*ways, self._by_iteration]
         if n <= LAPACK and self._prefers_factors(k):
@@ -147,8 +134,8 @@ class ToeplitzSystem:
         xp, T = self.xp, self.T
         if self.columns is None and self.tried < 1:
             self.tried = 1
-            if (found := levinson(T.column, T.row, self._generators())) is not None:
-                self._accept_columns(astype(xp, found, T.dtype))
+            if (found := linear_algebra.levinson(T.column, T.row, self._generators())) is not None:
+                self._accept_columns(dtypes.astype(xp, found, T.dtype))
         if self.columns is None and self.tried < 2 and self.n > LAPACK and B.shape[0] > FEW:
             self.tried = 2
             self._accept_columns(self._eliminated(self._generators()))
@@ -173,7 +160,7 @@ class ToeplitzSystem:
         if (factors := self.factors) is not None:
             x = factors.solve(B)
             return Candidate(x, B, B, 0.0) if k > FEW else self._refined(x, B, factors.solve)
-        factors = DenseFactors(xp, toeplitz_matrix(xp, self.T.row, self.T.column))  # of the transpose
+        factors = DenseFactors(xp, linear_algebra.toeplitz_matrix(xp, self.T.row, self.T.column))  # of the transpose
         if factors.reciprocal_condition is not None:
             self._refuse(1 / max(factors.reciprocal_condition, 1e-300))
         x = factors.solve(xp.concat((B, self._probes())))
@@ -242,7 +229,9 @@ class ToeplitzSystem:
         xp, T = self.xp, self.T
         if self.n > FITS:
             return None
-        x = substituted(xp, toeplitz_matrix(xp, T.column, T.row), B, lower=bool(self._lower))
+        x = linear_algebra.solve_triangular(
+            xp, linear_algebra.toeplitz_matrix(xp, T.column, T.row), B, lower=bool(self._lower)
+        )
         return None if x is None else self._candidate(x, B)
 
     @functools.cached_property
@@ -336,23 +325,24 @@ def toeplitz_solution(xp: Namespace, A: LinearOperator, B: Array, how: Iteration
     if sides is None or (x := _solve_leaf(xp, A, sides, B, how)) is None:
         return None
     x = xp.flip(x, axis=-1) if A._is_hankel else x  # A = T J with the exchange matrix J
-    return astype(xp, x, A._product_dtype(xp, B.dtype))
+    return dtypes.astype(xp, x, A._product_dtype(xp, B.dtype))
 
 
 def _solve_leaf(xp: Namespace, leaf: LinearOperator, sides: Sides, B: Array, how: Iteration) -> Array | None:
-    if not has_levinson(xp):
-        if any(is_traced(x) for x in (B, *leaf._arrays)):  # the choice needs values
+    if not linear_algebra.has_levinson(xp):
+        if any(tracing.is_traced(x) for x in (B, *leaf._arrays)):  # the choice needs values
             return None
         if leaf.n <= DENSE and not any(bool(xp.all(side[1:] == 0)) for side in sides):
             return None
-    if is_complex(xp, B.dtype) and not leaf._is_complex:
-        x = _solve_leaf(xp, leaf, sides, complex_as_real(xp, B), how)
-        return None if x is None else real_as_complex(xp, x)
+    if dtypes.is_complex(xp, B.dtype) and not leaf._is_complex:
+        x = _solve_leaf(xp, leaf, sides, ops.complex_as_real(xp, B), how)
+        return None if x is None else ops.real_as_complex(xp, x)
     dtype = leaf._product_dtype(xp, B.dtype)
-    if has_levinson(xp):  # double precision, whose cost is less than that of the digits single precision loses
-        dtype = result_dtype(xp, dtype, xp.float64)
+    # double precision, whose cost is less than that of the digits single precision loses
+    if linear_algebra.has_levinson(xp):
+        dtype = dtypes.result_dtype(xp, dtype, xp.float64)
     system = _system(xp, leaf, sides, dtype)
-    vectors = astype(xp, rows(xp, B), dtype)
+    vectors = dtypes.astype(xp, ops.flatten_batch(xp, B), dtype)
     size = as_float(xp.max(xp.abs(vectors))) if 0 not in vectors.shape else 0.0
     if math.isfinite(size):
         x = system.scaled(vectors, size, how)
@@ -364,13 +354,13 @@ def _solve_leaf(xp: Namespace, leaf: LinearOperator, sides: Sides, B: Array, how
 
 def _system(xp: Namespace, leaf: LinearOperator, sides: Sides, dtype: object) -> ToeplitzSystem:
     """The system of a leaf in one precision, kept on the leaf."""
-    key = ("toeplitz", dtype_name(dtype))
+    key = ("toeplitz", dtypes.name(dtype))
     found = leaf._cache.get(key)
-    if isinstance(found, ToeplitzSystem) and may_keep(found.T.column, leaf._arrays):
+    if isinstance(found, ToeplitzSystem) and tracing.may_keep(found.T.column, leaf._arrays):
         return found
-    column, row = (astype(xp, side, dtype) for side in sides)
+    column, row = (dtypes.astype(xp, side, dtype) for side in sides)
     found = ToeplitzSystem(xp, column, row, leaf._label)
-    if may_keep(found.T.column, leaf._arrays):
+    if tracing.may_keep(found.T.column, leaf._arrays):
         leaf._cache[key] = found
     return found
 

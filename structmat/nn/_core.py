@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from structmat._backend import Array
+from structmat._backend.types import Array
 from structmat.compounds import block_circulant
 from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size

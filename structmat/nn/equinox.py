@@ -3,14 +3,14 @@
 import math
 from typing import Any
 
-from structmat._backend import optional
+from structmat._backend import packages
 
-optional("structmat.nn.equinox", "equinox", "equinox")
+packages.import_optional("structmat.nn.equinox", "equinox", "equinox")
 
 import equinox as eqx
 import jax
 
-from structmat._backend import Array
+from structmat._backend.types import Array
 from structmat.core.base import LinearOperator
 from structmat.nn._core import OperatorLayer
 from structmat.nn.jax import Template, bias_dtype, init_operator, matvec

@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from structmat._backend import optional
+from structmat._backend import packages
 
-optional("structmat.nn.flax", "flax", "flax")
+packages.import_optional("structmat.nn.flax", "flax", "flax")
 
 import jax.numpy as jnp
 from flax import nnx
 
-from structmat._backend import Array
+from structmat._backend.types import Array
 from structmat.core.base import LinearOperator
 from structmat.nn._core import OperatorLayer
 from structmat.nn.jax import Template, bias_dtype, init_operator, matvec

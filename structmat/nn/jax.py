@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from structmat._backend import optional
+from structmat._backend import packages
 
-optional("structmat.nn.jax", "jax", "jax")
+packages.import_optional("structmat.nn.jax", "jax", "jax")
 
 import jax
 import jax.numpy as jnp
 
-from structmat._backend import Array, as_namespace, kind
+from structmat._backend import dtypes, namespaces
+from structmat._backend.types import Array
 from structmat.core.base import LinearOperator
 from structmat.interop import template
 from structmat.interop.jax import matvec
@@ -47,7 +48,7 @@ def init_operator(
     """
     check_sizes(title, d, k)
     dtype = jnp.result_type(float if dtype is None else dtype)
-    if kind(as_namespace(jnp), dtype) != "real":
+    if dtypes.kind(namespaces.resolve(jnp), dtype) != "real":
         raise TypeError(f"{title}: dtype is {dtype}; expected a real floating dtype.")
     weight_key, sign_key = jax.random.split(key)
     weights = jax.random.normal(weight_key, weight_shape(title, d, k, block_size), dtype) * (scale / d) ** 0.5

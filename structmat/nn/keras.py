@@ -2,14 +2,14 @@
 
 from typing import Any
 
-from structmat._backend import optional
+from structmat._backend import packages
 
-optional("structmat.nn.keras", "keras", "keras")
+packages.import_optional("structmat.nn.keras", "keras", "keras")
 
 import keras
 from keras import ops
 
-from structmat._backend import Array
+from structmat._backend.types import Array
 from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
 from structmat.nn._core import circulant, weight_shape

@@ -4,7 +4,8 @@ import functools
 import operator as op
 from typing import Any
 
-from structmat._backend import Array, Namespace, astype, banded, batch_sum, device, pad
+from structmat._backend import banded, devices, dtypes, ops
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 from structmat.core.fields import checked_size
 
@@ -133,8 +134,8 @@ class Banded(Bands):
     def _columns(self) -> Array:
         """The bands, with zeros in the corners."""
         xp, n = self.xp, self.bands.shape[1]
-        here = xp.arange(n, device=device(self.bands))
-        row = here + xp.reshape(xp.arange(len(self._places), device=device(self.bands)), (-1, 1)) - self.upper
+        here = xp.arange(n, device=devices.of(self.bands))
+        row = here + xp.reshape(xp.arange(len(self._places), device=devices.of(self.bands)), (-1, 1)) - self.upper
         return xp.where((row >= 0) & (row < n), self.bands, xp.zeros_like(self.bands))
 
     @cached
@@ -144,18 +145,18 @@ class Banded(Bands):
         return xp.stack([xp.roll(self._columns[place, :], place - self.upper) for place in self._places])
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        n, last, x = self.n, len(self._places) - 1, pad(xp, x, self.lower, self.upper)
+        n, last, x = self.n, len(self._places) - 1, ops.pad(xp, x, self.lower, self.upper)
         terms = (self._rows[place, :] * x[..., last - place : last - place + n] for place in self._places)
         return functools.reduce(op.add, terms)
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
-        g = pad(xp, g, self.upper, self.lower)
+        g = ops.pad(xp, g, self.upper, self.lower)
         terms = (xp.conj(self._columns[place, :]) * g[..., place : place + self.n] for place in self._places)
         return functools.reduce(op.add, terms)
 
     def _grad(self, xp: Namespace, x: Array, g: Array) -> tuple[Array, ...]:
-        x, g = xp.conj(x), pad(xp, g, self.upper, self.lower)
-        return (xp.stack([batch_sum(xp, x * g[..., place : place + self.n]) for place in self._places]),)
+        x, g = xp.conj(x), ops.pad(xp, g, self.upper, self.lower)
+        return (xp.stack([ops.batch_sum(xp, x * g[..., place : place + self.n]) for place in self._places]),)
 
 
 @register_operator(cost="O(n)", references=("GolubVanLoan2013",), example=_tridiagonal)
@@ -213,8 +214,10 @@ class Tridiagonal(Bands):
     @property
     def _diagonals(self) -> tuple[Array, int, int]:
         xp = self.xp
-        lower, main, upper = (astype(xp, diagonal, self.dtype) for diagonal in (self.lower, self.main, self.upper))
-        return xp.stack((pad(xp, upper, 1, 0), main, pad(xp, lower, 0, 1))), 1, 1
+        lower, main, upper = (
+            dtypes.astype(xp, diagonal, self.dtype) for diagonal in (self.lower, self.main, self.upper)
+        )
+        return xp.stack((ops.pad(xp, upper, 1, 0), main, ops.pad(xp, lower, 0, 1))), 1, 1
 
     def _transposed_fields(self) -> dict[str, Array]:
         return {"lower": self.upper, "upper": self.lower}
@@ -229,7 +232,7 @@ class Tridiagonal(Bands):
         return {"lower": zeros, "main": main, "upper": zeros}
 
     def _sum(self, xp: Namespace, x: Array, below: Array, here: Array, above: Array) -> Array:
-        return here * x + pad(xp, below * x[..., :-1], 1, 0) + pad(xp, above * x[..., 1:], 0, 1)
+        return here * x + ops.pad(xp, below * x[..., :-1], 1, 0) + ops.pad(xp, above * x[..., 1:], 0, 1)
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
         return self._sum(xp, x, self.lower, self.main, self.upper)
@@ -240,4 +243,4 @@ class Tridiagonal(Bands):
     def _grad(self, xp: Namespace, x: Array, g: Array) -> tuple[Array, ...]:
         x = xp.conj(x)
         pairs = ((x[..., :-1], g[..., 1:]), (x, g), (x[..., 1:], g[..., :-1]))
-        return tuple(batch_sum(xp, left * right) for left, right in pairs)
+        return tuple(ops.batch_sum(xp, left * right) for left, right in pairs)

@@ -2,18 +2,8 @@
 
 from typing import Any
 
-from structmat._backend import (
-    Array,
-    Namespace,
-    conj,
-    descending,
-    dft,
-    idft,
-    matmul,
-    packed,
-    pseudoinverse,
-    reversed_mod_n,
-)
+from structmat._backend import fft, linear_algebra, memory, ops
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 from structmat.core.facts import power_of
 
@@ -85,7 +75,7 @@ class BlockCirculant(Leaf):
     @cached
     def spectra(self) -> Array:
         """The p×q matrix of Fourier coefficients at each frequency."""
-        return packed(self.xp, self.xp.permute_dims(dft(self.xp, self.blocks), (2, 0, 1)))
+        return memory.contiguous(self.xp, self.xp.permute_dims(fft.dft(self.xp, self.blocks), (2, 0, 1)))
 
     def _prepare(self, xp: Namespace, x: Array) -> tuple[Array, tuple[int, ...]]:
         """Transform the pieces of each vector: (..., c b) -> (f, B, c), and the batch shape."""
@@ -95,7 +85,7 @@ class BlockCirculant(Leaf):
         for width in batch:
             count *= width
         c = x.shape[-1] // b
-        spectra = packed(xp, xp.matrix_transpose(dft(xp, xp.reshape(x, (count * c, b)))))
+        spectra = memory.contiguous(xp, xp.matrix_transpose(fft.dft(xp, xp.reshape(x, (count * c, b)))))
         return xp.reshape(spectra, (spectra.shape[0], count, c)), batch
 
     _right = _left = _prepare
@@ -108,19 +98,19 @@ class BlockCirculant(Leaf):
         f, r, c = Y.shape
         b = self.blocks.shape[-1]
         Y = xp.matrix_transpose(xp.reshape(Y, (f, r * c)))
-        pieces = idft(xp, Y, b, real=not self._is_complex, temporary=temporary)
+        pieces = fft.idft(xp, Y, b, real=not self._is_complex, temporary=temporary)
         return xp.reshape(pieces, (r, c, b))
 
     def _matvec(self, xp: Namespace, X: tuple[Array, tuple[int, ...]]) -> Array:
         spectra, batch = X
-        return self._finish_blocks(xp, matmul(xp, spectra, xp.matrix_transpose(self.spectra)), batch)
+        return self._finish_blocks(xp, ops.matmul(xp, spectra, xp.matrix_transpose(self.spectra)), batch)
 
     def _rmatvec(self, xp: Namespace, G: tuple[Array, tuple[int, ...]]) -> Array:
         spectra, batch = G
-        return self._finish_blocks(xp, matmul(xp, spectra, conj(xp, self.spectra)), batch)
+        return self._finish_blocks(xp, ops.matmul(xp, spectra, ops.conj(xp, self.spectra)), batch)
 
     def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
-        spectra = matmul(xp, xp.matrix_transpose(G[0]), xp.conj(X[0]))
+        spectra = ops.matmul(xp, xp.matrix_transpose(G[0]), xp.conj(X[0]))
         return (self._back(xp, spectra),)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
@@ -128,7 +118,7 @@ class BlockCirculant(Leaf):
         return self.blocks[i // b, j // b, (i - j) % b]
 
     def _transposed_fields(self) -> dict[str, Array]:
-        return {"blocks": self.xp.permute_dims(reversed_mod_n(self.xp, self.blocks, 2), (1, 0, 2))}
+        return {"blocks": self.xp.permute_dims(ops.reversed_mod_n(self.xp, self.blocks, 2), (1, 0, 2))}
 
     def _product_fields(self, other: Any) -> dict[str, Array] | None:
         (p, q, b), (_, r, width) = self.blocks.shape, other.blocks.shape
@@ -156,14 +146,14 @@ class BlockCirculant(Leaf):
 
     def _solve(self, xp: Namespace, Y: tuple[Array, tuple[int, ...]]) -> Array:
         spectra, batch = Y
-        return self._finish_blocks(xp, matmul(xp, spectra, xp.matrix_transpose(self._inverted)), batch)
+        return self._finish_blocks(xp, ops.matmul(xp, spectra, xp.matrix_transpose(self._inverted)), batch)
 
     def _rsolve(self, xp: Namespace, X: tuple[Array, tuple[int, ...]]) -> Array:
         spectra, batch = X
-        return self._finish_blocks(xp, matmul(xp, spectra, conj(xp, self._inverted)), batch)
+        return self._finish_blocks(xp, ops.matmul(xp, spectra, ops.conj(xp, self._inverted)), batch)
 
     def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator:
-        spectra = pseudoinverse(xp, self.spectra, cutoff)
+        spectra = linear_algebra.pseudoinverse(xp, self.spectra, cutoff)
         return self._replace(blocks=self._back(xp, spectra))
 
     def _singular_values(self, xp: Namespace) -> Array:
@@ -171,7 +161,7 @@ class BlockCirculant(Leaf):
         values = xp.linalg.svdvals(self.spectra)
         mirrored = values if self._is_complex else values[1 : (b + 1) // 2, :]
         whole = values if self._is_complex else xp.concat((values, mirrored))
-        return descending(xp, xp.reshape(whole, (-1,)))
+        return ops.sorted_moduli(xp, xp.reshape(whole, (-1,)))
 
     def _slogdet(self, xp: Namespace) -> tuple[Array, Array] | None:
         if self.m != self.n:

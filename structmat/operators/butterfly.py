@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from structmat._backend import Array, Namespace, batch_sum
+from structmat._backend import ops
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, param, register_operator
 
 
@@ -128,7 +129,9 @@ class Butterfly(Leaf):
         for level, (x, g) in enumerate(zip(X[:-1], reversed(G[:-1]), strict=True)):
             sides = [self._pairs(xp, side, level) for side in (g, x)]
             flat = (*x.shape[:-1], self.n // 2)
-            products = [batch_sum(xp, xp.reshape(out * xp.conj(into), flat)) for out in sides[0] for into in sides[1]]
+            products = [
+                ops.batch_sum(xp, xp.reshape(out * xp.conj(into), flat)) for out in sides[0] for into in sides[1]
+            ]
             blocks.append(xp.reshape(xp.stack(products, axis=-1), (-1, 2, 2)))
         return (xp.stack(blocks),)
 

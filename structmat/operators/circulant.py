@@ -3,25 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import (
-    Array,
-    Namespace,
-    apply_spectrum,
-    batch_sum,
-    conj,
-    convolution_length,
-    convolve,
-    descending,
-    dft,
-    embedding_spectrum,
-    fold_aliased,
-    function_of_spectrum,
-    idft,
-    is_array,
-    kind,
-    namespace,
-    reversed_mod_n,
-)
+from structmat._backend import dtypes, fft, linear_algebra, namespaces, ops
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
@@ -95,7 +78,7 @@ class Circulant(Leaf):
     @cached
     def spectrum(self) -> Array:
         """Fourier transform of the column, its half for a real one."""
-        return dft(self.xp, self.column)
+        return fft.dft(self.xp, self.column)
 
     @classmethod
     def from_spectrum(cls, spectrum: Array, n: int | None = None) -> "Circulant":
@@ -129,8 +112,8 @@ class Circulant(Leaf):
         >>> sm.Circulant.from_spectrum(half, n=3).column
         array([1., 2., 3.])
         """
-        if not is_array(spectrum) or kind(xp := namespace(spectrum), spectrum.dtype) != "complex":
-            found = spectrum.dtype if is_array(spectrum) else type(spectrum).__name__
+        if not namespaces.is_array(spectrum) or dtypes.kind(xp := namespaces.of(spectrum), spectrum.dtype) != "complex":
+            found = spectrum.dtype if namespaces.is_array(spectrum) else type(spectrum).__name__
             raise TypeError(f"Circulant.from_spectrum: spectrum is {found}; expected a complex array.")
         wanted = spectrum.shape[:1] if n is None else (n // 2 + 1,)
         if spectrum.ndim != 1 or tuple(spectrum.shape) != tuple(wanted) or (n is not None and n < 1):
@@ -138,7 +121,7 @@ class Circulant(Leaf):
                 f"Circulant.from_spectrum: spectrum has shape {tuple(spectrum.shape)}; expected "
                 f"{'(n,)' if n is None else f'({n // 2 + 1},), half of n = {n}'}."
             )
-        return cls(idft(xp, spectrum, n or spectrum.shape[0], real=n is not None))
+        return cls(fft.idft(xp, spectrum, n or spectrum.shape[0], real=n is not None))
 
     @classmethod
     def from_row(cls, row: Array) -> "Circulant":
@@ -176,25 +159,25 @@ class Circulant(Leaf):
     @property
     def _kernel(self) -> Array:
         """Spectrum that products use, at a length with fast transforms."""
-        return self.spectrum if convolution_length(self.n) == self.n else self._extended
+        return self.spectrum if fft.convolution_length(self.n) == self.n else self._extended
 
     @cached
     def _extended(self) -> Array:
-        return embedding_spectrum(self.xp, self.column)
+        return fft.embedding_spectrum(self.xp, self.column)
 
     @cached
     def _adjoint_kernel(self) -> tuple[Array, Array]:
         """Column and kernel of the adjoint."""
-        return self.xp.conj(self.xp.roll(self.xp.flip(self.column), 1)), conj(self.xp, self._kernel)
+        return self.xp.conj(self.xp.roll(self.xp.flip(self.column), 1)), ops.conj(self.xp, self._kernel)
 
     def _apply_fused(self, xp: Namespace, x: Array) -> Array:
-        return convolve(xp, x, self.column, self._kernel)
+        return fft.convolve(xp, x, self.column, self._kernel)
 
     def _apply_adjoint_fused(self, xp: Namespace, g: Array) -> Array:
-        return convolve(xp, g, *self._adjoint_kernel)
+        return fft.convolve(xp, g, *self._adjoint_kernel)
 
     def _right(self, xp: Namespace, x: Array) -> Array:
-        return dft(xp, x, convolution_length(self.n))
+        return fft.dft(xp, x, fft.convolution_length(self.n))
 
     _left = _right
 
@@ -202,24 +185,26 @@ class Circulant(Leaf):
         return self._filtered(xp, X, self._kernel)
 
     def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        return self._filtered(xp, G, conj(xp, self._kernel))
+        return self._filtered(xp, G, ops.conj(xp, self._kernel))
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
-        length = convolution_length(self.n)
-        padded = self._back(xp, batch_sum(xp, xp.conj(X) * G), length, temporary=True)
-        return (fold_aliased(xp, padded, self.n),)
+        length = fft.convolution_length(self.n)
+        padded = self._back(xp, ops.batch_sum(xp, xp.conj(X) * G), length, temporary=True)
+        return (fft.fold_aliased(xp, padded, self.n),)
 
     def _filtered(self, xp: Namespace, X: Array, kernel: Array) -> Array:
-        return apply_spectrum(xp, X, kernel, convolution_length(self.n), real=not self._is_complex)[..., : self.n]
+        return fft.apply_spectrum(xp, X, kernel, fft.convolution_length(self.n), real=not self._is_complex)[
+            ..., : self.n
+        ]
 
     def _back(self, xp: Namespace, Y: Array, n: int | None = None, *, temporary: bool = False) -> Array:
-        return idft(xp, Y, n or self.n, real=not self._is_complex, temporary=temporary)
+        return fft.idft(xp, Y, n or self.n, real=not self._is_complex, temporary=temporary)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return self.column[(i - j) % self.n]
 
     def _transposed_fields(self) -> dict[str, Array]:
-        return {"column": reversed_mod_n(self.xp, self.column, 0)}
+        return {"column": ops.reversed_mod_n(self.xp, self.column, 0)}
 
     def _from_spectrum(self, spectrum: Array) -> Array:
         return self._back(self.xp, spectrum)
@@ -235,11 +220,11 @@ class Circulant(Leaf):
         return self._divided(xp, Y, self.spectrum)
 
     def _rsolve(self, xp: Namespace, X: Array) -> Array:
-        return self._divided(xp, X, conj(xp, self.spectrum))
+        return self._divided(xp, X, ops.conj(xp, self.spectrum))
 
     def _divided(self, xp: Namespace, Y: Array, spectrum: Array) -> Array:
-        if (length := convolution_length(self.n)) != self.n:  # Y is the spectrum of zero-padded vectors
-            Y = dft(xp, self._back(xp, Y, length)[..., : self.n])
+        if (length := fft.convolution_length(self.n)) != self.n:  # Y is the spectrum of zero-padded vectors
+            Y = fft.dft(xp, self._back(xp, Y, length)[..., : self.n])
         return self._back(xp, Y / spectrum, temporary=True)
 
     def _eigenvalues(self, xp: Namespace) -> Array:
@@ -247,7 +232,7 @@ class Circulant(Leaf):
         return half if self._is_complex else xp.concat((half, xp.flip(xp.conj(half[1 : (self.n + 1) // 2]))))
 
     def _singular_values(self, xp: Namespace) -> Array:
-        return descending(xp, self._eigenvalues(xp))
+        return ops.sorted_moduli(xp, self._eigenvalues(xp))
 
     def _extremes(self, xp: Namespace) -> tuple[Array, Array, str]:
         moduli = xp.abs(self.spectrum)
@@ -258,7 +243,9 @@ class Circulant(Leaf):
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
         def back(Y: Array) -> Array:
-            return idft(xp, Y, self.n, real=False)
+            return fft.idft(xp, Y, self.n, real=False)
 
         pairs = None if self._is_complex else 1
-        return self._replace(column=function_of_spectrum(xp, function, self._eigenvalues(xp), back, pairs))
+        return self._replace(
+            column=linear_algebra.function_of_spectrum(xp, function, self._eigenvalues(xp), back, pairs)
+        )

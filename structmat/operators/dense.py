@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, outer_sum, pseudoinverse
+from structmat._backend import linear_algebra, ops
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
@@ -61,7 +62,7 @@ class Dense(Leaf):
         return xp.matmul(g, xp.conj(self.matrix))
 
     def _grad(self, xp: Namespace, x: Array, g: Array) -> tuple[Array, ...]:
-        return (outer_sum(xp, g, x),)
+        return (ops.outer_sum(xp, g, x),)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return self.matrix[i, j]
@@ -85,7 +86,7 @@ class Dense(Leaf):
         return self.xp.linalg.inv(self.matrix)
 
     def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator:
-        return self._replace(matrix=pseudoinverse(xp, self.matrix, cutoff))
+        return self._replace(matrix=linear_algebra.pseudoinverse(xp, self.matrix, cutoff))
 
     def _singular_values(self, xp: Namespace) -> Array:
         return xp.linalg.svdvals(self.matrix)

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from structmat._backend import Array, DType, Namespace, dft, idft, scalars, unit_root
+from structmat._backend import dtypes, fft, trigonometric
+from structmat._backend.types import Array, DType, Namespace
 from structmat.core import Leaf, LinearOperator, register_operator, size
 
 _OPPOSITE = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}
@@ -63,21 +64,21 @@ class DFT(Leaf):
 
     def _scales(self, xp: Namespace, dtype: DType) -> tuple[Any, Any, Any]:
         """The scale s, s √n and s n."""
-        number, sqrt = scalars(xp, dtype)
+        number, sqrt = dtypes.scalar_arithmetic(xp, dtype)
         n, root = number(self.n), sqrt(number(self.n))
         return {"ortho": (1 / root, number(1), root), "forward": (1 / n, 1 / root, number(1))}.get(
             self.norm or "", (number(1), root, n)
         )
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        y, (scale, _, _) = dft(xp, x), self._scales(xp, x.dtype)
+        y, (scale, _, _) = fft.dft(xp, x), self._scales(xp, x.dtype)
         return y if scale == 1 else scale * y
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
-        return idft(xp, self._scales(xp, g.dtype)[2] * g, self.n, real=False, temporary=True)
+        return fft.idft(xp, self._scales(xp, g.dtype)[2] * g, self.n, real=False, temporary=True)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
-        root = unit_root(xp, -2 * i, j, self.n)
+        root = trigonometric.unit_root(xp, -2 * i, j, self.n)
         return self._scales(xp, root.dtype)[0] * root
 
     def _inverse(self) -> LinearOperator:

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import Array, Namespace, batch_sum, descending
+from structmat._backend import ops
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, param, register_operator
 
 
@@ -63,7 +64,7 @@ class Diagonal(Leaf):
         return xp.conj(self.entries) * g
 
     def _grad(self, xp: Namespace, x: Array, g: Array) -> tuple[Array, ...]:
-        return (batch_sum(xp, xp.conj(x) * g),)
+        return (ops.batch_sum(xp, xp.conj(x) * g),)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return xp.where(i == j, self.entries[i], 0)
@@ -100,7 +101,7 @@ class Diagonal(Leaf):
         return self.entries
 
     def _singular_values(self, xp: Namespace) -> Array:
-        return descending(xp, self.entries)
+        return ops.sorted_moduli(xp, self.entries)
 
     def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator:
         return basis(self.n)

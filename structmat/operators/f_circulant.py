@@ -5,22 +5,8 @@ from collections.abc import Callable
 from numbers import Complex
 from typing import Any
 
-from structmat._backend import (
-    Array,
-    Namespace,
-    as_number,
-    astype,
-    batch_sum,
-    complex_dtype,
-    conj,
-    descending,
-    dft,
-    function_of_spectrum,
-    idft,
-    is_complex,
-    is_complex_number,
-    root_powers,
-)
+from structmat._backend import dtypes, fft, linear_algebra, ops, trigonometric
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
@@ -39,11 +25,11 @@ class Twisted(Leaf):
 
     @property
     def _folds(self) -> bool:
-        return not self._is_complex and is_complex(self.xp, self._twist.dtype)
+        return not self._is_complex and dtypes.is_complex(self.xp, self._twist.dtype)
 
     @cached
     def _twist(self) -> Array:
-        return root_powers(self.xp, self.f, self.n, dtype=self.dtype, device=self.device)
+        return trigonometric.root_powers(self.xp, self.f, self.n, dtype=self.dtype, device=self.device)
 
     @cached
     def _untwist(self) -> Array:
@@ -56,27 +42,27 @@ class Twisted(Leaf):
 
     def _to(self, xp: Namespace, x: Array, weights: Array) -> Array:
         x, half = weights * x, self.n // 2
-        return dft(xp, x[..., :half] + x[..., half:] if self._folds else x)
+        return fft.dft(xp, x[..., :half] + x[..., half:] if self._folds else x)
 
     def _from(self, xp: Namespace, Y: Array, weights: Array, *, temporary: bool = False) -> Array:
         real = not self._is_complex and not self._folds
-        y = idft(xp, Y, self.n // (1 + self._folds), real=real, temporary=temporary)
+        y = fft.idft(xp, Y, self.n // (1 + self._folds), real=real, temporary=temporary)
         return xp.real(xp.concat((y, y), axis=-1) * weights) if self._folds else y * weights
 
     def _right(self, xp: Namespace, x: Array) -> Array:
         return self._to(xp, x, self._twist)
 
     def _left(self, xp: Namespace, g: Array) -> Array:
-        return self._to(xp, g, conj(xp, self._untwist))
+        return self._to(xp, g, ops.conj(xp, self._untwist))
 
     def _matvec(self, xp: Namespace, X: Array) -> Array:
         return self._from(xp, self.spectrum * X, self._untwist, temporary=True)
 
     def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        return self._from(xp, conj(xp, self.spectrum) * G, conj(xp, self._twist), temporary=True)
+        return self._from(xp, ops.conj(xp, self.spectrum) * G, ops.conj(xp, self._twist), temporary=True)
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
-        return (self._from(xp, batch_sum(xp, xp.conj(X) * G), xp.conj(self._twist)),)
+        return (self._from(xp, ops.batch_sum(xp, xp.conj(X) * G), xp.conj(self._twist)),)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         entry = self.column[(i - j) % self.n]
@@ -99,18 +85,20 @@ class Twisted(Leaf):
         return self._from(xp, X / self.spectrum, self._untwist, temporary=True)
 
     def _rsolve(self, xp: Namespace, G: Array) -> Array:
-        return self._from(xp, G / conj(xp, self.spectrum), conj(xp, self._twist), temporary=True)
+        return self._from(xp, G / ops.conj(xp, self.spectrum), ops.conj(xp, self._twist), temporary=True)
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         twisted = self._twist * self.column
-        return dft(xp, astype(xp, twisted, complex_dtype(xp, twisted.dtype)))
+        return fft.dft(xp, dtypes.astype(xp, twisted, dtypes.complex_dtype(xp, twisted.dtype)))
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
         def back(Y: Array) -> Array:
-            return self._untwist * idft(xp, Y, self.n, real=False)
+            return self._untwist * fft.idft(xp, Y, self.n, real=False)
 
         pairs = None if self._is_complex else 1 + self._folds  # at k and -k, or k and 1 - k if the twist is complex
-        return self._replace(column=function_of_spectrum(xp, function, self._eigenvalues(xp), back, pairs))
+        return self._replace(
+            column=linear_algebra.function_of_spectrum(xp, function, self._eigenvalues(xp), back, pairs)
+        )
 
 
 def _example(n: int, rng: Any) -> "FCirculant":
@@ -195,9 +183,9 @@ class FCirculant(Twisted):
     def _setup(self) -> None:
         super()._setup()
         # a Python number: a NumPy scalar has a dtype, which would promote the products
-        self.__dict__["f"] = as_number(self.xp, self.dtype, self.f)
-        if is_complex_number(self.f):
-            self._settle(self.shape, complex_dtype(self.xp, self.dtype), self.xp, self.device, True)
+        self.__dict__["f"] = dtypes.as_scalar(self.xp, self.dtype, self.f)
+        if dtypes.is_complex_number(self.f):
+            self._settle(self.shape, dtypes.complex_dtype(self.xp, self.dtype), self.xp, self.device, True)
 
     @property
     def _details(self) -> str:
@@ -269,7 +257,7 @@ class SkewCirculant(Twisted):
         return {"column": self._first_row}
 
     def _singular_values(self, xp: Namespace) -> Array:
-        return descending(xp, self._eigenvalues(xp))
+        return ops.sorted_moduli(xp, self._eigenvalues(xp))
 
     def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator:
         return basis(self.n, (self.n,), self._untwist)

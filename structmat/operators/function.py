@@ -4,18 +4,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import (
-    Array,
-    Namespace,
-    as_dtype,
-    as_namespace,
-    copied,
-    is_array,
-    is_complex,
-    namespace,
-    namespace_name,
-    pad,
-)
+from structmat._backend import dtypes, memory, namespaces, ops
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, register_operator, size
 
 
@@ -24,7 +14,7 @@ def _crop(stop: int, x: Array) -> Array:
 
 
 def _grow(width: int, g: Array) -> Array:
-    return pad(namespace(g), g, 0, width)
+    return ops.pad(namespaces.of(g), g, 0, width)
 
 
 def _example(n: int, rng: Any) -> "FunctionOperator":
@@ -107,7 +97,9 @@ class FunctionOperator(Leaf):
         for name, function in (("matvec", matvec), ("rmatvec", rmatvec)):
             if not callable(function):
                 raise TypeError(f"FunctionOperator: {name} is a {type(function).__name__}; expected a function.")
-        complex_entries = dtype is not None and is_complex(as_namespace(None), as_dtype(as_namespace(None), dtype))
+        complex_entries = dtype is not None and dtypes.is_complex(
+            namespaces.resolve(None), dtypes.as_dtype(namespaces.resolve(None), dtype)
+        )
         fields = {"m": shape[0], "n": shape[1], "product": matvec, "adjoint_product": rmatvec}
         self.__dict__.update(fields, complex_entries=complex_entries)
         self.__post_init__()
@@ -123,14 +115,18 @@ class FunctionOperator(Leaf):
         return self._checked(xp, "rmatvec", self.adjoint_product(g), (*g.shape[:-1], self.n))
 
     def _checked(self, xp: Namespace, name: str, y: Any, shape: tuple[int, ...]) -> Array:
-        if not is_array(y) or namespace(y) is not xp:
-            found = f"an array of {namespace_name(namespace(y))}" if is_array(y) else f"a {type(y).__name__}"
-            raise TypeError(f"{self._head}: {name} returns {found}; expected an array of {namespace_name(xp)}.")
+        if not namespaces.is_array(y) or namespaces.of(y) is not xp:
+            found = (
+                f"an array of {namespaces.name(namespaces.of(y))}"
+                if namespaces.is_array(y)
+                else f"a {type(y).__name__}"
+            )
+            raise TypeError(f"{self._head}: {name} returns {found}; expected an array of {namespaces.name(xp)}.")
         if tuple(y.shape) != tuple(shape):
             raise ValueError(f"{self._head}: {name} returns the shape {tuple(y.shape)}; expected {tuple(shape)}.")
-        if is_complex(xp, y.dtype) and not self.complex_entries:
+        if dtypes.is_complex(xp, y.dtype) and not self.complex_entries:
             raise TypeError(f"{self._head}: {name} returns complex numbers; expected real ones, or dtype=complex.")
-        return copied(xp, y)  # it may be a view of x, or memory that the function keeps
+        return memory.copy(xp, y)  # it may be a view of x, or memory that the function keeps
 
     def _entries(self, xp: Namespace, i: Array, j: Array) -> None:
         return None  # a function gives products only

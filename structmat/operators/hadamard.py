@@ -3,7 +3,8 @@
 import functools
 from typing import Any
 
-from structmat._backend import Array, DType, Namespace, scalars, signed_sums, walsh, widest
+from structmat._backend import dtypes, hadamard
+from structmat._backend.types import Array, DType, Namespace
 from structmat.core import Leaf, LinearOperator, register_operator, size
 
 _NORMS = (None, "backward", "ortho")
@@ -96,15 +97,15 @@ class Hadamard(Leaf):
 
     def _root(self, xp: Namespace, dtype: DType) -> Any:
         """The divisor of the entries ±1."""
-        number, sqrt = scalars(xp, dtype)
+        number, sqrt = dtypes.scalar_arithmetic(xp, dtype)
         return sqrt(number(self.n)) if self.norm == "ortho" else number(1)
 
     def _times(self, xp: Namespace, x: Array, signs: list[list[int]]) -> Array:
         """Multiply by Sylvester's matrix ⊗ the core's, whose columns are given."""
         core = len(signs)
         y = xp.reshape(x, (*x.shape[:-1], self.n // core, core))
-        y = signed_sums(xp, y, signs) if core > 1 else y
-        y = xp.reshape(walsh(xp, y), x.shape)
+        y = hadamard.signed_sums(xp, y, signs) if core > 1 else y
+        y = xp.reshape(hadamard.fwht(xp, y), x.shape)
         return y / self._root(xp, x.dtype) if self.norm == "ortho" else y
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
@@ -124,7 +125,7 @@ class Hadamard(Leaf):
             sign = xp.where(flipped, -sign, sign)
         if self.norm != "ortho":
             return sign
-        entry = xp.astype(sign, widest(xp))
+        entry = xp.astype(sign, dtypes.extended_dtype(xp))
         return entry / self._root(xp, entry.dtype)
 
     def _adjoint(self) -> LinearOperator:
@@ -135,7 +136,7 @@ class Hadamard(Leaf):
 
     def _singular_values(self, xp: Namespace) -> Array:
         dtype = self._value_dtype(xp)
-        number, sqrt = scalars(xp, dtype)
+        number, sqrt = dtypes.scalar_arithmetic(xp, dtype)
         return xp.full((self.n,), sqrt(number(self.n)) / self._root(xp, dtype), dtype=dtype, device=self.device)
 
     @property

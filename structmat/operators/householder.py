@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, batch_sum
+from structmat._backend import ops
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
@@ -83,8 +84,8 @@ class Householder(Leaf):
 
     def _grad(self, xp: Namespace, X: tuple[Array, Array], G: tuple[Array, Array]) -> tuple[Array, ...]:
         (x, a), (g, b) = X, G
-        along = batch_sum(xp, xp.real(xp.conj(b) * a) if self._is_complex else a * b)
-        across = batch_sum(xp, xp.conj(a) * g + xp.conj(b) * x)
+        along = ops.batch_sum(xp, xp.real(xp.conj(b) * a) if self._is_complex else a * b)
+        across = ops.batch_sum(xp, xp.conj(a) * g + xp.conj(b) * x)
         length = self._largest * xp.linalg.vector_norm(self.vector / self._largest)
         return ((4 * along * self._unit - 2 * across) / length,)
 

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from structmat._backend import Array, Namespace, copied
+from structmat._backend import memory
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, register_operator, size
 
 
@@ -47,7 +48,7 @@ class Identity(Leaf):
     n: int = size()
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        return copied(xp, x)
+        return memory.copy(xp, x)
 
     _rmatvec = _matvec
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, astype, outer_sum, pad, pseudoinverse
+from structmat._backend import dtypes, linear_algebra, ops
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
@@ -71,7 +72,7 @@ class LowRank(Leaf):
         return xp.matmul(G[1], xp.matrix_transpose(self.right))
 
     def _grad(self, xp: Namespace, X: tuple[Array, Array], G: tuple[Array, Array]) -> tuple[Array, ...]:
-        return outer_sum(xp, G[0], X[1]), outer_sum(xp, X[0], G[1])
+        return ops.outer_sum(xp, G[0], X[1]), ops.outer_sum(xp, X[0], G[1])
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return sum(self.left[i, k] * xp.conj(self.right[j, k]) for k in range(self.left.shape[1]))
@@ -83,16 +84,16 @@ class LowRank(Leaf):
     def _core(self) -> tuple[Array, Array, Array]:
         """Q, R S^H and P of the factors U = Q R and V = P S with orthonormal columns in Q and P."""
         xp = self.xp
-        (Q, outer), (P, inner) = (xp.linalg.qr(astype(xp, side, self.dtype)) for side in (self.left, self.right))
+        (Q, outer), (P, inner) = (xp.linalg.qr(dtypes.astype(xp, side, self.dtype)) for side in (self.left, self.right))
         return Q, xp.matmul(outer, xp.conj(xp.matrix_transpose(inner))), P
 
     def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator:
         Q, core, P = self._core
-        return self._replace(left=xp.matmul(P, pseudoinverse(xp, core, cutoff)), right=Q)
+        return self._replace(left=xp.matmul(P, linear_algebra.pseudoinverse(xp, core, cutoff)), right=Q)
 
     def _singular_values(self, xp: Namespace) -> Array:
         values = xp.linalg.svdvals(self._core[1])
-        return pad(xp, values, 0, min(self.shape) - values.shape[0])
+        return ops.pad(xp, values, 0, min(self.shape) - values.shape[0])
 
     def _low_rank_factors(self, xp: Namespace) -> tuple[Array, Array]:
         return self.left, self.right

@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from structmat._backend import Array, Namespace
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, param, register_operator
 
 

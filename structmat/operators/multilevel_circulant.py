@@ -3,18 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import (
-    Array,
-    Namespace,
-    astype,
-    complex_dtype,
-    conj,
-    descending,
-    dftn,
-    function_of_spectrum,
-    idftn,
-    reversed_mod_n,
-)
+from structmat._backend import dtypes, fft, linear_algebra, ops
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
 
@@ -90,10 +80,10 @@ class MultilevelCirculant(Leaf):
         return self._transform(self.xp, self.tensor)
 
     def _transform(self, xp: Namespace, x: Array) -> Array:
-        return dftn(xp, x, self.tensor.ndim)
+        return fft.dftn(xp, x, self.tensor.ndim)
 
     def _back(self, xp: Namespace, Y: Array, *, temporary: bool = False) -> Array:
-        return idftn(xp, Y, self.tensor.shape, real=not self._is_complex, temporary=temporary)
+        return fft.idftn(xp, Y, self.tensor.shape, real=not self._is_complex, temporary=temporary)
 
     def _right(self, xp: Namespace, x: Array) -> Array:
         return self._transform(xp, xp.reshape(x, (*x.shape[:-1], *self.tensor.shape)))
@@ -104,7 +94,7 @@ class MultilevelCirculant(Leaf):
         return self._vectors(xp, self._back(xp, self.spectrum * X, temporary=True))
 
     def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        return self._vectors(xp, self._back(xp, conj(xp, self.spectrum) * G, temporary=True))
+        return self._vectors(xp, self._back(xp, ops.conj(xp, self.spectrum) * G, temporary=True))
 
     def _vectors(self, xp: Namespace, y: Array) -> Array:
         return xp.reshape(y, (*y.shape[: y.ndim - self.tensor.ndim], self.n))
@@ -122,7 +112,7 @@ class MultilevelCirculant(Leaf):
         return self.tensor[index]
 
     def _transposed_fields(self) -> dict[str, Array]:
-        return {"tensor": reversed_mod_n(self.xp, self.tensor, *range(self.tensor.ndim))}
+        return {"tensor": ops.reversed_mod_n(self.xp, self.tensor, *range(self.tensor.ndim))}
 
     def _from_spectrum(self, spectrum: Array) -> Array:
         return self._back(self.xp, spectrum)
@@ -138,10 +128,10 @@ class MultilevelCirculant(Leaf):
         return self._vectors(xp, self._back(xp, X / self.spectrum))
 
     def _rsolve(self, xp: Namespace, G: Array) -> Array:
-        return self._vectors(xp, self._back(xp, G / conj(xp, self.spectrum)))
+        return self._vectors(xp, self._back(xp, G / ops.conj(xp, self.spectrum)))
 
     def _eigenvalues(self, xp: Namespace) -> Array:
-        tensor = astype(xp, self.tensor, complex_dtype(xp, self.dtype))
+        tensor = dtypes.astype(xp, self.tensor, dtypes.complex_dtype(xp, self.dtype))
         return xp.reshape(self._transform(xp, tensor), (self.n,))
 
     def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator:
@@ -149,11 +139,11 @@ class MultilevelCirculant(Leaf):
 
     def _function(self, xp: Namespace, function: Callable[[Array], Array]) -> LinearOperator:
         def back(Y: Array) -> Array:
-            return idftn(xp, Y, self.tensor.shape, real=False)
+            return fft.idftn(xp, Y, self.tensor.shape, real=False)
 
         spectrum = xp.reshape(self._eigenvalues(xp), self.tensor.shape)
         pairs = None if self._is_complex else 1
-        return self._replace(tensor=function_of_spectrum(xp, function, spectrum, back, pairs))
+        return self._replace(tensor=linear_algebra.function_of_spectrum(xp, function, spectrum, back, pairs))
 
     def _singular_values(self, xp: Namespace) -> Array:
-        return descending(xp, self._eigenvalues(xp))
+        return ops.sorted_moduli(xp, self._eigenvalues(xp))

@@ -3,14 +3,8 @@
 from types import ModuleType
 from typing import Any
 
-from structmat._backend import (
-    RNG,
-    Array,
-    Device,
-    Namespace,
-    generator,
-    random_permutation,
-)
+from structmat._backend import random
+from structmat._backend.types import RNG, Array, Device, Namespace
 from structmat.core import Leaf, LinearOperator, cached, constant, register_operator
 from structmat.core.fields import checked_index, checked_size
 
@@ -100,7 +94,7 @@ class Permutation(Leaf):
         array([2, 0, 1, 3])
         """
         size = checked_size("Permutation.random", "n", n)
-        return cls(random_permutation(generator(rng), size, xp=xp, device=device))
+        return cls(random.permutation(random.generator(rng), size, xp=xp, device=device))
 
     def _check(self) -> None:
         self.__dict__["index"] = checked_index("Permutation", self.index, self.n)

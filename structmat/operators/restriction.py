@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, copied, device, is_array, pad
+from structmat._backend import devices, memory, namespaces, ops
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, constant, register_operator, size
 from structmat.core.fields import ArraySpec, checked_index
 
@@ -70,7 +71,7 @@ class Restriction(Leaf):
             super()._check_field(name, spec, value)
 
     def _bound(self) -> dict[str, int]:
-        return {} if is_array(self.index) else {"m": len(self._span)}
+        return {} if namespaces.is_array(self.index) else {"m": len(self._span)}
 
     def _check(self) -> None:
         if isinstance(self.index, slice):
@@ -93,26 +94,26 @@ class Restriction(Leaf):
         xp = self.xp
         order = xp.argsort(self.index)
         ranked = xp.take(self.index, order)
-        entries = xp.arange(self.n, dtype=self.index.dtype, device=device(self.index))
+        entries = xp.arange(self.n, dtype=self.index.dtype, device=devices.of(self.index))
         found = xp.clip(xp.searchsorted(ranked, entries), 0, self.m - 1)
         return xp.where(xp.take(ranked, found) == entries, xp.take(order, found), self.m)
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        if is_array(self.index):
+        if namespaces.is_array(self.index):
             return xp.take(x, self.index, axis=-1)
         kept = self._ascending
         kept_of_x = x[..., kept[0] : kept[-1] + 1 : kept.step]
-        return copied(xp, kept_of_x if kept == self._span else xp.flip(kept_of_x, axis=-1))
+        return memory.copy(xp, kept_of_x if kept == self._span else xp.flip(kept_of_x, axis=-1))
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
-        if is_array(self.index):
-            return xp.take(pad(xp, g, 0, 1), self._places, axis=-1)
+        if namespaces.is_array(self.index):
+            return xp.take(ops.pad(xp, g, 0, 1), self._places, axis=-1)
         kept = self._ascending
         g = g if kept == self._span else xp.flip(g, axis=-1)
         if kept.step > 1:
-            spread = pad(xp, xp.expand_dims(g, axis=-1), 0, kept.step - 1)
+            spread = ops.pad(xp, xp.expand_dims(g, axis=-1), 0, kept.step - 1)
             g = xp.reshape(spread, (*g.shape[:-1], self.m * kept.step))[..., : kept[-1] - kept[0] + 1]
-        return copied(xp, g) if self.m == self.n else pad(xp, g, kept[0], self.n - 1 - kept[-1])
+        return memory.copy(xp, g) if self.m == self.n else ops.pad(xp, g, kept[0], self.n - 1 - kept[-1])
 
     def _pseudoinverse(self, xp: Namespace, cutoff: Array) -> LinearOperator:
         return self.H
@@ -124,10 +125,10 @@ class Restriction(Leaf):
         return xp.astype(self._row_entry(xp, i)[0] == j, xp.int8)
 
     def _row_entry(self, xp: Namespace, i: Array) -> tuple[Array, Array | None]:
-        return self.index[i] if is_array(self.index) else self._span.start + self._span.step * i, None
+        return self.index[i] if namespaces.is_array(self.index) else self._span.start + self._span.step * i, None
 
     def _column_entry(self, xp: Namespace, j: Array) -> tuple[Array, Array | None]:
-        if is_array(self.index):
+        if namespaces.is_array(self.index):
             places = self._places[j]
             return xp.where(places < self.m, places, -1), None
         span, off = self._span, j - self._span.start

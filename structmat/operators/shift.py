@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from structmat._backend import Array, Device, DType, Namespace, complex_dtype, dft
+from structmat._backend import dtypes, fft
+from structmat._backend.types import Array, Device, DType, Namespace
 from structmat.core import Leaf, LinearOperator, register_operator, size
 from structmat.core.fields import as_integer
 
@@ -89,7 +90,7 @@ class Shift(Leaf):
         return self._column(like.xp, like.dtype, like.device)
 
     def _eigenvalues(self, xp: Namespace) -> Array:
-        return dft(xp, self._column(xp, complex_dtype(xp, self._value_dtype(xp)), self.device))
+        return fft.dft(xp, self._column(xp, dtypes.complex_dtype(xp, self._value_dtype(xp)), self.device))
 
     def _eigenvectors(self, basis: Callable[..., LinearOperator]) -> LinearOperator:
         return basis(self.n, (self.n,))

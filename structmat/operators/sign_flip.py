@@ -4,20 +4,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
-from structmat._backend import (
-    RNG,
-    Array,
-    Device,
-    Namespace,
-    astype,
-    dtype_name,
-    generator,
-    is_integer,
-    is_traced,
-    kind,
-    random_signs,
-    to_host,
-)
+from structmat._backend import devices, dtypes, random, tracing
+from structmat._backend.types import RNG, Array, Device, Namespace
 from structmat.core import Leaf, LinearOperator, constant, register_operator
 from structmat.core.fields import checked_size
 
@@ -107,20 +95,21 @@ class SignFlip(Leaf):
         >>> sm.SignFlip.random(4, rng=0).signs
         array([ 1, -1, -1, -1], dtype=int8)
         """
-        return cls(random_signs(generator(rng), checked_size("SignFlip.random", "n", n), xp=xp, device=device))
+        return cls(random.signs(random.generator(rng), checked_size("SignFlip.random", "n", n), xp=xp, device=device))
 
     def _check(self) -> None:
         xp, given = self.xp, self.signs
-        signed = is_integer(xp, given.dtype) and xp.iinfo(given.dtype).min < 0
-        if not signed and kind(xp, given.dtype) != "real":
-            found = dtype_name(given.dtype)
+        signed = dtypes.is_integer(xp, given.dtype) and xp.iinfo(given.dtype).min < 0
+        if not signed and dtypes.kind(xp, given.dtype) != "real":
+            found = dtypes.name(given.dtype)
             raise TypeError(f"SignFlip: signs has dtype {found}; expected integers or floats of -1 and +1.")
-        if not is_traced(given) and not (abs(to_host(given)) == 1).all():  # functions of xp would be traced in a trace
+        # functions of xp would be traced in a trace
+        if not tracing.is_traced(given) and not (abs(devices.to_host(given)) == 1).all():
             raise ValueError("SignFlip: signs has entries other than -1 and +1; expected only these.")
         self.__dict__["signs"] = xp.astype(given, xp.int8, copy=False)
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        return astype(xp, self.signs, x.dtype) * x
+        return dtypes.astype(xp, self.signs, x.dtype) * x
 
     _rmatvec = _matvec
 
@@ -140,7 +129,7 @@ class SignFlip(Leaf):
         return self
 
     def _as_diagonal(self, like: LinearOperator) -> Array:
-        return astype(self.xp, self.signs, like.dtype)
+        return dtypes.astype(self.xp, self.signs, like.dtype)
 
     def _eigenvalues(self, xp: Namespace) -> Array:
         return xp.astype(self.signs, self._value_dtype(xp))

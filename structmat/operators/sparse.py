@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from structmat._backend import Array, Namespace, add_at, batch_sum, compressed, device, sparse_product
+from structmat._backend import devices, ops, sparse
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, cached, constant, param, register_operator, size
 from structmat.core.fields import checked_index
 
@@ -79,27 +80,27 @@ class Sparse(Leaf):
 
     @cached
     def _compressed(self) -> Any:
-        return compressed(self.values, self.rows, self.columns, self.shape)
+        return sparse.csr(self.values, self.rows, self.columns, self.shape)
 
     @cached
     def _compressed_adjoint(self) -> Any:
-        return compressed(self.xp.conj(self.values), self.columns, self.rows, (self.n, self.m))
+        return sparse.csr(self.xp.conj(self.values), self.columns, self.rows, (self.n, self.m))
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
         if self._compressed is not None:
-            return sparse_product(self._compressed, x)
-        return add_at(xp, self.values * xp.take(x, self.columns, axis=-1), self.rows, self.m)
+            return sparse.matmul(self._compressed, x)
+        return ops.index_add(xp, self.values * xp.take(x, self.columns, axis=-1), self.rows, self.m)
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
         if self._compressed_adjoint is not None:
-            return sparse_product(self._compressed_adjoint, g)
-        return add_at(xp, xp.conj(self.values) * xp.take(g, self.rows, axis=-1), self.columns, self.n)
+            return sparse.matmul(self._compressed_adjoint, g)
+        return ops.index_add(xp, xp.conj(self.values) * xp.take(g, self.rows, axis=-1), self.columns, self.n)
 
     def _grad(self, xp: Namespace, x: Array, g: Array) -> tuple[Array, ...]:
-        return (batch_sum(xp, xp.conj(xp.take(x, self.columns, axis=-1)) * xp.take(g, self.rows, axis=-1)),)
+        return (ops.batch_sum(xp, xp.conj(xp.take(x, self.columns, axis=-1)) * xp.take(g, self.rows, axis=-1)),)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
-        nothing = xp.zeros((), dtype=self.values.dtype, device=device(self.values))
+        nothing = xp.zeros((), dtype=self.values.dtype, device=devices.of(self.values))
         return sum(
             xp.where((i == self.rows[e]) & (j == self.columns[e]), self.values[e], nothing)
             for e in range(self.values.shape[0])

@@ -2,19 +2,8 @@
 
 from typing import Any
 
-from structmat._backend import (
-    Array,
-    Namespace,
-    apply_spectrum,
-    astype,
-    batch_sum,
-    conj,
-    copied,
-    dft,
-    fast_length,
-    idft,
-    pad,
-)
+from structmat._backend import dtypes, fft, memory, ops
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 from structmat.core.contract import Solver
 from structmat.core.fields import conjugate_of
@@ -28,16 +17,16 @@ class Embedded(Leaf):
 
     @property
     def _length(self) -> int:
-        return fast_length(self.m + self.n - 1)
+        return fft.fast_length(self.m + self.n - 1)
 
     @cached
     def _spectrum(self) -> Array:
-        column, row = (astype(self.xp, side, self.dtype) for side in self._toeplitz_sides())
+        column, row = (dtypes.astype(self.xp, side, self.dtype) for side in self._toeplitz_sides())
         gap = self._length - (self.m + self.n - 1)
-        return dft(self.xp, self.xp.concat((pad(self.xp, column, 0, gap), self.xp.flip(row[1:]))))
+        return fft.dft(self.xp, self.xp.concat((ops.pad(self.xp, column, 0, gap), self.xp.flip(row[1:]))))
 
     def _right(self, xp: Namespace, x: Array) -> Array:
-        return dft(xp, x, self._length)
+        return fft.dft(xp, x, self._length)
 
     _left = _right
 
@@ -45,7 +34,7 @@ class Embedded(Leaf):
         return self._filtered(xp, X, self._spectrum, temporary=temporary)[..., : self.m]
 
     def _rmatvec(self, xp: Namespace, G: Array, *, temporary: bool = False) -> Array:
-        return self._filtered(xp, G, conj(xp, self._spectrum), temporary=temporary)[..., : self.n]
+        return self._filtered(xp, G, ops.conj(xp, self._spectrum), temporary=temporary)[..., : self.n]
 
     def _apply_fused(self, xp: Namespace, x: Array) -> Array:
         return self._matvec(xp, self._right(xp, x), temporary=True)
@@ -54,14 +43,14 @@ class Embedded(Leaf):
         return self._rmatvec(xp, self._left(xp, g), temporary=True)
 
     def _side_grads(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, Array]:
-        sums = self._back(xp, batch_sum(xp, xp.conj(X) * G))
-        return sums[: self.m], pad(xp, xp.flip(sums[self._length - self.n + 1 :]), 1, 0)
+        sums = self._back(xp, ops.batch_sum(xp, xp.conj(X) * G))
+        return sums[: self.m], ops.pad(xp, xp.flip(sums[self._length - self.n + 1 :]), 1, 0)
 
     def _filtered(self, xp: Namespace, X: Array, kernel: Array, *, temporary: bool) -> Array:
-        return apply_spectrum(xp, X, kernel, self._length, real=not self._is_complex, temporary=temporary)
+        return fft.apply_spectrum(xp, X, kernel, self._length, real=not self._is_complex, temporary=temporary)
 
     def _back(self, xp: Namespace, Y: Array) -> Array:
-        return idft(xp, Y, self._length, real=not self._is_complex)
+        return fft.idft(xp, Y, self._length, real=not self._is_complex)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         column, row = self._toeplitz_sides()
@@ -69,7 +58,7 @@ class Embedded(Leaf):
 
     def _solve_adjoint_by_parts(self, xp: Namespace, g: Array, solve: Solver) -> Array:
         """With the exchange matrix J, T^H = J conj(T) J."""
-        return xp.flip(conj(xp, solve(self, conj(xp, xp.flip(g, axis=-1)))), axis=-1)
+        return xp.flip(ops.conj(xp, solve(self, ops.conj(xp, xp.flip(g, axis=-1)))), axis=-1)
 
 
 def _example(n: int, rng: Any) -> "Toeplitz":
@@ -283,24 +272,24 @@ class Hankel(Embedded):
         return {"column": entries[: self.n], "row": entries[self.n - 1 :]}
 
     def _toeplitz_sides(self) -> tuple[Array, Array]:
-        column, row = (astype(self.xp, side, self.dtype) for side in (self.column, self.row))
+        column, row = (dtypes.astype(self.xp, side, self.dtype) for side in (self.column, self.row))
         diagonals = self.xp.concat((column, row[1:]))
         return diagonals[self.n - 1 :], self.xp.flip(diagonals[: self.n])
 
     def _solve_adjoint_by_parts(self, xp: Namespace, g: Array, solve: Solver) -> Array:
-        return conj(xp, solve(self, conj(xp, g)))
+        return ops.conj(xp, solve(self, ops.conj(xp, g)))
 
     def _right(self, xp: Namespace, x: Array) -> Array:
-        return dft(xp, xp.flip(x, axis=-1), self._length)
+        return fft.dft(xp, xp.flip(x, axis=-1), self._length)
 
     def _rmatvec(self, xp: Namespace, G: Array, *, temporary: bool = False) -> Array:
         x = xp.flip(super()._rmatvec(xp, G, temporary=temporary), axis=-1)
-        return copied(xp, x)  # some libraries do not accept views with negative strides
+        return memory.copy(xp, x)  # some libraries do not accept views with negative strides
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
-        sums = self._back(xp, batch_sum(xp, xp.conj(X) * G))
+        sums = self._back(xp, ops.batch_sum(xp, xp.conj(X) * G))
         diagonals = xp.concat((sums[self._length - self.n + 1 :], sums[: self.m]))
-        return diagonals[: self.m], pad(xp, diagonals[self.m :], 1, 0)
+        return diagonals[: self.m], ops.pad(xp, diagonals[self.m :], 1, 0)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         k, last = i + j, self.m - 1

@@ -2,18 +2,8 @@
 
 from typing import Any, ClassVar
 
-from structmat._backend import (
-    TRANSPOSED,
-    Array,
-    DType,
-    Namespace,
-    scipy_transform,
-    singular_values,
-    suits_scipy,
-    trigonometric_sums,
-    trigonometric_weights,
-    unit_root,
-)
+from structmat._backend import trigonometric
+from structmat._backend.types import Array, DType, Namespace
 from structmat.core import Leaf, LinearOperator, register_operator, size
 
 _OPPOSITE = {None: "forward", "backward": "forward", "forward": "backward", "ortho": "ortho"}
@@ -34,7 +24,7 @@ class Trigonometric(Leaf):
 
     def _check(self) -> None:
         title = self.__class__.__name__
-        if self.type not in TRANSPOSED:
+        if self.type not in trigonometric.TRANSPOSED:
             raise ValueError(f"{title}: type is {self.type!r}; expected 1, 2, 3 or 4.")
         if self.norm not in _OPPOSITE:
             raise ValueError(f'{title}: norm is {self.norm!r}; expected None, "backward", "ortho" or "forward".')
@@ -53,23 +43,23 @@ class Trigonometric(Leaf):
 
     def _weights(self, xp: Namespace, dtype: DType) -> tuple[Any, Any, Any]:
         """The scale 2 s, and the entries of d and e at the ends."""
-        return trigonometric_weights(xp, dtype, self._period, self.type, self.norm)
+        return trigonometric.weights(xp, dtype, self._period, self.type, self.norm)
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
         return self._transformed(xp, x, self.type, self._weights(xp, x.dtype))
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
         scale, before, after = self._weights(xp, g.dtype)
-        return self._transformed(xp, g, TRANSPOSED[self.type], (scale, after, before))
+        return self._transformed(xp, g, trigonometric.TRANSPOSED[self.type], (scale, after, before))
 
     def _transformed(self, xp: Namespace, x: Array, transform: int, weights: tuple[Any, Any, Any]) -> Array:
         scale, before, after = weights
-        if not suits_scipy(x, transform):
-            sums = trigonometric_sums(xp, self._weighted(xp, x, before), transform, sine=self._is_sine)
+        if not trigonometric.suits_scipy(x, transform):
+            sums = trigonometric.sums(xp, self._weighted(xp, x, before), transform, sine=self._is_sine)
             return scale * self._weighted(xp, sums, after)
         if not self._is_unitary:
             x = self._weighted(xp, x, 2 * before if transform == 3 else before)  # SciPy halves it for type 3
-        y = scipy_transform(x, transform, self.norm, sine=self._is_sine)
+        y = trigonometric.scipy_transform(x, transform, self.norm, sine=self._is_sine)
         return y if self._is_unitary else self._weighted(xp, y, after)
 
     def _weighted(self, xp: Namespace, x: Array, weight: Any) -> Array:
@@ -80,7 +70,7 @@ class Trigonometric(Leaf):
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         shifts = ((2 - half if self._is_sine else half) for half in (+(self.type in (2, 4)), +(self.type in (3, 4))))
-        root = unit_root(xp, 2 * j + next(shifts), 2 * i + next(shifts), 2 * self._period)
+        root = trigonometric.unit_root(xp, 2 * j + next(shifts), 2 * i + next(shifts), 2 * self._period)
         scale, *weights = self._weights(xp, root.dtype)
         entry = scale * (xp.imag(root) if self._is_sine else xp.real(root))
         for k, weight in zip((j, i), weights, strict=True):
@@ -88,11 +78,13 @@ class Trigonometric(Leaf):
         return entry
 
     def _inverse(self) -> LinearOperator:
-        return self._replace(type=TRANSPOSED[self.type], norm=_OPPOSITE[self.norm])
+        return self._replace(type=trigonometric.TRANSPOSED[self.type], norm=_OPPOSITE[self.norm])
 
     def _singular_values(self, xp: Namespace) -> Array:
         dtype, where = self._value_dtype(xp), self.device
-        return singular_values(xp, self.n, self.type, self.norm, sine=self._is_sine, dtype=dtype, device=where)
+        return trigonometric.singular_values(
+            xp, self.n, self.type, self.norm, sine=self._is_sine, dtype=dtype, device=where
+        )
 
     @property
     def _is_unitary(self) -> bool:  # type: ignore[override]

@@ -1,6 +1,7 @@
 """The zero matrix."""
 
-from structmat._backend import Array, Namespace, device
+from structmat._backend import devices
+from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, register_operator, size
 
 
@@ -44,10 +45,10 @@ class Zero(Leaf):
     n: int = size()
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        return xp.zeros((*x.shape[:-1], self.m), dtype=x.dtype, device=device(x))
+        return xp.zeros((*x.shape[:-1], self.m), dtype=x.dtype, device=devices.of(x))
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
-        return xp.zeros((*g.shape[:-1], self.n), dtype=g.dtype, device=device(g))
+        return xp.zeros((*g.shape[:-1], self.n), dtype=g.dtype, device=devices.of(g))
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         return xp.zeros_like(i + j)

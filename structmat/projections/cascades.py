@@ -4,7 +4,8 @@ from functools import reduce
 from operator import matmul
 from types import ModuleType
 
-from structmat._backend import RNG, Device, DType, random_signs
+from structmat._backend import random
+from structmat._backend.types import RNG, Device, DType
 from structmat.core.base import LinearOperator
 from structmat.operators import DCT, Circulant, Diagonal
 from structmat.projections.parts import RandomSource, checked_sizes
@@ -136,7 +137,7 @@ def diagonal_circulant(
     source = RandomSource.of(rng, dtype, xp, device)
 
     def factor() -> LinearOperator:
-        D = Diagonal(source.array(random_signs(source.rng, d)))
+        D = Diagonal(source.array(random.signs(source.rng, d)))
         return Circulant(source.normal((d,), d**-0.5)) @ D
 
     return reduce(matmul, [factor() for _ in range(depth)])

@@ -4,7 +4,7 @@ import math
 from types import ModuleType
 from typing import Literal
 
-from structmat._backend import RNG, Device, DType
+from structmat._backend.types import RNG, Device, DType
 from structmat.compounds import block_circulant
 from structmat.core.base import LinearOperator
 from structmat.operators import BlockCirculant, Circulant

@@ -2,7 +2,8 @@
 
 from types import ModuleType
 
-from structmat._backend import RNG, Device, DType, random_signs
+from structmat._backend import random
+from structmat._backend.types import RNG, Device, DType
 from structmat.core.base import LinearOperator
 from structmat.operators import Diagonal, Hadamard, Permutation, SignFlip
 from structmat.projections.parts import RandomSource, checked_sizes, hadamard_order, pad, stack, truncate
@@ -92,7 +93,7 @@ def fastfood(
     source, n = RandomSource.of(rng, dtype, xp, device), hadamard_order(d)
 
     def block(rows: int) -> LinearOperator:
-        signs = random_signs(source.rng, n)
+        signs = random.signs(source.rng, n)
         B = Diagonal(source.array(signs)) if adaptive else SignFlip(source.index(signs))
         shuffle = source.permutation(n)
         draws = source.rng.standard_normal(n)

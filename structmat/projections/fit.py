@@ -6,7 +6,8 @@ import operator
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-from structmat._backend import Array, DType, Namespace, astype, device, pad, sum_dtype
+from structmat._backend import devices, dtypes, ops
+from structmat._backend.types import Array, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.operators import BlockCirculant, Circulant, LowRank, SignFlip
 from structmat.projections.least_squares import least_squares, reduce_rows, ridge_solution, row_blocks, transform_noise
@@ -99,7 +100,7 @@ def fit(
         raise ValueError(f"{title}: X has {X.shape[0]} rows and Y {Y.shape[0]}; expected equally many.")
     if not 0 <= ridge < math.inf:
         raise ValueError(f"{title}: ridge is {ridge!r}; expected 0 or more, and finite.")
-    wide = xp.result_type(sum_dtype(X_), sum_dtype(Y_))
+    wide = xp.result_type(dtypes.sum_dtype(X_), dtypes.sum_dtype(Y_))
     flips = None if signs is None else SignFlip(signs)
     data = _Data(xp, X_ if flips is None else flips.matvec(X_), Y_, ridge, wide)
     options = {"block_size": block_size, "rank": rank, "bands": bands}
@@ -121,7 +122,7 @@ class _Data(NamedTuple):
     def blocks(self, width: int = 1) -> Iterator[tuple[Array, Array]]:
         """Yield blocks of rows in the dtype of the computation; `width` is the number of rows they are reduced to."""
         for rows in row_blocks(self.X.shape[0], sum(self.shape), width):
-            x, y = (astype(self.xp, side[rows, :], self.dtype) for side in (self.X, self.Y))
+            x, y = (dtypes.astype(self.xp, side[rows, :], self.dtype) for side in (self.X, self.Y))
             yield x, y
 
     def reduce_rows(self) -> tuple[Array, Array]:
@@ -131,7 +132,7 @@ class _Data(NamedTuple):
     @property
     def like(self) -> Array:
         """An array of the dtype and device of the operator."""
-        return astype(self.xp, self.X[:1, :1], self.dtype)
+        return dtypes.astype(self.xp, self.X[:1, :1], self.dtype)
 
 
 def _circulant(data: _Data) -> LinearOperator:
@@ -151,8 +152,8 @@ def _block_circulant(data: _Data, block_size: int) -> LinearOperator:
 def _blocks(data: _Data, b: int) -> BlockCirculant:
     """Solve one ridge system for each frequency; the last block of x is padded with zeros."""
     xp, (m, n) = data.xp, data.shape
-    A = BlockCirculant(xp.ones((m // b, -(-n // b), b), dtype=data.dtype, device=device(data.X)))
-    spectra = ((A._right(xp, pad(xp, x, 0, -n % b))[0], A._left(xp, y)[0]) for x, y in data.blocks())
+    A = BlockCirculant(xp.ones((m // b, -(-n // b), b), dtype=data.dtype, device=devices.of(data.X)))
+    spectra = ((A._right(xp, ops.pad(xp, x, 0, -n % b))[0], A._left(xp, y)[0]) for x, y in data.blocks())
     R, C = reduce_rows(xp, spectra)
     Z = ridge_solution(xp, R, C, data.ridge, transform_noise(xp, R, b))
     return A._replace(blocks=A._back(xp, xp.matrix_transpose(Z)))

@@ -3,7 +3,8 @@
 import math
 from types import ModuleType
 
-from structmat._backend import RNG, Device, DType, as_namespace
+from structmat._backend import namespaces
+from structmat._backend.types import RNG, Device, DType
 from structmat.core.base import LinearOperator
 from structmat.operators import Hadamard, Sparse, Zero
 from structmat.projections.parts import RandomSource, checked_sizes, hadamard_order, pad, stack, truncate
@@ -143,7 +144,7 @@ def fjlt(
     counts = source.rng.binomial(n, q, size=k)
     G: LinearOperator = Zero(k, n)
     if total := int(counts.sum()):
-        host = as_namespace(None)
+        host = namespaces.resolve(None)
         rows = host.repeat(host.arange(k), counts)
         columns = host.concat([source.rng.choice(n, count, replace=False) for count in counts])
         G = Sparse(source.normal((total,), (q * k) ** -0.5), source.index(rows), source.index(columns), k, n)

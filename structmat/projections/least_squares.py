@@ -3,7 +3,8 @@
 import math
 from collections.abc import Iterable, Iterator, Sequence
 
-from structmat._backend import Array, DType, Namespace, astype, device, generator, matmul, random_normal
+from structmat._backend import devices, dtypes, ops, random
+from structmat._backend.types import Array, DType, Namespace
 from structmat.core.base import LinearOperator
 
 NUMBERS = 2**22  # in a block of rows, 32 MiB in double precision
@@ -44,7 +45,7 @@ def _qr_step(xp: Namespace, X: Array, Y: Array) -> tuple[Array, Array]:
         return X, Y
     if X.shape[-1] == 1:
         length, Q = _normalized(xp, X, -2)
-        return astype(xp, length, X.dtype), matmul(xp, _adjoint(xp, Q), Y)
+        return dtypes.astype(xp, length, X.dtype), ops.matmul(xp, _adjoint(xp, Q), Y)
     scale = positive_or_one(xp, xp.max(xp.abs(X), axis=-2, keepdims=True))
     Q, R = xp.linalg.qr(X / scale)
     return R * scale, xp.matmul(_adjoint(xp, Q), Y)
@@ -78,9 +79,9 @@ def ridge_solution(xp: Namespace, R: Array, C: Array, ridge: float, noise: Array
     """
     q = R.shape[-1]
     if 1 not in R.shape[-2:] and ridge > 0:  # append the rows of the ridge to R
-        rows = math.sqrt(ridge) * xp.eye(q, dtype=R.dtype, device=device(R))
+        rows = math.sqrt(ridge) * xp.eye(q, dtype=R.dtype, device=devices.of(R))
         R = xp.concat((R, xp.broadcast_to(rows, (*R.shape[:-2], q, q))), axis=-2)
-        zeros = xp.zeros((*C.shape[:-2], q, C.shape[-1]), dtype=C.dtype, device=device(C))
+        zeros = xp.zeros((*C.shape[:-2], q, C.shape[-1]), dtype=C.dtype, device=devices.of(C))
         R, C = _qr_step(xp, R, xp.concat((C, zeros), axis=-2))
     lengths, _ = _normalized(xp, R, -2)
     floor = xp.zeros_like(lengths) if noise is None or ridge > 0 else noise + xp.zeros_like(lengths)
@@ -93,7 +94,7 @@ def ridge_solution(xp: Namespace, R: Array, C: Array, ridge: float, noise: Array
         share = value / size
         weight = share**2 + (root / size) ** 2  # 0, or from 1 to 2
         gain = share / positive_or_one(xp, weight) / size
-        return matmul(xp, _adjoint(xp, unit), astype(xp, gain, C.dtype) * C)
+        return ops.matmul(xp, _adjoint(xp, unit), dtypes.astype(xp, gain, C.dtype) * C)
 
     scale = xp.where(dead, xp.ones_like(lengths), lengths)
     U, values, Vh = xp.linalg.svd(R / scale, full_matrices=False)
@@ -101,7 +102,7 @@ def ridge_solution(xp: Namespace, R: Array, C: Array, ridge: float, noise: Array
     cutoff = q * float(xp.finfo(R.dtype).eps) + xp.sqrt(xp.sum(share**2, axis=-1))
     kept = values > cutoff * values[..., :1]
     gains = xp.where(kept, 1 / xp.where(kept, values, xp.ones_like(values)), xp.zeros_like(values))
-    coordinates = astype(xp, gains, C.dtype)[..., None] * xp.matmul(_adjoint(xp, U), C)
+    coordinates = dtypes.astype(xp, gains, C.dtype)[..., None] * xp.matmul(_adjoint(xp, U), C)
     V, scale = _adjoint(xp, Vh), xp.matrix_transpose(scale)
     Z = _shortest(xp, scale * V, coordinates, kept)  # R Z = U values V^H (scale Z)
     if values.shape[-1] == q:
@@ -114,7 +115,7 @@ def _shortest(xp: Namespace, directions: Array, coordinates: Array, kept: Array)
     """Return the Z of least norm with directions^H Z = coordinates in the rows that are kept, which come first."""
     Q, T = xp.linalg.qr(directions)
     both = kept[..., :, None] & kept[..., None, :]
-    T = xp.where(both, T, xp.eye(T.shape[-1], dtype=T.dtype, device=device(T)))
+    T = xp.where(both, T, xp.eye(T.shape[-1], dtype=T.dtype, device=devices.of(T)))
     return xp.matmul(Q, xp.linalg.solve(_adjoint(xp, T), coordinates))
 
 
@@ -182,9 +183,9 @@ class _Problem:
 
         The gradient of a Gaussian residual has the variance ‖∂A x / ∂θ‖².
         """
-        xp, rng = self.xp, generator(0)
-        shape, options = tuple(self.Y.shape), {"dtype": self.Y.dtype, "xp": self.xp, "device": device(self.Y)}
-        draws = (self.gradient(random_normal(rng, shape, 1.0, **options)) for _ in range(PROBES))
+        xp, rng = self.xp, random.generator(0)
+        shape, options = tuple(self.Y.shape), {"dtype": self.Y.dtype, "xp": self.xp, "device": devices.of(self.Y)}
+        draws = (self.gradient(random.normal(rng, shape, 1.0, **options)) for _ in range(PROBES))
         found = []
         for each in zip(*draws, strict=True):
             square = sum(xp.abs(g) ** 2 for g in each) / PROBES
@@ -229,10 +230,10 @@ def require_affine(title: str, A: LinearOperator) -> None:
     """Raise TypeError unless A is jointly affine in its parameters, at the midpoint of two random values of them."""
     if not A.params:
         raise TypeError(f"{title}: {A._label} has no parameters; expected an operator with parameters.")
-    xp, rng = A.xp, generator(0)
+    xp, rng = A.xp, random.generator(0)
 
     def draw(shape: tuple[int, ...], dtype: DType) -> Array:
-        return random_normal(rng, shape, 1.0, dtype=dtype, xp=xp, device=A.device)
+        return random.normal(rng, shape, 1.0, dtype=dtype, xp=xp, device=A.device)
 
     first, second = ([draw(value.shape, value.dtype) for value in A.params] for _ in range(2))
     middle = [(one + other) / 2 for one, other in zip(first, second, strict=True)]

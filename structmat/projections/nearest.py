@@ -4,7 +4,8 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from structmat._backend import Array, astype, device, namespace, real_dtype, sum_dtype
+from structmat._backend import devices, dtypes, namespaces
+from structmat._backend.types import Array
 from structmat.core import kron
 from structmat.core.base import LinearOperator
 from structmat.operators import Dense, LowRank, Monarch, SignFlip
@@ -113,7 +114,7 @@ def nearest(
     """
     title = "nearest"
     xp, (single,) = checked_matrices(title, W=W)
-    M, flips = astype(xp, single, sum_dtype(single)), None if signs is None else SignFlip(signs)
+    M, flips = dtypes.astype(xp, single, dtypes.sum_dtype(single)), None if signs is None else SignFlip(signs)
     if flips is not None:
         M = flips.matvec(M)
     options = {"block_size": block_size, "rank": rank, "bands": bands, "factors": factors, "blocks": blocks}
@@ -121,16 +122,16 @@ def nearest(
     unit = positive_or_one(xp, xp.max(xp.abs(M)))
     misfit, total = (xp.sum(xp.abs(part / unit) ** 2) for part in (M - A.matmat(_units(M)), M))
     energy = xp.where(total > 0, 1 - misfit / positive_or_one(xp, total), xp.ones_like(total))
-    return Nearest(A if flips is None else A @ flips, astype(xp, energy, real_dtype(xp, single.dtype)))
+    return Nearest(A if flips is None else A @ flips, dtypes.astype(xp, energy, dtypes.real_dtype(xp, single.dtype)))
 
 
 def _units(W: Array) -> Array:
-    return namespace(W).eye(W.shape[1], dtype=W.dtype, device=device(W))
+    return namespaces.of(W).eye(W.shape[1], dtype=W.dtype, device=devices.of(W))
 
 
 def _means(like: str, W: Array, **options: Any) -> LinearOperator:
     """Average W over the entries of each parameter: the gradient of Re⟨W, A⟩ has their sums, of ‖A‖²/2 their counts."""
-    xp = namespace(W)
+    xp = namespaces.of(W)
     A = of_ones("nearest", like, tuple(W.shape), W, **options)
     columns, saved = A.forward(_units(W))
     sums, counts = (A.backward(saved, g)[1] for g in (xp.matrix_transpose(W), columns))
@@ -143,26 +144,26 @@ def _means(like: str, W: Array, **options: Any) -> LinearOperator:
 
 def _of_operator(like: LinearOperator, W: Array) -> LinearOperator:
     A = checked_affine("nearest", like, tuple(W.shape), W)
-    return least_squares(A, _units(W), namespace(W).matrix_transpose(W))
+    return least_squares(A, _units(W), namespaces.of(W).matrix_transpose(W))
 
 
 def _factors(W: Array, rank: int) -> tuple[Array, Array]:
     """Return the best factors (..., m, r) and (..., r, n) of matrices (Eckart and Young), of equal norm."""
-    xp = namespace(W)
+    xp = namespaces.of(W)
     U, values, Vh = xp.linalg.svd(W, full_matrices=False)
     weights = xp.astype(xp.sqrt(values[..., :rank]), W.dtype)
     return U[..., :rank] * weights[..., None, :], weights[..., :, None] * Vh[..., :rank, :]
 
 
 def _low_rank(W: Array, rank: int) -> LinearOperator:
-    xp = namespace(W)
+    xp = namespaces.of(W)
     left, right = _factors(W, checked_rank("nearest", rank, tuple(W.shape)))
     return LowRank(left, xp.conj(xp.matrix_transpose(right)))
 
 
 def _kron(W: Array, factors: tuple[tuple[int, int], tuple[int, int]]) -> LinearOperator:
     """Rearrange W so that B ⊗ C becomes the outer product of vec B and vec C (Van Loan and Pitsianis 1993)."""
-    xp, ((m, n), (p, q)) = namespace(W), factors
+    xp, ((m, n), (p, q)) = namespaces.of(W), factors
     if (m * p, n * q) != tuple(W.shape):
         raise ValueError(
             f"nearest: factors are {factors}, whose product is {m * p}×{n * q}; the matrix has the shape "
@@ -175,7 +176,7 @@ def _kron(W: Array, factors: tuple[tuple[int, int], tuple[int, int]]) -> LinearO
 
 def _monarch(W: Array, blocks: tuple[int, int]) -> LinearOperator:
     """Rearrange W into blocks of rank 1, one for each pair of a left and a right block (Dao et al. 2022)."""
-    xp, (m, n), (r, p) = namespace(W), W.shape, blocks
+    xp, (m, n), (r, p) = namespaces.of(W), W.shape, blocks
     if m % r or n % p:
         raise ValueError(f"nearest: blocks is {blocks}; expected divisors of m = {m} and n = {n}.")
     tiles = xp.permute_dims(xp.reshape(W, (m // r, r, p, n // p)), (1, 2, 0, 3))

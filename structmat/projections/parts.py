@@ -6,7 +6,8 @@ from collections.abc import Callable
 from types import ModuleType
 from typing import Any, Self
 
-from structmat._backend import RNG, Array, Device, DType, as_dtype, as_namespace, from_host, generator, random_normal
+from structmat._backend import devices, dtypes, namespaces, random
+from structmat._backend.types import RNG, Array, Device, DType
 from structmat.core.base import LinearOperator
 from structmat.core.blocks import vstack
 from structmat.core.fields import checked_size
@@ -25,19 +26,19 @@ class RandomSource:
     @classmethod
     def of(cls, rng: RNG, dtype: DType, xp: ModuleType | None, device: Device) -> Self:
         """Validate the keyword arguments that all projections share."""
-        return cls(generator(rng), as_dtype(as_namespace(xp), dtype), xp, device)
+        return cls(random.generator(rng), dtypes.as_dtype(namespaces.resolve(xp), dtype), xp, device)
 
     def array(self, draws: Any) -> Array:
         """Move numbers from the host to the device, in the dtype."""
-        return from_host(draws, as_namespace(self.xp), device=self.device, dtype=self.dtype)
+        return devices.from_host(draws, namespaces.resolve(self.xp), device=self.device, dtype=self.dtype)
 
     def index(self, draws: Any) -> Array:
         """Move integers from the host to the device."""
-        return from_host(draws, as_namespace(self.xp), device=self.device)
+        return devices.from_host(draws, namespaces.resolve(self.xp), device=self.device)
 
     def normal(self, shape: tuple[int, ...], scale: float) -> Array:
         """Draw Gaussians of standard deviation `scale`."""
-        return random_normal(self.rng, shape, scale, dtype=self.dtype, xp=self.xp, device=self.device)
+        return random.normal(self.rng, shape, scale, dtype=self.dtype, xp=self.xp, device=self.device)
 
     def signs(self, n: int) -> SignFlip:
         """Draw fair signs."""

@@ -5,7 +5,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from structmat._backend import Array, Namespace, assignment, astype, device, namespace, real_dtype
+from structmat._backend import devices, dtypes, namespaces, solvers
+from structmat._backend.types import Array, Namespace
 from structmat.compounds import block_circulant
 from structmat.core.base import LinearOperator
 from structmat.core.fields import as_integer, checked_floating
@@ -50,8 +51,10 @@ _OPTIONS: dict[Any, tuple[str, Any]] = {
 
 def of_ones(title: str, like: str, shape: tuple[int, int], entries: Array, **options: Any) -> LinearOperator:
     """Return an operator of a structure whose parameters are all one, of the dtype and device of `entries`."""
-    xp = namespace(entries)
-    made = PATTERNS[like](lambda *sizes: xp.ones(sizes, dtype=entries.dtype, device=device(entries)), shape, **options)
+    xp = namespaces.of(entries)
+    made = PATTERNS[like](
+        lambda *sizes: xp.ones(sizes, dtype=entries.dtype, device=devices.of(entries)), shape, **options
+    )
     if made.shape != shape:
         raise ValueError(f"{title}: like is {like!r}, which is square; the matrix has the shape {shape}.")
     return made
@@ -68,10 +71,10 @@ def checked_affine(title: str, like: LinearOperator, shape: tuple[int, int], ent
 
 def best_permutation(title: str, scores: Array) -> LinearOperator:
     """Return the permutation that maximises Re Σ_i scores[i, index[i]]."""
-    xp, (m, n) = namespace(scores), scores.shape
+    xp, (m, n) = namespaces.of(scores), scores.shape
     if m != n:
         raise ValueError(f"{title}: like is 'permutation', which is square; the matrix has the shape {(m, n)}.")
-    return Permutation(assignment(xp, astype(xp, scores, real_dtype(xp, scores.dtype))))
+    return Permutation(solvers.linear_assignment(xp, dtypes.astype(xp, scores, dtypes.real_dtype(xp, scores.dtype))))
 
 
 def checked_rank(title: str, rank: int, shape: tuple[int, int]) -> int:

@@ -2,7 +2,7 @@
 
 from types import ModuleType
 
-from structmat._backend import RNG, Device, DType
+from structmat._backend.types import RNG, Device, DType
 from structmat.core.base import LinearOperator
 from structmat.operators import Toeplitz
 from structmat.projections.parts import RandomSource, checked_sizes

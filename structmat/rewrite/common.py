@@ -5,7 +5,8 @@ import functools
 import operator
 from typing import Any
 
-from structmat._backend import Array, DType, is_array, is_complex_number, result_dtype
+from structmat._backend import dtypes, namespaces
+from structmat._backend.types import Array, DType
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Adjoint, LeafView
 from structmat.core.compose import Composite, Product, Scaled, Sum
@@ -18,7 +19,7 @@ def same(a: Any, b: Any) -> bool:
     """Tell whether two operators are equal by construction: they hold the same array objects, not equal values."""
     if a is b:
         return True
-    if type(a) is not type(b) or is_array(a):
+    if type(a) is not type(b) or namespaces.is_array(a):
         return False
     if isinstance(a, LinearOperator):
         theirs = b._fields
@@ -42,7 +43,7 @@ def may_merge(*leaves: Any) -> bool:
 
 def joint_dtype(a: Leaf, b: Leaf) -> DType:
     """Return the promoted dtype of two leaves of one library, None if they may not be merged."""
-    return result_dtype(a.xp, a.dtype, b.dtype) if may_merge(a, b) else None
+    return dtypes.result_dtype(a.xp, a.dtype, b.dtype) if may_merge(a, b) else None
 
 
 def parameters(A: Any) -> dict[str, Array]:
@@ -83,7 +84,7 @@ def scaled(scalar: Any, of: LinearOperator) -> LinearOperator:
     """Scale as the algebra does, except that 1+0j makes a real operator complex."""
     if type(of) is Scaled and (whole := scalar_product([scalar, of.scalar])) is not None:
         scalar, of = whole, of.of
-    return of if scalar == 1 and (of._is_complex or not is_complex_number(scalar)) else Scaled(of, scalar)
+    return of if scalar == 1 and (of._is_complex or not dtypes.is_complex_number(scalar)) else Scaled(of, scalar)
 
 
 def scalar_product(scalars: list[Any]) -> Any:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from structmat._backend import astype, is_complex_number
+from structmat._backend import dtypes
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Inverse
 from structmat.core.blocks import BlockDiag, Kron, Repeat, repeat
@@ -54,7 +54,7 @@ def add_zero(a: LinearOperator, b: LinearOperator) -> Maybe:
 
 
 def scale_zero(A: Scaled) -> Maybe:
-    return None if is_complex_number(A.scalar) else A.of
+    return None if dtypes.is_complex_number(A.scalar) else A.of
 
 
 # ---------------------------------------------------------------------- powers
@@ -114,7 +114,9 @@ def one_diagonal(A: BlockDiag) -> Maybe:
     diagonals = [part._as_diagonal(like) for part in A.parts]  # type: ignore[attr-defined]
     if any(diagonal is None for diagonal in diagonals):
         return None
-    merged: Diagonal = like._replace(entries=A.xp.concat([astype(A.xp, entries, A.dtype) for entries in diagonals]))
+    merged: Diagonal = like._replace(
+        entries=A.xp.concat([dtypes.astype(A.xp, entries, A.dtype) for entries in diagonals])
+    )
     return merged
 
 

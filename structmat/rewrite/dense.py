@@ -3,7 +3,7 @@
 import math
 from typing import Any
 
-from structmat._backend import astype, is_complex, is_complex_number
+from structmat._backend import dtypes
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Bilinear, Inverse
 from structmat.core.compose import Product
@@ -20,13 +20,13 @@ def _numbers(A: LinearOperator) -> int:
     """Count the real numbers among the parameters of a leaf."""
     leaf = leaf_of(A)
     arrays = parameters(leaf).values()
-    return sum(math.prod(value.shape) * (1 + is_complex(leaf.xp, value.dtype)) for value in arrays)
+    return sum(math.prod(value.shape) * (1 + dtypes.is_complex(leaf.xp, value.dtype)) for value in arrays)
 
 
 def _into_left(host: Any, a: LinearOperator, whole: LinearOperator) -> Leaf:
     """Multiply the columns of the left factor by a."""
     xp, field = whole.xp, host._outer_factors[0]
-    columns = xp.matrix_transpose(astype(xp, getattr(host, field), whole.dtype))
+    columns = xp.matrix_transpose(dtypes.astype(xp, getattr(host, field), whole.dtype))
     return host._replace(**{field: xp.matrix_transpose(a._apply(xp, columns))})  # type: ignore[no-any-return]
 
 
@@ -64,7 +64,7 @@ def add_low_ranks(a: LinearOperator, b: LinearOperator) -> Maybe:
     (s, A), (t, B) = split_scalar(a), split_scalar(b)
     if type(A) is not LowRank or type(B) is not LowRank or not may_merge(A, B):
         return None
-    complex_scalar = is_complex_number(s) or is_complex_number(t)
+    complex_scalar = dtypes.is_complex_number(s) or dtypes.is_complex_number(t)
     if not (of_one_dtype(A) and of_one_dtype(B) and A.dtype == B.dtype) or (complex_scalar and not A._is_complex):
         return None
     if A.left.shape[1] + B.left.shape[1] >= min(A.shape):

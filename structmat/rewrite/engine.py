@@ -5,7 +5,7 @@ import operator
 from collections.abc import Iterator
 from typing import Any
 
-from structmat._backend import compute_dtype, real_dtype
+from structmat._backend import dtypes
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Adjoint
 from structmat.core.compose import NaryOperator, Product, Sum
@@ -47,11 +47,11 @@ class _Rewriting:
     def __init__(self, A: LinearOperator) -> None:
         self.fired: list[str] = []  # per rule: its name, a colon, the operators before and after
         self.done: dict[int, tuple[Any, LinearOperator]] = {}  # by id, an operator and its simple form
-        self.precision = None if A.dtype is None else real_dtype(A.xp, compute_dtype(A.xp, A.dtype))
+        self.precision = None if A.dtype is None else dtypes.real_dtype(A.xp, dtypes.compute_dtype(A.xp, A.dtype))
 
     def may(self, rule: Rule, old: LinearOperator) -> bool:
         """Tell whether a rule may be tried: one that rounds needs the precision of the whole."""
-        return not rule.rounds or (old.dtype is not None and real_dtype(old.xp, old.dtype) == self.precision)
+        return not rule.rounds or (old.dtype is not None and dtypes.real_dtype(old.xp, old.dtype) == self.precision)
 
     def step(self, A: LinearOperator) -> Maybe:
         """Apply one rule to an operator whose parts are simple."""

@@ -5,7 +5,8 @@ import itertools
 import operator
 from typing import Any
 
-from structmat._backend import Array, astype
+from structmat._backend import dtypes
+from structmat._backend.types import Array
 from structmat.core import LinearOperator
 from structmat.core.blocks import Kron, Repeat, repeat
 from structmat.core.compose import Sum, added
@@ -75,7 +76,7 @@ def _tensor(levels: Levels, like: LinearOperator) -> Array:
     """Return the first column of a Kronecker product of circulants, in the dtype of another operator."""
     xp = like.xp
     columns = [leaf.tensor if isinstance(leaf, MultilevelCirculant) else leaf._as_circulant(like) for leaf, _ in levels]
-    columns = [astype(xp, xp.reshape(column, (-1,)), like.dtype) for column in columns]
+    columns = [dtypes.astype(xp, xp.reshape(column, (-1,)), like.dtype) for column in columns]
     return functools.reduce(lambda outer, inner: xp.reshape(outer[:, None] * inner[None, :], (-1,)), columns)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from structmat._backend import astype, complex_dtype, is_complex_number
+from structmat._backend import dtypes
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Adjoint, Conjugate
 from structmat.core.compose import Scaled
@@ -25,7 +25,7 @@ def scale_params(A: Scaled) -> Maybe:
     of = A.of
     if not isinstance(of, Leaf) or not of_one_dtype(of):
         return None
-    if is_complex_number(A.scalar) and (not of._is_complex or of._linear_over == "real"):
+    if dtypes.is_complex_number(A.scalar) and (not of._is_complex or of._linear_over == "real"):
         return None
     names = of._param_fields if of._linear_over else of._scaled_by
     return of._replace(**{name: A.scalar * getattr(of, name) for name in names}) if names else None
@@ -73,11 +73,11 @@ def _linear_combination(s: Any, A: Leaf, t: Any, B: Leaf) -> Maybe:
     mine, theirs = parameters(A), parameters(B)
     if any(mine[name].shape != theirs[name].shape for name in mine):
         return None
-    if is_complex_number(s) or is_complex_number(t):
+    if dtypes.is_complex_number(s) or dtypes.is_complex_number(t):
         if A._linear_over == "real":
             return None
-        dtype = complex_dtype(A.xp, dtype)
-    pairs = {name: (astype(A.xp, mine[name], dtype), astype(A.xp, theirs[name], dtype)) for name in mine}
+        dtype = dtypes.complex_dtype(A.xp, dtype)
+    pairs = {name: (dtypes.astype(A.xp, mine[name], dtype), dtypes.astype(A.xp, theirs[name], dtype)) for name in mine}
     return A._replace(**{name: s * first + t * second for name, (first, second) in pairs.items()})
 
 

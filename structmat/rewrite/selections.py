@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from structmat._backend import Array, device, is_array, namespace
+from structmat._backend import devices, namespaces
+from structmat._backend.types import Array
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Adjoint
 from structmat.core.compose import Power
@@ -26,11 +27,11 @@ SELECTIONS = (Permutation, Restriction, Shift)
 
 def _index(A: Any, like: Array) -> Array:
     """Return the indices that A selects, as an array of the dtype and device of another."""
-    if is_array(kept := getattr(A, "index", None)):
+    if namespaces.is_array(kept := getattr(A, "index", None)):
         return kept
-    xp = namespace(like)
+    xp = namespaces.of(like)
     places = range(A.n) if type(A) is Shift else A._span
-    index = xp.arange(places.start, places.stop, places.step, dtype=like.dtype, device=device(like))
+    index = xp.arange(places.start, places.stop, places.step, dtype=like.dtype, device=devices.of(like))
     return xp.roll(index, A.k % A.n) if type(A) is Shift else index
 
 
@@ -38,10 +39,10 @@ def select_twice(a: Any, b: Any) -> Maybe:
     """Compose two selections."""
     if type(a) not in SELECTIONS or type(b) not in SELECTIONS:
         return None
-    arrays = [each.index for each in (a, b) if is_array(getattr(each, "index", None))]
+    arrays = [each.index for each in (a, b) if namespaces.is_array(getattr(each, "index", None))]
     if not arrays:
         return _select_spans(a, b)
-    index = namespace(arrays[0]).take(_index(b, arrays[0]), _index(a, arrays[0]))
+    index = namespaces.of(arrays[0]).take(_index(b, arrays[0]), _index(a, arrays[0]))
     if Restriction in (type(a), type(b)):
         return Restriction._make({"n": b.n, "index": index, "_frozen": False})
     return (a if type(a) is Permutation else b)._replace(index=index)
@@ -77,7 +78,7 @@ def select_what_was_padded(a: Restriction, b: Adjoint) -> Maybe:
 
 
 def select_all(A: Restriction) -> Maybe:
-    return Identity(A.n) if not is_array(A.index) and A._span == range(A.n) else None
+    return Identity(A.n) if not namespaces.is_array(A.index) and A._span == range(A.n) else None
 
 
 def shift_by_none(A: Shift) -> Maybe:

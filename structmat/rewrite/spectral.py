@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from structmat._backend import Array, DType, astype, complex_dtype, dft, idft, reversed_mod_n
+from structmat._backend import dtypes, fft, ops
+from structmat._backend.types import Array, DType
 from structmat.core import LinearOperator
 from structmat.core.bilinear import Adjoint, Bilinear, Conjugate, Inverse
 from structmat.core.compose import Power
@@ -31,7 +32,7 @@ def _replaced(A: Any, fields: dict[str, Array] | None, dtype: DType) -> Leaf | N
     """Return the leaf with other parameters, in a dtype."""
     if fields is None:
         return None
-    return A._replace(**{name: astype(A.xp, value, dtype) for name, value in fields.items()})  # type: ignore[no-any-return]
+    return A._replace(**{name: dtypes.astype(A.xp, value, dtype) for name, value in fields.items()})  # type: ignore[no-any-return]
 
 
 def multiply_in_class(a: Any, b: Any) -> Maybe:
@@ -113,12 +114,12 @@ def between_transforms(a: LinearOperator, middle: LinearOperator, b: LinearOpera
     scale, back_first = pair
     xp = middle.xp
     if type(middle) is Diagonal:
-        diagonal = scale * astype(xp, middle.entries, complex_dtype(xp, middle.dtype))
-        column = idft(xp, diagonal, middle.n, real=False)
-        made: Leaf = Circulant(column if back_first else reversed_mod_n(xp, column, 0))
+        diagonal = scale * dtypes.astype(xp, middle.entries, dtypes.complex_dtype(xp, middle.dtype))
+        column = fft.idft(xp, diagonal, middle.n, real=False)
+        made: Leaf = Circulant(column if back_first else ops.reversed_mod_n(xp, column, 0))
     elif type(middle) is Circulant:
-        diagonal = scale * dft(xp, astype(xp, middle.column, complex_dtype(xp, middle.dtype)))
-        made = Diagonal(reversed_mod_n(xp, diagonal, 0) if back_first else diagonal)
+        diagonal = scale * fft.dft(xp, dtypes.astype(xp, middle.column, dtypes.complex_dtype(xp, middle.dtype)))
+        made = Diagonal(ops.reversed_mod_n(xp, diagonal, 0) if back_first else diagonal)
     else:
         return None
     return made._replace(_frozen=middle._frozen)

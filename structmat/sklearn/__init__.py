@@ -1,8 +1,8 @@
 """Estimators for scikit-learn: random projections, random features, binary codes and ridge regression on all shifts."""
 
-from structmat._backend import optional
+from structmat._backend import packages
 
-optional("structmat.sklearn", "sklearn", "sklearn")
+packages.import_optional("structmat.sklearn", "sklearn", "sklearn")
 
 from structmat.sklearn.embedding import CirculantBinaryEmbedding
 from structmat.sklearn.features import StructuredRFF

@@ -11,7 +11,8 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from structmat._backend import Array, Device, Namespace, astype, device, is_array, namespace, namespace_name, sum_dtype
+from structmat._backend import devices, dtypes, namespaces
+from structmat._backend.types import Array, Device, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.batches import OutputSpec, chunk_length, chunks, map_chunks
 from structmat.projections.least_squares import row_blocks
@@ -19,19 +20,19 @@ from structmat.projections.least_squares import row_blocks
 
 def keeps_library(X: Any) -> bool:
     """Return whether X stays in its library, under array-API dispatch; otherwise it becomes a NumPy array."""
-    return bool(get_config()["array_api_dispatch"]) and is_array(X)
+    return bool(get_config()["array_api_dispatch"]) and namespaces.is_array(X)
 
 
 def accepted_dtypes(X: Any) -> tuple[Any, Any]:
     """Return the dtypes that are kept; data of other dtypes are cast to the first."""
-    xp = namespace(X if keeps_library(X) else np.empty(0))
+    xp = namespaces.of(X if keeps_library(X) else np.empty(0))
     return xp.float64, xp.float32
 
 
 def library_and_device(X: Any) -> tuple[Namespace, Device]:
     """Return the library and device of validated data, NumPy's for sparse data."""
     X = X.data if issparse(X) else X
-    return namespace(X), device(X)
+    return namespaces.of(X), devices.of(X)
 
 
 def dense_rows(X: Any, rows: slice = slice(None)) -> Array:
@@ -43,7 +44,7 @@ def double_blocks(X: Any) -> Iterator[Array]:
     """Yield blocks of rows of validated data, of bounded size, in double precision."""
     for rows in row_blocks(*X.shape):
         block = dense_rows(X, rows)
-        yield astype(namespace(block), block, sum_dtype(block))
+        yield dtypes.astype(namespaces.of(block), block, dtypes.sum_dtype(block))
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
@@ -57,12 +58,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         if isinstance(fitted, LinearOperator):
             xp, where = fitted.xp, fitted.device
         else:
-            xp, where = namespace(fitted), device(fitted)
+            xp, where = namespaces.of(fitted), devices.of(fitted)
         found, here = library_and_device(X)
         if found is not xp or here != where:
             raise ValueError(
                 f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and device as those "
-                f"passed to fit(): {namespace_name(xp)} on {where}, not {namespace_name(found)} on {here}."
+                f"passed to fit(): {namespaces.name(xp)} on {where}, not {namespaces.name(found)} on {here}."
             )
         return X
 

@@ -2,7 +2,8 @@
 
 from typing import Any, Literal, Self
 
-from structmat._backend import Array, astype, namespace
+from structmat._backend import dtypes, namespaces
+from structmat._backend.types import Array
 from structmat.learn import optimize_embedding
 from structmat.projections import circulant_projection
 from structmat.sklearn.base import ProjectionTransformer, dense_rows
@@ -90,8 +91,8 @@ class CirculantBinaryEmbedding(ProjectionTransformer):
         return self
 
     def _map(self, X: Array) -> Array:
-        xp = namespace(X)
-        return astype(xp, self.projection_.matvec(X) >= 0, xp.uint8)
+        xp = namespaces.of(X)
+        return dtypes.astype(xp, self.projection_.matvec(X) >= 0, xp.uint8)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

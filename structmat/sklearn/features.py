@@ -6,7 +6,8 @@ from typing import Any, Literal, Self
 
 from sklearn.utils import check_scalar
 
-from structmat._backend import Array, namespace
+from structmat._backend import namespaces
+from structmat._backend.types import Array
 from structmat.core.base import LinearOperator
 from structmat.learn import FourierFeatures
 from structmat.sklearn.base import ProjectionTransformer, double_blocks
@@ -18,13 +19,13 @@ def _scale(X: Any) -> float:
     It computes the variance of (x - low) / (high - low) in double precision, which is positive if two entries differ,
     and whose terms neither over- nor underflow.
     """
-    extremes = [(float(namespace(x).min(x)), float(namespace(x).max(x))) for x in double_blocks(X)]
+    extremes = [(float(namespaces.of(x).min(x)), float(namespaces.of(x).max(x))) for x in double_blocks(X)]
     low, high = min(one for one, _ in extremes) / 2, max(other for _, other in extremes) / 2  # no difference overflows
     if low == high:
         return 1.0
     span, count = high - low, math.prod(X.shape)
-    mean = sum(float(namespace(x).sum((x / 2 - low) / span)) for x in double_blocks(X)) / count
-    variance = sum(float(namespace(x).sum(((x / 2 - low) / span - mean) ** 2)) for x in double_blocks(X)) / count
+    mean = sum(float(namespaces.of(x).sum((x / 2 - low) / span)) for x in double_blocks(X)) / count
+    variance = sum(float(namespaces.of(x).sum(((x / 2 - low) / span - mean) ** 2)) for x in double_blocks(X)) / count
     gamma: float = 1 / (4 * X.shape[1] * variance) / span / span
     if not 0 < gamma < math.inf:
         raise ValueError(

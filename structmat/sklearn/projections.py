@@ -9,7 +9,8 @@ from sklearn.random_projection import johnson_lindenstrauss_min_dim
 from sklearn.utils import check_array, check_scalar
 from sklearn.utils.validation import check_is_fitted
 
-from structmat._backend import Array, astype
+from structmat._backend import dtypes
+from structmat._backend.types import Array
 from structmat.linalg import lstsq
 from structmat.projections.kinds import PROJECTIONS, projection_by_name
 from structmat.sklearn.base import ProjectionTransformer, accepted_dtypes, dense_rows, library_and_device
@@ -155,7 +156,7 @@ class StructuredProjection(ProjectionTransformer):
     @property
     def components_(self) -> Array:
         """The dense matrix of the projection."""
-        return astype(self.projection_.xp, self.projection_.to_dense(), self._dtype)
+        return dtypes.astype(self.projection_.xp, self.projection_.to_dense(), self._dtype)
 
     def inverse_transform(self, X: Any) -> Array:
         """Multiply by the pseudoinverse: return the vectors of least norm whose projections are nearest to X.

@@ -9,7 +9,8 @@ from sklearn.base import RegressorMixin
 from sklearn.utils import check_array, check_scalar, column_or_1d
 from sklearn.utils.validation import check_is_fitted
 
-from structmat._backend import Array, astype, device, is_array, move, namespace
+from structmat._backend import devices, dtypes, namespaces
+from structmat._backend.types import Array
 from structmat.learn import cyclic_scores
 from structmat.learn.ridge import checked_sample_weight, filter_of_blocks
 from structmat.projections.least_squares import row_blocks
@@ -85,8 +86,10 @@ class CirculantRidge(RegressorMixin, Estimator):  # type: ignore[misc]
             alpha is negative or infinite, y has another shape, or a weight is negative, or all are zero.
         """
         if keeps_library(X):
-            where = {"xp": namespace(X), "device": device(X)}
-            y, sample_weight = (move(side, **where) if is_array(side) else side for side in (y, sample_weight))
+            where = {"xp": namespaces.of(X), "device": devices.of(X)}
+            y, sample_weight = (
+                devices.move(side, **where) if namespaces.is_array(side) else side for side in (y, sample_weight)
+            )
         X, y = self._checked(X, y, multi_output=True, y_numeric=True)
         alpha = float(check_scalar(self.alpha, "alpha", Real, min_val=0, max_val=math.inf, include_boundaries="left"))
         (xp, where), (N, d) = library_and_device(X), X.shape
@@ -95,7 +98,7 @@ class CirculantRidge(RegressorMixin, Estimator):  # type: ignore[misc]
         self._all_shifts = y.ndim == 2
         if self._all_shifts and tuple(y.shape) != (N, d):
             raise ValueError(f"y has shape {tuple(y.shape)}; expected ({N},), or ({N}, {d}) with one for each shift.")
-        y, weights = astype(xp, y, X.dtype), None
+        y, weights = dtypes.astype(xp, y, X.dtype), None
         if sample_weight is not None:
             each = [sample_weight] * N if isinstance(sample_weight, Real) else sample_weight
             weights = check_array(each, ensure_2d=False, dtype=accepted_dtypes(X), input_name="sample_weight")
@@ -109,7 +112,7 @@ class CirculantRidge(RegressorMixin, Estimator):  # type: ignore[misc]
                     targets = xp.concat((targets[:, None], zeros), axis=1)
                 yield dense_rows(X, rows)[:, None, :], targets[:, None, :], None if weights is None else weights[rows]
 
-        self.coef_ = astype(xp, filter_of_blocks(xp, blocks(), (d,), alpha, real=True), X.dtype)[0, :]
+        self.coef_ = dtypes.astype(xp, filter_of_blocks(xp, blocks(), (d,), alpha, real=True), X.dtype)[0, :]
         return self
 
     def predict(self, X: Any) -> Array:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from structmat._backend import RNG, Array, Device, as_namespace, complex_dtype, dtype_name, is_complex, to_host
+from structmat._backend import devices, dtypes, namespaces
+from structmat._backend.types import RNG, Array, Device
 from structmat.core.base import LinearOperator
 from structmat.testing.facts import check_facts
 from structmat.testing.reference import dense_pair, norm_bound
@@ -28,10 +29,10 @@ def check_dense(subject: Subject) -> None:
     Complex entries that are products may differ in the last digit, as libraries use fused instructions for some.
     """
     A = subject.A
-    matrix = to_host(A.to_dense())
+    matrix = devices.to_host(A.to_dense())
     xp = A._library[0]
     first = xp.zeros((1,), dtype=xp.int64, device=A.device)
-    reproducible = not np.iscomplexobj(matrix) or (xp is as_namespace(None) and not A._children)
+    reproducible = not np.iscomplexobj(matrix) or (xp is namespaces.resolve(None) and not A._children)
     exact = reproducible and A._entries(xp, first, first) is not None
     rows, columns = ({0, size - 1, int(subject.rng.integers(size))} for size in A.shape)
     subject.assert_close(A.H.to_dense(), matrix.conj().T, subject.norm, "A.H.to_dense()")
@@ -43,21 +44,21 @@ def check_dense(subject: Subject) -> None:
     ]
     for what, got, wanted in reads:
         subject.assert_close(got, wanted, subject.norm, f"{what} against to_dense")
-        if exact and not np.array_equal(to_host(got), wanted, equal_nan=True):
+        if exact and not np.array_equal(devices.to_host(got), wanted, equal_nan=True):
             raise AssertionError(f"{what} and to_dense differ")
 
 
 def check_products(subject: Subject) -> None:
     """`matvec` and `rmatvec` agree with the dense matrix, for every batch shape, real and complex."""
     for x in subject.vectors(1):
-        got, wanted = subject.transform(subject.A.matvec)(x), to_host(x) @ subject.matrix.T
+        got, wanted = subject.transform(subject.A.matvec)(x), devices.to_host(x) @ subject.matrix.T
         subject.assert_close(
-            got, wanted, subject.norm * lengths(x), f"matvec of {tuple(x.shape)} {dtype_name(x.dtype)}"
+            got, wanted, subject.norm * lengths(x), f"matvec of {tuple(x.shape)} {dtypes.name(x.dtype)}"
         )
     for g in subject.vectors(0):
-        got, wanted = subject.transform(subject.A.rmatvec)(g), to_host(g) @ subject.matrix.conj()
+        got, wanted = subject.transform(subject.A.rmatvec)(g), devices.to_host(g) @ subject.matrix.conj()
         subject.assert_close(
-            got, wanted, subject.norm * lengths(g), f"rmatvec of {tuple(g.shape)} {dtype_name(g.dtype)}"
+            got, wanted, subject.norm * lengths(g), f"rmatvec of {tuple(g.shape)} {dtypes.name(g.dtype)}"
         )
 
 
@@ -65,23 +66,25 @@ def check_matrices(subject: Subject) -> None:
     """`matmat`, `rmatmat` and `@` on both sides agree with the dense matrix."""
     A, real = subject.A, subject.dtypes()[0]
     X, Y = subject.draw((2, A.n, 3), real), subject.draw((2, A.m, 3), real)
-    scales = [subject.norm * np.linalg.norm(to_host(Z).astype(float), axis=(-2, -1))[:, None] for Z in (X, Y)]
-    subject.assert_close(A.matmat(X), subject.matrix @ to_host(X), scales[0], "matmat")
-    subject.assert_close(A @ X, subject.matrix @ to_host(X), scales[0], "A @ X")
-    subject.assert_close(A.rmatmat(Y), subject.matrix.conj().T @ to_host(Y), scales[1], "rmatmat")
+    scales = [subject.norm * np.linalg.norm(devices.to_host(Z).astype(float), axis=(-2, -1))[:, None] for Z in (X, Y)]
+    subject.assert_close(A.matmat(X), subject.matrix @ devices.to_host(X), scales[0], "matmat")
+    subject.assert_close(A @ X, subject.matrix @ devices.to_host(X), scales[0], "A @ X")
+    subject.assert_close(A.rmatmat(Y), subject.matrix.conj().T @ devices.to_host(Y), scales[1], "rmatmat")
     rows = subject.draw((2, 3, A.m), real)
-    subject.assert_close(A.__rmatmul__(rows), to_host(rows) @ subject.matrix, subject.norm * lengths(rows), "X @ A")
+    subject.assert_close(
+        A.__rmatmul__(rows), devices.to_host(rows) @ subject.matrix, subject.norm * lengths(rows), "X @ A"
+    )
     x, g = subject.draw((A.n,), real), subject.draw((A.m,), real)
     assert_same(A @ x, A.matvec(x), "A @ x against matvec")
     assert_same(A(x), A.matvec(x), "A(x) against matvec")
-    subject.assert_close(A.__rmatmul__(g), to_host(g) @ subject.matrix, subject.norm * lengths(g), "x @ A")
+    subject.assert_close(A.__rmatmul__(g), devices.to_host(g) @ subject.matrix, subject.norm * lengths(g), "x @ A")
 
 
 def check_linear(subject: Subject) -> None:
     """A (x + a z) = A x + a A z."""
     for dtype in subject.dtypes():
         x, z = subject.draw((subject.A.n,), dtype), subject.draw((subject.A.n,), dtype)
-        wanted = to_host(subject.A.matvec(x)) + 2.0 * to_host(subject.A.matvec(z))
+        wanted = devices.to_host(subject.A.matvec(x)) + 2.0 * devices.to_host(subject.A.matvec(z))
         scale = subject.norm * 3 * (lengths(x) + 2 * lengths(z))
         subject.assert_close(subject.A.matvec(x + 2.0 * z), wanted, scale, "linearity")
 
@@ -92,8 +95,8 @@ def check_adjoint(subject: Subject) -> None:
     for dtype in subject.dtypes():
         for other in subject.dtypes():
             x, g = subject.draw((4, A.n), dtype), subject.draw((4, A.m), other)
-            forward = np.sum(to_host(g).conj() * to_host(A.matvec(x)), axis=-1, keepdims=True)
-            backward = np.sum(to_host(A.rmatvec(g)).conj() * to_host(x), axis=-1, keepdims=True)
+            forward = np.sum(devices.to_host(g).conj() * devices.to_host(A.matvec(x)), axis=-1, keepdims=True)
+            backward = np.sum(devices.to_host(A.rmatvec(g)).conj() * devices.to_host(x), axis=-1, keepdims=True)
             subject.assert_close(forward, backward, subject.norm * lengths(x) * lengths(g), "adjoint: dot test")
     if A.H.H is not A:
         raise AssertionError("A.H.H is not A")
@@ -105,15 +108,19 @@ def check_adjoint(subject: Subject) -> None:
         if B.shape != wanted.shape:
             raise AssertionError(f"{name}: shape {B.shape}, expected {wanted.shape}")
         x, g = subject.draw((2, B.n), subject.dtype), subject.draw((2, B.m), subject.dtype)
-        subject.assert_close(B.matvec(x), to_host(x) @ wanted.T, subject.norm * lengths(x), f"{name} matvec")
-        subject.assert_close(B.rmatvec(g), to_host(g) @ wanted.conj(), subject.norm * lengths(g), f"{name} rmatvec")
+        subject.assert_close(B.matvec(x), devices.to_host(x) @ wanted.T, subject.norm * lengths(x), f"{name} matvec")
+        subject.assert_close(
+            B.rmatvec(g), devices.to_host(g) @ wanted.conj(), subject.norm * lengths(g), f"{name} rmatvec"
+        )
 
 
 def check_forward(subject: Subject) -> None:
     """`forward` returns the result of `matvec`, and `backward` can be called twice."""
     for x in subject.vectors(1):
         y, saved = subject.A.forward(x)
-        subject.assert_close(y, to_host(subject.A.matvec(x)), subject.norm * lengths(x), "forward against matvec")
+        subject.assert_close(
+            y, devices.to_host(subject.A.matvec(x)), subject.norm * lengths(x), "forward against matvec"
+        )
         g = subject.draw(y.shape, y.dtype)
         first, second = subject.A.backward(saved, g), subject.A.backward(saved, g)
         assert_same(first[0], second[0], "backward twice")
@@ -133,13 +140,13 @@ def check_gradients(subject: Subject) -> None:
                 x = subject.draw((*batch, A.n), dtype)
                 g = subject.draw((*batch, A.m), A.matvec(x).dtype)
                 dx, grads = subject.transform(A.vjp)(x, g)
-                exact = to_host(g) @ matrix.conj()
-                wanted = exact if is_complex(subject.xp, x.dtype) else exact.real
+                exact = devices.to_host(g) @ matrix.conj()
+                wanted = exact if dtypes.is_complex(subject.xp, x.dtype) else exact.real
                 subject.assert_close(
-                    dx, wanted, subject.norm * lengths(g), f"{name} backward to x of {dtype_name(dtype)}"
+                    dx, wanted, subject.norm * lengths(g), f"{name} backward to x of {dtypes.name(dtype)}"
                 )
                 subject.assert_placed(dx, x, x.dtype, "gradient to x")
-                what = f"{name} gradients for {tuple(x.shape)} {dtype_name(dtype)}"
+                what = f"{name} gradients for {tuple(x.shape)} {dtypes.name(dtype)}"
                 subject.assert_gradients(A, (derivative, directions), (x, g), grads, what)
                 for grad, value in zip(grads, A.params, strict=True):
                     subject.assert_placed(grad, value, value.dtype, "gradient to a parameter")
@@ -161,11 +168,11 @@ def check_dtypes(subject: Subject) -> None:
         if dtype is None:
             continue
         x = subject.draw((2, A.n), dtype) * (1 + subject.norm) ** -2.0  # A^H A x is within the range of half precision
-        if dtype_name(x.dtype) != name:  # JAX casts double precision to single by default
+        if dtypes.name(x.dtype) != name:  # JAX casts double precision to single by default
             continue
         wanted = dtype if A.dtype is None else xp.result_type(A.dtype, dtype)
-        if A._is_complex and not is_complex(xp, wanted):
-            wanted = complex_dtype(xp, wanted)
+        if A._is_complex and not dtypes.is_complex(xp, wanted):
+            wanted = dtypes.complex_dtype(xp, wanted)
         subject.assert_placed(A.matvec(x), x, wanted, f"matvec of {name}")
         subject.assert_placed(A.rmatvec(subject.draw((A.m,), dtype)), x, wanted, f"rmatvec of {name}")
         y, saved = A.forward(x)
@@ -178,12 +185,12 @@ def check_untouched(subject: Subject) -> None:
     A = subject.A
     x, g = subject.draw((3, A.n), subject.dtype), subject.draw((3, A.m), subject.dtype)
     watched = [x, g, *A._arrays]
-    before = [to_host(value).copy() for value in watched]
+    before = [devices.to_host(value).copy() for value in watched]
     columns = subject.xp.matrix_transpose
     results = [A.matvec(x), A.rmatvec(g), A.vjp(x, g)[0], A.forward(x)[0], A.to_dense()]
     results += [A.matmat(columns(x)), A.rmatmat(columns(g))]
     for value, old in zip(watched, before, strict=True):
-        if not np.array_equal(to_host(value), old):
+        if not np.array_equal(devices.to_host(value), old):
             raise AssertionError("a product changed its argument or the operator")
     for value in (x, g):
         if any(
@@ -204,7 +211,7 @@ def check_params(subject: Subject) -> None:
         raise AssertionError("unflatten names other parameters")
     x = subject.draw((2, A.n), subject.dtype)
     other = A.with_params(subject.directions)
-    wanted = to_host(x) @ dense_pair(other)[0].T
+    wanted = devices.to_host(x) @ dense_pair(other)[0].T
     subject.assert_close(other.matvec(x), wanted, norm_bound(other) * lengths(x), "matvec with other parameters")
     assert_same(again.matvec(x), A.matvec(x), "with_params(params)")
     frozen = A.freeze()

@@ -6,7 +6,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from structmat._backend import astype, compute_dtype, to_host
+from structmat._backend import devices, dtypes
 from structmat.core.leaf import Leaf
 from structmat.testing.reference import dense_pair
 from structmat.testing.subject import Subject
@@ -20,7 +20,7 @@ def check_facts(subject: Subject) -> None:
     Half precision is left out, as leaves compute in single precision then.
     """
     A, matrix = subject.A, subject.matrix
-    if not isinstance(A, Leaf) or compute_dtype(subject.xp, subject.dtype) != subject.dtype:
+    if not isinstance(A, Leaf) or dtypes.compute_dtype(subject.xp, subject.dtype) != subject.dtype:
         return
     for what, fields, wanted in _changes(A, subject):
         if fields is not None:
@@ -31,16 +31,18 @@ def check_facts(subject: Subject) -> None:
     like: Any = SimpleNamespace(xp=subject.xp, dtype=subject.dtype, device=subject.device)
     i, j = np.arange(A.m)[:, None], np.arange(A.n)[None, :]
     if (diagonal := A._as_diagonal(like)) is not None:
-        subject.assert_close(np.diag(to_host(diagonal)), matrix, subject.norm, "_as_diagonal")
+        subject.assert_close(np.diag(devices.to_host(diagonal)), matrix, subject.norm, "_as_diagonal")
     if (banded := A._as_banded(like)) is not None:
-        bands, row = to_host(banded[0]), i - j + banded[2]
+        bands, row = devices.to_host(banded[0]), i - j + banded[2]
         inside = (row >= 0) & (row < len(bands))
         entries = np.where(inside, bands[np.where(inside, row, 0), j], 0)
         subject.assert_close(entries, matrix, subject.norm, "_as_banded")
     if (column := A._as_circulant(like)) is not None:
-        subject.assert_close(to_host(column)[(i - j) % A.n], matrix, subject.norm, "_as_circulant")
+        subject.assert_close(devices.to_host(column)[(i - j) % A.n], matrix, subject.norm, "_as_circulant")
     if (sides := A._as_toeplitz(like)) is not None:
-        below, above = (to_host(side)[np.maximum(lag, 0)] for side, lag in zip(sides, (i - j, j - i), strict=True))
+        below, above = (
+            devices.to_host(side)[np.maximum(lag, 0)] for side, lag in zip(sides, (i - j, j - i), strict=True)
+        )
         subject.assert_close(np.where(i >= j, below, above), matrix, subject.norm, "_as_toeplitz")
 
 
@@ -50,7 +52,7 @@ def _changes(A: Leaf, subject: Subject) -> Iterator[tuple[str, dict[str, Any] | 
     params = {name: getattr(A, name) for name in A._param_fields}
     if names := A._param_fields if A._linear_over else A._scaled_by:
         scalar = 2j if A._is_complex and A._linear_over != "real" else -2.0
-        scaled = {name: astype(subject.xp, scalar * params[name], params[name].dtype) for name in names}
+        scaled = {name: dtypes.astype(subject.xp, scalar * params[name], params[name].dtype) for name in names}
         yield "scaled parameters", scaled, scalar * matrix
     if A._linear_over and A.params:
         moves = zip(params.items(), subject.directions, strict=True)

@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from structmat._backend import Array, namespace, to_host
+from structmat._backend import devices, namespaces
+from structmat._backend.types import Array
 from structmat.core.base import LinearOperator
 from structmat.core.bilinear import Adjoint, Conjugate, Inverse
 from structmat.core.blocks import BlockDiag, HStack, Kron, Repeat, VStack
@@ -50,7 +51,11 @@ def dense_pair(A: LinearOperator, directions: Sequence[Array] | None = None) -> 
     array([[4., 0.],
            [0., 0.]])
     """
-    given = [np.zeros(value.shape) for value in A.params] if directions is None else [to_host(d) for d in directions]
+    given = (
+        [np.zeros(value.shape) for value in A.params]
+        if directions is None
+        else [devices.to_host(d) for d in directions]
+    )
     return _pair(A, iter(given))
 
 
@@ -88,9 +93,9 @@ def _pair(A: LinearOperator, directions: Iterator[Matrix]) -> Pair:  # noqa: ARG
 @_pair.register
 def _(A: Leaf, directions: Iterator[Matrix]) -> Pair:
     i, j = np.arange(A.m)[:, None], np.arange(A.n)[None, :]
-    arrays = {name: to_host(value) for name, value in A._array_fields.items()}
+    arrays = {name: devices.to_host(value) for name, value in A._array_fields.items()}
     params = {name: _wide(arrays[name]) for name in A._param_fields}
-    here, xp = A._replace(**{**arrays, **params}), namespace(i)
+    here, xp = A._replace(**{**arrays, **params}), namespaces.of(i)
     matrix = _wide(np.asarray(here._entry(xp, i, j) + np.zeros((A.m, A.n))))
     if not A._own_params:
         return matrix, np.zeros_like(matrix)
@@ -117,7 +122,7 @@ def _slope(moved: Callable[[Any], Matrix], value: Matrix, direction: Matrix) -> 
 def sensitivity(A: LinearOperator, norm: float) -> float:
     """Return the largest ‖A‖ / ‖θ‖ over parameters θ in which A is not linear, a bound of its relative change."""
     if isinstance(A, Leaf):
-        lengths = [float(np.linalg.norm(_wide(to_host(value)).astype(complex))) for _, value in A._own_params]
+        lengths = [float(np.linalg.norm(_wide(devices.to_host(value)).astype(complex))) for _, value in A._own_params]
         return 0.0 if A._linear_in_params else max([norm / length for length in lengths if length], default=0.0)
     return max([sensitivity(child, norm) for child in A._children], default=0.0)
 

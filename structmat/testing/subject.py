@@ -6,23 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from structmat._backend import (
-    RNG,
-    Array,
-    Device,
-    as_namespace,
-    complex_dtype,
-    compute_dtype,
-    device,
-    dtype_name,
-    from_host,
-    generator,
-    is_complex,
-    kind,
-    namespace,
-    real_dtype,
-    to_host,
-)
+from structmat._backend import devices, dtypes, namespaces, random
+from structmat._backend.types import RNG, Array, Device
 from structmat.core.base import LinearOperator
 from structmat.testing.reference import DIFFERENCE_ERROR, dense_pair, norm_bound, sensitivity
 
@@ -44,8 +29,8 @@ class Subject:
         xp: ModuleType | None,
         device: Device,
     ) -> None:
-        self.A, self.rng, self.batches, self.transform = A, generator(rng), tuple(batches), transform
-        self.xp, self.device = (as_namespace(xp), device) if A.xp is None else (A.xp, A.device)
+        self.A, self.rng, self.batches, self.transform = A, random.generator(rng), tuple(batches), transform
+        self.xp, self.device = (namespaces.resolve(xp), device) if A.xp is None else (A.xp, A.device)
         self.dtype = self.xp.float64 if A.dtype is None else A.dtype
         self.directions = [self.draw(value.shape, value.dtype) for value in A.params]
         self.matrix, self.derivative = dense_pair(A, self.directions)
@@ -55,14 +40,14 @@ class Subject:
     def draw(self, shape: tuple[int, ...], dtype: Any) -> Array:
         """Draw a Gaussian array of the library and device of the operator."""
         host = self.rng.standard_normal(shape)
-        if is_complex(self.xp, dtype):
+        if dtypes.is_complex(self.xp, dtype):
             host = host + 1j * self.rng.standard_normal(shape)
-        return from_host(host, self.xp, device=self.device, dtype=dtype)
+        return devices.from_host(host, self.xp, device=self.device, dtype=dtype)
 
     def dtypes(self) -> list[Any]:
         """Return the real and complex dtypes of the operator's precision; for half precision the real one only."""
-        real = self.dtype if kind(self.xp, self.dtype) == "real" else real_dtype(self.xp, self.dtype)
-        return [real] if compute_dtype(self.xp, real) != real else [real, complex_dtype(self.xp, real)]
+        real = self.dtype if dtypes.kind(self.xp, self.dtype) == "real" else dtypes.real_dtype(self.xp, self.dtype)
+        return [real] if dtypes.compute_dtype(self.xp, real) != real else [real, dtypes.complex_dtype(self.xp, real)]
 
     def vectors(self, side: int) -> Iterable[Array]:
         """Yield vectors for a side of the operator, of each batch shape and dtype."""
@@ -72,7 +57,7 @@ class Subject:
 
     def assert_close(self, got: Array, wanted: np.ndarray[Any, Any], scale: Any, what: str) -> None:
         """Compare vectors with a reference, normwise: ‖error‖ ≤ RATIO eps scale."""
-        host = to_host(got)
+        host = devices.to_host(got)
         if host.shape != wanted.shape:
             raise AssertionError(f"{what}: shape {host.shape}, expected {wanted.shape}")
         error = np.sqrt(np.sum(np.abs(host - wanted) ** 2, axis=-1))
@@ -90,24 +75,24 @@ class Subject:
         what: str,
     ) -> None:
         """Compare gradients with a derivative and its directions: Re⟨p', d⟩ = Re⟨g, A'(d) x⟩ to rounding."""
-        (derivative, directions), (x, g) = reference, map(to_host, vectors)
+        (derivative, directions), (x, g) = reference, map(devices.to_host, vectors)
         # a gradient is rounded to the precision of its parameter, which may be lower than that of the products
         coarsest = max([self.eps, *(float(self.xp.finfo(value.dtype).eps) for value in self.A.params)])
-        steps = sum(float(np.linalg.norm(to_host(d).astype(complex))) for d in directions)
+        steps = sum(float(np.linalg.norm(devices.to_host(d).astype(complex))) for d in directions)
         nonlinear = sensitivity(A, self.norm)
         scale = RATIO * coarsest * (_norm(derivative) + steps * (1 + nonlinear)) + DIFFERENCE_ERROR * nonlinear * steps
         bound = scale * float(np.sum(lengths(vectors[0]) * lengths(vectors[1])))
         wanted = np.sum(g.conj() * (x @ derivative.T)).real
         pairs = zip(grads, directions, strict=True)
-        got = sum(np.sum(to_host(p).astype(np.clongdouble).conj() * to_host(d)).real for p, d in pairs)
+        got = sum(np.sum(devices.to_host(p).astype(np.clongdouble).conj() * devices.to_host(d)).real for p, d in pairs)
         if not abs(got - wanted) <= bound:
             off = abs(got - wanted) / bound * RATIO
             raise AssertionError(f"{what}: off by {off:.3g} eps, expected at most {RATIO:g}")
 
     def assert_placed(self, got: Array, like: Array, dtype: Any, what: str) -> None:
         """Compare the library and device of a result with those of an array, and its dtype."""
-        found = (namespace(got), device(got), dtype_name(got.dtype))
-        wanted = (namespace(like), device(like), dtype_name(dtype))
+        found = (namespaces.of(got), devices.of(got), dtypes.name(got.dtype))
+        wanted = (namespaces.of(like), devices.of(like), dtypes.name(dtype))
         if found != wanted:
             raise AssertionError(f"{what}: on {found}, expected {wanted}")
 
@@ -119,12 +104,12 @@ def _norm(matrix: np.ndarray[Any, Any]) -> float:
 
 def lengths(x: Array) -> np.ndarray[Any, Any]:
     """Return the Euclidean norms of vectors."""
-    host = to_host(x)
+    host = devices.to_host(x)
     found: np.ndarray[Any, Any] = np.sqrt(np.sum(np.abs(host.astype(np.complex128)) ** 2, axis=-1))
     return found
 
 
 def assert_same(got: Array, wanted: Array, what: str) -> None:
     """Assert that two arrays are equal, bit by bit."""
-    if not np.array_equal(to_host(got), to_host(wanted), equal_nan=True):
+    if not np.array_equal(devices.to_host(got), devices.to_host(wanted), equal_nan=True):
         raise AssertionError(f"{what}: differs")

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from structmat._backend import Array, as_namespace, is_complex, namespace, to_host
+from structmat._backend import devices, dtypes, namespaces
+from structmat._backend.types import Array
 from structmat.core.base import LinearOperator
 from structmat.core.leaf import Leaf
 from structmat.testing.reference import dense_pair, norm_bound
@@ -42,7 +43,7 @@ def same_entries(x: np.ndarray[Any, Any]) -> Iterator[tuple[str, np.ndarray[Any,
 
 def layouts(x: Array) -> Iterator[tuple[str, Array]]:
     """Yield the names of layouts and vectors (3, k) in these; broadcast and overlapping ones have other entries."""
-    xp, k = namespace(x), x.shape[-1]
+    xp, k = namespaces.of(x), x.shape[-1]
     if isinstance(x, np.ndarray):
         yield from same_entries(x)
         yield "windows", np.lib.stride_tricks.sliding_window_view(x.reshape(-1)[: k + 2], k)
@@ -63,16 +64,16 @@ def check_views(subject: Subject) -> None:
     pairs = (layouts(subject.draw((3, side), dtype)) for side in (A.n, A.m))
     for (name, x), (_, g) in zip(*pairs, strict=True):
         _assert_products(subject, A, (matrix, subject.norm), x, g, what=name)
-        wanted = to_host(g) @ matrix.conj()
-        wanted = wanted if is_complex(subject.xp, dtype) else wanted.real
+        wanted = devices.to_host(g) @ matrix.conj()
+        wanted = wanted if dtypes.is_complex(subject.xp, dtype) else wanted.real
         y, saved = A.forward(x)
-        subject.assert_close(y, to_host(x) @ matrix.T, subject.norm * lengths(x), f"forward, {name}")
+        subject.assert_close(y, devices.to_host(x) @ matrix.T, subject.norm * lengths(x), f"forward, {name}")
         for call, (dx, grads) in {"backward": A.backward(saved, g), "vjp": A.vjp(x, g)}.items():
             subject.assert_close(dx, wanted, subject.norm * lengths(g), f"{call}, {name}")
             subject.assert_gradients(
                 A, (subject.derivative, subject.directions), (x, g), grads, f"gradients of {call}, {name}"
             )
-    if subject.xp is as_namespace(None):
+    if subject.xp is namespaces.resolve(None):
         _check_views_of_numpy(subject)
 
 
@@ -80,7 +81,7 @@ def _assert_products(
     subject: Subject, A: LinearOperator, reference: tuple[np.ndarray[Any, Any], float], x: Array, g: Array, *, what: str
 ) -> None:
     (matrix, norm), columns = reference, subject.xp.matrix_transpose
-    forwards, backwards = to_host(x) @ matrix.T, to_host(g) @ matrix.conj()
+    forwards, backwards = devices.to_host(x) @ matrix.T, devices.to_host(g) @ matrix.conj()
     for name, got, wanted, of in (
         ("matvec", A.matvec(x), forwards, x),
         ("matvec one by one", A.matvec(x, chunk_size=1), forwards, x),

@@ -14,7 +14,7 @@ import scipy.sparse.linalg as spla
 from backends import WITHOUT, library
 
 import structmat as sm
-from structmat._backend import namespace_name, to_host
+from structmat._backend import devices, namespaces
 from structmat.core.base import NoExactInverseError
 
 jax = library("jax")
@@ -160,9 +160,9 @@ if "torch" not in WITHOUT:
 @pytest.mark.parametrize(("target", "facts"), TARGETS, ids=str)
 def test_operators_go_where_they_are_told(target: Any, facts: dict[str, str]) -> None:
     there = A.to(target)
-    assert namespace_name(there.xp) == facts.get("xp", "numpy")
+    assert namespaces.name(there.xp) == facts.get("xp", "numpy")
     assert str(there.dtype).rsplit(".", maxsplit=1)[-1] == facts.get("dtype", "float64")
-    assert np.array_equal(to_host(there.to_dense()), A.to_dense())
+    assert np.array_equal(devices.to_host(there.to_dense()), A.to_dense())
 
 
 def test_devices_by_position() -> None:
@@ -185,7 +185,7 @@ def test_libraries_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         if name.partition(".")[0] in WITHOUT:
             continue
         single = A.to("float32")
-        assert namespace_name(single.to(xp=name).xp) == name.split(".")[0]
+        assert namespaces.name(single.to(xp=name).xp) == name.split(".")[0]
         assert sm.SignFlip.random(3, rng=0, xp=name).m == 3
         assert sm.load(tmp_path / "A", xp=name).xp is A.to(xp=name).xp
     monkeypatch.setitem(sys.modules, "torch", None)
@@ -277,10 +277,10 @@ def test_what_is_no_seed(rng: Any) -> None:
 
 def test_seeds() -> None:
     signs = [
-        to_host(sm.SignFlip.random(64, rng=seed).signs).tolist()
+        devices.to_host(sm.SignFlip.random(64, rng=seed).signs).tolist()
         for seed in (7, np.int8(7), np.random.SeedSequence(7), np.random.PCG64(7), np.random.default_rng(7))
     ]
     assert all(each == signs[0] for each in signs)
     going_on = np.random.default_rng(7)
-    assert to_host(sm.SignFlip.random(64, rng=going_on).signs).tolist() == signs[0]
-    assert to_host(sm.SignFlip.random(64, rng=going_on).signs).tolist() != signs[0]
+    assert devices.to_host(sm.SignFlip.random(64, rng=going_on).signs).tolist() == signs[0]
+    assert devices.to_host(sm.SignFlip.random(64, rng=going_on).signs).tolist() != signs[0]

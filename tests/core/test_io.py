@@ -31,7 +31,7 @@ from hypothesis import strategies as st
 from trees import trees
 
 import structmat as sm
-from structmat._backend import as_namespace, from_stored, to_host, to_stored
+from structmat._backend import devices, namespaces, storage
 from structmat.core import OPERATORS, bilinear, blocks, compose
 from structmat.io import tree as limits
 from structmat.io import writing
@@ -50,7 +50,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def bits(x: Any) -> tuple[tuple[int, ...], bytes]:
-    stored = to_stored(x)
+    stored = storage.encode(x)
     return stored.shape, stored.tobytes()
 
 
@@ -148,9 +148,9 @@ def test_half_precision(path: Path, xp: Any, dtype: str) -> None:
     A = sm.Diagonal(values)
     B = back(path, A, xp=xp)
     assert B.dtype == A.dtype
-    assert to_stored(B.entries).tobytes() == everything.tobytes()
+    assert storage.encode(B.entries).tobytes() == everything.tobytes()
     wide = sm.load(path, dtype="float32").entries
-    np.testing.assert_array_equal(wide, to_host(values).astype(np.float32))
+    np.testing.assert_array_equal(wide, devices.to_host(values).astype(np.float32))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
@@ -161,7 +161,7 @@ def test_every_bit_is_kept(path: Path, dtype: str, xp: Any) -> None:
     special = np.frombuffer(struct.pack(f"<{'I' if kind == 'f' else 'Q'}", payload[kind]), f"<{kind}")[0]
     values = np.asarray([special, -0.0, np.inf, -np.inf, np.nan, 5e-324, 1.0, -special], dtype=kind).view(dtype)
     B = back(path, sm.Diagonal(xp.asarray(values)), xp=xp)
-    assert to_host(B.entries).tobytes() == to_host(xp.asarray(values)).tobytes() == values.tobytes()
+    assert devices.to_host(B.entries).tobytes() == devices.to_host(xp.asarray(values)).tobytes() == values.tobytes()
 
 
 @pytest.mark.parametrize("scalar", [0.1, -0.0, float("inf"), 1j, complex(-0.0, 0.1), complex(0, float("nan")), 1e-310])
@@ -955,7 +955,7 @@ def test_inverses_of_leaves_without_one_are_refused(path: Path, name: str) -> No
 
 def test_masks_are_true_or_false() -> None:
     """A byte other than 0 and 1 would make a boolean that is neither."""
-    made = from_stored(np.asarray([0, 1, 7], dtype=np.uint8).view(np.bool_), "bool", as_namespace(None))
+    made = storage.decode(np.asarray([0, 1, 7], dtype=np.uint8).view(np.bool_), "bool", namespaces.resolve(None))
     assert made.view(np.uint8).tolist() == [0, 1, 1]
 
 

@@ -109,8 +109,8 @@ def test_results_are_where_the_operator_is(backend: Backend) -> None:
         for call in (L.svdvals, L.norm) + ((L.det, L.trace) if A.m == A.n else ()):
             result = call(A)
             assert str(result.dtype).rsplit(".", maxsplit=1)[-1] in ("float32", "complex64"), name
-            assert sm._backend.namespace(result) is A.xp
-            assert sm._backend.device(result) == A.device
+            assert sm._backend.namespaces.of(result) is A.xp
+            assert sm._backend.devices.of(result) == A.device
 
 
 # ---------------------------------------------------------------------- extended precision

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structmat as sm
-from structmat._backend import to_host
+from structmat._backend import devices
 from structmat.core import OPERATORS
 
 LIBRARIES = [backend for backend in backends.ALL if backend.transform is None]
@@ -31,7 +31,7 @@ ENTRIES = [
 @pytest.mark.parametrize(("name", "backend"), ENTRIES)
 def test_entries_are_those_of_the_products(name: str, backend: backends.Backend) -> None:
     A = backend.bring(example(name), "float32")
-    matrix = to_host(A.to_dense())
+    matrix = devices.to_host(A.to_dense())
     i, j = A.m - 1, A.n // 2
     near = {"rtol": 0, "atol": 30 * np.finfo(np.float32).eps * np.linalg.norm(matrix, 2)}
     for part, wanted in (
@@ -47,7 +47,7 @@ def test_entries_are_those_of_the_products(name: str, backend: backends.Backend)
     ):
         assert part.dtype == A._library[1]
         assert tuple(part.shape) == wanted.shape
-        np.testing.assert_allclose(to_host(part), wanted, **near, err_msg=name)
+        np.testing.assert_allclose(devices.to_host(part), wanted, **near, err_msg=name)
 
 
 def test_entries_are_exact() -> None:
@@ -86,10 +86,10 @@ def test_parts_are_operators(rows: Any, columns: Any) -> None:
 @pytest.mark.parametrize("key", [slice(None, None, 2), slice(None, None, -3), slice(7, 2, -2), slice(3, 4)], ids=str)
 def test_slices_of_any_step_on_any_library(key: slice, backend: backends.Backend) -> None:
     x, whole = np.arange(18.0).reshape(2, 9), sm.Restriction(9, key)
-    assert to_host(whole.matvec(backend.asarray(x))).tolist() == x[:, key].tolist()
+    assert devices.to_host(whole.matvec(backend.asarray(x))).tolist() == x[:, key].tolist()
     back = np.zeros_like(x)
     back[:, key] = x[:, : whole.m]
-    assert to_host(whole.rmatvec(backend.asarray(x[:, : whole.m]))).tolist() == back.tolist()
+    assert devices.to_host(whole.rmatvec(backend.asarray(x[:, : whole.m]))).tolist() == back.tolist()
 
 
 READ: dict[str, Any] = {
@@ -169,11 +169,11 @@ def test_other_keys_of_numpy(subject: str) -> None:
 @pytest.mark.parametrize("backend", [each for each in LIBRARIES if each.name != "jax"], ids=repr)
 def test_index_arrays_belong_to_the_library(backend: backends.Backend) -> None:
     A = backend.bring(sm.Circulant(np.arange(1.0, 6)), "float32")
-    matrix = to_host(A.to_dense())
+    matrix = devices.to_host(A.to_dense())
     index = backend.xp.asarray([3, 3, -1], device=A.device)
-    assert to_host(A[index, 1]).tolist() == matrix[[3, 3, -1], 1].tolist()
-    assert to_host(A[0, [1, 1]]).tolist() == matrix[0, [1, 1]].tolist()
-    assert to_host(A[index[1:], :].to_dense()).tolist() == matrix[[3, -1]].tolist()
+    assert devices.to_host(A[index, 1]).tolist() == matrix[[3, 3, -1], 1].tolist()
+    assert devices.to_host(A[0, [1, 1]]).tolist() == matrix[0, [1, 1]].tolist()
+    assert devices.to_host(A[index[1:], :].to_dense()).tolist() == matrix[[3, -1]].tolist()
     if backend.name != "numpy" and not backend.name.startswith("numpy"):
         with pytest.raises(TypeError, match=r"rows is an array of numpy; expected one of .*, or a list\."):
             A[np.asarray([0, 1]), 1]

@@ -11,7 +11,7 @@ import scipy.linalg
 from backends import library
 
 import structmat as sm
-from structmat._backend import to_host
+from structmat._backend import devices
 
 LIBRARIES = [backend for backend in backends.ALL if backend.transform is None]
 N = 6
@@ -89,14 +89,14 @@ ON = [
 def test_matrices_are_exact(name: str, backend: backends.Backend) -> None:
     make, wanted = EXACT[name]
     A = backend.bring(make())
-    matrix = to_host(A.to_dense())
+    matrix = devices.to_host(A.to_dense())
     assert matrix.shape == A.shape
     assert np.all(np.abs(matrix - wanted) <= np.finfo(float).eps * np.abs(wanted))
     for i, j in ((0, 0), (A.m - 1, 1), (2, A.n - 1)):
-        assert to_host(A[i, j]) == matrix[i, j]
-    assert np.array_equal(to_host(A[1]), matrix[1])
-    assert np.array_equal(to_host(A[:, 1:4].to_dense()), matrix[:, 1:4])
-    assert np.array_equal(to_host(A.diagonal()), matrix.diagonal())
+        assert devices.to_host(A[i, j]) == matrix[i, j]
+    assert np.array_equal(devices.to_host(A[1]), matrix[1])
+    assert np.array_equal(devices.to_host(A[:, 1:4].to_dense()), matrix[:, 1:4])
+    assert np.array_equal(devices.to_host(A.diagonal()), matrix.diagonal())
 
 
 def test_large_matrices_are_written_in_pieces() -> None:

@@ -10,7 +10,7 @@ import scipy.sparse.linalg as spla
 from backends import library
 
 import structmat as sm
-from structmat._backend import to_host
+from structmat._backend import devices
 
 rng = np.random.default_rng(0)
 
@@ -58,7 +58,7 @@ def test_arrays_of_other_libraries(name: str) -> None:
     matrix = xp.asarray(Z.copy())
     A = sm.aslinearoperator(matrix)
     assert A.params[0] is matrix
-    assert np.allclose(to_host(A.matvec(xp.ones(6, dtype=xp.float64))), Z.sum(axis=1))
+    assert np.allclose(devices.to_host(A.matvec(xp.ones(6, dtype=xp.float64))), Z.sum(axis=1))
 
 
 @pytest.mark.parametrize(("name", "extra"), [("torch", "linear_operator"), ("jax.numpy", "lineax")])

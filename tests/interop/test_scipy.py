@@ -16,7 +16,7 @@ import scipy.sparse.linalg as spla
 from backends import library
 
 import structmat as sm
-from structmat._backend import to_host
+from structmat._backend import devices
 
 jax = library("jax")
 VERSION = tuple(map(int, scipy.__version__.split(".")[:2]))
@@ -184,8 +184,8 @@ def test_wrappers_of_other_libraries(name: str) -> None:
     for product, wanted in [(S.matvec, general.matvec), (S.rmatvec, general.rmatvec)]:
         y = product(X)
         assert type(y) is type(X)
-        assert np.allclose(to_host(y), wanted(to_host(X)))
-    assert np.allclose(to_host(S.matmat(xp.matrix_transpose(X))), general.matmat(to_host(X).T))
+        assert np.allclose(devices.to_host(y), wanted(devices.to_host(X)))
+    assert np.allclose(devices.to_host(S.matmat(xp.matrix_transpose(X))), general.matmat(devices.to_host(X).T))
 
 
 @needs_batches

@@ -8,7 +8,7 @@ import pytest
 from backends import library
 
 import structmat as sm
-from structmat._backend import to_host
+from structmat._backend import devices
 
 jax = library("jax")
 jnp = library("jax.numpy")
@@ -152,7 +152,7 @@ def test_moves_between_libraries_are_exact() -> None:
     assert half.to(xp=np, dtype="float32").dtype == np.float32
     with pytest.raises(TypeError, match=r"numpy has no dtype bfloat16; convert the operator first"):
         half.to(xp=np)
-    assert to_host(half.params[0]).dtype == np.float32
+    assert devices.to_host(half.params[0]).dtype == np.float32
 
 
 def test_borrowed_arrays_are_not_copied() -> None:
@@ -168,14 +168,14 @@ def test_arrays_on_the_left(library: Any) -> None:
     """array_api_strict isn't here: its arrays refuse every operand but their own, without asking it."""
     A = sm.Dense(np.arange(6.0).reshape(2, 3)).to(xp=library)
     g = library.asarray(np.ones(2))
-    assert np.array_equal(to_host(g @ A), [3.0, 5.0, 7.0])
+    assert np.array_equal(devices.to_host(g @ A), [3.0, 5.0, 7.0])
 
 
 def test_jax_without_64_bits_narrows_places_in_silence() -> None:
     jax.config.update("jax_enable_x64", False)
     try:
         P = sm.projections.fastfood(4, 4, rng=0, xp=jnp, dtype="float32")  # warnings are errors here
-        y = to_host(P.matvec(jnp.ones(4, dtype="float32")))
+        y = devices.to_host(P.matvec(jnp.ones(4, dtype="float32")))
     finally:
         jax.config.update("jax_enable_x64", True)
     assert np.allclose(y, sm.projections.fastfood(4, 4, rng=0, dtype="float32").matvec(np.ones(4, dtype="float32")))
@@ -201,7 +201,7 @@ def test_a_template_and_arrays_are_the_operator(framework: str) -> None:
     assert template.names == places
     assert [name for name, slot in slots.items() if slot.is_param] == ["column_0", "entries", "column_1", "column_4"]
     again = template.bind([slots[name].array for name in template.names])
-    assert np.array_equal(to_host(again.to_dense()), to_host(whole.to_dense()))
+    assert np.array_equal(devices.to_host(again.to_dense()), devices.to_host(whole.to_dense()))
 
 
 @pytest.mark.parametrize("framework", TEMPLATES)

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structmat as sm
-from structmat._backend import as_namespace
+from structmat._backend import namespaces
 from structmat.learn.embedding import spectrum_step
 
 torch = library("torch")
@@ -36,7 +36,7 @@ def cost(z: complex, m: float, h: complex, lam: float) -> float:
 def test_spectrum_step_is_the_global_minimum(m: float, size: float, angle: float, lam: float, real: bool) -> None:
     """At real frequencies over the line, at pairs over the plane, from a grid of starts."""
     h = complex(size * np.sign(angle)) if real else size * np.exp(1j * angle)
-    z = complex(spectrum_step(as_namespace(None), np.asarray([m]), np.asarray([h]), lam)[0])
+    z = complex(spectrum_step(namespaces.resolve(None), np.asarray([m]), np.asarray([h]), lam)[0])
     assert not real or z.imag == 0
     reach = 1.5 + (size / (2 * lam)) ** (1 / 3)
     best = math.inf

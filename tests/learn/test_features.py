@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 import structmat as sm
-from structmat._backend import to_host
+from structmat._backend import devices
 from structmat.learn.training import Adam, cross_entropy, train
 
 L = sm.learn
@@ -249,8 +249,8 @@ def test_one_seed_gives_the_same_features_everywhere(name: str, backend: Backend
     options = {"dtype": "float32", "rng": 4}
     wanted = MAKERS[name](5, 9, **options)(x)
     z = MAKERS[name](5, 9, xp=backend.xp, device=backend.device, **options)(backend.asarray(x))
-    assert wanted.dtype == to_host(z).dtype == np.float32
-    assert np.allclose(to_host(z), wanted, atol=1e-5)
+    assert wanted.dtype == devices.to_host(z).dtype == np.float32
+    assert np.allclose(devices.to_host(z), wanted, atol=1e-5)
 
 
 def test_messages() -> None:
@@ -343,8 +343,8 @@ def test_compact_maps_train_everywhere(backend: Backend) -> None:
     wanted = L.CompactMap.fit(X, labels, 9, **options)
     found = L.CompactMap.fit(backend.asarray(X), backend.asarray(labels), 9, **options)
     for a, b in zip(found.params, wanted.params, strict=True):
-        assert np.allclose(to_host(a), b, atol=1e-9)
-    assert np.array_equal(to_host(found.predict(backend.asarray(X))), wanted.predict(X))
+        assert np.allclose(devices.to_host(a), b, atol=1e-9)
+    assert np.array_equal(devices.to_host(found.predict(backend.asarray(X))), wanted.predict(X))
 
 
 def test_adam_takes_its_first_steps() -> None:

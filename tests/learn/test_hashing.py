@@ -12,7 +12,7 @@ from backends import ALL, Backend
 from dense import hadamard, signs
 
 import structmat as sm
-from structmat._backend import to_host
+from structmat._backend import devices
 from structmat.projections.parts import hadamard_order
 
 L = sm.learn
@@ -165,11 +165,11 @@ def test_one_seed_is_one_hash(backend: Backend, name: str) -> None:
     there = MAKERS[name](10, n_hashes=2, n_tables=2, rng=6, xp=backend.xp, device=backend.device)
     codes = there(backend.asarray(X))
     assert codes.dtype == backend.xp.int64
-    assert np.array_equal(to_host(codes), here(X))
+    assert np.array_equal(devices.to_host(codes), here(X))
     mine = L.HashIndex(here, X).query(X[:3] + 0.1, 2)
     theirs = L.HashIndex(there, backend.asarray(X)).query(backend.asarray(X[:3] + 0.1), 2)
-    assert np.array_equal(to_host(theirs[0]), mine[0])
-    assert np.allclose(to_host(theirs[1]), mine[1], rtol=1e-12)
+    assert np.array_equal(devices.to_host(theirs[0]), mine[0])
+    assert np.allclose(devices.to_host(theirs[1]), mine[1], rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structmat as sm
-from structmat._backend import as_namespace
+from structmat._backend import namespaces
 from structmat.projections.least_squares import reduce_rows, ridge_solution
 
 torch = library("torch")
@@ -148,7 +148,7 @@ def test_stacks_of_systems_in_single_precision_alone() -> None:
     rng, sizes = np.random.default_rng(16), np.asarray([1e6, 1e-6, 1.0])
     X = (rng.standard_normal((7, 50, 3)) * sizes).astype(np.float32)
     Y = rng.standard_normal((7, 50, 2)).astype(np.float32)
-    xp = as_namespace(None)
+    xp = namespaces.resolve(None)
     for ridge in (0.0, 1e-3):
         found = ridge_solution(xp, *reduce_rows(xp, iter([(X[:, :20], Y[:, :20]), (X[:, 20:], Y[:, 20:])])), ridge)
         assert found.dtype == np.float32
@@ -162,7 +162,7 @@ def test_stacks_of_systems_in_single_precision_alone() -> None:
 
 def test_what_depends_on_other_columns_is_shortest() -> None:
     """Of columns of unequal sizes: a copy, a multiple and a zero, against the pseudoinverse."""
-    rng, xp = np.random.default_rng(17), as_namespace(None)
+    rng, xp = np.random.default_rng(17), namespaces.resolve(None)
     x, other = rng.standard_normal((2, 9, 1))
     X = np.concatenate((x, 1e3 * x, 0 * x, other, 1e-3 * other - x), axis=1)
     Y = rng.standard_normal((9, 2))

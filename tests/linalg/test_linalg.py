@@ -8,7 +8,7 @@ import scipy.linalg
 from backends import ALL, Backend, library
 
 import structmat as sm
-from structmat._backend import to_host
+from structmat._backend import devices
 
 L = sm.linalg
 
@@ -58,7 +58,7 @@ every_dtype = pytest.mark.parametrize("dtype", DTYPES)
 
 def close(got: object, wanted: object, dtype: str) -> bool:
     tolerance = 1e-4 if dtype == "float32" else 1e-11
-    return bool(np.allclose(to_host(got), wanted, rtol=tolerance, atol=tolerance))
+    return bool(np.allclose(devices.to_host(got), wanted, rtol=tolerance, atol=tolerance))
 
 
 @every_dtype
@@ -90,7 +90,7 @@ def test_spectra(name: str, dtype: str) -> None:
     singular = np.linalg.svd(dense, compute_uv=False)
     assert close(L.svdvals(A), singular, dtype)
     wanted = np.linalg.eigvals(dense)
-    found = to_host(L.eigvals(A))
+    found = devices.to_host(L.eigvals(A))
     assert found.shape == wanted.shape
     for value in wanted:
         assert np.min(np.abs(found - value)) < (1e-3 if dtype == "float32" else 1e-9)

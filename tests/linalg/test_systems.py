@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structmat as sm
-from structmat._backend import to_host
+from structmat._backend import devices
 
 L = sm.linalg
 torch, jax = library("torch"), library("jax")
@@ -69,7 +69,7 @@ each = pytest.mark.parametrize("name", list(systems("float64")))
 
 def near(got: Any, wanted: Any, dtype: str) -> bool:
     tolerance = 3e-4 if dtype == "float32" else 1e-9
-    return bool(np.linalg.norm(to_host(got) - wanted) <= tolerance * np.linalg.norm(wanted))
+    return bool(np.linalg.norm(devices.to_host(got) - wanted) <= tolerance * np.linalg.norm(wanted))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -109,7 +109,7 @@ def test_updates_that_make_a_matrix_regular(smallest: float, backend: Any) -> No
     assert near(x, np.linalg.solve(A.to_dense(), b), "float64")
     db, grads = L.solve_vjp(A, b[:, 0], b[:, 1])
     assert near(db, np.linalg.solve(A.to_dense().T, b[:, 1]), "float64")
-    _, wanted = A.vjp(to_host(x)[:, 0], -db)
+    _, wanted = A.vjp(devices.to_host(x)[:, 0], -db)
     assert all(near(got, grad, "float64") for got, grad in zip(grads, wanted, strict=True))
 
 
@@ -129,7 +129,7 @@ def test_large_updates_that_one_step_of_refinement_solves(smallest: float) -> No
     A, b, backend = lifted(1500, smallest), draw(1500, seed=1), LIBRARIES[0]
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        x = to_host(L.solve(backend.bring(A), backend.asarray(b)))
+        x = devices.to_host(L.solve(backend.bring(A), backend.asarray(b)))
     assert np.linalg.norm(A @ x - b) <= float(np.finfo(float).eps) ** (2 / 3) * np.linalg.norm(b)
 
 
@@ -526,8 +526,8 @@ def test_eigenvectors_on_other_libraries(backend: Any) -> None:
     for name in ("circulant", "dense", "blocks"):
         A = backend.bring(hermitian()[name])
         values, V = L.eigh(A)
-        assert near(values, np.linalg.eigvalsh(to_host(A.to_dense())), "float64")
-        assert near((V.H @ (A @ V)).to_dense(), np.diag(to_host(values)), "float64")
+        assert near(values, np.linalg.eigvalsh(devices.to_host(A.to_dense())), "float64")
+        assert near((V.H @ (A @ V)).to_dense(), np.diag(devices.to_host(values)), "float64")
 
 
 def test_powers() -> None:
@@ -559,7 +559,7 @@ def test_half_precision_within_wider_operators(wide: str) -> None:
     """The parts in half precision are computed with in single, whatever the others are; results have A's dtype."""
     half, other = sm.Dense((draw(3, 3) + 3 * np.eye(3)).astype("float16")), sm.Dense(draw(3, 3, dtype=wide, seed=1))
     for A in (sm.block_diag([half, other]), sm.kron(half, other), half @ other, half + other, half.H @ (half @ other)):
-        dense, b = to_host(A.to_dense()), draw(A.n, dtype=wide)
+        dense, b = devices.to_host(A.to_dense()), draw(A.n, dtype=wide)
         assert A.dtype == wide
         assert near(L.svdvals(A), np.linalg.svd(dense, compute_uv=False), "float32")
         assert near(L.norm(A, 2), np.linalg.norm(dense, 2), "float32")

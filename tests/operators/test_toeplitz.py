@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structmat as sm
-from structmat._backend import fast_length
+from structmat._backend import fft
 
 torch = library("torch")
 
@@ -246,10 +246,10 @@ def test_fast_lengths_cost_least() -> None:
         for c in range(6)
     }
     for n in range(2, 4096):
-        chosen = fast_length(n)
+        chosen = fft.fast_length(n)
         assert chosen >= n
         assert costs[chosen] == min(cost for length, cost in costs.items() if length >= n)
-    assert [fast_length(n) for n in (1, 2, 2**20 + 1, 2**31 - 1)] == [1, 2, 2**13 * 135, 2**31]
+    assert [fft.fast_length(n) for n in (1, 2, 2**20 + 1, 2**31 - 1)] == [1, 2, 2**13 * 135, 2**31]
 
 
 def test_embeddings_have_fast_lengths() -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import structmat as sm
-from structmat._backend import to_host
+from structmat._backend import devices
 from structmat.projections.parts import hadamard_order
 
 P = sm.projections
@@ -102,7 +102,7 @@ def one_operator(backend: Backend, build: Callable[..., sm.LinearOperator]) -> N
     (dx, grads), (their_dx, their_grads) = A.vjp(x, g), B.vjp(*theirs)
     for wanted, got in zip((A.matvec(x), dx, *grads), (B.matvec(theirs[0]), their_dx, *their_grads), strict=True):
         assert str(got.dtype).endswith("float32")
-        assert np.linalg.norm(to_host(got) - wanted) <= 64 * np.finfo(np.float32).eps * np.linalg.norm(wanted)
+        assert np.linalg.norm(devices.to_host(got) - wanted) <= 64 * np.finfo(np.float32).eps * np.linalg.norm(wanted)
 
 
 OTHERS = [backend for backend in ALL if backend.name in ("strict", "strict-device1", "torch", "jax")]

@@ -5,7 +5,8 @@ import math
 from types import ModuleType
 from typing import Any, Self
 
-from structmat._backend import RNG, Array, Device, DType, Namespace, astype
+from structmat._backend import dtypes
+from structmat._backend.types import RNG, Array, Device, DType, Namespace
 from structmat.learn.features.base import Features, gaussian_rows
 from structmat.learn.features.kernels import checked_order
 from structmat.projections.parts import RandomSource, checked_sizes
@@ -121,7 +122,7 @@ class ArcCosineFeatures(Features):
         return math.sqrt(2 / self.n_features)
 
     def _map(self, xp: Namespace, y: Array) -> tuple[Array, Any]:
-        positive = astype(xp, y > 0, y.dtype)
+        positive = dtypes.astype(xp, y > 0, y.dtype)
         return (positive * y if self.order else positive) * self._scale, positive
 
     def _pull(self, xp: Namespace, residuals: Any, g: Array) -> Array:

@@ -5,7 +5,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
-from structmat._backend import Array, Namespace, namespace
+from structmat._backend import namespaces
+from structmat._backend.types import Array, Namespace
 from structmat.core.base import LinearOperator
 from structmat.projections.kinds import GAUSSIAN, projection_by_name
 from structmat.projections.parts import RandomSource, warn_of_few_rotations
@@ -58,7 +59,7 @@ class Features:
             Their features.
         """
         y = self.projection.matvec(x)
-        return self._map(namespace(y), y)[0]
+        return self._map(namespaces.of(y), y)[0]
 
     def forward(self, x: Array) -> tuple[Array, Any]:
         """Map vectors, and save the residuals for `backward`.
@@ -76,7 +77,7 @@ class Features:
             Residuals for `backward`.
         """
         y, saved = self.projection.forward(x)
-        z, residuals = self._map(namespace(y), y)
+        z, residuals = self._map(namespaces.of(y), y)
         return z, (saved, residuals)
 
     def backward(self, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
@@ -97,7 +98,7 @@ class Features:
             With respect to each of ``params``, summed over the batch.
         """
         products, residuals = saved
-        return self.projection.backward(products, self._pull(namespace(g), residuals, g))
+        return self.projection.backward(products, self._pull(namespaces.of(g), residuals, g))
 
     def _map(self, xp: Namespace, y: Array) -> tuple[Array, Any]:
         """Return the features of products y, and the residuals for `_pull`."""

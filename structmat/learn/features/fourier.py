@@ -5,7 +5,8 @@ import math
 from types import ModuleType
 from typing import Any, Self
 
-from structmat._backend import RNG, Array, Device, DType, Namespace, as_namespace, astype, dtype_name, pad
+from structmat._backend import dtypes, namespaces, ops
+from structmat._backend.types import RNG, Array, Device, DType, Namespace
 from structmat.learn.features.base import Features, gaussian_rows
 from structmat.projections.parts import RandomSource, checked_sizes
 
@@ -135,10 +136,10 @@ class FourierFeatures(Features):
         if not 0 < gamma < math.inf:
             raise ValueError(f"{cls._title}: gamma is {gamma!r}; expected a finite number of more than 0.")
         source, k = RandomSource.of(rng, dtype, xp, device), (n_features + 1) // 2
-        scale, limits = math.sqrt(2) * math.sqrt(gamma), as_namespace(xp).finfo(source.dtype)
+        scale, limits = math.sqrt(2) * math.sqrt(gamma), namespaces.resolve(xp).finfo(source.dtype)
         if not float(limits.smallest_normal) <= scale <= float(limits.max):
             raise ValueError(
-                f"{cls._title}: gamma is {gamma!r}, whose square root {dtype_name(source.dtype)} does not represent; "
+                f"{cls._title}: gamma is {gamma!r}, whose square root {dtypes.name(source.dtype)} does not represent; "
                 f"scale the vectors, or use a dtype of larger range."
             )
         W = scale * gaussian_rows(cls._title, kind, d, k, source)
@@ -150,11 +151,11 @@ class FourierFeatures(Features):
 
     def _map(self, xp: Namespace, y: Array) -> tuple[Array, Any]:
         if self.phase is not None:
-            y = y + astype(xp, self.phase, y.dtype)
+            y = y + dtypes.astype(xp, self.phase, y.dtype)
         cos, sin = xp.cos(y), xp.sin(y)
         n, k = self.n_features, self.projection.m
         return xp.concat((cos, sin[..., : n - k]), axis=-1) * math.sqrt(2 / n), (cos, sin)
 
     def _pull(self, xp: Namespace, residuals: Any, g: Array) -> Array:
         (cos, sin), n, k = residuals, self.n_features, self.projection.m
-        return (pad(xp, g[..., k:], 0, 2 * k - n) * cos - g[..., :k] * sin) * math.sqrt(2 / n)
+        return (ops.pad(xp, g[..., k:], 0, 2 * k - n) * cos - g[..., :k] * sin) * math.sqrt(2 / n)

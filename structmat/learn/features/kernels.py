@@ -2,7 +2,8 @@
 
 import math
 
-from structmat._backend import Array, Namespace, is_array, is_complex, is_traced
+from structmat._backend import dtypes, namespaces, tracing
+from structmat._backend.types import Array, Namespace
 from structmat.core.fields import checked_floating
 
 
@@ -38,7 +39,7 @@ def gaussian_kernel(x: Array, y: Array, *, gamma: float) -> Array:
     array([[1. ],
            [0.5]])
     """
-    if not (is_array(gamma) and is_traced(gamma)) and not 0 < gamma < math.inf:
+    if not (namespaces.is_array(gamma) and tracing.is_traced(gamma)) and not 0 < gamma < math.inf:
         raise ValueError(f"gaussian_kernel: gamma is {gamma!r}; expected a finite number of more than 0.")
     xp, (x, y) = _checked_vectors("gaussian_kernel", x, y)
     # without centring, rounding errors of long vectors' squares could exceed the distances
@@ -99,7 +100,7 @@ def _checked_vectors(title: str, x: Array, y: Array) -> tuple[Namespace, list[Ar
     """Validate two sets of vectors; return them with half precision cast to single."""
     xp, found = checked_floating(title, x=x, y=y)
     for name, array in (("x", x), ("y", y)):
-        if is_complex(xp, array.dtype):
+        if dtypes.is_complex(xp, array.dtype):
             raise TypeError(f"{title}: {name} is complex; expected real vectors.")
     if x.ndim < 2 or y.ndim < 2 or x.shape[-1] != y.shape[-1]:
         raise ValueError(

@@ -5,7 +5,7 @@ import math
 from types import ModuleType
 from typing import ClassVar, Self
 
-from structmat._backend import RNG, Array, Device, DType, Namespace
+from structmat._backend.types import RNG, Array, Device, DType, Namespace
 from structmat.core.blocks import vstack
 from structmat.core.fields import checked_size
 from structmat.learn.hashing.base import Hash, gaussian_products

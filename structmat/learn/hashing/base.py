@@ -3,7 +3,8 @@
 import dataclasses
 from typing import ClassVar
 
-from structmat._backend import Array, Namespace, is_traced, namespace
+from structmat._backend import namespaces, tracing
+from structmat._backend.types import Array, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
 from structmat.operators import Diagonal
@@ -58,7 +59,7 @@ class Hash:
             buckets. Traced arrays are not checked.
         """
         y = checked_finite(self._title, self.projection.matvec(x))
-        xp = namespace(y)
+        xp = namespaces.of(y)
         return xp.reshape(self._codes(xp, y), (*y.shape[:-1], self.n_tables, self.n_hashes))
 
     def _codes(self, xp: Namespace, y: Array) -> Array:
@@ -67,8 +68,8 @@ class Hash:
 
 def checked_finite(title: str, y: Array) -> Array:
     """Return the products that codes are computed from; raise ValueError if one is NaN or infinite."""
-    xp = namespace(y)
-    if not is_traced(y) and not bool(xp.all(xp.isfinite(y))):
+    xp = namespaces.of(y)
+    if not tracing.is_traced(y) and not bool(xp.all(xp.isfinite(y))):
         raise ValueError(
             f"{title}: a product of a vector with the projection is NaN or infinite; expected finite vectors, short "
             f"enough not to overflow."

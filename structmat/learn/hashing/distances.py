@@ -5,7 +5,8 @@ import math
 from types import ModuleType
 from typing import ClassVar, Self
 
-from structmat._backend import RNG, Array, Device, DType, Namespace, dtype_name, is_traced
+from structmat._backend import dtypes, tracing
+from structmat._backend.types import RNG, Array, Device, DType, Namespace
 from structmat.learn.hashing.base import Hash, gaussian_products
 from structmat.projections.parts import RandomSource, checked_sizes
 
@@ -136,10 +137,10 @@ class DHHash(Hash):
     def _codes(self, xp: Namespace, y: Array) -> Array:
         buckets = xp.floor((y + xp.astype(self.offsets, y.dtype)) / self.width)
         most = 1 / float(xp.finfo(y.dtype).eps)  # from here on, a bucket has at most one number of the dtype
-        if not is_traced(y) and not bool(xp.all(xp.abs(buckets) < most)):
+        if not tracing.is_traced(y) and not bool(xp.all(xp.abs(buckets) < most)):
             raise ValueError(
                 f"DHHash: a product of a vector with the projection is {most:.3g} times the width {self.width:g} or "
-                f"more, where {dtype_name(y.dtype)} does not separate buckets; expected shorter vectors, a larger "
+                f"more, where {dtypes.name(y.dtype)} does not separate buckets; expected shorter vectors, a larger "
                 f"width or higher precision."
             )
         return xp.astype(buckets, xp.int64)

@@ -3,7 +3,8 @@
 import math
 from typing import Any
 
-from structmat._backend import Array, as_namespace, device, from_host, namespace, rows, to_host
+from structmat._backend import devices, namespaces, ops
+from structmat._backend.types import Array
 from structmat.core.fields import checked_size
 from structmat.learn.hashing.base import Hash
 
@@ -55,11 +56,11 @@ class HashIndex:
         self.hash, self.X = hash, X
         keys = self._keys(X)
         self._order = keys.argsort(axis=0, kind="stable")
-        self._sorted = as_namespace(None).take_along_axis(keys, self._order, axis=0)
+        self._sorted = namespaces.resolve(None).take_along_axis(keys, self._order, axis=0)
 
     def _keys(self, x: Array) -> Any:
         """Return the key of each vector in each table, (N, n_tables), on the host."""
-        codes = to_host(self.hash(x)).astype("uint64")
+        codes = devices.to_host(self.hash(x)).astype("uint64")
         keys = codes[..., 0]
         for i in range(1, codes.shape[-1]):
             keys = keys * 0x9E3779B97F4A7C15 + codes[..., i]  # Knuth's multiplier, odd and near 2^64 / φ
@@ -78,8 +79,8 @@ class HashIndex:
         list of array of int64
             For each query the rows of X, ascending, as NumPy arrays.
         """
-        host = as_namespace(None)
-        keys, tables = self._keys(rows(namespace(x), x)), range(self.hash.n_tables)
+        host = namespaces.resolve(None)
+        keys, tables = self._keys(ops.flatten_batch(namespaces.of(x), x)), range(self.hash.n_tables)
         spans = [
             [host.searchsorted(self._sorted[:, t], keys[:, t], side=side) for t in tables] for side in ("left", "right")
         ]
@@ -111,18 +112,18 @@ class HashIndex:
             k is not a positive int.
         """
         checked_size("HashIndex.query", "k", k)
-        xp, host = namespace(x), as_namespace(None)
-        queries = rows(xp, x)
+        xp, host = namespaces.of(x), namespaces.resolve(None)
+        queries = ops.flatten_batch(xp, x)
         found = self.candidates(queries)
         neighbours = host.full((len(found), k), -1, dtype="int64")
         distances = host.full((len(found), k), math.inf)
         for b, indices in enumerate(found):
-            near = xp.take(self.X, from_host(indices, xp, device=device(self.X)), axis=0)
-            lengths = to_host(xp.linalg.vector_norm(near - queries[b, :], axis=-1))
+            near = xp.take(self.X, devices.from_host(indices, xp, device=devices.of(self.X)), axis=0)
+            lengths = devices.to_host(xp.linalg.vector_norm(near - queries[b, :], axis=-1))
             best = lengths.argsort(kind="stable")[:k]
             neighbours[b, : len(best)], distances[b, : len(best)] = indices[best], lengths[best]
         shape = (*x.shape[:-1], k)
         return (
-            xp.reshape(from_host(neighbours, xp, device=device(x)), shape),
-            xp.reshape(from_host(distances, xp, device=device(x), dtype=x.dtype), shape),
+            xp.reshape(devices.from_host(neighbours, xp, device=devices.of(x)), shape),
+            xp.reshape(devices.from_host(distances, xp, device=devices.of(x), dtype=x.dtype), shape),
         )

@@ -1,8 +1,8 @@
 """Structured layers for PyTorch in the place of `torch.nn.Linear`, and models compressed by them."""
 
-from structmat._backend import optional
+from structmat._backend import packages
 
-optional("structmat.nn.torch", "torch", "torch")
+packages.import_optional("structmat.nn.torch", "torch", "torch")
 
 from structmat.nn.torch.compression import Compression, Replaced, compress, decompress
 from structmat.nn.torch.layers import (

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from structmat._backend import real_dtype
+from structmat._backend import dtypes
 from structmat.interop.template import slots
 from structmat.interop.torch import Template, autocast_dtype
 from structmat.nn.torch.derived import Derived, Origin, derive
@@ -104,7 +104,7 @@ class StructuredLinear(IntegerBuffers):
             else:
                 self.register_buffer(name, held.clone())
         if bias:
-            dtype = None if operator.dtype is None else real_dtype(operator.xp, operator.dtype)
+            dtype = None if operator.dtype is None else dtypes.real_dtype(operator.xp, operator.dtype)
             self.bias = nn.Parameter(torch.empty(self.out_features, dtype=dtype, device=operator.device))
             self._reset_bias(generator)
         else:
