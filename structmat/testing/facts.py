@@ -51,7 +51,8 @@ def _changes(A: Leaf, subject: Subject) -> Iterator[tuple[str, dict[str, Any] | 
     matrix = subject.matrix
     params = {name: getattr(A, name) for name in A._param_fields}
     if names := A._param_fields if A._linear_over else A._scaled_by:
-        scalar = 2j if A._is_complex and A._linear_over != "real" else -2.0
+        is_complex = all(dtypes.is_complex(subject.xp, params[name].dtype) for name in names)
+        scalar = 2j if is_complex and A._linear_over != "real" else -2.0
         scaled = {name: dtypes.astype(subject.xp, scalar * params[name], params[name].dtype) for name in names}
         yield "scaled parameters", scaled, scalar * matrix
     if A._linear_over and A.params:
