@@ -1,4 +1,4 @@
-# Every target prepares .venv with what it needs and nothing more; a repeat does no work until pyproject.toml changes.
+# Every target installs its own dependencies into .venv. They are installed again only if pyproject.toml changes.
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/stamp
@@ -19,10 +19,10 @@ demo: $(STAMP)-demo  ## train a circulant network on real digits (under 3 minute
 test: $(STAMP)-test  ## run the tests, the examples of the documentation among them
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto $(ARGS)
 
-test-mutants: $(STAMP)-test  ## plant mistakes in copies of the package, each of which the tests must notice
+test-mutants: $(STAMP)-test  ## check that the tests fail for each of a list of mistakes in copies of the package
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m mutants tests/repository/test_mutants.py $(ARGS)
 
-# What imports a package that is left out is not collected; beside it the slow ones, and those that need one indirectly.
+# Files that import an excluded package are not collected. Neither are slow files, and files that need one indirectly.
 LEFT_OUT := torch jax ducc0 mkl_fft equinox flax keras linear_operator lineax matplotlib onnxruntime onnxscript peft pylops rich sklearn transformers
 SLOW := repository/test_mutants
 INDIRECT := core/test_fft_providers repository/test_cli repository/test_distances repository/test_docs repository/test_paper
@@ -33,15 +33,15 @@ test-fast: $(VENV)-fast/stamp  ## run the tests of the core with NumPy alone (un
 
 $(VENV)-fast/stamp: pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)-fast
-	$(call install,fast,NumPy$(COMMA) SciPy and what runs tests (.3 GB),--editable . --group test-fast)
+	$(call install,fast,NumPy$(COMMA) SciPy and pytest (.3 GB),--editable . --group test-fast)
 	@touch $@
 
-# Both ends of what pyproject.toml allows, each in an environment made afresh; so few lines need no tool such as nox.
+# The oldest and the newest versions that pyproject.toml allows, each in a new environment.
 test-matrix: test-oldest test-newest  ## run the tests with the oldest and with the newest dependencies
 
 OLDEST ?= python3.11
 NEWEST ?= python3.13
-# The least release of each dependency, with its newest repairs.
+# The minimum release of each dependency, with its latest patch.
 FLOORS := import tomllib; \
   floors = tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"]; \
   print(*(floor.replace(">=", "==") + ".*" for floor in floors), sep="\n")
@@ -56,7 +56,7 @@ test-newest:
 	$(call tested,newest,--group test-without-torch,torch linear_operator)
 
 define tested
-	$(call install,$(1),all that the tests need (3.3 GB),--editable '.[demo]' $(2))
+	$(call install,$(1),the dependencies of the tests (3.3 GB),--editable '.[demo]' $(2))
 	STRUCTMAT_TEST_WITHOUT='$(3)' OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
 	  $(VENV)-$(1)/bin/python -m pytest -n auto $(ARGS)
 endef
@@ -68,8 +68,8 @@ define install
 	$(VENV)-$(1)/bin/python -m pip install $(3)
 endef
 
-# CuPy imports without a GPU where it finds the libraries of CUDA, and newer releases look for NVIDIA's packages.
-test-cupy-api: test-cupy-oldest test-cupy-newest  ## hold what structmat asks of CuPy against its oldest and newest release (no GPU)
+# CuPy can be imported without a GPU if it finds the CUDA libraries; newer releases find NVIDIA's packages themselves.
+test-cupy-api: test-cupy-oldest test-cupy-newest  ## check that the oldest and newest CuPy have the functions that structmat calls (no GPU)
 
 LEAST_CUPY := import tomllib; \
   extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
@@ -102,13 +102,13 @@ docs: $(STAMP)-docs  ## build the documentation into docs/_build/html
 	$(VENV)/bin/sphinx-build -W -n --keep-going -q docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
-bench: $(STAMP)-bench  ## time products and training steps beside peers', and judge the figures to reach
+bench: $(STAMP)-bench  ## time products and training steps of structmat and its peers, and compare with the goals
 	$(VENV)/bin/python -m benchmarks.peers $(or $(ARGS),--json benchmarks/results/peers.json)
 
 clean:  ## remove the environment and everything built
 	rm -rf $(VENV) $(VENV)-* build dist docs/_build docs/_generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .asv
 
-# What each target installs beside the package itself; pip shows what it downloads.
+# The extras and groups that each target installs. pip shows its downloads.
 $(STAMP)-demo: EXTRAS := [demo]
 $(STAMP)-test: EXTRAS := [demo]
 $(STAMP)-test: GROUP := --group test

@@ -1,10 +1,14 @@
 """Settings that every test shares."""
 
 import ast
+import atexit
 import ctypes
 import gc
+import os
 import re
+import shutil
 import sys
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,7 +26,17 @@ from benchmarks.measuring import resident
 from benchmarks.peers.implementations import without_mkl_fft
 
 if "jax" not in WITHOUT:
-    library("jax").config.update("jax_enable_x64", True)
+    # JAX compiles every operation for every shape. All workers of a run share the programs in a folder of the run.
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = tempfile.mkdtemp(prefix="structmat-jax-")
+        atexit.register(shutil.rmtree, os.environ["JAX_COMPILATION_CACHE_DIR"], ignore_errors=True)
+    for name, value in {
+        "jax_enable_x64": True,
+        "jax_compilation_cache_dir": os.environ["JAX_COMPILATION_CACHE_DIR"],
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+        "jax_persistent_cache_min_entry_size_bytes": -1,
+    }.items():
+        library("jax").config.update(name, value)
 
 if "pylops" not in WITHOUT:
     with without_mkl_fft():

@@ -38,9 +38,12 @@ def as_dtype(xp: Namespace, dtype: DType) -> DType:
 
 
 def native_dtype(xp: Namespace, dtype: DType) -> DType:
-    """Return `dtype` if it is a native dtype of NumPy, of single precision at least; else None, which no array has."""
-    plain = xp is numpy_namespace and dtype is not None and dtype.isnative and dtype.char in "fdgFDG"
-    return np.dtype(dtype.char) if plain else None
+    """Return `dtype` if kernels compute in it: native, at least single precision. Else None, which no array has."""
+    if dtype is None:
+        return None
+    if xp is not numpy_namespace:
+        return dtype if dtype in libraries.of_namespace(xp).native_dtypes else None
+    return np.dtype(dtype.char) if dtype.isnative and dtype.char in "fdgFDG" else None
 
 
 def cast_hint(xp: Namespace, array: str) -> str:

@@ -47,7 +47,7 @@ class Contract:
     xp: Namespace
     device: Device
     _is_complex: bool
-    _native_dtype: DType  # of NumPy input that needs no conversion; equal to no dtype if there is none
+    _native_dtype: DType  # of NumPy and PyTorch input that needs no conversion; None if there is none
     _cache: dict[object, Any]
     _adjoint_of: "LinearOperator | None"  # the operator whose adjoint this one is
     _adjoint_ref: "weakref.ref[LinearOperator] | None"  # the adjoint, while it is in use elsewhere

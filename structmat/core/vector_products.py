@@ -241,7 +241,7 @@ class VectorProducts(Parameters):
 
     def _widened(self, xp: Namespace, x: Array, dtype: DType) -> Array:
         """Cast vectors to the precision of products with a dtype; parts without parameters compute in that of x."""
-        if x.dtype is dtype is self._native_dtype and x.flags.carray:
+        if x.dtype is dtype is self._native_dtype and (type(x) is not HostArray or x.flags.carray):
             return x
         x, wide = memory.native(x), dtypes.compute_dtype(xp, self._product_dtype(xp, dtype))
         if x.dtype == wide:

@@ -20,7 +20,7 @@ class Slot(NamedTuple):
 
 
 def slots(A: LinearOperator) -> list[Slot]:
-    """Return a slot for each array of an operator, one for an array that stands twice unless one is frozen.
+    """Return a slot for each array of an operator, one for an array that occurs twice unless one is frozen.
 
     Its name is the field's, "column", with a number where several fields have one name, "entries_0".
     """
@@ -57,7 +57,7 @@ class Template:
     Attributes
     ----------
     names : tuple of str
-        The name of each array of the operator; an array that stands twice has its name twice.
+        The name of each array of the operator; an array that occurs twice has its name twice.
     structure : hashable
         All else of the operator: templates with equal names and structures bind arrays to equal operators.
     """

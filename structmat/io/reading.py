@@ -59,7 +59,7 @@ class _Objects:
     def __call__(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
         if len(found) < len(pairs):
-            raise ValueError("a key stands twice")
+            raise ValueError("a key occurs twice")
         self._nodes += "op" in found
         if self._nodes > PLACES:
             _refuse(f"it has over {PLACES} operators, which is the most")

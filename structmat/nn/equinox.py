@@ -34,7 +34,7 @@ class StructuredLinear(OperatorLayer, eqx.Module):  # type: ignore[misc]
     ----------
     arrays : dict of array
         The operator's parameters and its constants, such as signs, named after its fields as in
-        `structmat.nn.torch.StructuredLinear`. An array that stands twice in the operator is one entry.
+        `structmat.nn.torch.StructuredLinear`. An array that occurs twice in the operator is one entry.
     bias : array or None
         Shape (out_features,).
     in_features, out_features : int

@@ -29,7 +29,7 @@ class StructuredLinear(OperatorLayer, nnx.Module):  # type: ignore[misc]
     operator : LinearOperator
         Of JAX, shape (out_features, in_features). Its parameters become `nnx.Param`, its other arrays, such as signs,
         and frozen parameters become `Constant`: attributes named after the operator's fields, as in
-        `structmat.nn.torch.StructuredLinear`. An array that stands twice in the operator is one attribute.
+        `structmat.nn.torch.StructuredLinear`. An array that occurs twice in the operator is one attribute.
     use_bias : bool, optional
         Whether b is learned, from zero; otherwise there is none.
     dtype : dtype, optional

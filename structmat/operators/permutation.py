@@ -70,12 +70,8 @@ class Permutation(Leaf):
         ----------
         n : int
             Number of entries.
-        rng : int, numpy.random.Generator or None, optional
-            Seed or generator; one seed gives the same permutation on every backend.
-        xp : module, optional
-            Array library; NumPy by default.
-        device : device, optional
-            Device of the arrays.
+        rng, xp, device : optional
+            Seed or generator, and where the array is made; see `structmat.projections`.
 
         Returns
         -------

@@ -72,12 +72,8 @@ class SignFlip(Leaf):
         ----------
         n : int
             Number of signs.
-        rng : int, numpy.random.Generator or None, optional
-            Seed or generator; one seed gives the same signs on every backend.
-        xp : module, optional
-            Array library; NumPy by default.
-        device : device, optional
-            Device of the arrays.
+        rng, xp, device : optional
+            Seed or generator, and where the array is made; see `structmat.projections`.
 
         Returns
         -------

@@ -706,7 +706,7 @@ HOSTILE: dict[str, tuple[Edit, str]] = {
     "no JSON": (lambda *_: "{'op'", "its description is not valid JSON"),
     "no text": (lambda *_: "", "its description is not valid JSON"),
     "deep JSON": (lambda *_: "[" * 200_000, "its description is not valid JSON"),
-    "key twice": (lambda *_: '{"format":1,"format":1}', r"not valid JSON \(a key stands twice\)"),
+    "key twice": (lambda *_: '{"format":1,"format":1}', r"not valid JSON \(a key occurs twice\)"),
     "long number": (lambda *_: '{"format":1' + "0" * 10_000 + "}", "not valid JSON"),
     "large number": (edit("nodes.6.fields.times", 2**63), r"not valid JSON \(an integer is beyond 64 bits\)"),
     "a list": (lambda *_: [], "its description has not the form of a tree"),

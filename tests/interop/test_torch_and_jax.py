@@ -191,7 +191,7 @@ TEMPLATES = {
 
 @pytest.mark.parametrize("framework", TEMPLATES)
 def test_a_template_and_arrays_are_the_operator(framework: str) -> None:
-    """Names are those of fields, and one for an array that stands twice, unless it is frozen in one place."""
+    """Names are those of fields, and one for an array that occurs twice, unless it is frozen in one place."""
     xp, template_of = TEMPLATES[framework]
     A = tree().to(xp=xp)
     C = sm.Circulant(xp.asarray(np.arange(1.0, 7.0)))

@@ -164,8 +164,8 @@ OTHERS: dict[str, Mutant] = {
     ),
     "arrays of objects pass": Mutant(
         "_backend/dtypes.py",
-        "return np.dtype(dtype.char) if plain else None",
-        "return np.dtype(dtype.char) if plain else np.dtype(object)",
+        "        return None\n    if xp is not numpy_namespace:",
+        "        return np.dtype(object)\n    if xp is not numpy_namespace:",
         ("tests/core/test_dtypes.py::test_no_dtype_passes_for_that_of_an_operator_without_one",),
     ),
     "parts keep their own precision in a dense matrix": Mutant(

@@ -159,6 +159,12 @@ def test_mathematics_imports_no_array_library(path: Path) -> None:
     assert not imported & ARRAY_LIBRARIES
 
 
+def test_no_module_is_long() -> None:
+    """A module has one subject, so it is short enough to be read whole."""
+    lines = {short(path): len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE.rglob("*.py")}
+    assert {name: count for name, count in lines.items() if count > 400} == {}
+
+
 def test_readme_examples_run() -> None:
     """The `pycon` blocks give what they show, and the `python` blocks run; later blocks may use earlier names."""
     text = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -16,6 +16,7 @@ class Library:
     """Facts of one library; `dtypes`, `memory`, `devices`, `tracing` and `ops` document methods without docstrings."""
 
     solvers: str | None = None  #: module with the Krylov methods of `scipy.sparse.linalg`
+    native_dtypes: frozenset[DType] = frozenset()  #: singletons, so that arrays of one dtype share one object
     cast_hint = '{}.astype("float64")'
 
     def kind(self, xp: Namespace, dtype: DType) -> str | None:

@@ -14,6 +14,7 @@ _functorch = torch._C._functorch
 
 
 class Torch(Library):
+    native_dtypes = frozenset({torch.float32, torch.float64, torch.complex64, torch.complex128})
     cast_hint = "{}.to(torch.float64)"
 
     def default_dtype(self, xp: Namespace) -> DType:

@@ -47,7 +47,7 @@ class StructuredLinear(IntegerBuffers):
     -----
     Parameters and buffers have the names of the operator's fields, "column", with numbers where several have one name,
     "entries_0". All are real and of the time domain: a complex array is kept as real and imaginary parts along a last
-    axis of 2. A learned array that stands twice in the operator is one parameter.
+    axis of 2. A learned array that occurs twice in the operator is one parameter.
 
     Arrays of integers, signs and permutations, are buffers of their digits, "signs_digits", which averages of buffers
     (`torch.optim.swa_utils.AveragedModel` with ``use_buffers=True``) don't change. The attribute "signs" returns the
