@@ -6,11 +6,11 @@ from typing import Any
 
 from structmat._backend import devices, dtypes, namespaces, tracing
 from structmat._backend.types import Array, Namespace
-from structmat.core import hstack, vstack
 from structmat.core.base import LinearOperator
 from structmat.core.entries import Indices, as_index_array
 from structmat.core.extensions import extensions
 from structmat.core.fields import as_integer, checked_size, widened
+from structmat.core.stacks import hstack, vstack
 from structmat.operators import BlockCirculant, Restriction, Zero
 
 

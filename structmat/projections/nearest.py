@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from structmat._backend import devices, dtypes, namespaces
 from structmat._backend.types import Array
-from structmat.core import kron
 from structmat.core.base import LinearOperator
+from structmat.core.blocks import kron
 from structmat.operators import Dense, LowRank, Monarch, SignFlip
 from structmat.projections.least_squares import least_squares, positive_or_one
 from structmat.projections.structures import (
