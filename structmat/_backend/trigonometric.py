@@ -120,12 +120,11 @@ def _interleaved(xp: Namespace, even: Array, odd: Array) -> Array:
     return xp.reshape(pairs, (*pairs.shape[:-2], 2 * pairs.shape[-2]))[..., :n]
 
 
-def _cosine_sums(xp: Namespace, x: Array, kind: int) -> Array:
+def _cosine_sums(xp: Namespace, x: Array, n: int, kind: int) -> Array:
     """Return Σ_j x_j cos(π (j + a) (k + b) / N) of real vectors (..., n), without weights.
 
     By kind, 1: a = b = 0 and N = n - 1; else N = n and (a, b) is, 2: (1/2, 0), 3: (0, 1/2), 4: (1/2, 1/2).
     """
-    n = x.shape[-1]
     middle = n - n // 2
     if kind == 1:
         return xp.real(fft.dft(xp, x, 2 * (n - 1)))
@@ -147,17 +146,17 @@ def _cosine_sums(xp: Namespace, x: Array, kind: int) -> Array:
     return _interleaved(xp, sums[..., :middle], -xp.flip(sums[..., middle:], axis=-1))
 
 
-def sums(xp: Namespace, x: Array, kind: int, *, sine: bool) -> Array:
+def sums(xp: Namespace, x: Array, n: int, kind: int, *, sine: bool) -> Array:
     """Return `_cosine_sums`, or Σ_j x_j sin(π (j + a) (k + b) / N) of real vectors (..., n), without weights.
 
     By kind, the sines have 1: a = b = 1 and N = n + 1; else N = n and (a, b) is, 2: (1/2, 1), 3: (1, 1/2),
-    4: (1/2, 1/2).
+    4: (1/2, 1/2). n is an argument, since `torch.jit.trace` makes a tensor of `x.shape[-1]` and divides by it in single
+    precision.
     """
     if not sine:
-        return _cosine_sums(xp, x, kind)
-    n = x.shape[-1]
+        return _cosine_sums(xp, x, n, kind)
     if kind == 1:
         return -xp.imag(fft.dft(xp, ops.pad(xp, x, 1, 0), 2 * (n + 1)))[..., 1 : n + 1]
     if kind == 2:
-        return xp.flip(_cosine_sums(xp, _alternated(xp, x), 2), axis=-1)
-    return _alternated(xp, _cosine_sums(xp, xp.flip(x, axis=-1), kind))
+        return xp.flip(_cosine_sums(xp, _alternated(xp, x), n, 2), axis=-1)
+    return _alternated(xp, _cosine_sums(xp, xp.flip(x, axis=-1), n, kind))

@@ -55,7 +55,7 @@ class Trigonometric(Leaf):
     def _transformed(self, xp: Namespace, x: Array, transform: int, weights: tuple[Any, Any, Any]) -> Array:
         scale, before, after = weights
         if not trigonometric.suits_scipy(x, transform):
-            sums = trigonometric.sums(xp, self._weighted(xp, x, before), transform, sine=self._is_sine)
+            sums = trigonometric.sums(xp, self._weighted(xp, x, before), self.n, transform, sine=self._is_sine)
             return scale * self._weighted(xp, sums, after)
         if not self._is_unitary:
             x = self._weighted(xp, x, 2 * before if transform == 3 else before)  # SciPy halves it for type 3

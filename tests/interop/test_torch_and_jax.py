@@ -9,6 +9,7 @@ from backends import library
 
 import structmat as sm
 from structmat._backend import devices
+from structmat.core import OPERATORS
 
 jax = library("jax")
 jnp = library("jax.numpy")
@@ -42,6 +43,29 @@ def test_gradients_are_those_of_torch(dtype: str) -> None:
     torch.testing.assert_close(dx, x.grad)
     for ours, theirs in zip(grads, params, strict=True):
         torch.testing.assert_close(ours, theirs.grad)
+
+
+def traceable() -> dict[str, sm.LinearOperator]:
+    names = [name for name, entry in OPERATORS.items() if entry.cls.__module__.startswith("structmat.operators.")]
+    found = {name: OPERATORS[name].example(9, np.random.default_rng(0)) for name in names if name != "FunctionOperator"}
+    for transform in (sm.DCT, sm.DST):
+        for kind in (1, 2, 3, 4):
+            for norm in (None, "ortho", "forward"):
+                found[f"{transform.__name__} {kind} {norm}"] = transform(6, type=kind, norm=norm)
+    return found
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.parametrize("name", traceable())
+def test_torch_traces_keep_double_precision(name: str) -> None:
+    """`torch.jit.trace` makes tensors of sizes, and a quotient of integers is in single precision in its programs."""
+    A = traceable()[name].to(xp=torch)
+    for product, size in ((A.matvec, A.n), (A.rmatvec, A.m)):
+        example = torch.ones(3, size, dtype=torch.float64)
+        traced = torch.jit.trace(lambda x, product=product: product(x), example, check_trace=False)
+        x = torch.asarray(vectors(size, "float64", 1))
+        torch.testing.assert_close(traced(x), product(x), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", ["float64", "complex128"])

@@ -1072,12 +1072,12 @@ def test_trace(name: str, recorded: bool) -> None:
     for shape in ((5, 6), (1, 6)):
         x = inputs(*shape).requires_grad_()
         y, wanted = traced(x), affine(layer, x)
-        torch.testing.assert_close(y, wanted)
+        torch.testing.assert_close(y, wanted, rtol=1e-12, atol=1e-12)  # a step in single precision would show
         chosen = [x, *layer.parameters()]
         for ours, theirs in zip(
             *(torch.autograd.grad(v.abs().square().sum(), chosen) for v in (y, wanted)), strict=True
         ):
-            torch.testing.assert_close(ours, theirs)
+            torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
     copy.deepcopy(layer)  # nothing of the trace is left in it
 
 

@@ -76,7 +76,7 @@ OTHERS: dict[str, Mutant] = {
         "operators/f_circulant.py",
         '"f": inverse}',
         '"f": self.f}',
-        ("tests/test_simplify.py::test_rules[twisted-adjoint]",),
+        ("tests/core/test_simplify.py::test_rules[twisted-adjoint]",),
     ),
     "another matrix inherits facts": Mutant(
         "core/leaf.py",
