@@ -55,8 +55,7 @@ def traceable() -> dict[str, sm.LinearOperator]:
     return found
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.*is deprecated:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+@pytest.mark.filterwarnings("ignore")  # PyTorch's, of traces
 @pytest.mark.parametrize("name", traceable())
 def test_torch_traces_keep_double_precision(name: str) -> None:
     """`torch.jit.trace` makes tensors of sizes, and a quotient of integers is in single precision in its programs."""
