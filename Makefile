@@ -24,7 +24,7 @@ test-mutants: $(STAMP)-test  ## check that the tests fail for each of a list of 
 
 # Files that import an excluded package are not collected. Neither are slow files, and files that need one indirectly.
 LEFT_OUT := torch jax ducc0 mkl_fft equinox flax keras linear_operator lineax matplotlib onnxruntime onnxscript peft pylops rich sklearn transformers
-SLOW := repository/test_mutants
+SLOW := operators/test_circulant_accuracy repository/test_mutants
 INDIRECT := core/test_fft_providers repository/test_cli repository/test_distances repository/test_docs repository/test_paper
 
 test-fast: $(VENV)-fast/stamp  ## run the tests of the core with NumPy alone (under 90 seconds), at each change
