@@ -27,7 +27,7 @@ LEFT_OUT := torch jax ducc0 mkl_fft equinox flax keras linear_operator lineax ma
 SLOW := operators/test_circulant_accuracy repository/test_mutants
 INDIRECT := core/test_fft_providers repository/test_cli repository/test_distances repository/test_docs repository/test_paper
 
-test-fast: $(VENV)-fast/stamp  ## run the tests of the core with NumPy alone (under 90 seconds), at each change
+test-fast: $(VENV)-fast/stamp  ## run the tests of the core with NumPy alone (under 2 minutes), at each change
 	STRUCTMAT_TEST_WITHOUT='$(LEFT_OUT)' OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
 	  $(VENV)-fast/bin/python -m pytest -n auto $(patsubst %,--ignore=tests/%.py,$(SLOW) $(INDIRECT)) $(ARGS)
 
