@@ -149,7 +149,7 @@ def draw_kinds(axes: Axes, rows: list[Row]) -> None:
     logarithmic(axes, "x", [row["bytes"] / 1e6 for row in rows])
     axes.set_xlabel("storage of the network (MB)")
     axes.set_title("Types of layers", loc="left", fontweight="bold")
-    axes.legend(frameon=False, fontsize=8.5)
+    axes.legend(frameon=False, fontsize=8.5, loc="upper right")
 
 
 def draw_samples(axes: Axes, rows: list[Row]) -> None:
@@ -164,7 +164,7 @@ def draw_samples(axes: Axes, rows: list[Row]) -> None:
         axes.set_xscale("log", base=2)
         axes.set_xticks(x, [f"{images:,}" for images in x], minor=False)
     if names:
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="upper right")
     axes.set_xlabel("training images")
     axes.set_title("Fewer training images", loc="left", fontweight="bold")
 
@@ -183,7 +183,7 @@ def draw_widths(axes: Axes, pairs: list[list[str]], rows: dict[str, Row]) -> Non
             text = f"{row['widths'][0]:,}"
             axes.annotate(text, place, offset, textcoords="offset points", ha="center", fontsize=9, color="0.25")
     if pairs:
-        axes.legend(frameon=False)
+        axes.legend(frameon=False, loc="upper right")
         logarithmic(axes, "x", [rows[name]["bytes"] / 1e6 for pair in pairs for name in pair])
     axes.set_xlabel("storage of the network (MB); numbers are hidden units")
     axes.set_title("Width at equal storage", loc="left", fontweight="bold")
