@@ -201,7 +201,7 @@ def test_krylov_methods(method: str, preconditioner: Any, monkeypatch: pytest.Mo
 def test_lsmr(monkeypatch: pytest.MonkeyPatch) -> None:
     module, b, calls = cupyx.scipy.sparse.linalg, np.ones(4, np.float32), []
     monkeypatch.setattr(module, "lsmr", binder(module.lsmr, calls, (b, 1, 3)))
-    monkeypatch.setattr(xp, "astype", lambda x, dtype, copy: x)
+    monkeypatch.setattr(xp, "astype", lambda x, dtype, copy=True: x)
     _, converged, steps = solvers.lsmr(xp, (4, 4), lambda v: v, lambda v: v, b, rtol=1e-5, maxiter=9)
     assert (converged, steps, calls) == (True, 3, ["lsmr"])
 
