@@ -204,6 +204,21 @@ def test_page_of_the_paper_has_the_committed_results(monkeypatch: pytest.MonkeyP
     assert mib["circulant"] < 20.5 < mib["circulant, random"], "the latter has a dense last layer"
 
 
+def test_page_of_the_paper_has_the_errors_on_all_of_mnist() -> None:
+    from benchmarks.paper import compare
+
+    runs = compare.load("paper_mnist_full")["runs"]
+    assert {(run["seed"], run["images"], run["tested"]) for run in runs} == {(0, 60_000, 10_000)}
+    error = {run["name"]: f"{run['error_percent']:.2f} %" for run in runs}
+    text = " ".join((DOCS / "paper.rst").read_text(encoding="utf-8").split())
+    assert (
+        f"dense {error['dense']}, circulant {error['circulant']}, wider circulant {error['circulant, wider']}" in text
+    )
+    assert error["block circulant"] == error["Fastfood"]
+    assert f"random circulant {error['circulant, random']}, block circulant and Fastfood {error['Fastfood']}" in text
+    assert f"network's storage {error['dense, reduced']}" in text
+
+
 def test_page_of_the_paper_says_what_the_results_are() -> None:
     """The sentences above its picture, with "as good" for a difference of less than two standard errors."""
     from benchmarks.paper import compare, report
