@@ -7,7 +7,6 @@ from structmat import custom as custom
 from structmat import learn as learn
 from structmat import linalg as linalg
 from structmat import projections as projections
-from structmat import testing as testing
 from structmat._backend.providers import set_fft_provider as set_fft_provider
 from structmat._backend.threads import set_threads as set_threads
 from structmat.compounds import block_array as block_array
@@ -28,19 +27,21 @@ from structmat.rewrite import simplify as simplify
 
 __version__ = "0.1.0"
 
-if not TYPE_CHECKING:  # type checkers take what is imported "as" itself
+if TYPE_CHECKING:  # type checkers take what is imported "as" itself
+    from structmat import testing as testing
+else:
     __all__ = ["custom", "learn", "linalg", "projections", "testing"]
     __all__ += [name for name, value in globals().items() if getattr(value, "__module__", "").startswith("structmat.")]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the modules that require a framework on demand."""
+    """Import on demand the modules that require a framework, and the checks of operators."""
     if name in _ON_DEMAND:
         return importlib.import_module(f"structmat.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-_ON_DEMAND = "nn", "sklearn"
+_ON_DEMAND = "nn", "sklearn", "testing"
 
 
 def __dir__() -> list[str]:

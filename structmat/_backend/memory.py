@@ -9,6 +9,7 @@ from structmat._backend import dtypes, libraries, namespaces
 from structmat._backend.types import Array, Namespace
 
 CHUNK_BYTES = 2**21  #: size of the chunks that large batches are divided into
+LARGE_BYTES = 2 * CHUNK_BYTES  #: size over which batches are large
 
 
 def nbytes(x: Array) -> int:
@@ -26,8 +27,8 @@ def is_large(x: Array) -> bool:
     if x.ndim < 2:
         return False
     if type(x) is np.ndarray:
-        return x.nbytes > 2 * CHUNK_BYTES
-    return libraries.of_array(x).is_large(x, 2 * CHUNK_BYTES)
+        return x.nbytes > LARGE_BYTES
+    return libraries.of_array(x).is_large(x, LARGE_BYTES)
 
 
 def layout(x: Array) -> str:

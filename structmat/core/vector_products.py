@@ -129,7 +129,7 @@ class VectorProducts(Parameters):
             type(x) is HostArray
             and x.dtype is self._native_dtype
             and x.shape[-1:] == (self.shape[side],)
-            and (x.ndim == 1 or (x.nbytes <= 2 * memory.CHUNK_BYTES and x.flags.carray))
+            and (x.ndim == 1 or (x.nbytes <= memory.LARGE_BYTES and x.flags.carray))
         )
 
     def _check_batch(self, call: str, x: Any, side: int, chunk_size: Any = None) -> tuple[Namespace, Array, int | None]:

@@ -306,6 +306,12 @@ OTHERS: dict[str, Mutant] = {
         '{"rtol" if on_host else "tol": rtol}',
         ("tests/interop/test_cupyx.py::test_the_tolerance_has_the_name_that_a_solver_gives_it",),
     ),
+    "sizes of a trace are divided": Mutant(
+        "operators/trigonometric.py",
+        "self._weighted(xp, x, before), self.n, transform",
+        "self._weighted(xp, x, before), x.shape[-1], transform",
+        ("tests/interop/test_torch_and_jax.py::test_torch_traces_keep_double_precision",),
+    ),
     "nodes are made before they are needed": Mutant(
         "io/reading.py",
         "            if place in needed:",
