@@ -4,7 +4,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from structmat import custom as custom
-from structmat import learn as learn
 from structmat import linalg as linalg
 from structmat import projections as projections
 from structmat._backend.providers import set_fft_provider as set_fft_provider
@@ -28,6 +27,7 @@ from structmat.rewrite import simplify as simplify
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:  # type checkers take what is imported "as" itself
+    from structmat import learn as learn
     from structmat import testing as testing
 else:
     __all__ = ["custom", "learn", "linalg", "projections", "testing"]
@@ -35,13 +35,13 @@ else:
 
 
 def __getattr__(name: str) -> Any:
-    """Import on demand the modules that require a framework, and the checks of operators."""
+    """Import on demand the modules that operators do not need, some of which require a framework."""
     if name in _ON_DEMAND:
         return importlib.import_module(f"structmat.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-_ON_DEMAND = "nn", "sklearn", "testing"
+_ON_DEMAND = "learn", "nn", "sklearn", "testing"
 
 
 def __dir__() -> list[str]:

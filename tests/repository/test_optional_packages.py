@@ -20,8 +20,9 @@ def python(code: str) -> str:
 
 def test_modules_on_demand() -> None:
     code = (
-        "import sys, structmat as sm; assert {'nn', 'sklearn', 'testing'} <= set(dir(sm)); "
-        "assert 'structmat.testing' not in sys.modules; sm.testing.check_operator(sm.identity(2)); "
+        "import sys, structmat as sm; assert {'learn', 'nn', 'sklearn', 'testing'} <= set(dir(sm)); "
+        "assert not {'structmat.learn', 'structmat.testing'} & sys.modules.keys(); assert sm.learn.encode; "
+        "sm.testing.check_operator(sm.identity(2)); "
         "assert {'torch', 'jax'} <= set(dir(sm.nn)); print('torch' in sys.modules, sm.nn.__name__)"
     )
     assert python(code) == "False structmat.nn\n"
