@@ -1,19 +1,24 @@
-# Every target installs its own dependencies into .venv. They are installed again only if pyproject.toml changes.
+# Every target installs its own dependencies into .venv. They are installed again only if pyproject.toml or the sources
+# of the compiled kernels change.
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-fast test-mutants test-matrix test-oldest test-newest test-cupy-api test-cupy-oldest \
-  test-cupy-newest lint docs bench clean
+.PHONY: help demo kernels test test-fast test-pure test-sanitize test-mutants test-matrix test-oldest test-newest \
+  test-cupy-api test-cupy-oldest test-cupy-newest lint docs bench clean
 .NOTPARALLEL:  # one pip at a time in the one environment
 COMMA := ,
+KERNELS := structmat/_kernels/build.py $(wildcard structmat/_kernels/*.?pp)
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+: .*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */  make \1\t/'
 
 demo: $(STAMP)-demo  ## train a circulant network on real digits (under 3 minutes)
 	$(VENV)/bin/python -m structmat demo
+
+kernels:  ## compile the kernels in place, after a change of their sources
+	$(PYTHON) structmat/_kernels/build.py
 
 # One thread a worker: pytest-xdist already keeps every core busy.
 test: $(STAMP)-test  ## run the tests, the examples of the documentation among them
@@ -28,10 +33,31 @@ SLOW := operators/test_circulant_accuracy repository/test_mutants
 INDIRECT := core/test_fft_providers repository/test_cli repository/test_distances repository/test_docs repository/test_paper
 
 test-fast: $(VENV)-fast/stamp  ## run the tests of the core with NumPy alone (under 2 minutes), at each change
+	$(test_fast)
+
+test-pure: $(VENV)-fast/stamp  ## run the tests of test-fast without the compiled kernels
+	STRUCTMAT_KERNELS=0 $(test_fast)
+
+define test_fast
 	STRUCTMAT_TEST_WITHOUT='$(LEFT_OUT)' OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 \
 	  $(VENV)-fast/bin/python -m pytest -n auto $(patsubst %,--ignore=tests/%.py,$(SLOW) $(INDIRECT)) $(ARGS)
+endef
 
-$(VENV)-fast/stamp: pyproject.toml
+# Sanitizers need their libraries loaded first; Python itself leaks, so leaks are not looked for.
+SANITIZED := build/sanitized
+SANITIZE := -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined
+
+test-sanitize: $(VENV)-fast/stamp  ## run the tests of the kernels with the sanitizers of GCC (a few minutes)
+	rm -rf $(SANITIZED)
+	mkdir -p $(SANITIZED)
+	cp -r structmat $(SANITIZED)
+	CXX='$(CXX)' CXXFLAGS='$(SANITIZE)' $(VENV)-fast/bin/python $(SANITIZED)/structmat/_kernels/build.py
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libubsan.so)" \
+	  ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 PYTHONMALLOC=malloc \
+	  STRUCTMAT_KERNELS=1 STRUCTMAT_TEST_WITHOUT='$(LEFT_OUT)' PYTHONSAFEPATH=1 PYTHONPATH=$(SANITIZED):. \
+	  $(VENV)-fast/bin/python -m pytest tests/kernels --ignore=tests/kernels/test_build.py $(ARGS)
+
+$(VENV)-fast/stamp: pyproject.toml $(KERNELS)
 	$(PYTHON) -m venv --clear $(VENV)-fast
 	$(call install,fast,NumPy$(COMMA) SciPy and pytest (.3 GB),--editable . --group test-fast)
 	@touch $@
@@ -106,7 +132,7 @@ bench: $(STAMP)-bench  ## time products and training steps of structmat and its 
 	$(VENV)/bin/python -m benchmarks.peers $(or $(ARGS),--json benchmarks/results/peers.json)
 
 clean:  ## remove the environment and everything built
-	rm -rf $(VENV) $(VENV)-* build dist docs/_build docs/_generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .asv
+	rm -rf $(VENV) $(VENV)-* structmat/_kernels/*.so build dist docs/_build docs/_generated .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .asv
 
 # The extras and groups that each target installs. pip shows its downloads.
 $(STAMP)-demo: EXTRAS := [demo]
@@ -117,7 +143,7 @@ $(STAMP)-lint: GROUP := --group lint
 $(STAMP)-docs: GROUP := --group docs
 $(STAMP)-bench: GROUP := --group bench
 
-$(STAMP)-%: pyproject.toml | $(STAMP)
+$(STAMP)-%: pyproject.toml $(KERNELS) | $(STAMP)
 	@echo "Installing structmat$(EXTRAS) $(GROUP) into $(VENV)$(NOTE)"
 	$(VENV)/bin/python -m pip install --editable '.$(EXTRAS)' $(GROUP)
 	@touch $@

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import structmat
+from structmat import _kernels
 from structmat._backend import fft, namespaces, packages
 from structmat._files import check_replaceable, replacing
 
@@ -59,13 +60,14 @@ def picture(text: str) -> Path:
 
 
 def about() -> dict[str, str | int]:
-    """Return versions, system and number of cores."""
+    """Return versions, system, number of cores, and the instruction set of the kernels."""
     return {
         "structmat": structmat.__version__,
         "python": f"{platform.python_version()} ({platform.python_implementation()})",
         **{name: version(name) for name in ("numpy", "scipy", "array-api-compat")},
         "system": f"{platform.system()} {platform.machine()}",
         "cores": os.cpu_count() or 1,
+        "kernels": _kernels.isa() or f"none: {_kernels.reason}",
     }
 
 

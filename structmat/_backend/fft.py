@@ -147,13 +147,13 @@ def _convolution_length(n: int) -> int:
     return n if rest == 1 else _fast_length(2 * n - 1)
 
 
-def embedding_spectrum(xp: Namespace, column: Array) -> Array:
-    """Return the transform of c_0, ..., c_(n - 1), 0, ..., 0, c_1, ..., c_(n - 1), of the `convolution_length`.
+def embedding_column(xp: Namespace, column: Array) -> Array:
+    """Return c_0, ..., c_(n - 1), 0, ..., 0, c_1, ..., c_(n - 1), of a length with fast transforms.
 
-    Linear convolution with it is circular convolution with the column. The length must not be n.
+    Linear convolution with it is circular convolution with the column.
     """
-    gap = convolution_length(column.shape[0]) - 2 * column.shape[0] + 1
-    return dft(xp, xp.concat((ops.pad(xp, column, 0, gap), column[1:])))
+    gap = fast_length(2 * column.shape[0] - 1) - 2 * column.shape[0] + 1
+    return xp.concat((ops.pad(xp, column, 0, gap), column[1:]))
 
 
 def fold_aliased(xp: Namespace, sums: Array, n: int) -> Array:

@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from structmat._backend import devices, memory
+from structmat._backend import devices, kernels, memory
 from structmat._backend.types import Array, DType, Namespace
 
 BITS = 6  # largest k for which a product with the matrix of order 2^k is faster than butterflies
@@ -33,9 +33,21 @@ def signed_sums(xp: Namespace, x: Array, signs: list[list[int]]) -> Array:
 
 def fwht(xp: Namespace, x: Array) -> Array:
     """Multiply the second to last axis, of length 2^k, by Sylvester's Hadamard matrix."""
+    if kernels.char_of(xp, x.dtype) is not None and (view := kernels.host_view(x)) is not None:
+        return kernels.from_host(xp, _compiled(view))
     if compat.is_numpy_namespace(xp):
         return _products(x)
     return _butterflies(xp, x)
+
+
+def _compiled(x: kernels.HostView) -> kernels.HostView:
+    """Multiply by the compiled transform; complex entries are pairs of reals."""
+    x = np.ascontiguousarray(x)
+    y = np.empty_like(x)
+    width, size = x.shape[-1] * (x.itemsize // x.real.itemsize), x.shape[-2]
+    rows, out = (each.view(x.real.dtype).reshape(-1, size * width) for each in (x, y))
+    kernels.walsh(rows, out, width)
+    return y
 
 
 def _products(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -5,16 +5,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from structmat._backend import dtypes, namespaces, ops, tracing
+from structmat._backend.convolution import Convolution, Tape
 from structmat._backend.linear_algebra import LinAlgError
 from structmat._backend.types import Array, DType, Namespace
 from structmat.core.base import LinearOperator
+from structmat.core.compiled import Convolving
 from structmat.core.contract import NonzeroEntry, Solver
 
 if TYPE_CHECKING:
     from structmat.core.leaf import Leaf
 
 
-class Bilinear(LinearOperator):
+class Bilinear(Convolving):
     """An operator given by ⟨g, A(θ) x⟩ through prepared vectors: a leaf, or the adjoint or conjugate of one.
 
     Kernels take vectors in the precision of the leaf, real or complex as the leaf is: a real leaf multiplies complex
@@ -82,43 +84,69 @@ class Bilinear(LinearOperator):
             return leaf, dtypes.astype(xp, x, dtypes.complex_dtype(xp, x.dtype)), False
         return leaf, ops.complex_as_real(xp, x), True
 
+    def _multiply_promoted(self, xp: Namespace, x: Array) -> Array:
+        """A x, for an x that `_promote` returned."""
+        y = None if (compiled := self._compiled) is None else compiled.apply(xp, x)
+        return self._apply_fused(xp, x) if y is None else y
+
+    def _multiply_adjoint_promoted(self, xp: Namespace, g: Array) -> Array:
+        """A^H g."""
+        x = None if (compiled := self._compiled) is None else compiled.adjoint.apply(xp, g)
+        return self._apply_adjoint_fused(xp, g) if x is None else x
+
     def _apply(self, xp: Namespace, x: Array) -> Array:
         leaf, x, was_split = self._promote(xp, x)
-        y = leaf._apply_fused(xp, x)
+        y = leaf._multiply_promoted(xp, x)
         return ops.real_as_complex(xp, y) if was_split else y
 
     def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
         leaf, g, was_split = self._promote(xp, g)
-        x = leaf._apply_adjoint_fused(xp, g)
+        x = leaf._multiply_adjoint_promoted(xp, g)
         return ops.real_as_complex(xp, x) if was_split else x
 
     def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
         leaf, met, was_split = self._promote(xp, x)
-        X = leaf._right(xp, met)
-        y = leaf._matvec(xp, X)
-        return ops.real_as_complex(xp, y) if was_split else y, (X if self.params else None, x.dtype)
+        X = None
+        if not self.params:
+            y = leaf._multiply_promoted(xp, met)
+        elif (compiled := leaf._compiled) is not None and (found := compiled.forward(xp, met)) is not None:
+            y, X = found
+        else:
+            X = leaf._right(xp, met)
+            y = leaf._matvec(xp, X)
+        return ops.real_as_complex(xp, y) if was_split else y, (X, x.dtype)
 
     def _residuals(self, xp: Namespace, x: Array) -> Any:
         if not self.params:
             return None, x.dtype
         leaf, met, _ = self._promote(xp, x)
-        return leaf._right(xp, met), x.dtype
+        X = None if (compiled := leaf._compiled) is None else compiled.recorded(met)
+        return leaf._right(xp, met) if X is None else X, x.dtype
 
     def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
         X, x_dtype = saved
         if not (g.dtype is x_dtype is self._native_dtype):
             g = dtypes.astype(xp, g, self._product_dtype(xp, x_dtype))
         leaf, g, was_split = self._promote(xp, g)
-        G = leaf._left(xp, g)
-        dx = leaf._rmatvec(xp, G)
+        dx, grads = leaf._pull_back(xp, X, g)
         dx = ops.real_as_complex(xp, dx) if was_split else dx
         dx = dx if dx.dtype is x_dtype else dtypes.astype(xp, dx, x_dtype)
-        if X is None:
-            return dx, ()
-        pairs = zip(leaf._grad(xp, X, G), self.params, strict=True)
+        pairs = zip(grads, self.params, strict=X is not None)
         return dx, tuple(
             [grad if grad.dtype is old.dtype else dtypes.astype(xp, grad, old.dtype) for grad, old in pairs]
         )
+
+    def _pull_back(self, xp: Namespace, X: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
+        """Gradients with respect to x and the parameters, none of these for X = None."""
+        if X is None:
+            return self._multiply_adjoint_promoted(xp, g), ()
+        if type(X) is Tape:
+            found = X.convolution.pull_back(xp, X, g)
+            if found is not None:
+                return found[0], self._column_grads(xp, found[1])
+            X = self._right(xp, X.x)  # g has a graph
+        G = self._left(xp, g)
+        return self._rmatvec(xp, G), self._grad(xp, X, G)
 
     def _adjoint(self) -> LinearOperator:
         return Adjoint(self)
@@ -231,6 +259,18 @@ class Adjoint(LeafView):
 
     def _apply_adjoint_fused(self, xp: Namespace, g: Array) -> Array:
         return self.of._apply_fused(xp, g)
+
+    @property
+    def _convolves(self) -> bool:
+        return self.of._convolves
+
+    @property
+    def _compiled(self) -> Convolution | None:
+        compiled = self.of._compiled
+        return None if compiled is None else compiled.adjoint
+
+    def _column_grads(self, xp: Namespace, column: Array) -> tuple[Array, ...]:
+        return self.of._column_grads(xp, column)
 
     def _grad(self, xp: Namespace, X: Any, G: Any) -> tuple[Array, ...]:
         return self.of._grad(xp, G, X)

@@ -4,13 +4,14 @@ import functools
 import operator
 from typing import Any
 
-from structmat._backend import dtypes
+from structmat._backend import dtypes, kernels
 from structmat._backend.types import Array, Device, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.composite import NaryOperator
 from structmat.core.contract import Solver
 from structmat.core.entries import Indices, as_index_array, index_count, is_full_range
 from structmat.core.extensions import extensions
+from structmat.core.fusion import runs
 
 
 class Product(NaryOperator):
@@ -25,17 +26,27 @@ class Product(NaryOperator):
                 )
         return self.parts[0].m, self.parts[-1].n
 
+    @property
+    def _runs(self) -> tuple[Any, ...]:
+        """The factors, with a run in the place of those that one compiled call multiplies."""
+        found = self._cache.get("runs")
+        if found is None:
+            if not kernels.are_built() or any(kernels.host_view(array) is None for array in self._arrays):
+                return self.parts
+            found = self._cache["runs"] = runs(self.parts)
+        return found
+
     def _apply(self, xp: Namespace, x: Array) -> Array:
-        for part in reversed(self.parts):
+        for part in reversed(self._runs):
             x = part._apply(xp, x)
         return x
 
     def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
-        for part in self.parts:
+        for part in self._runs:
             g = part._apply_adjoint(xp, g)
         return g
 
-    def _through(self, xp: Namespace, x: Array, parts: tuple[LinearOperator, ...]) -> tuple[Array, tuple[Any, ...]]:
+    def _through(self, xp: Namespace, x: Array, parts: tuple[Any, ...]) -> tuple[Array, tuple[Any, ...]]:
         tape = []
         for part in reversed(parts):
             x, saved = part._forward(xp, x)
@@ -43,15 +54,16 @@ class Product(NaryOperator):
         return x, tuple(reversed(tape))
 
     def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
-        return self._through(xp, x, self.parts)
+        return self._through(xp, x, self._runs)
 
     def _residuals(self, xp: Namespace, x: Array) -> Any:
-        x, tape = self._through(xp, x, self.parts[1:])
-        return (self.parts[0]._residuals(xp, x), *tape)
+        first, *others = self._runs
+        x, tape = self._through(xp, x, tuple(others))
+        return (first._residuals(xp, x), *tape)
 
     def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
         gradients: tuple[Array, ...] = ()
-        for part, kept in zip(self.parts, saved, strict=True):
+        for part, kept in zip(self._runs, saved, strict=True):
             g, grads = part._backward(xp, kept, g)
             gradients += grads
         return g, gradients

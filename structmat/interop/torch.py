@@ -35,7 +35,7 @@ def _pack(tape: tuple[Any, ...], tensors: list[torch.Tensor]) -> tuple[Any, ...]
         elif isinstance(item, torch.Tensor):
             packed[place] = _Place(len(tensors))
             tensors.append(item)
-    return tuple(packed)
+    return getattr(type(tape), "_make", tuple)(packed)
 
 
 def _unpack(packed: tuple[Any, ...], tensors: Sequence[torch.Tensor]) -> tuple[Any, ...]:
@@ -46,7 +46,7 @@ def _unpack(packed: tuple[Any, ...], tensors: Sequence[torch.Tensor]) -> tuple[A
             tape[place] = _unpack(item, tensors)
         elif isinstance(item, _Place):
             tape[place] = tensors[item]
-    return tuple(tape)
+    return getattr(type(packed), "_make", tuple)(tape)
 
 
 def autocast_dtype(x: torch.Tensor) -> torch.dtype | None:

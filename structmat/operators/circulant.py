@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from structmat._backend import dtypes, fft, linear_algebra, namespaces, ops
+from structmat._backend.convolution import Convolution, corner
 from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
@@ -163,7 +164,7 @@ class Circulant(Leaf):
 
     @cached
     def _extended(self) -> Array:
-        return fft.embedding_spectrum(self.xp, self.column)
+        return fft.dft(self.xp, fft.embedding_column(self.xp, self.column))
 
     @cached
     def _adjoint_kernel(self) -> tuple[Array, Array]:
@@ -175,6 +176,13 @@ class Circulant(Leaf):
 
     def _apply_adjoint_fused(self, xp: Namespace, g: Array) -> Array:
         return fft.convolve(xp, g, *self._adjoint_kernel)
+
+    def _convolution(self) -> Convolution | None:
+        column, shape = self.column, (self.n, self.n)
+        return corner(self.xp, column, shape) or corner(self.xp, fft.embedding_column(self.xp, column), shape)
+
+    def _column_grads(self, xp: Namespace, column: Array) -> tuple[Array, ...]:
+        return (fft.fold_aliased(xp, column, self.n),)
 
     def _right(self, xp: Namespace, x: Array) -> Array:
         return fft.dft(xp, x, fft.convolution_length(self.n))
@@ -189,8 +197,7 @@ class Circulant(Leaf):
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         length = fft.convolution_length(self.n)
-        padded = self._back(xp, ops.batch_sum(xp, xp.conj(X) * G), length, temporary=True)
-        return (fft.fold_aliased(xp, padded, self.n),)
+        return self._column_grads(xp, self._back(xp, ops.batch_sum(xp, xp.conj(X) * G), length, temporary=True))
 
     def _filtered(self, xp: Namespace, X: Array, kernel: Array) -> Array:
         return fft.apply_spectrum(xp, X, kernel, fft.convolution_length(self.n), real=not self._is_complex)[

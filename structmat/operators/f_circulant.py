@@ -5,7 +5,8 @@ from collections.abc import Callable
 from numbers import Complex
 from typing import Any
 
-from structmat._backend import dtypes, fft, linear_algebra, ops, trigonometric
+from structmat._backend import dtypes, fft, kernels, linear_algebra, ops, trigonometric
+from structmat._backend.convolution import Convolution, Side, corner
 from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
@@ -63,6 +64,30 @@ class Twisted(Leaf):
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         return (self._from(xp, ops.batch_sum(xp, xp.conj(X) * G), xp.conj(self._twist)),)
+
+    def _convolution(self) -> Convolution | None:
+        """As D^-1 C D, where D is real and C skew-circulant if only every second frequency is needed."""
+        if not self._folds:
+            return self._twisted(1, self._twist, self._untwist)
+        return self._twisted(-1, *((self._modulus, 1 / self._modulus) if self.f != -1 else (None, None)))
+
+    @cached
+    def _modulus(self) -> Array:
+        """Powers of the positive n-th root of |f|."""
+        return trigonometric.root_powers(self.xp, abs(self.f), self.n, dtype=self.dtype, device=self.device)
+
+    def _twisted(self, root: int, twist: Array | None, untwist: Array | None) -> Convolution | None:
+        column = self.column if twist is None else twist * self.column
+        found = corner(self.xp, column, self.shape, root=root)
+        if found is None or twist is None:
+            return found
+        sides = (kernels.host_view(factors) for factors in (untwist, twist))
+        return found.between(*(Side(self.n, factors=factors) for factors in sides))
+
+    def _column_grads(self, xp: Namespace, column: Array) -> tuple[Array, ...]:
+        if self._folds:
+            return (column if self.f == -1 else column * self._modulus,)
+        return (column * xp.conj(self._twist),)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         entry = self.column[(i - j) % self.n]

@@ -3,6 +3,7 @@
 from typing import Any
 
 from structmat._backend import dtypes, fft, memory, ops
+from structmat._backend.convolution import Convolution, corner
 from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 from structmat.core.contract import Solver
@@ -19,11 +20,18 @@ class Embedded(Leaf):
     def _length(self) -> int:
         return fft.fast_length(self.m + self.n - 1)
 
-    @cached
-    def _spectrum(self) -> Array:
+    def _extended(self) -> Array:
+        """First column of the circulant matrix."""
         column, row = (dtypes.astype(self.xp, side, self.dtype) for side in self._toeplitz_sides())
         gap = self._length - (self.m + self.n - 1)
-        return fft.dft(self.xp, self.xp.concat((ops.pad(self.xp, column, 0, gap), self.xp.flip(row[1:]))))
+        return self.xp.concat((ops.pad(self.xp, column, 0, gap), self.xp.flip(row[1:])))
+
+    @cached
+    def _spectrum(self) -> Array:
+        return fft.dft(self.xp, self._extended())
+
+    def _convolution(self) -> Convolution | None:
+        return corner(self.xp, self._extended(), self.shape, reverses_input=self._is_hankel)
 
     def _right(self, xp: Namespace, x: Array) -> Array:
         return fft.dft(xp, x, self._length)
@@ -42,9 +50,12 @@ class Embedded(Leaf):
     def _apply_adjoint_fused(self, xp: Namespace, g: Array) -> Array:
         return self._rmatvec(xp, self._left(xp, g), temporary=True)
 
-    def _side_grads(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, Array]:
-        sums = self._back(xp, ops.batch_sum(xp, xp.conj(X) * G))
-        return sums[: self.m], ops.pad(xp, xp.flip(sums[self._length - self.n + 1 :]), 1, 0)
+    def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
+        return self._column_grads(xp, self._back(xp, ops.batch_sum(xp, xp.conj(X) * G)))
+
+    def _side_grads(self, xp: Namespace, column: Array) -> tuple[Array, Array]:
+        """Gradients of the first column and row from that of the extended column."""
+        return column[: self.m], ops.pad(xp, xp.flip(column[self._length - self.n + 1 :]), 1, 0)
 
     def _filtered(self, xp: Namespace, X: Array, kernel: Array, *, temporary: bool) -> Array:
         return fft.apply_spectrum(xp, X, kernel, self._length, real=not self._is_complex, temporary=temporary)
@@ -133,8 +144,8 @@ class Toeplitz(Embedded):
         sides = A._as_toeplitz(self)
         return None if sides is None else {"column": sides[0], "row": sides[1]}
 
-    def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
-        return self._side_grads(xp, X, G)
+    def _column_grads(self, xp: Namespace, column: Array) -> tuple[Array, ...]:
+        return self._side_grads(xp, column)
 
 
 def _symmetric_example(n: int, rng: Any) -> "SymmetricToeplitz":
@@ -202,8 +213,8 @@ class SymmetricToeplitz(Embedded):
     def _including(self, A: Leaf) -> dict[str, Array] | None:
         return {"column": A._as_circulant(self)} if A._is_identity else None
 
-    def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
-        below, above = self._side_grads(xp, X, G)
+    def _column_grads(self, xp: Namespace, column: Array) -> tuple[Array, ...]:
+        below, above = self._side_grads(xp, column)
         return (below + xp.conj(above),)
 
     def _adjoint(self) -> LinearOperator:
@@ -286,9 +297,8 @@ class Hankel(Embedded):
         x = xp.flip(super()._rmatvec(xp, G, temporary=temporary), axis=-1)
         return memory.copy(xp, x)  # some libraries do not accept views with negative strides
 
-    def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
-        sums = self._back(xp, ops.batch_sum(xp, xp.conj(X) * G))
-        diagonals = xp.concat((sums[self._length - self.n + 1 :], sums[: self.m]))
+    def _column_grads(self, xp: Namespace, column: Array) -> tuple[Array, ...]:
+        diagonals = xp.concat((column[self._length - self.n + 1 :], column[: self.m]))
         return diagonals[: self.m], ops.pad(xp, diagonals[self.m :], 1, 0)
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:

@@ -15,7 +15,7 @@ from backends import library
 
 import structmat
 import structmat.__main__ as cli
-from structmat import demo
+from structmat import _kernels, demo
 from structmat._backend.providers import installed
 from structmat.demo import report
 from structmat.demo.network import Images
@@ -250,6 +250,7 @@ def test_info(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     assert err == ""
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
     assert rows["structmat"] == [structmat.__version__]
+    assert " ".join(rows["kernels"]) == (_kernels.isa() or f"none: {_kernels.reason}")
     assert rows["numpy"][1:] == ["/".join(installed()), "cpu"]
     assert rows["array_api_strict"][1:3] == ["array_api_strict.fft", "CPU_DEVICE,"]
     assert " ".join(rows["broken_library"]) == "broken unusable: RuntimeError: no driver"

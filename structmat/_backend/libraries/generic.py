@@ -67,6 +67,16 @@ class Library:
     def from_host(self, x: np.ndarray[Any, Any], xp: Namespace, device: Device, dtype: DType) -> Array:
         return xp.asarray(x.copy(), dtype=getattr(xp, x.dtype.name) if dtype is None else dtype, device=device)
 
+    def host_char(self, dtype: DType) -> str | None:
+        """Return NumPy's character of a dtype that compiled kernels take, if arrays may have host views."""
+        return None
+
+    def host_view(self, x: Array) -> np.ndarray[Any, Any] | None:
+        return None
+
+    def from_host_view(self, y: np.ndarray[Any, Any]) -> Array:
+        raise NotImplementedError
+
     def is_traced(self, x: Array) -> bool:
         return False
 

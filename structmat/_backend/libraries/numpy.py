@@ -18,6 +18,16 @@ class NumPy(Library):
     def default_dtype(self, xp: Namespace) -> DType:
         return np.dtype(np.float64)
 
+    def host_char(self, dtype: DType) -> str | None:
+        dtype = np.dtype(dtype)
+        return dtype.char if dtype.isnative and dtype.char in "fdFD" else None
+
+    def host_view(self, x: Array) -> Array:
+        return x
+
+    def from_host_view(self, y: Array) -> Array:
+        return y
+
     def overlap(self, x: Array, y: Array) -> bool:
         return np.may_share_memory(x, y)
 

@@ -10,12 +10,37 @@ from structmat._backend.libraries.generic import UNCHANGED, Library
 from structmat._backend.types import Array, DType, Namespace
 
 _PROMOTED = {"float32", "float64", "complex64", "complex128"}
+_HOST_CHARS = {torch.float32: "f", torch.float64: "d", torch.complex64: "F", torch.complex128: "D"}
+_ORDINARY = frozenset({torch.Tensor, torch.nn.Parameter})  # subclasses may have no memory, or record operations
 _functorch = torch._C._functorch
 
 
 class Torch(Library):
     native_dtypes = frozenset({torch.float32, torch.float64, torch.complex64, torch.complex128})
     cast_hint = "{}.to(torch.float64)"
+
+    def host_char(self, dtype: DType) -> str | None:
+        return _HOST_CHARS.get(dtype)
+
+    def host_view(self, x: Array) -> np.ndarray[Any, Any] | None:
+        if (
+            torch.compiler.is_compiling()
+            or type(x) not in _ORDINARY
+            or (x.requires_grad and torch.is_grad_enabled())
+            or x.device.type != "cpu"
+            or x.layout is not torch.strided
+            or x.dtype is torch.bfloat16  # NumPy lacks it
+            or x.is_conj()
+            or x.is_neg()
+            or torch.autograd.forward_ad._current_level >= 0
+            or _functorch.peek_interpreter_stack() is not None
+            or torch.jit.is_tracing()
+        ):
+            return None
+        return x.detach().numpy()  # type: ignore[no-any-return]
+
+    def from_host_view(self, y: np.ndarray[Any, Any]) -> Array:
+        return torch.from_numpy(y)
 
     def default_dtype(self, xp: Namespace) -> DType:
         return torch.get_default_dtype()

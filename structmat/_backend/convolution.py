@@ -1,0 +1,183 @@
+"""Products with corners of circulant and skew-circulant matrices, and their gradients, by the compiled kernels."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from structmat._backend import devices, kernels, threads
+from structmat._backend.kernels import HostView
+from structmat._backend.types import Array, Namespace
+
+
+class Tape(NamedTuple):
+    """What the gradient of a convolution needs: the vectors, their transforms, or both."""
+
+    convolution: "Convolution"
+    x: Array | None
+    transforms: Array | None
+
+
+class Side(NamedTuple):
+    """What happens to vectors on one side of a matrix: entries in reverse order, and factors of the entries."""
+
+    width: int
+    is_reversed: bool = False
+    factors: HostView | None = None
+
+    def scaled(self, factors: HostView | None, width: int) -> "Side":
+        """Return the side of a matrix with fewer rows or columns, and with further factors of these."""
+        if self.factors is not None:
+            factors = self.factors[:width] if factors is None else self.factors[:width] * factors
+        return Side(width, self.is_reversed, None if factors is None else np.ascontiguousarray(factors))
+
+    def extended(self, places: Array, values: Array | None, width: int, char: str) -> "Side | None":
+        """Return the side after a matrix that moves entry k to a place and multiplies it by a value.
+
+        None unless it leaves the entries where they are, and for values that the kernels can't multiply by at once.
+        """
+        if not (devices.to_host(places) == np.arange(width)).all():
+            return None
+        if values is None:
+            return self.scaled(None, width)
+        factors = devices.to_host(values)
+        if factors.dtype.kind == "f" and (factors.dtype.char != char.lower() or self.factors is not None):
+            return None  # a product of two factors could overflow
+        return self.scaled(factors.astype(char), width)
+
+    def conj(self) -> "Side":
+        """Return the same side of the conjugate matrix."""
+        return self._replace(factors=None if self.factors is None else self.factors.conj())
+
+
+class Convolution:
+    """The matrix diag(f) J^a C J^b diag(g), C the upper left corner of a circulant or skew-circulant matrix.
+
+    J is the exchange matrix; `output` has a and f, `input` has b and g. The column is that of the whole matrix: vectors
+    are padded with zeros to its length, and products are cropped. With `conjugate`, C is the corner of the conjugate
+    transpose. Methods take and return arrays of the library `xp`; they return None for arrays without a host view.
+    """
+
+    __slots__ = "_adjoint", "_spectra", "column", "conjugate", "input", "output", "root"
+
+    def __init__(self, column: HostView, output: Side, input: Side, root: int, conjugate: bool = False) -> None:
+        self.column, self.output, self.input, self.root, self.conjugate = column, output, input, root, conjugate
+        self._spectra: dict[bool, tuple[Any, HostView]] = {}  # one object for all views of a matrix
+        self._adjoint: Convolution | None = None
+
+    def _view(self, output: Side, input: Side, conjugate: bool) -> "Convolution":
+        view = Convolution(self.column, output, input, self.root, conjugate)
+        view._spectra = self._spectra
+        return view
+
+    @property
+    def adjoint(self) -> "Convolution":
+        """The conjugate transpose."""
+        if self._adjoint is None:
+            self._adjoint = self._view(self.input.conj(), self.output.conj(), not self.conjugate)
+        return self._adjoint
+
+    def between(self, output: Side, input: Side) -> "Convolution":
+        """Return diag(output.factors) A diag(input.factors), cropped to the widths of the sides."""
+
+        def scaled(inner: Side, outer: Side) -> Side:
+            factors = None if outer.factors is None else outer.factors.astype(self.column.dtype, copy=False)
+            return inner.scaled(factors, outer.width)
+
+        return self._view(scaled(self.output, output), scaled(self.input, input), self.conjugate)
+
+    def _planned(self, batched: bool) -> tuple[Any, HostView]:
+        """Plan and spectrum for a batch or for one vector."""
+        found = self._spectra.get(batched)
+        if found is None:
+            plan = kernels.plan(self.column.shape[0], self.column.dtype.char, self.root, batched)
+            other = self._spectra.get(not batched)
+            if other is not None and other[0] is plan:
+                found = other
+            else:
+                found = plan, np.empty(plan.spectrum_size, self.column.real.dtype)
+                plan.spectrum(self.column, found[1])
+            self._spectra[batched] = found
+        return found
+
+    def apply(self, xp: Namespace, x: Array) -> Array | None:
+        """Multiply vectors."""
+        view = x if type(x) is np.ndarray else kernels.host_view(x)
+        if view is None:
+            return None
+        y = self._product(view, keep=False)[0]
+        return y if view is x else kernels.from_host(xp, y)
+
+    def forward(self, xp: Namespace, x: Array) -> tuple[Array, Tape] | None:
+        """Multiply vectors, and return a tape with the product."""
+        view = kernels.host_view(x)
+        if view is None:
+            return None
+        y, tape = self._product(view, keep=True)
+        if view is x:
+            return y, Tape(self, None, tape)
+        return kernels.from_host(xp, y), Tape(self, x, kernels.from_host(xp, tape))
+
+    def recorded(self, x: Array) -> Tape | None:
+        """Return a tape of vectors that are not multiplied."""
+        return None if kernels.host_view(x) is None else Tape(self, x, None)
+
+    def _product(self, x: HostView, *, keep: bool) -> tuple[HostView, Any]:
+        (m, turned, after), (_, turns, before) = self.output, self.input
+        plan, spectrum = self._planned(x.ndim > 1)
+        y = np.empty((*x.shape[:-1], m), x.dtype)
+        tape, workers = None, 1
+        if keep:
+            tape = np.empty(plan.tape_size(max(y.size // m, 1)), spectrum.dtype)
+        if x.ndim == 1 and not turns:
+            flags = x.flags
+            rows, out = (x if flags.c_contiguous and flags.aligned else x.copy()), y
+        else:
+            rows, out, workers = _rows(x, turns), y.reshape(-1, m), threads.count()
+        plan.product(rows, spectrum, out, before, after, tape, self.conjugate, workers)
+        return (y[..., ::-1].copy() if turned else y), tape
+
+    def pull_back(self, xp: Namespace, tape: Tape, g: Array) -> tuple[Array, Array] | None:
+        """Return the gradients with respect to the vectors and to the column."""
+        view = kernels.host_view(g)
+        kept = None if tape.transforms is None else kernels.host_view(tape.transforms)
+        x = None if kept is not None or tape.x is None else kernels.host_view(tape.x)
+        if view is None or (kept is None and x is None):
+            return None
+        (_, turned, after), (k, turns, before) = self.output, self.input
+        plan, spectrum = self._planned(view.ndim > 1)
+        dx, sums, column = np.empty((*view.shape[:-1], k), view.dtype), np.empty_like(spectrum), self.column.copy()
+        plan.gradient(
+            kept,
+            None if x is None else _rows(x, turns),
+            _rows(view, turned),
+            spectrum,
+            dx.reshape(-1, k),
+            sums,
+            before,
+            after,
+            self.conjugate,
+            threads.count(),
+        )
+        plan.column(sums, column)
+        dx = dx[..., ::-1].copy() if turns else dx
+        return (dx, column) if view is g else (kernels.from_host(xp, dx), kernels.from_host(xp, column))
+
+
+def corner(
+    xp: Namespace, column: Array, shape: tuple[int, int], *, root: int = 1, reverses_input: bool = False
+) -> Convolution | None:
+    """Return the upper left corner of the matrix with a column, if the kernels support its length, else None."""
+    char = kernels.char_of(xp, column.dtype)
+    view = None if char is None else kernels.host_view(column)
+    if char is None or view is None or not kernels.is_supported(view.size, char, root):
+        return None
+    return Convolution(np.ascontiguousarray(view), Side(shape[0]), Side(shape[1], reverses_input), root)
+
+
+def _rows(x: HostView, is_reversed: bool) -> HostView:
+    """Return vectors (..., n) as rows (B, n) whose entries are contiguous, without a copy if they are."""
+    if x.ndim != 2:
+        x = x.reshape(-1, x.shape[-1])
+    if is_reversed:
+        x = x[:, ::-1]
+    return x if x.strides[1] == x.itemsize or x.shape[1] == 1 else np.ascontiguousarray(x)

@@ -1,0 +1,88 @@
+"""Compiled kernels on arrays on the host: which arrays they take, and their plans."""
+
+from collections import OrderedDict
+from functools import lru_cache
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from structmat import _kernels
+from structmat._backend import libraries, threads
+from structmat._backend.types import Array, DType, Namespace
+
+HostView = np.ndarray[Any, Any]
+
+CHARS = frozenset("fdFD")  #: dtypes that kernels compute in, by their characters in NumPy
+_HELD_BYTES = 2**26  #: of the tables of plans that no operator holds
+
+
+def are_built() -> bool:
+    """Tell whether there are compiled kernels."""
+    return _kernels.extension is not None
+
+
+def host_view(x: Array) -> HostView | None:
+    """Return the entries of an array as a NumPy array that shares their memory.
+
+    None if the array has no memory on the host, no values, as in a trace, or a graph that would miss the operation.
+    """
+    return x if type(x) is np.ndarray else libraries.of_array(x).host_view(x)
+
+
+def from_host(xp: Namespace, y: HostView) -> Array:
+    """Return a new NumPy array as an array of a library whose arrays have host views, without a copy."""
+    return libraries.of_namespace(xp).from_host_view(y)
+
+
+def char_of(xp: Namespace, dtype: DType) -> str | None:
+    """Return NumPy's character of a dtype that the kernels compute in, for libraries with host views; else None."""
+    return libraries.of_namespace(xp).host_char(dtype) if _kernels.extension is not None else None
+
+
+def _extension() -> Any:
+    """Return the module of the kernels, for callers that asked `char_of`."""
+    return _kernels.extension
+
+
+@lru_cache(maxsize=1024)
+def is_supported(n: int, char: str, root: int) -> bool:
+    """Tell whether the kernels convolve vectors of length n modulo z^n - root without padding."""
+    if n % 2 and root == -1 and char in "fd":
+        return False
+    for factor in (2, 3, 5, 7):
+        while n % factor == 0:
+            n //= factor
+    return n == 1
+
+
+class _Plans:
+    """Plans by their arguments; those used last are kept, up to a number of bytes."""
+
+    def __init__(self) -> None:
+        self.held: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
+        self.lock = Lock()
+
+    def __call__(self, n: int, char: str, root: int, batched: bool) -> Any:
+        key = n, char, root, batched
+        with self.lock:
+            if key in self.held:
+                self.held.move_to_end(key)
+                return self.held[key]
+        if not batched and (shared := self(n, char, root, True)).layout == "along":
+            plan = shared
+        else:
+            plan = _extension().Plan(n, char, root, batched, _kernels.isa())
+        with self.lock:
+            self.held[key] = plan
+            while len(self.held) > 1 and sum(each.nbytes for each in self.held.values()) > _HELD_BYTES:
+                self.held.popitem(last=False)
+        return plan
+
+
+plan = _Plans()
+
+
+def walsh(x: HostView, y: HostView, width: int) -> None:
+    """Write the Walsh-Hadamard transform of rows of blocks of a width to y."""
+    _extension().walsh(x, y, width, None, None, 1.0, _kernels.isa(), threads.count())

@@ -1,0 +1,43 @@
+"""Operators that the compiled kernels multiply and differentiate."""
+
+from structmat._backend import kernels, tracing
+from structmat._backend.convolution import Convolution
+from structmat._backend.types import Array, Namespace
+from structmat.core.base import LinearOperator
+
+
+class Convolving(LinearOperator):
+    """An operator that may be a corner of a circulant or skew-circulant matrix."""
+
+    def _convolution(self) -> Convolution | None:
+        """The same matrix for the compiled kernels, which multiply and differentiate in one call; None without them.
+
+        It belongs to the values that the arrays have now. The gradient of its column goes through `_column_grads`.
+        """
+        return None
+
+    def _column_grads(self, xp: Namespace, column: Array, /) -> tuple[Array, ...]:
+        """The gradient of each parameter from the one of the column of `_convolution`."""
+        raise NotImplementedError
+
+    @property
+    def _convolves(self) -> bool:
+        """Whether the class defines `_convolution`."""
+        return type(self)._convolution is not Convolving._convolution
+
+    @property
+    def _compiled(self) -> Convolution | None:
+        """`_convolution`, kept while the arrays are constants."""
+        if not kernels.are_built():
+            return None
+        cache, arrays = self._cache, self._arrays
+        if "compiled" in cache and cache["compiled"] is None:
+            return None
+        constant = all(tracing.may_keep(array, arrays) for array in arrays)
+        if constant and "compiled" in cache:
+            known: Convolution = cache["compiled"]
+            return known
+        made = self._convolution()
+        if constant:
+            cache["compiled"] = made
+        return made
