@@ -59,7 +59,10 @@ def test_no_extension(package: Path) -> None:
         assert load(package, wish) == ("False None the extension is not built", "")
     for wish in ("1", "avx2"):
         _, error = load(package, wish)
-        assert f"STRUCTMAT_KERNELS={wish}: the extension is not built; build it by `pip install .`" in error
+        assert (
+            f"STRUCTMAT_KERNELS={wish}: the extension is not built; build it by `STRUCTMAT_KERNELS=1 pip install .`"
+            in error
+        )
 
 
 @pytest.mark.parametrize("kind", ["broken", "stale"])
