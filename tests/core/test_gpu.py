@@ -150,3 +150,14 @@ def test_products_need_no_values(name: str) -> None:
     dx, grads = A.vjp(x, g)
     assert dx.shape == (3, A.n)
     assert [grad.shape for grad in grads] == [value.shape for value in A.params]
+
+
+@pytest.mark.parametrize(("dtype", "factor"), [("float32", 1), ("complex128", 1 + 2j)])
+def test_sums_at_indices_are_in_a_fixed_order(dtype: str, factor: complex) -> None:
+    rng = np.random.default_rng(0)
+    for count, n in [(0, 3), (1, 1), (7, 3), (40, 9), (5, 60)]:
+        index = rng.integers(0, n, count)
+        x = (rng.integers(-9, 9, (2, 3, count)) * factor).astype(dtype)
+        wanted = np.zeros((2, 3, n), dtype)
+        np.add.at(wanted, (..., index), x)
+        assert np.array_equal(adapter.index_add(np, x, index, n), wanted)

@@ -64,7 +64,8 @@ class Backend:
 
     def asarray(self, host: np.ndarray) -> Any:
         """Move an array here."""
-        return self.xp.asarray(host.copy(), device=self.device)
+        options = {} if self.device is None else {"device": self.device}
+        return self.xp.asarray(host.copy(), **options)
 
     def __repr__(self) -> str:
         return self.name
@@ -83,6 +84,8 @@ ALL = [
 ]
 if "torch" not in WITHOUT:
     ALL.append(Backend("torch", library("torch")))
+    if library("torch").cuda.is_available():
+        ALL.append(Backend("torch-cuda", library("torch"), "cuda", sizes=MORE_SIZES))
 if "jax" not in WITHOUT:
     jax, jnp = library("jax"), library("jax.numpy")
     ALL += [
@@ -92,4 +95,4 @@ if "jax" not in WITHOUT:
 if (
     "cupy" not in WITHOUT and importlib.util.find_spec("cupy") and library("cupy").is_available()
 ):  # on a machine with a GPU
-    ALL.append(Backend("cupy", library("cupy")))
+    ALL.append(Backend("cupy", library("cupy"), sizes=MORE_SIZES))

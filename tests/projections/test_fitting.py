@@ -330,7 +330,7 @@ def test_an_operator_gets_new_parameters() -> None:
 OTHERS = [
     (backend, dtype)
     for backend in ALL
-    if backend.name in ("strict-device1", "torch", "jax", "cupy")
+    if backend.name in ("strict-device1", "torch", "torch-cuda", "jax", "cupy")
     for dtype in ("float32", "complex128")
     if dtype in backend.dtypes
 ]

@@ -108,6 +108,9 @@ class Torch(Library):
         return xp.conj(x)
 
     def index_add(self, xp: Namespace, x: Array, index: Array, n: int) -> Array:
+        if x.is_cuda:  # index_add would add in another order at each call; index_put sorts
+            y = torch.zeros((n, *x.shape[:-1]), dtype=x.dtype, device=x.device)
+            return y.index_put((index,), x.movedim(-1, 0), accumulate=True).movedim(0, -1)
         return torch.zeros((*x.shape[:-1], n), dtype=x.dtype, device=x.device).index_add(-1, index, x)
 
     def full_precision(self, x: Array) -> AbstractContextManager[object]:
