@@ -1,5 +1,6 @@
 """Products with corners of circulant and skew-circulant matrices, and their gradients, by the compiled kernels."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -57,16 +58,18 @@ class Convolution:
     transpose. Methods take and return arrays of the library `xp`; they return None for arrays without a host view.
     """
 
-    __slots__ = "_adjoint", "_spectra", "column", "conjugate", "input", "output", "root"
+    __slots__ = "_adjoint", "_spectra", "_vector_product", "column", "conjugate", "input", "is_lasting", "output", "root"
 
     def __init__(self, column: HostView, output: Side, input: Side, root: int, conjugate: bool = False) -> None:
         self.column, self.output, self.input, self.root, self.conjugate = column, output, input, root, conjugate
         self._spectra: dict[bool, tuple[Any, HostView]] = {}  # one object for all views of a matrix
+        self.is_lasting = False  # whether the column is an array of NumPy, which no graph will ever need
         self._adjoint: Convolution | None = None
+        self._vector_product: Callable[[HostView], HostView] | None = None
 
     def _view(self, output: Side, input: Side, conjugate: bool) -> "Convolution":
         view = Convolution(self.column, output, input, self.root, conjugate)
-        view._spectra = self._spectra
+        view._spectra, view.is_lasting = self._spectra, self.is_lasting
         return view
 
     @property
@@ -101,11 +104,32 @@ class Convolution:
 
     def apply(self, xp: Namespace, x: Array) -> Array | None:
         """Multiply vectors."""
+        if type(x) is np.ndarray and x.ndim == 1 and x.flags.carray:
+            if self._vector_product is None:
+                self._vector_product = self._made_vector_product()
+            return self._vector_product(x)
         view = x if type(x) is np.ndarray else kernels.host_view(x)
         if view is None:
             return None
-        y = self._product(view, keep=False)[0]
+        y = self._product(view)[0]
         return y if view is x else kernels.from_host(xp, y)
+
+    def _made_vector_product(self) -> Callable[[HostView], HostView]:
+        """Return the product with a single vector, which must be contiguous."""
+        (m, turned, after), (_, turns, before) = self.output, self.input
+        plan, spectrum = self._planned(batched=False)
+        product, empty, dtype, conjugate = plan.product, np.empty, self.column.dtype, self.conjugate
+
+        def multiply(x: HostView) -> HostView:
+            y = empty(m, dtype)
+            product(x, spectrum, y, before, after, None, conjugate, 1)
+            return y
+
+        def multiply_turned(x: HostView) -> HostView:
+            y = multiply(x[::-1].copy() if turns else x)
+            return y[::-1].copy() if turned else y
+
+        return multiply_turned if turned or turns else multiply
 
     def forward(self, xp: Namespace, x: Array) -> tuple[Array, Tape] | None:
         """Multiply vectors, and return a tape with the product."""
@@ -121,10 +145,18 @@ class Convolution:
         """Return a tape of vectors that are not multiplied."""
         return None if kernels.host_view(x) is None else Tape(self, x, None)
 
-    def _product(self, x: HostView, *, keep: bool) -> tuple[HostView, Any]:
+    def write(self, x: Array, out: Array) -> bool:
+        """Multiply vectors into an array that shares no memory with them; return False for arrays that can't be."""
+        view, target = kernels.host_view(x), kernels.host_view(out)
+        if view is None or target is None or not target.flags.carray or self.output.is_reversed:
+            return False
+        self._product(view, target)
+        return True
+
+    def _product(self, x: HostView, out: HostView | None = None, *, keep: bool = False) -> tuple[HostView, Any]:
         (m, turned, after), (_, turns, before) = self.output, self.input
         plan, spectrum = self._planned(x.ndim > 1)
-        y = np.empty((*x.shape[:-1], m), x.dtype)
+        y = np.empty((*x.shape[:-1], m), x.dtype) if out is None else out
         tape, workers = None, 1
         if keep:
             tape = np.empty(plan.tape_size(max(y.size // m, 1)), spectrum.dtype)
@@ -171,7 +203,9 @@ def corner(
     view = None if char is None else kernels.host_view(column)
     if char is None or view is None or not kernels.is_supported(view.size, char, root):
         return None
-    return Convolution(np.ascontiguousarray(view), Side(shape[0]), Side(shape[1], reverses_input), root)
+    made = Convolution(np.ascontiguousarray(view), Side(shape[0]), Side(shape[1], reverses_input), root)
+    made.is_lasting = type(column) is np.ndarray
+    return made
 
 
 def _rows(x: HostView, is_reversed: bool) -> HostView:

@@ -84,6 +84,18 @@ class Bilinear(Convolving):
             return leaf, dtypes.astype(xp, x, dtypes.complex_dtype(xp, x.dtype)), False
         return leaf, ops.complex_as_real(xp, x), True
 
+    def _compiled_for(self, dtype: DType, side: int) -> Convolution | None:
+        """Return `_compiled`, or its adjoint for side 0, for vectors that need no cast."""
+        compiled = self._compiled if dtype is self._native_dtype else None
+        return compiled if side or compiled is None else compiled.adjoint
+
+    def _takes_whole_batches(self, dtype: DType, side: int) -> bool:
+        return self._compiled_for(dtype, side) is not None
+
+    def _write_product(self, x: Array, out: Array, side: int) -> bool:
+        compiled = self._compiled_for(x.dtype, side)
+        return compiled is not None and compiled.write(x, out)
+
     def _multiply_promoted(self, xp: Namespace, x: Array) -> Array:
         """A x, for an x that `_promote` returned."""
         y = None if (compiled := self._compiled) is None else compiled.apply(xp, x)
@@ -95,11 +107,15 @@ class Bilinear(Convolving):
         return self._apply_adjoint_fused(xp, g) if x is None else x
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
+        if x.dtype is self._native_dtype:
+            return self._multiply_promoted(xp, x)
         leaf, x, was_split = self._promote(xp, x)
         y = leaf._multiply_promoted(xp, x)
         return ops.real_as_complex(xp, y) if was_split else y
 
     def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
+        if g.dtype is self._native_dtype:
+            return self._multiply_adjoint_promoted(xp, g)
         leaf, g, was_split = self._promote(xp, g)
         x = leaf._multiply_adjoint_promoted(xp, g)
         return ops.real_as_complex(xp, x) if was_split else x

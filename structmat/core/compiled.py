@@ -28,14 +28,15 @@ class Convolving(LinearOperator):
     @property
     def _compiled(self) -> Convolution | None:
         """`_convolution`, kept while the arrays are constants."""
-        if not kernels.are_built():
+        cache = self._cache
+        known: Convolution | None = cache.get("compiled")
+        if known is not None and known.is_lasting:
+            return known
+        if not kernels.are_built() or (known is None and "compiled" in cache):
             return None
-        cache, arrays = self._cache, self._arrays
-        if "compiled" in cache and cache["compiled"] is None:
-            return None
+        arrays = self._arrays
         constant = all(tracing.may_keep(array, arrays) for array in arrays)
-        if constant and "compiled" in cache:
-            known: Convolution = cache["compiled"]
+        if constant and known is not None:
             return known
         made = self._convolution()
         if constant:

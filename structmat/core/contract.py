@@ -66,6 +66,17 @@ class Contract:
         """A^H g."""
         raise NotImplementedError
 
+    def _takes_whole_batches(self, dtype: DType, side: int) -> bool:
+        """Whether products with vectors of a dtype have no arrays in between, so that chunks of a batch save nothing.
+
+        The product is A x for side 1 and A^H x for side 0.
+        """
+        return False
+
+    def _write_product(self, x: Array, out: Array, side: int) -> bool:
+        """Write such a product to `out`, and return True; False, and nothing is done, if no method writes to arrays."""
+        return False
+
     def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
         """A x, and a nested tuple of residuals for `_backward`."""
         raise NotImplementedError

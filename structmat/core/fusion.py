@@ -4,7 +4,7 @@ from typing import Any
 
 from structmat._backend import dtypes, kernels, tracing
 from structmat._backend.convolution import Convolution, Side, Tape
-from structmat._backend.types import Array, Namespace
+from structmat._backend.types import Array, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.bilinear import Bilinear
 
@@ -16,18 +16,19 @@ class Run:
         self.parts, self.center, self.sides = parts, center, (output, input)
         self._last: tuple[Any, Any] = None, None  # the convolution, and the same one with its neighbours
 
-    def _compiled(self, x: Array) -> Convolution | None:
-        """Return the convolution with its neighbours, None if vectors such as x need another way."""
-        if x.dtype is not self.center._native_dtype or (inner := self.center._compiled) is None:
+    def _compiled_for(self, dtype: DType, side: int = 1) -> Convolution | None:
+        """Return the convolution with its neighbours, or its adjoint for side 0; None for vectors that need a cast."""
+        inner = self.center._compiled_for(dtype, 1)
+        if inner is None:
             return None
         last, whole = self._last
         if last is not inner:
             whole = inner.between(*self.sides)
             self._last = inner, whole
-        return whole  # type: ignore[no-any-return]
+        return whole if side else whole.adjoint  # type: ignore[no-any-return]
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
-        y = None if (compiled := self._compiled(x)) is None else compiled.apply(xp, x)
+        y = None if (compiled := self._compiled_for(x.dtype)) is None else compiled.apply(xp, x)
         if y is not None:
             return y
         for part in reversed(self.parts):
@@ -35,7 +36,7 @@ class Run:
         return x
 
     def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
-        x = None if (compiled := self._compiled(g)) is None else compiled.adjoint.apply(xp, g)
+        x = None if (compiled := self._compiled_for(g.dtype, 0)) is None else compiled.apply(xp, g)
         if x is not None:
             return x
         for part in self.parts:
@@ -43,7 +44,7 @@ class Run:
         return g
 
     def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
-        compiled = self._compiled(x) if self.center.params else None
+        compiled = self._compiled_for(x.dtype) if self.center.params else None
         found = None if compiled is None else compiled.forward(xp, x)
         return self._forward_by_parts(xp, x) if found is None else found
 
@@ -55,7 +56,7 @@ class Run:
         return x, tuple(reversed(tapes))
 
     def _residuals(self, xp: Namespace, x: Array) -> Any:
-        compiled = self._compiled(x) if self.center.params else None
+        compiled = self._compiled_for(x.dtype) if self.center.params else None
         found = None if compiled is None else compiled.recorded(x)
         return self._forward_by_parts(xp, x)[1] if found is None else found
 

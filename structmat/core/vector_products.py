@@ -129,7 +129,10 @@ class VectorProducts(Parameters):
             type(x) is HostArray
             and x.dtype is self._native_dtype
             and x.shape[-1:] == (self.shape[side],)
-            and (x.ndim == 1 or (x.nbytes <= memory.LARGE_BYTES and x.flags.carray))
+            and (
+                x.ndim == 1
+                or (x.flags.carray and (x.nbytes <= memory.LARGE_BYTES or self._takes_whole_batches(x.dtype, side)))
+            )
         )
 
     def _check_batch(self, call: str, x: Any, side: int, chunk_size: Any = None) -> tuple[Namespace, Array, int | None]:
@@ -137,6 +140,8 @@ class VectorProducts(Parameters):
         if chunk_size is None and self._takes_fast_path(x, side):
             return self.xp, x, None
         xp, x = self._check_vector(call, "gx"[side], x, side), memory.from_memmap(x)
+        if chunk_size is None and self._takes_whole_batches(x.dtype, side):
+            return xp, x, None
         return xp, x, chunk_length(self, call, x, chunk_size)
 
     def _multiply(self, call: str, x: Any, kernel: Kernel, side: int, *, out: Any, chunk_size: Any) -> Array:
@@ -144,6 +149,8 @@ class VectorProducts(Parameters):
         xp, x, length = self._check_batch(call, x, side, chunk_size)
         if out is not None:
             self._check_out(call, out, x, side)
+            if length is None and self._write_product(x, memory.from_memmap(out), side):
+                return out
         spec = OutputSpec(
             xp, tuple(x.shape[:-1]), self.shape[1 - side], self._product_dtype(xp, x.dtype), memory.from_memmap(out)
         )
