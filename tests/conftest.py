@@ -113,7 +113,13 @@ def pytest_runtest_logfinish() -> None:
 
 
 @pytest.fixture
-def counted() -> Iterator[Counter]:
+def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let operators that are made in the test do without the compiled kernels."""
+    monkeypatch.setattr(structmat._kernels, "extension", None)
+
+
+@pytest.fixture
+def counted(without_kernels: None) -> Iterator[Counter]:
     """How many vectors each transform was given, by name."""
     calls: Counter = Counter()
 

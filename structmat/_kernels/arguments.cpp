@@ -1,9 +1,11 @@
 #include "arguments.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <climits>
 #include <cstdint>
 #include <cstring>
+#include <thread>
 
 namespace structmat {
 namespace {
@@ -30,6 +32,16 @@ bool matches(const char* format, const char* expected) {
 std::uintptr_t address(const Py_buffer& view) { return reinterpret_cast<std::uintptr_t>(view.buf); }
 
 }  // namespace
+
+void take_gil(PyThreadState* state) noexcept {
+  try {
+    PyEval_RestoreThread(state);
+  } catch (...) {
+    // Before Python 3.14, a thread that asks for the GIL of an interpreter that shuts down is ended by unwinding its
+    // stack. Destructors would then release Python's buffers without the GIL, so the thread sleeps, as from 3.14 on.
+    for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
+  }
+}
 
 const Entry* find_entry(int code) {
   for (const Entry& entry : entries) {

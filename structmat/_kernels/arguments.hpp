@@ -37,13 +37,16 @@ PyObject* guarded(const Function& function) {
 // Below so many entries, releasing the GIL takes longer than what other threads would gain.
 constexpr Index entries_worth_the_gil = 4096;
 
+// Takes the GIL; never returns once the interpreter shuts down.
+void take_gil(PyThreadState* state) noexcept;
+
 // Runs other Python threads meanwhile, unless the work is shorter than the switch.
 class WithoutGil {
  public:
   explicit WithoutGil(Index entries)
       : state_(entries >= entries_worth_the_gil ? PyEval_SaveThread() : nullptr) {}
   ~WithoutGil() {
-    if (state_ != nullptr) PyEval_RestoreThread(state_);
+    if (state_ != nullptr) take_gil(state_);
   }
   WithoutGil(const WithoutGil&) = delete;
   WithoutGil& operator=(const WithoutGil&) = delete;

@@ -74,6 +74,7 @@ def test_pieces_carry_pytorch_s_graph() -> None:
     assert torch.allclose(mapped.reshape(6, 8), A.matvec(x.detach()))
 
 
+@pytest.mark.usefixtures("without_kernels")
 @pytest.mark.parametrize(("with_graph", "pieces"), [(None, 3), ("x", 1), ("column", 1)])
 def test_large_batches_of_pytorch(with_graph: str | None, pieces: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are taken in pieces unless a graph goes through them, whether graphs are enabled or not."""

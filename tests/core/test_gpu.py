@@ -103,6 +103,7 @@ def test_products_take_no_pass_to_divide_by_n(name: str, cupyx: Transforms) -> N
     assert set(cupyx.calls) == {(there, "backward", False), (back, "forward", True)}
 
 
+@pytest.mark.usefixtures("without_kernels")
 @pytest.mark.parametrize(("where", "norm"), [("cpu", "backward"), ("meta", "forward")])
 def test_pytorch_divides_by_n_where_that_is_free(where: str, norm: str, monkeypatch: pytest.MonkeyPatch) -> None:
     torch = library("torch")

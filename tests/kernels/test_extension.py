@@ -373,7 +373,7 @@ class Contradictions:
 
     case = Case(12, "f", rows=3, diagonals=True)
     x, h, y, tape = case.x, case.spectrum, np.zeros((3, 12), "f"), case.tape()
-    sums, memory = np.zeros_like(h), np.zeros(200, "f")
+    sums, memory = np.zeros_like(h), np.zeros(1000, "f")
     some, shifted = memory[:36].reshape(3, 12), memory[5:41].reshape(3, 12)
     crowded = np.lib.stride_tricks.as_strided(y, (3, 12), (4, 4))
     narrow, wide = np.zeros((3, 6), "f"), np.zeros((3, 13), "f")
