@@ -37,8 +37,9 @@ void take_gil(PyThreadState* state) noexcept {
   try {
     PyEval_RestoreThread(state);
   } catch (...) {
-    // Before Python 3.14, a thread that asks for the GIL of an interpreter that shuts down is ended by unwinding its
-    // stack. Destructors would then release Python's buffers without the GIL, so the thread sleeps, as from 3.14 on.
+    // Before Python 3.14, a thread that asks for the GIL of an interpreter that shuts down is
+    // ended by unwinding its stack. Destructors would then release Python's buffers without the
+    // GIL, so the thread sleeps, as it does from 3.14 on.
     for (;;) std::this_thread::sleep_for(std::chrono::hours(1));
   }
 }
