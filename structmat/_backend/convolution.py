@@ -31,19 +31,23 @@ class Side(NamedTuple):
             factors = self.factors[:width] if factors is None else self.factors[:width] * factors
         return Side(width, self.is_reversed, None if factors is None else np.ascontiguousarray(factors))
 
-    def extended(self, places: Array, values: Array | None, width: int, char: str) -> "Side | None":
+    def extended(self, places: Array, values: Array | None, width: int, char: str | None) -> "Side | None":
         """Return the side after a matrix that moves entry k to a place and multiplies it by a value.
 
-        None unless it leaves the entries where they are, and for values that the kernels can't multiply by at once.
+        None unless it leaves the entries where they are, and for values that the kernels can't multiply by at once:
+        they have one precision, `char`, or that of the vectors if it is None.
         """
         if not (devices.to_host(places) == np.arange(width)).all():
             return None
         if values is None:
             return self.scaled(None, width)
         factors = devices.to_host(values)
-        if factors.dtype.kind == "f" and (factors.dtype.char != char.lower() or self.factors is not None):
-            return None  # a product of two factors could overflow
-        return self.scaled(factors.astype(char), width)
+        if factors.dtype.kind == "f":
+            if factors.dtype.char not in ("fd" if char is None else char.lower()):
+                return None
+            if self.factors is not None and self.factors.dtype.kind == "f":
+                return None  # a product of two factors could overflow
+        return self.scaled(factors, width)
 
     def conj(self) -> "Side":
         """Return the same side of the conjugate matrix."""
@@ -164,7 +168,7 @@ class Convolution:
             flags = x.flags
             rows, out = (x if flags.c_contiguous and flags.aligned else x.copy()), y
         else:
-            rows, out, workers = _rows(x, turns), y.reshape(-1, m), threads.count()
+            rows, out, workers = kernels.rows(x[..., ::-1] if turns else x), y.reshape(-1, m), threads.count()
         plan.product(rows, spectrum, out, before, after, tape, self.conjugate, workers)
         return (y[..., ::-1].copy() if turned else y), tape
 
@@ -180,8 +184,8 @@ class Convolution:
         dx, sums, column = np.empty((*view.shape[:-1], k), view.dtype), np.empty_like(spectrum), self.column.copy()
         plan.gradient(
             kept,
-            None if x is None else _rows(x, turns),
-            _rows(view, turned),
+            None if x is None else kernels.rows(x[..., ::-1] if turns else x),
+            kernels.rows(view[..., ::-1] if turned else view),
             spectrum,
             dx.reshape(-1, k),
             sums,
@@ -206,12 +210,3 @@ def corner(
     made = Convolution(np.ascontiguousarray(view), Side(shape[0]), Side(shape[1], reverses_input), root)
     made.is_lasting = type(column) is np.ndarray
     return made
-
-
-def _rows(x: HostView, is_reversed: bool) -> HostView:
-    """Return vectors (..., n) as rows (B, n) whose entries are contiguous, without a copy if they are."""
-    if x.ndim != 2:
-        x = x.reshape(-1, x.shape[-1])
-    if is_reversed:
-        x = x[:, ::-1]
-    return x if x.strides[1] == x.itemsize or x.shape[1] == 1 else np.ascontiguousarray(x)

@@ -10,7 +10,9 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from structmat._backend import devices, kernels, memory
+from structmat._backend import devices, kernels, memory, namespaces
+from structmat._backend.convolution import Side
+from structmat._backend.kernels import HostView
 from structmat._backend.types import Array, DType, Namespace
 
 BITS = 6  # largest k for which a product with the matrix of order 2^k is faster than butterflies
@@ -23,31 +25,86 @@ def _sylvester(order: int, dtype: DType) -> np.ndarray[Any, Any]:
     return memory.read_only(hadamard(order, dtype=dtype))  # type: ignore[no-any-return]
 
 
-def signed_sums(xp: Namespace, x: Array, signs: list[list[int]]) -> Array:
-    """Multiply the last axis by a small matrix of signs, from the right."""
-    matrix = xp.asarray(signs, dtype=x.dtype, device=devices.of(x))
+class Transform:
+    """The matrix scale · diag(f) (S ⊗ C) diag(g) for the compiled kernels, with Sylvester's S and a small C of signs.
+
+    `output` has f, `input` has g. Vectors are padded with zeros to length n, and products are cropped.
+    """
+
+    __slots__ = "_factors", "core", "input", "n", "output", "scale"
+
+    def __init__(self, n: int, core: list[list[int]], scale: float, output: Side, input: Side) -> None:
+        self.n, self.core, self.scale, self.output, self.input = n, core, scale, output, input
+        self._factors: dict[str, list[HostView | None]] = {}
+
+    @property
+    def adjoint(self) -> "Transform":
+        """The transpose."""
+        return Transform(self.n, transposed(self.core), self.scale, self.input, self.output)
+
+    def between(self, output: Side, input: Side) -> "Transform":
+        """Return diag(output.factors) A diag(input.factors), cropped to the widths of the sides."""
+        sides = [
+            inner.scaled(outer.factors, outer.width) for inner, outer in ((self.output, output), (self.input, input))
+        ]
+        return Transform(self.n, self.core, self.scale, *sides)
+
+    def apply(self, xp: Namespace, x: Array) -> Array | None:
+        """Multiply vectors; None for arrays without a host view, or of a dtype that the kernels lack."""
+        view = kernels.host_view(x)
+        if view is None or view.dtype.char not in kernels.CHARS:
+            return None
+        order, real, parts = len(self.core), view.real.dtype, 2 if view.dtype.kind == "c" else 1
+        if order * parts > order > 1:
+            return None
+        m, n = self.output.width if order == 1 else self.n, parts * self.n
+        y = np.empty((*view.shape[:-1], m), view.dtype)
+        before, after = self._in_precision(view.dtype.char)
+        rows, out = (each.view(real) for each in (kernels.rows(view), y.reshape(-1, m)))
+        kernels.walsh(rows, out, n, parts * order, before=before, after=after if order == 1 else None, scale=self.scale)
+        if order > 1:
+            y = _signed_sums(namespaces.resolve(None), y.reshape(-1, order), self.core).reshape(y.shape)[
+                ..., : self.output.width
+            ]
+            y = y if after is None else y * after
+        return kernels.from_host(xp, y)
+
+    def _in_precision(self, char: str) -> list[HostView | None]:
+        """The factors of input and output for vectors of a dtype, those of complex entries twice."""
+        found = self._factors.get(char)
+        if found is None:
+            repeats, sides = 2 if char in "FD" else 1, (self.input, self.output)
+            found = self._factors[char] = [
+                None if side.factors is None else np.repeat(side.factors.astype(char.lower()), repeats)
+                for side in sides
+            ]
+        return found
+
+
+def transposed(signs: list[list[int]]) -> list[list[int]]:
+    """Return the columns of a small matrix."""
+    return [list(column) for column in zip(*signs, strict=True)]
+
+
+def _signed_sums(xp: Namespace, x: Array, core: list[list[int]]) -> Array:
+    """Multiply the last axis by a small matrix of signs."""
+    matrix = xp.asarray(transposed(core), dtype=x.dtype, device=devices.of(x))
     if compat.is_numpy_namespace(xp):
         return x @ matrix
-    return sum(x[..., place : place + 1] * matrix[place, :] for place in range(len(signs)))
+    return sum(x[..., place : place + 1] * matrix[place, :] for place in range(len(core)))
 
 
-def fwht(xp: Namespace, x: Array) -> Array:
-    """Multiply the second to last axis, of length 2^k, by Sylvester's Hadamard matrix."""
-    if kernels.char_of(xp, x.dtype) is not None and (view := kernels.host_view(x)) is not None:
-        return kernels.from_host(xp, _compiled(view))
+def times(xp: Namespace, x: Array, core: list[list[int]]) -> Array:
+    """Multiply the last axis by S ⊗ C, with Sylvester's S and a small C of signs."""
+    order, last = len(core), x.shape[-1]
+    y = xp.reshape(x, (*x.shape[:-1], last // order, order))
+    if order > 1:
+        y = _signed_sums(xp, y, core)
     if compat.is_numpy_namespace(xp):
-        return _products(x)
-    return _butterflies(xp, x)
-
-
-def _compiled(x: kernels.HostView) -> kernels.HostView:
-    """Multiply by the compiled transform; complex entries are pairs of reals."""
-    x = np.ascontiguousarray(x)
-    y = np.empty_like(x)
-    width, size = x.shape[-1] * (x.itemsize // x.real.itemsize), x.shape[-2]
-    rows, out = (each.view(x.real.dtype).reshape(-1, size * width) for each in (x, y))
-    kernels.walsh(rows, out, width)
-    return y
+        y = _products(np.ascontiguousarray(y).view(y.real.dtype)).view(x.dtype)
+    else:
+        y = _butterflies(xp, y)
+    return xp.reshape(y, x.shape)
 
 
 def _products(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

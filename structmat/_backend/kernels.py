@@ -83,6 +83,18 @@ class _Plans:
 plan = _Plans()
 
 
-def walsh(x: HostView, y: HostView, width: int) -> None:
-    """Write the Walsh-Hadamard transform of rows of blocks of a width to y."""
-    _extension().walsh(x, y, width, None, None, 1.0, _kernels.isa(), threads.count())
+def rows(x: HostView) -> HostView:
+    """Return vectors (..., n) as rows (B, n) that the kernels take, aligned and contiguous; without a copy if they are."""
+    if x.ndim != 2:
+        x = x.reshape(-1, x.shape[-1])
+    return x if x.flags.aligned and (x.strides[1] == x.itemsize or x.shape[1] == 1) else x.copy()
+
+
+def walsh(
+    x: HostView, y: HostView, n: int, width: int, *, before: HostView | None, after: HostView | None, scale: float
+) -> None:
+    """Write y = scale * after * ((H x I_width) (before * x)): x is padded with zeros to length n, and y is cropped.
+
+    All are real.
+    """
+    _extension().walsh(x, y, n, width, before, after, scale, _kernels.isa(), threads.count())

@@ -10,7 +10,7 @@ from importlib import import_module
 from types import ModuleType
 
 VARIABLE = "STRUCTMAT_KERNELS"
-INTERFACE = 1  # the extension's `interface_version`; another one is stale
+INTERFACE = 2  # the extension's `interface_version`; another one is stale
 HOW_TO_BUILD = (
     "build it by `STRUCTMAT_KERNELS=1 pip install .` in the sources of structmat, with GCC or Clang for C++17"
 )

@@ -8,7 +8,7 @@ namespace {
 
 // The loader refuses an extension with another number. It changes with every change of the Python
 // interface.
-constexpr int interface_version = 1;
+constexpr int interface_version = 2;
 
 PyObject* isas(PyObject*, PyObject*) {
   const InstructionSets& sets = instruction_sets();
@@ -38,7 +38,7 @@ const Kernels& take_kernels(PyObject* object) {
 bool is_power_of_two(Index n) { return n > 0 && (n & (n - 1)) == 0; }
 
 template <class Scalar, class Transform>
-void run_walsh(const Entry& entry, Transform transform, double scale, Index width, int threads,
+void run_walsh(const Entry& entry, Transform transform, double scale, Index n, Index width, int threads,
                PyObject* const* args) {
   Argument x("walsh", "x");
   Argument y("walsh", "y");
@@ -46,43 +46,43 @@ void run_walsh(const Entry& entry, Transform transform, double scale, Index widt
   Argument after("walsh", "after");
   x.take_rows(args[0], entry, Access::read);
   y.take_rows(args[1], entry, Access::write);
-  before.take_vector(args[3], entry, Access::read);
-  after.take_vector(args[4], entry, Access::read);
+  before.take_vector(args[4], entry, Access::read);
+  after.take_vector(args[5], entry, Access::read);
   x.require();
   y.require();
   y.check_rows_are_those_of(x);
-  y.check_width_is_that_of(x);
+  x.check_width(n);
+  y.check_width(n);
   before.check_width_is_that_of(x);
-  after.check_width_is_that_of(x);
-  if (x.width() % width != 0 || !is_power_of_two(x.width() / width)) {
-    fail(PyExc_ValueError,
-         "walsh: x has %zd entries along its last axis, expected width %zd times a power of two",
-         x.width(), width);
-  }
+  after.check_width_is_that_of(y);
   if (x.rows() == 0) return;
   if (y.is(x)) {
     check_disjoint({&y}, {&before, &after});
   } else {
     check_disjoint({&y}, {&x, &before, &after});
   }
-  WithoutGil region(x.rows() * x.width());
-  transform(x.rows(), x.as_rows<const Scalar>(), y.as_rows<Scalar>(), width,
+  WithoutGil region(x.rows() * n);
+  transform(x.rows(), x.as_rows<const Scalar>(), y.as_rows<Scalar>(), n, width,
             before.data<const Scalar>(), after.data<const Scalar>(), static_cast<Scalar>(scale),
             threads);
 }
 
 PyObject* walsh(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded([&]() -> PyObject* {
-    check_count("walsh", count, 8);
-    const Index width = take_index("walsh", "width", args[2], 1);
-    const double scale = PyFloat_AsDouble(args[5]);
+    check_count("walsh", count, 9);
+    const Index n = take_index("walsh", "n", args[2], 1);
+    const Index width = take_index("walsh", "width", args[3], 1);
+    if (n % width != 0 || !is_power_of_two(n / width)) {
+      fail(PyExc_ValueError, "walsh: n is %zd, expected width %zd times a power of two", n, width);
+    }
+    const double scale = PyFloat_AsDouble(args[6]);
     if (scale == -1.0 && PyErr_Occurred() != nullptr) return nullptr;
-    const Kernels& kernels = take_kernels(args[6]);
-    const int threads = take_threads("walsh", args[7]);
+    const Kernels& kernels = take_kernels(args[7]);
+    const int threads = take_threads("walsh", args[8]);
     if (has_format(args[0], *find_entry('d'))) {
-      run_walsh<double>(*find_entry('d'), kernels.walsh_double, scale, width, threads, args);
+      run_walsh<double>(*find_entry('d'), kernels.walsh_double, scale, n, width, threads, args);
     } else {
-      run_walsh<float>(*find_entry('f'), kernels.walsh_float, scale, width, threads, args);
+      run_walsh<float>(*find_entry('f'), kernels.walsh_float, scale, n, width, threads, args);
     }
     Py_RETURN_NONE;
   });
@@ -102,10 +102,10 @@ PyMethodDef functions[] = {
      "isas()\n--\n\nReturn the names of the instruction sets that were compiled and this processor "
      "has, best first."},
     {"walsh", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(walsh)), METH_FASTCALL,
-     "walsh(x, y, width, before, after, scale, isa, threads)\n--\n\n"
-     "Compute y = scale * after * ((H x I_width) (before * x)) for rows x, y (B, n), n = width * "
-     "2^k, in Sylvester's\n"
-     "order. y may be x; before (n,) and after (n,) may be None."},
+     "walsh(x, y, n, width, before, after, scale, isa, threads)\n--\n\n"
+     "Compute y = scale * after * ((H x I_width) (before * x)), n = width * 2^k, in Sylvester's "
+     "order.\n\nRows x (B, up to n) are padded with zeros, and y (B, up to n) is cropped. y may be x; before and "
+     "after, as long\nas rows of x and y, may be None."},
     {nullptr, nullptr, 0, nullptr}};
 
 // Headers of the stable ABI of 3.11 lack the slots that later interpreters know (PEP 684, PEP 703).

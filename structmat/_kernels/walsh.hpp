@@ -10,10 +10,11 @@
 // multiplications by 1 and -1.
 #pragma once
 
+#include <algorithm>
 #include <utility>
 
-#include "kernels.hpp"
 #include "lanes.hpp"
+#include "scratch.hpp"
 
 namespace structmat::STRUCTMAT_ISA {
 
@@ -213,13 +214,15 @@ class Walsh {
   }
 };
 
-// Rows of a batch, which threads share in blocks.
+// Rows of a batch, which threads share in blocks. Rows of x are padded with zeros to n scalars, and
+// those of y are cropped.
 template <class Scalar>
 struct WalshBatch {
   Index rows;
   Index rows_of_block;
   Rows<const Scalar> x;
   Rows<Scalar> y;
+  Index n;
   Index width;
   const Scalar* before;
   const Scalar* after;
@@ -228,28 +231,53 @@ struct WalshBatch {
   void transform(Index block) const {
     const Index begin = block * rows_of_block;
     const Index end = rows - begin < rows_of_block ? rows : begin + rows_of_block;
+    const Scratch memory(y.width < n ? n * Index(sizeof(Scalar)) : 0);
     for (Index i = begin; i < end; ++i) {
-      const WalshRow<Scalar> row{x.data + i * x.stride, y.data + i * y.stride, before, after,
-                                 scale};
-      if (width == 1) {
-        Walsh<Scalar, 1>::transform(row, x.width, width);
-      } else if (width == 2) {
-        Walsh<Scalar, 2>::transform(row, x.width, width);
-      } else {
-        Walsh<Scalar, 0>::transform(row, x.width, width);
+      Scalar* target = y.data + i * y.stride;
+      WalshRow<Scalar> row{x.data + i * x.stride, target, before, after, scale};
+      if (y.width < n) {
+        row.y = memory.as<Scalar>();
+        row.after = nullptr;
       }
+      if (x.width < n) {
+        multiply(x.width, row.x, row.before, row.y);
+        std::fill(row.y + x.width, row.y + n, Scalar(0));
+        row.x = row.y;
+        row.before = nullptr;
+      }
+      transform(row);
+      if (y.width < n) multiply(y.width, row.y, after, target);
+    }
+  }
+
+ private:
+  void transform(const WalshRow<Scalar>& row) const {
+    if (width == 1) {
+      Walsh<Scalar, 1>::transform(row, n, width);
+    } else if (width == 2) {
+      Walsh<Scalar, 2>::transform(row, n, width);
+    } else {
+      Walsh<Scalar, 0>::transform(row, n, width);
+    }
+  }
+
+  static void multiply(Index count, const Scalar* from, const Scalar* factors, Scalar* to) {
+    if (factors == nullptr) {
+      std::copy(from, from + count, to);
+    } else {
+      for (Index j = 0; j < count; ++j) to[j] = from[j] * factors[j];
     }
   }
 };
 
-// y = scale * after * ((H (x) I_width) (before * x)) for rows of width * 2^k scalars; y may be x.
+// y = scale * after * ((H (x) I_width) (before * x)) for rows of n = width * 2^k scalars; y may be x.
 template <class Scalar>
-void walsh(Index rows, Rows<const Scalar> x, Rows<Scalar> y, Index width, const Scalar* before,
-           const Scalar* after, Scalar scale, int threads) {
+void walsh(Index rows, Rows<const Scalar> x, Rows<Scalar> y, Index n, Index width,
+           const Scalar* before, const Scalar* after, Scalar scale, int threads) {
   constexpr Index kBlock = 1 << 15;  // scalars whose transform takes longer than to wake a thread
-  if (rows < 1 || x.width < 1) return;
-  const Index rows_of_block = x.width < kBlock ? kBlock / x.width : 1;
-  WalshBatch<Scalar> batch{rows, rows_of_block, x, y, width, before, after, scale};
+  if (rows < 1) return;
+  const Index rows_of_block = n < kBlock ? kBlock / n : 1;
+  WalshBatch<Scalar> batch{rows, rows_of_block, x, y, n, width, before, after, scale};
   const Work work = [](void* context, Index block) {
     static_cast<const WalshBatch<Scalar>*>(context)->transform(block);
   };

@@ -5,18 +5,18 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from structmat._backend import dtypes, namespaces, ops, tracing
-from structmat._backend.convolution import Convolution, Tape
+from structmat._backend.convolution import Tape
 from structmat._backend.linear_algebra import LinAlgError
 from structmat._backend.types import Array, DType, Namespace
 from structmat.core.base import LinearOperator
-from structmat.core.compiled import Convolving
+from structmat.core.compiled import Compiled
 from structmat.core.contract import NonzeroEntry, Solver
 
 if TYPE_CHECKING:
     from structmat.core.leaf import Leaf
 
 
-class Bilinear(Convolving):
+class Bilinear(Compiled):
     """An operator given by ⟨g, A(θ) x⟩ through prepared vectors: a leaf, or the adjoint or conjugate of one.
 
     Kernels take vectors in the precision of the leaf, real or complex as the leaf is: a real leaf multiplies complex
@@ -84,9 +84,9 @@ class Bilinear(Convolving):
             return leaf, dtypes.astype(xp, x, dtypes.complex_dtype(xp, x.dtype)), False
         return leaf, ops.complex_as_real(xp, x), True
 
-    def _compiled_for(self, dtype: DType, side: int) -> Convolution | None:
+    def _compiled_for(self, dtype: DType, side: int) -> Any:
         """Return `_compiled`, or its adjoint for side 0, for vectors that need no cast."""
-        compiled = self._compiled if dtype is self._native_dtype else None
+        compiled = self._compiled if dtype is self._native_dtype or self.dtype is None else None
         return compiled if side or compiled is None else compiled.adjoint
 
     def _takes_whole_batches(self, dtype: DType, side: int) -> bool:
@@ -277,11 +277,11 @@ class Adjoint(LeafView):
         return self.of._apply_fused(xp, g)
 
     @property
-    def _convolves(self) -> bool:
-        return self.of._convolves
+    def _compiles(self) -> bool:
+        return self.of._compiles
 
     @property
-    def _compiled(self) -> Convolution | None:
+    def _compiled(self) -> Any:
         compiled = self.of._compiled
         return None if compiled is None else compiled.adjoint
 

@@ -1,15 +1,18 @@
 """Operators that the compiled kernels multiply and differentiate."""
 
+from typing import Any
+
 from structmat._backend import kernels, tracing
 from structmat._backend.convolution import Convolution
+from structmat._backend.hadamard import Transform
 from structmat._backend.types import Array, Namespace
 from structmat.core.base import LinearOperator
 
 
-class Convolving(LinearOperator):
-    """An operator that may be a corner of a circulant or skew-circulant matrix."""
+class Compiled(LinearOperator):
+    """An operator that may be a corner of a circulant or skew-circulant matrix, or a Hadamard matrix."""
 
-    def _convolution(self) -> Convolution | None:
+    def _compile(self) -> Convolution | Transform | None:
         """The same matrix for the compiled kernels, which multiply and differentiate in one call; None without them.
 
         It belongs to the values that the arrays have now. The gradient of its column goes through `_column_grads`.
@@ -17,19 +20,19 @@ class Convolving(LinearOperator):
         return None
 
     def _column_grads(self, xp: Namespace, column: Array, /) -> tuple[Array, ...]:
-        """The gradient of each parameter from the one of the column of `_convolution`."""
+        """The gradient of each parameter from the one of the column of `_compile`."""
         raise NotImplementedError
 
     @property
-    def _convolves(self) -> bool:
-        """Whether the class defines `_convolution`."""
-        return type(self)._convolution is not Convolving._convolution
+    def _compiles(self) -> bool:
+        """Whether the class defines `_compile`."""
+        return type(self)._compile is not Compiled._compile
 
     @property
-    def _compiled(self) -> Convolution | None:
-        """`_convolution`, kept while the arrays are constants."""
+    def _compiled(self) -> Any:
+        """`_compile`, kept while the arrays are constants."""
         cache = self._cache
-        known: Convolution | None = cache.get("compiled")
+        known = cache.get("compiled")
         if known is not None and known.is_lasting:
             return known
         if not kernels.are_built() or (known is None and "compiled" in cache):
@@ -38,7 +41,7 @@ class Convolving(LinearOperator):
         constant = all(tracing.may_keep(array, arrays) for array in arrays)
         if constant and known is not None:
             return known
-        made = self._convolution()
+        made = self._compile()
         if constant:
             cache["compiled"] = made
         return made

@@ -1,23 +1,23 @@
-"""Factors of a product that are multiplied by one compiled call: a convolution, and signs and crops beside it."""
+"""Factors of a product that are multiplied by one compiled call: a compiled one, and factors and crops beside it."""
 
 from typing import Any
 
-from structmat._backend import dtypes, kernels, tracing
-from structmat._backend.convolution import Convolution, Side, Tape
+from structmat._backend import dtypes, kernels, namespaces, tracing
+from structmat._backend.convolution import Side, Tape
 from structmat._backend.types import Array, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.bilinear import Bilinear
 
 
 class Run:
-    """Consecutive factors of a product: a convolution between operators without parameters that crop and scale."""
+    """Consecutive factors of a product: a compiled one between operators without parameters that crop and scale."""
 
     def __init__(self, parts: tuple[LinearOperator, ...], center: Bilinear, output: Side, input: Side) -> None:
         self.parts, self.center, self.sides = parts, center, (output, input)
-        self._last: tuple[Any, Any] = None, None  # the convolution, and the same one with its neighbours
+        self._last: tuple[Any, Any] = None, None  # the compiled factor, and the same one with its neighbours
 
-    def _compiled_for(self, dtype: DType, side: int = 1) -> Convolution | None:
-        """Return the convolution with its neighbours, or its adjoint for side 0; None for vectors that need a cast."""
+    def _compiled_for(self, dtype: DType, side: int = 1) -> Any:
+        """Return the compiled factor with its neighbours, or its adjoint for side 0; None for vectors that need a cast."""
         inner = self.center._compiled_for(dtype, 1)
         if inner is None:
             return None
@@ -25,7 +25,7 @@ class Run:
         if last is not inner:
             whole = inner.between(*self.sides)
             self._last = inner, whole
-        return whole if side else whole.adjoint  # type: ignore[no-any-return]
+        return whole if side else whole.adjoint
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
         y = None if (compiled := self._compiled_for(x.dtype)) is None else compiled.apply(xp, x)
@@ -44,8 +44,9 @@ class Run:
         return g
 
     def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
-        compiled = self._compiled_for(x.dtype) if self.center.params else None
-        found = None if compiled is None else compiled.forward(xp, x)
+        if not self.center.params:
+            return self._apply(xp, x), x.dtype
+        found = None if (compiled := self._compiled_for(x.dtype)) is None else compiled.forward(xp, x)
         return self._forward_by_parts(xp, x) if found is None else found
 
     def _forward_by_parts(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
@@ -56,8 +57,9 @@ class Run:
         return x, tuple(reversed(tapes))
 
     def _residuals(self, xp: Namespace, x: Array) -> Any:
-        compiled = self._compiled_for(x.dtype) if self.center.params else None
-        found = None if compiled is None else compiled.recorded(x)
+        if not self.center.params:
+            return x.dtype
+        found = None if (compiled := self._compiled_for(x.dtype)) is None else compiled.recorded(x)
         return self._forward_by_parts(xp, x)[1] if found is None else found
 
     def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
@@ -68,6 +70,9 @@ class Run:
             if found is not None:
                 return found[0], self.center._column_grads(xp, found[1])
             saved = self._forward_by_parts(xp, saved.x)[1]  # g has a graph
+        if not isinstance(saved, tuple):
+            dx = self._apply_adjoint(xp, dtypes.astype(xp, g, self.center._product_dtype(xp, saved)))
+            return dtypes.astype(xp, dx, saved), ()
         gradients: tuple[Array, ...] = ()
         for part, kept in zip(self.parts, saved, strict=True):
             g, grads = part._backward(xp, kept, g)
@@ -80,7 +85,7 @@ def runs(parts: tuple[LinearOperator, ...]) -> tuple[LinearOperator | Run, ...]:
     found: list[LinearOperator | Run] = []
     start = 0  # of the factors that are in no run yet
     for place, part in enumerate(parts):
-        if place < start or not isinstance(part, Bilinear) or not part._convolves:
+        if place < start or not isinstance(part, Bilinear) or not part._compiles:
             continue
         first, output = place, Side(part.m)
         while first > start and (wider := _extended(output, part, parts[first - 1], True)) is not None:
@@ -96,13 +101,13 @@ def runs(parts: tuple[LinearOperator, ...]) -> tuple[LinearOperator | Run, ...]:
 
 def _extended(side: Side, center: Bilinear, part: LinearOperator, is_left: bool) -> Side | None:
     """Return the side of a convolution with a neighbour, if that one keeps and scales its first entries, else None."""
-    width = part.m if is_left else part.n
-    char = kernels.char_of(center.xp, center.dtype)
-    if char is None or width > side.width or part.params or part._is_complex or not _are_constant(part._arrays):
+    width, xp = part.m if is_left else part.n, center.xp or part.xp or namespaces.resolve(None)
+    char = None if center.dtype is None else kernels.char_of(xp, center.dtype)
+    if char is None is not center.dtype or width > side.width or part.params or part._is_complex:
         return None
-    entry = (part._row_entry if is_left else part._column_entry)(
-        center.xp, center.xp.arange(width, device=center.device)
-    )
+    if not _are_constant(part._arrays):
+        return None
+    entry = (part._row_entry if is_left else part._column_entry)(xp, xp.arange(width, device=part.device))
     return None if entry is None else side.extended(*entry, width, char)
 
 

@@ -177,7 +177,7 @@ class Circulant(Leaf):
     def _apply_adjoint_fused(self, xp: Namespace, g: Array) -> Array:
         return fft.convolve(xp, g, *self._adjoint_kernel)
 
-    def _convolution(self) -> Convolution | None:
+    def _compile(self) -> Convolution | None:
         column, shape = self.column, (self.n, self.n)
         return corner(self.xp, column, shape) or corner(self.xp, fft.embedding_column(self.xp, column), shape)
 

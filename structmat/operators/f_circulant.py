@@ -65,7 +65,7 @@ class Twisted(Leaf):
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         return (self._from(xp, ops.batch_sum(xp, xp.conj(X) * G), xp.conj(self._twist)),)
 
-    def _convolution(self) -> Convolution | None:
+    def _compile(self) -> Convolution | None:
         """As D^-1 C D, where D is real and C skew-circulant if only every second frequency is needed."""
         if not self._folds:
             return self._twisted(1, self._twist, self._untwist)

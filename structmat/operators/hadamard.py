@@ -4,6 +4,8 @@ import functools
 from typing import Any
 
 from structmat._backend import dtypes, hadamard
+from structmat._backend.convolution import Side
+from structmat._backend.hadamard import Transform
 from structmat._backend.types import Array, DType, Namespace
 from structmat.core import Leaf, LinearOperator, register_operator, size
 
@@ -95,24 +97,28 @@ class Hadamard(Leaf):
                 f"Hadamard: n is {self.n}; expected 2^k, 12·2^k or 20·2^k, nearest {below} or {above}{reason}."
             )
 
+    @property
+    def _mixes(self) -> bool:  # type: ignore[override]
+        return _core(self.n) == 1
+
     def _root(self, xp: Namespace, dtype: DType) -> Any:
         """The divisor of the entries ±1."""
         number, sqrt = dtypes.scalar_arithmetic(xp, dtype)
         return sqrt(number(self.n)) if self.norm == "ortho" else number(1)
 
-    def _times(self, xp: Namespace, x: Array, signs: list[list[int]]) -> Array:
-        """Multiply by Sylvester's matrix ⊗ the core's, whose columns are given."""
-        core = len(signs)
-        y = xp.reshape(x, (*x.shape[:-1], self.n // core, core))
-        y = hadamard.signed_sums(xp, y, signs) if core > 1 else y
-        y = xp.reshape(hadamard.fwht(xp, y), x.shape)
+    def _times(self, xp: Namespace, x: Array, core: list[list[int]]) -> Array:
+        y = hadamard.times(xp, x, core)
         return y / self._root(xp, x.dtype) if self.norm == "ortho" else y
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        return self._times(xp, x, [list(column) for column in zip(*_paley(_core(self.n)), strict=True)])
+        return self._times(xp, x, _paley(_core(self.n)))
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
-        return self._times(xp, g, _paley(_core(self.n)))
+        return self._times(xp, g, hadamard.transposed(_paley(_core(self.n))))
+
+    def _compile(self) -> Transform:
+        scale = self.n**-0.5 if self.norm == "ortho" else 1.0
+        return Transform(self.n, _paley(_core(self.n)), scale, Side(self.n), Side(self.n))
 
     def _entry(self, xp: Namespace, i: Array, j: Array) -> Array:
         core, prime = _core(self.n), _core(self.n) - 1

@@ -30,7 +30,7 @@ class Embedded(Leaf):
     def _spectrum(self) -> Array:
         return fft.dft(self.xp, self._extended())
 
-    def _convolution(self) -> Convolution | None:
+    def _compile(self) -> Convolution | None:
         return corner(self.xp, self._extended(), self.shape, reverses_input=self._is_hankel)
 
     def _right(self, xp: Namespace, x: Array) -> Array:

@@ -35,12 +35,3 @@ class Convolution:
         dx = self.inverse(transformed_g * (self.spectrum if conjugate else self.spectrum.conj()), x.shape[-1])
         each = transformed_x * transformed_g.conj() if conjugate else transformed_x.conj() * transformed_g
         return np.conj(before) * dx, each.sum(axis=0)
-
-
-def hadamard(x: Array, width: int) -> Array:
-    """(H x I_width) x for each row, by the definition of Sylvester's matrix."""
-    order = x.shape[-1] // width
-    matrix = np.ones((1, 1))
-    while len(matrix) < order:
-        matrix = np.block([[matrix, matrix], [matrix, -matrix]])
-    return (matrix @ x.reshape(-1, order, width)).reshape(x.shape)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pytest
-from convolutions import Convolution, hadamard
+from convolutions import Convolution
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -457,42 +457,6 @@ def test_plans_are_neither_pickled_nor_copied() -> None:
     for way in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="cannot pickle"):
             way(plan)
-
-
-# -- the Walsh-Hadamard transform
-
-
-@pytest.mark.parametrize("isa", extension.isas())
-@pytest.mark.parametrize("char", "fd")
-def test_hadamard_of_integers_is_exact(isa: str, char: str) -> None:
-    rng = np.random.default_rng(0)
-    for order, width, rows in itertools.product((1, 2, 4, 8, 32, 256, 1024), (1, 2, 3, 8, 20), (1, 2, 7)):
-        n = order * width
-        x, y = rng.integers(-99, 99, (rows, n)).astype(char), np.full((rows, n), np.nan, char)
-        signs = rng.choice(np.array([-1, 1], char), (2, n))
-        extension.walsh(x, y, width, None, None, 1.0, isa, 1)
-        assert np.array_equal(y, hadamard(x, width))
-        extension.walsh(x, x, width, signs[0], signs[1], 0.5, isa, 2)
-        undone = hadamard(2 * x * signs[1], width) * signs[0] / order
-        extension.walsh(y, y, width, None, None, 1.0 / order, isa, 3)
-        assert np.array_equal(undone, y)
-
-
-def test_hadamard_refuses_wrong_arguments() -> None:
-    x, y = np.ones((2, 12), "f"), np.zeros((2, 12), "f")
-    for message, arguments in {
-        "walsh: x has 12 entries along its last axis, expected width 2 times a power of two": (x, y, 2, None, None),
-        "walsh: width is 0, expected at least 1": (x, y, 0, None, None),
-        "walsh: y has 6 entries along its last axis, expected 12, as x": (x, y[:, :6], 3, None, None),
-        "walsh: y has entries of format 'd'": (x, y.astype("d"), 3, None, None),
-        "walsh: before has 6 entries": (x, y, 3, x[0, :6], None),
-        "walsh: y shares memory with after": (x, y, 3, None, y[0]),
-    }.items():
-        with pytest.raises((TypeError, ValueError), match=message):
-            extension.walsh(*arguments, 1.0, "", 1)
-    with pytest.raises(ValueError, match="isa is 'none', expected one of this processor's"):
-        extension.walsh(x, y, 3, None, None, 1.0, "none", 1)
-    assert not y.any()
 
 
 # -- threads, processes and signals
