@@ -84,7 +84,7 @@ plan = _Plans()
 
 
 def rows(x: HostView) -> HostView:
-    """Return vectors (..., n) as rows (B, n) that the kernels take, aligned and contiguous; without a copy if they are."""
+    """Return vectors (..., n) as aligned and contiguous rows (B, n), which the kernels take, a copy if need be."""
     if x.ndim != 2:
         x = x.reshape(-1, x.shape[-1])
     return x if x.flags.aligned and (x.strides[1] == x.itemsize or x.shape[1] == 1) else x.copy()

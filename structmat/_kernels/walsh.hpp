@@ -2,9 +2,10 @@
 //
 // A row of n = width * 2^k scalars is a sequence of 2^k runs of `width` scalars. Each of k levels
 // adds and subtracts the runs that lie a certain power of two apart; levels commute. A pass takes
-// several levels while the scalars are in registers, those of the most distant runs first, and
-// splits the row into parts that are transformed one after the other: once a part fits into a cache
-// it stays there. Levels inside of a register are taken last, by shuffles.
+// several levels while the scalars are in registers. The first one takes the levels of neighbours
+// and those inside of registers, by shuffles, so that it reads x in order; the runs of the others
+// are ever further apart. They follow as soon as the parts that they join are there, and these are
+// in a cache still.
 //
 // Sums of integers are exact: before the factors there are only additions, subtractions and
 // multiplications by 1 and -1.
@@ -35,9 +36,10 @@ struct WalshRow {
 
 // What a pass does besides additions and subtractions.
 enum WalshDuty : int {
-  kBefore = 1,  // it multiplies by `before`
-  kLast = 2,    // it takes the levels inside of registers, and multiplies by `scale`
-  kAfter = 4,   // it multiplies by `after`
+  kFirst = 1,   // it takes the levels inside of registers
+  kBefore = 2,  // it multiplies by `before`
+  kLast = 4,    // it multiplies by `scale`
+  kAfter = 8,   // it multiplies by `after`
 };
 
 // The transform of rows whose runs are shorter than a register and a power of two, the number
@@ -59,7 +61,7 @@ class Walsh {
     while (run << levels < n) {
       ++levels;
     }
-    split(row, run, levels);
+    split<kLast>(row, run, levels);
   }
 
  private:
@@ -67,27 +69,26 @@ class Walsh {
   static constexpr int kLevels = kRegisters >= 32 ? 4 : 3;
 
   // Takes the levels between 2^levels runs, and those inside of registers. Where the levels are no
-  // multiple of kLevels the first pass takes the fewer ones: its streams are the furthest apart,
+  // multiple of kLevels the last pass takes the fewer ones: its streams are the furthest apart,
   // and many such streams would displace each other in a cache.
+  template <int last>
   static void split(const Row& row, Index run, int levels) {
     if (levels <= kLevels) {
-      choose_pass<kLevels, kLast>(row, run, levels, 1);
+      choose_pass<kLevels, kFirst | last>(row, run, levels, 1);
       return;
     }
     const int now = (levels - 1) % kLevels + 1;
-    const int later = levels - now;
+    const int before = levels - now;
     const Index parts = Index(1) << now;
-    const Index step = run << later;
-    choose_pass<kLevels, 0>(row, step, now, 1);
-
-    const Row rest{row.y, row.y, nullptr, row.after, row.scale};
-    if (later == kLevels) {
-      choose_pass<kLevels, kLast>(rest, run, kLevels, parts);
-      return;
+    const Index step = run << before;
+    if (before == kLevels) {
+      choose_pass<kLevels, kFirst>(row, run, kLevels, parts);
+    } else {
+      for (Index part = 0; part < parts; ++part) {
+        split<0>(row.at(part * step), run, before);
+      }
     }
-    for (Index part = 0; part < parts; ++part) {
-      split(rest.at(part * step), run, later);
-    }
+    choose_pass<kLevels, last>({row.y, row.y, nullptr, row.after, row.scale}, step, now, 1);
   }
 
   // Calls the pass with so many levels, `most` at most, and with the factors that the row has.
@@ -100,12 +101,14 @@ class Walsh {
       }
     }
     constexpr int radix = 1 << most;
-    if (duty == 0 || row.after == nullptr) {
+    constexpr int before = (duty & kFirst) != 0 ? kBefore : 0;
+    constexpr int after = (duty & kLast) != 0 ? kAfter : 0;
+    if (after == 0 || row.after == nullptr) {
       row.before == nullptr ? pass<radix, duty>(row, step, parts)
-                            : pass<radix, duty | kBefore>(row, step, parts);
+                            : pass<radix, duty | before>(row, step, parts);
     } else {
-      row.before == nullptr ? pass<radix, duty | kAfter>(row, step, parts)
-                            : pass<radix, duty | kAfter | kBefore>(row, step, parts);
+      row.before == nullptr ? pass<radix, duty | after>(row, step, parts)
+                            : pass<radix, duty | before | after>(row, step, parts);
     }
   }
 
@@ -114,7 +117,7 @@ class Walsh {
   static void pass(const Row& row, Index step, Index parts) {
     constexpr int lanes = kLanes<Scalar>;
     for (Index part = 0; part < parts; ++part) {
-      if constexpr (distance > 0 && (duty & kLast) != 0) {
+      if constexpr (distance > 0 && (duty & kFirst) != 0) {
         group<lanes, radix, duty>(row.at(part * radix * lanes), lanes);
       } else {
         const Row streams = row.at(part * radix * step);
@@ -148,7 +151,7 @@ class Walsh {
     }
     add_and_subtract<lanes, radix>(vectors);
     for (int k = 0; k < radix; ++k) {
-      if constexpr (distance > 0 && (duty & kLast) != 0) {
+      if constexpr (distance > 0 && (duty & kFirst) != 0) {
         vectors[k] = inside<lanes, distance>(vectors[k]);
       }
       if constexpr ((duty & kAfter) != 0) {
@@ -171,11 +174,11 @@ class Walsh {
       }
     }
     if (row.after == nullptr) {
-      row.before == nullptr ? group<most, 1, kLast>(row, n)
-                            : group<most, 1, kLast | kBefore>(row, n);
+      row.before == nullptr ? group<most, 1, kFirst | kLast>(row, n)
+                            : group<most, 1, kFirst | kLast | kBefore>(row, n);
     } else {
-      row.before == nullptr ? group<most, 1, kLast | kAfter>(row, n)
-                            : group<most, 1, kLast | kAfter | kBefore>(row, n);
+      row.before == nullptr ? group<most, 1, kFirst | kLast | kAfter>(row, n)
+                            : group<most, 1, kFirst | kLast | kAfter | kBefore>(row, n);
     }
   }
 
