@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from structmat._backend import devices, kernels, memory, namespaces
+from structmat._backend import devices, kernels, memory
 from structmat._backend.convolution import Side
 from structmat._backend.kernels import HostView
 from structmat._backend.types import Array, DType, Namespace
@@ -31,11 +31,11 @@ class Transform:
     `output` has f, `input` has g. Vectors are padded with zeros to length n, and products are cropped.
     """
 
-    __slots__ = "_factors", "core", "input", "n", "output", "scale"
+    __slots__ = "_arrays", "core", "input", "n", "output", "scale"
 
     def __init__(self, n: int, core: list[list[int]], scale: float, output: Side, input: Side) -> None:
         self.n, self.core, self.scale, self.output, self.input = n, core, scale, output, input
-        self._factors: dict[str, list[HostView | None]] = {}
+        self._arrays: dict[tuple[DType, int], list[HostView | None]] = {}
 
     @property
     def adjoint(self) -> "Transform":
@@ -52,32 +52,22 @@ class Transform:
     def apply(self, xp: Namespace, x: Array) -> Array | None:
         """Multiply vectors; None for arrays without a host view, or of a dtype that the kernels lack."""
         view = kernels.host_view(x)
-        if view is None or view.dtype.char not in kernels.CHARS:
+        if view is None or view.dtype.char not in ("fd" if len(self.core) > 1 else kernels.CHARS):
             return None
-        order, real, parts = len(self.core), view.real.dtype, 2 if view.dtype.kind == "c" else 1
-        if order * parts > order > 1:
-            return None
-        m, n = self.output.width if order == 1 else self.n, parts * self.n
+        real, m, parts = view.real.dtype, self.output.width, 2 if view.dtype.kind == "c" else 1
         y = np.empty((*view.shape[:-1], m), view.dtype)
-        before, after = self._in_precision(view.dtype.char)
         rows, out = (each.view(real) for each in (kernels.rows(view), y.reshape(-1, m)))
-        kernels.walsh(rows, out, n, parts * order, before=before, after=after if order == 1 else None, scale=self.scale)
-        if order > 1:
-            y = _signed_sums(namespaces.resolve(None), y.reshape(-1, order), self.core).reshape(y.shape)[
-                ..., : self.output.width
-            ]
-            y = y if after is None else y * after
+        kernels.walsh(rows, out, parts * self.n, parts * len(self.core), *self._in_precision(real, parts), self.scale)
         return kernels.from_host(xp, y)
 
-    def _in_precision(self, char: str) -> list[HostView | None]:
-        """The factors of input and output for vectors of a dtype, those of complex entries twice."""
-        found = self._factors.get(char)
+    def _in_precision(self, real: DType, parts: int) -> list[HostView | None]:
+        """The columns of the core, and the factors of input and output, for scalars of a dtype, parts of an entry."""
+        found = self._arrays.get((real, parts))
         if found is None:
-            repeats, sides = 2 if char in "FD" else 1, (self.input, self.output)
-            found = self._factors[char] = [
-                None if side.factors is None else np.repeat(side.factors.astype(char.lower()), repeats)
-                for side in sides
-            ]
+            core = np.asarray(self.core, real).T.ravel() if len(self.core) > 1 else None
+            sides = (self.input.factors, self.output.factors)
+            factors = [None if each is None else np.repeat(each.astype(real), parts) for each in sides]
+            found = self._arrays[real, parts] = [core, *factors]
         return found
 
 

@@ -90,11 +90,9 @@ def rows(x: HostView) -> HostView:
     return x if x.flags.aligned and (x.strides[1] == x.itemsize or x.shape[1] == 1) else x.copy()
 
 
-def walsh(
-    x: HostView, y: HostView, n: int, width: int, *, before: HostView | None, after: HostView | None, scale: float
-) -> None:
-    """Write y = scale * after * ((H x I_width) (before * x)): x is padded with zeros to length n, and y is cropped.
+def walsh(x: HostView, y: HostView, n: int, width: int, *options: Any) -> None:
+    """Write y = scale * after * ((H x core) (before * x)), of real x padded with zeros to length n, and y cropped.
 
-    All are real.
+    The options are core, or None for the identity matrix of order `width`, before, after and scale.
     """
-    _extension().walsh(x, y, n, width, before, after, scale, _kernels.isa(), threads.count())
+    _extension().walsh(x, y, n, width, *options, _kernels.isa(), threads.count())

@@ -63,11 +63,13 @@ struct Kernels {
   std::unique_ptr<Plan<float>> (*plan_float)(const PlanSize&);
   std::unique_ptr<Plan<double>> (*plan_double)(const PlanSize&);
   // Walsh-Hadamard transform of n = width * 2^k scalars, padded and cropped:
-  // y = scale * after * ((H x I_width) (before * x)).
+  // y = scale * after * ((H x core) (before * x)).
   void (*walsh_float)(Index rows, Rows<const float> x, Rows<float> y, Index n, Index width,
-                      const float* before, const float* after, float scale, int threads);
+                      const float* core, const float* before, const float* after, float scale,
+                      int threads);
   void (*walsh_double)(Index rows, Rows<const double> x, Rows<double> y, Index n, Index width,
-                       const double* before, const double* after, double scale, int threads);
+                       const double* core, const double* before, const double* after, double scale,
+                       int threads);
 };
 
 bool is_supported(const PlanSize& size);  // whether n has no prime factor over 7, and more for root -1

@@ -22,12 +22,6 @@ namespace structmat::STRUCTMAT_ISA {
 template <class Scalar>
 constexpr int kLanes = STRUCTMAT_WIDEST / sizeof(Scalar);
 
-#if defined(__AVX512F__) || defined(__aarch64__)
-constexpr int kRegisters = 32;
-#else
-constexpr int kRegisters = 16;
-#endif
-
 template <class Scalar, int lanes>
 struct LaneType {
   typedef Scalar type __attribute__((vector_size(lanes * sizeof(Scalar))));

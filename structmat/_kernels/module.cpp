@@ -42,43 +42,51 @@ void run_walsh(const Entry& entry, Transform transform, double scale, Index n, I
                PyObject* const* args) {
   Argument x("walsh", "x");
   Argument y("walsh", "y");
+  Argument core("walsh", "core");
   Argument before("walsh", "before");
   Argument after("walsh", "after");
   x.take_rows(args[0], entry, Access::read);
   y.take_rows(args[1], entry, Access::write);
-  before.take_vector(args[4], entry, Access::read);
-  after.take_vector(args[5], entry, Access::read);
+  core.take_vector(args[4], entry, Access::read);
+  before.take_vector(args[5], entry, Access::read);
+  after.take_vector(args[6], entry, Access::read);
   x.require();
   y.require();
   y.check_rows_are_those_of(x);
   x.check_width(n);
   y.check_width(n);
+  if (core.given()) {
+    if (width != 12 && width != 20) {
+      fail(PyExc_ValueError, "walsh: width is %zd, expected the order of core, 12 or 20", width);
+    }
+    core.check_size(width * width);
+  }
   before.check_width_is_that_of(x);
   after.check_width_is_that_of(y);
   if (x.rows() == 0) return;
   if (y.is(x)) {
-    check_disjoint({&y}, {&before, &after});
+    check_disjoint({&y}, {&core, &before, &after});
   } else {
-    check_disjoint({&y}, {&x, &before, &after});
+    check_disjoint({&y}, {&x, &core, &before, &after});
   }
   WithoutGil region(x.rows() * n);
   transform(x.rows(), x.as_rows<const Scalar>(), y.as_rows<Scalar>(), n, width,
-            before.data<const Scalar>(), after.data<const Scalar>(), static_cast<Scalar>(scale),
-            threads);
+            core.data<const Scalar>(), before.data<const Scalar>(), after.data<const Scalar>(),
+            static_cast<Scalar>(scale), threads);
 }
 
 PyObject* walsh(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded([&]() -> PyObject* {
-    check_count("walsh", count, 9);
+    check_count("walsh", count, 10);
     const Index n = take_index("walsh", "n", args[2], 1);
     const Index width = take_index("walsh", "width", args[3], 1);
     if (n % width != 0 || !is_power_of_two(n / width)) {
       fail(PyExc_ValueError, "walsh: n is %zd, expected width %zd times a power of two", n, width);
     }
-    const double scale = PyFloat_AsDouble(args[6]);
+    const double scale = PyFloat_AsDouble(args[7]);
     if (scale == -1.0 && PyErr_Occurred() != nullptr) return nullptr;
-    const Kernels& kernels = take_kernels(args[7]);
-    const int threads = take_threads("walsh", args[8]);
+    const Kernels& kernels = take_kernels(args[8]);
+    const int threads = take_threads("walsh", args[9]);
     if (has_format(args[0], *find_entry('d'))) {
       run_walsh<double>(*find_entry('d'), kernels.walsh_double, scale, n, width, threads, args);
     } else {
@@ -102,10 +110,11 @@ PyMethodDef functions[] = {
      "isas()\n--\n\nReturn the names of the instruction sets that were compiled and this processor "
      "has, best first."},
     {"walsh", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(walsh)), METH_FASTCALL,
-     "walsh(x, y, n, width, before, after, scale, isa, threads)\n--\n\n"
-     "Compute y = scale * after * ((H x I_width) (before * x)), n = width * 2^k, in Sylvester's "
-     "order.\n\nRows x (B, up to n) are padded with zeros, and y (B, up to n) is cropped. y may be x; before and "
-     "after, as long\nas rows of x and y, may be None."},
+     "walsh(x, y, n, width, core, before, after, scale, isa, threads)\n--\n\n"
+     "Compute y = scale * after * ((H x core) (before * x)), n = width * 2^k, in Sylvester's "
+     "order.\n\nRows x (B, up to n) are padded with zeros, and y (B, up to n) is cropped. y may be x. "
+     "The columns of core\n(width^2,), of order 12 or 20, before and after, as long as rows of x and "
+     "y, may be None."},
     {nullptr, nullptr, 0, nullptr}};
 
 // Headers of the stable ABI of 3.11 lack the slots that later interpreters know (PEP 684, PEP 703).

@@ -65,12 +65,12 @@ class Walsh {
   }
 
  private:
-  // Levels of a pass: 2^levels vectors are in registers at once, and need one register more.
-  static constexpr int kLevels = kRegisters >= 32 ? 4 : 3;
+  // Levels of a pass. Its 2^levels streams must fit into the sets of a cache that they share if they
+  // lie a power of two apart.
+  static constexpr int kLevels = 3;
 
   // Takes the levels between 2^levels runs, and those inside of registers. Where the levels are no
-  // multiple of kLevels the last pass takes the fewer ones: its streams are the furthest apart,
-  // and many such streams would displace each other in a cache.
+  // multiple of kLevels the last pass takes the fewer ones.
   template <int last>
   static void split(const Row& row, Index run, int levels) {
     if (levels <= kLevels) {
@@ -227,6 +227,7 @@ struct WalshBatch {
   Rows<Scalar> y;
   Index n;
   Index width;
+  const Scalar* core;
   const Scalar* before;
   const Scalar* after;
   Scalar scale;
@@ -238,10 +239,8 @@ struct WalshBatch {
     for (Index i = begin; i < end; ++i) {
       Scalar* target = y.data + i * y.stride;
       WalshRow<Scalar> row{x.data + i * x.stride, target, before, after, scale};
-      if (y.width < n) {
-        row.y = memory.as<Scalar>();
-        row.after = nullptr;
-      }
+      if (y.width < n) row.y = memory.as<Scalar>();
+      if (y.width < n || core != nullptr) row.after = nullptr;
       if (x.width < n) {
         multiply(x.width, row.x, row.before, row.y);
         std::fill(row.y + x.width, row.y + n, Scalar(0));
@@ -249,7 +248,8 @@ struct WalshBatch {
         row.before = nullptr;
       }
       transform(row);
-      if (y.width < n) multiply(y.width, row.y, after, target);
+      if (core != nullptr) width == 12 ? multiply_runs<12>(row.y) : multiply_runs<20>(row.y);
+      if (row.after != after || y.width < n) multiply(y.width, row.y, after, target);
     }
   }
 
@@ -264,6 +264,18 @@ struct WalshBatch {
     }
   }
 
+  // Multiplies each run by the core, whose columns lie one after the other.
+  template <int order>
+  void multiply_runs(Scalar* row) const {
+    for (Scalar* run = row; run < row + n; run += order) {
+      Scalar sums[order] = {};
+      for (int j = 0; j < order; ++j) {
+        for (int i = 0; i < order; ++i) sums[i] += core[j * order + i] * run[j];
+      }
+      std::copy(sums, sums + order, run);
+    }
+  }
+
   static void multiply(Index count, const Scalar* from, const Scalar* factors, Scalar* to) {
     if (factors == nullptr) {
       std::copy(from, from + count, to);
@@ -273,14 +285,15 @@ struct WalshBatch {
   }
 };
 
-// y = scale * after * ((H (x) I_width) (before * x)) for rows of n = width * 2^k scalars; y may be x.
+// y = scale * after * ((H (x) core) (before * x)) for rows of n = width * 2^k scalars; y may be x. The
+// core is a matrix of order `width`, 12 or 20, or the identity matrix if it is null.
 template <class Scalar>
 void walsh(Index rows, Rows<const Scalar> x, Rows<Scalar> y, Index n, Index width,
-           const Scalar* before, const Scalar* after, Scalar scale, int threads) {
+           const Scalar* core, const Scalar* before, const Scalar* after, Scalar scale, int threads) {
   constexpr Index kBlock = 1 << 15;  // scalars whose transform takes longer than to wake a thread
   if (rows < 1) return;
   const Index rows_of_block = n < kBlock ? kBlock / n : 1;
-  WalshBatch<Scalar> batch{rows, rows_of_block, x, y, n, width, before, after, scale};
+  WalshBatch<Scalar> batch{rows, rows_of_block, x, y, n, width, core, before, after, scale};
   const Work work = [](void* context, Index block) {
     static_cast<const WalshBatch<Scalar>*>(context)->transform(block);
   };

@@ -20,7 +20,7 @@ KINDS = list(itertools.product(extension.isas(), "fd"))
 
 
 def walsh(x: Array, y: Array, n: int, width: int = 1, **options: Any) -> Array:
-    named = {"before": None, "after": None, "scale": 1.0, "isa": "", "threads": 1, **options}
+    named = {"core": None, "before": None, "after": None, "scale": 1.0, "isa": "", "threads": 1, **options}
     extension.walsh(x, y, n, width, *named.values())
     return y
 
