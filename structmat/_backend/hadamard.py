@@ -10,11 +10,13 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from structmat._backend import devices, kernels, memory
+from structmat._backend import devices, dtypes, kernels, memory
 from structmat._backend.convolution import Side
 from structmat._backend.kernels import HostView
 from structmat._backend.types import Array, DType, Namespace
 
+_REAL = frozenset({"float32", "float64"})
+_NAMES = _REAL | {"complex64", "complex128"}
 BITS = 6  # largest k for which a product with the matrix of order 2^k is faster than butterflies
 
 
@@ -31,16 +33,20 @@ class Transform:
     `output` has f, `input` has g. Vectors are padded with zeros to length n, and products are cropped.
     """
 
-    __slots__ = "_arrays", "core", "input", "n", "output", "scale"
+    __slots__ = "_adjoint", "_arrays", "core", "input", "n", "output", "scale"
+    is_lasting = True
 
     def __init__(self, n: int, core: list[list[int]], scale: float, output: Side, input: Side) -> None:
         self.n, self.core, self.scale, self.output, self.input = n, core, scale, output, input
+        self._adjoint: Transform | None = None
         self._arrays: dict[tuple[DType, int], list[HostView | None]] = {}
 
     @property
     def adjoint(self) -> "Transform":
         """The transpose."""
-        return Transform(self.n, transposed(self.core), self.scale, self.input, self.output)
+        if self._adjoint is None:
+            self._adjoint = Transform(self.n, transposed(self.core), self.scale, self.input, self.output)
+        return self._adjoint
 
     def between(self, output: Side, input: Side) -> "Transform":
         """Return diag(output.factors) A diag(input.factors), cropped to the widths of the sides."""
@@ -52,13 +58,26 @@ class Transform:
     def apply(self, xp: Namespace, x: Array) -> Array | None:
         """Multiply vectors; None for arrays without a host view, or of a dtype that the kernels lack."""
         view = kernels.host_view(x)
-        if view is None or view.dtype.char not in ("fd" if len(self.core) > 1 else kernels.CHARS):
+        if view is None:
             return None
-        real, m, parts = view.real.dtype, self.output.width, 2 if view.dtype.kind == "c" else 1
-        y = np.empty((*view.shape[:-1], m), view.dtype)
-        rows, out = (each.view(real) for each in (kernels.rows(view), y.reshape(-1, m)))
-        kernels.walsh(rows, out, parts * self.n, parts * len(self.core), *self._in_precision(real, parts), self.scale)
-        return kernels.from_host(xp, y)
+        y = np.empty((*view.shape[:-1], self.output.width), view.dtype)
+        return kernels.from_host(xp, y) if self.write(view, y) else None
+
+    def takes(self, dtype: DType) -> bool:
+        """Tell whether the kernels compute in a dtype of any library."""
+        return dtypes.name(dtype) in (_REAL if len(self.core) > 1 else _NAMES)
+
+    def write(self, x: Array, out: Array) -> bool:
+        """Multiply vectors into an array that shares no memory with them; return False for arrays that can't be."""
+        view, target = kernels.host_view(x), kernels.host_view(out)
+        if view is None or target is None or view.dtype != target.dtype or not target.flags.carray:
+            return False
+        if not self.takes(view.dtype) or not view.dtype.isnative:
+            return False
+        real, parts = view.real.dtype, 2 if view.dtype.kind == "c" else 1
+        rows, y = (each.view(real) for each in (kernels.rows(view), target.reshape(-1, target.shape[-1])))
+        kernels.walsh(rows, y, parts * self.n, parts * len(self.core), *self._in_precision(real, parts), self.scale)
+        return True
 
     def _in_precision(self, real: DType, parts: int) -> list[HostView | None]:
         """The columns of the core, and the factors of input and output, for scalars of a dtype, parts of an entry."""

@@ -13,7 +13,6 @@ from structmat._backend.types import Array, DType, Namespace
 
 HostView = np.ndarray[Any, Any]
 
-CHARS = frozenset("fdFD")  #: dtypes that kernels compute in, by their characters in NumPy
 _HELD_BYTES = 2**26  #: of the tables of plans that no operator holds
 
 

@@ -87,7 +87,9 @@ class Bilinear(Compiled):
     def _compiled_for(self, dtype: DType, side: int) -> Any:
         """Return `_compiled`, or its adjoint for side 0, for vectors that need no cast."""
         compiled = self._compiled if dtype is self._native_dtype or self.dtype is None else None
-        return compiled if side or compiled is None else compiled.adjoint
+        if compiled is None or (self.dtype is None and not compiled.takes(dtype)):
+            return None
+        return compiled if side else compiled.adjoint
 
     def _takes_whole_batches(self, dtype: DType, side: int) -> bool:
         return self._compiled_for(dtype, side) is not None

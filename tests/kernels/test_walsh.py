@@ -48,6 +48,20 @@ def test_integers_are_exact(isa: str, char: str) -> None:
 
 
 @pytest.mark.parametrize(("isa", "char"), KINDS)
+def test_matrices_of_order_12_and_20(isa: str, char: str) -> None:
+    rng = np.random.default_rng(6)
+    for order, width, rows in itertools.product((1, 2, 8, 128), (12, 20), (1, 5)):
+        n = order * width
+        core = rng.integers(-2, 3, (width, width)).astype(char)
+        matrix = np.kron(scipy.linalg.hadamard(order), core)
+        for k, m in ((n, n), (n - 3, n), (n, n - 5), (n // 2 + 1, n // 3)):
+            x, y = rng.integers(-9, 9, (rows, k)).astype(char), np.empty((rows, m), char)
+            before, after = rng.choice(np.array([-1, 1], char), k), rng.choice(np.array([-1, 1], char), m)
+            options = {"core": core.T.ravel(), "before": before, "after": after, "scale": 0.5, "isa": isa}
+            assert np.array_equal(2 * walsh(x, y, n, width, **options), (x * before) @ matrix[:m, :k].T * after)
+
+
+@pytest.mark.parametrize(("isa", "char"), KINDS)
 def test_factors_of_any_size(isa: str, char: str) -> None:
     rng = np.random.default_rng(1)
     for n, k, m, width in ((64, 64, 64, 1), (64, 50, 64, 2), (96, 96, 40, 12), (4096, 3000, 1111, 1)):
@@ -119,6 +133,8 @@ def test_wrong_arguments_are_refused() -> None:
         "walsh: before has 6 entries": (x, y, 12, 3, {"before": x[0, :6]}),
         "walsh: after has 12 entries along its last axis, expected 5, as y": (x, y[:, :5], 12, 3, {"after": x[0]}),
         "walsh: y shares memory with after": (x, y, 12, 3, {"after": y[0]}),
+        "walsh: width is 3, expected the order of core, 12 or 20": (x, y, 12, 3, {"core": x[0, :9]}),
+        "walsh: core has 12 entries, expected 144": (x, y, 12, 12, {"core": x[0]}),
         "walsh: y shares memory with x": (y[:, 1:], y, 12, 3, {}),
         "walsh: isa is 'none', expected one of this processor's": (x, y, 12, 3, {"isa": "none"}),
         "walsh: threads is 0, expected at least 1": (x, y, 12, 3, {"threads": 0}),
