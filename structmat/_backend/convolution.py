@@ -62,7 +62,17 @@ class Convolution:
     transpose. Methods take and return arrays of the library `xp`; they return None for arrays without a host view.
     """
 
-    __slots__ = "_adjoint", "_spectra", "_vector_product", "column", "conjugate", "input", "is_lasting", "output", "root"
+    __slots__ = (
+        "_adjoint",
+        "_spectra",
+        "_vector_product",
+        "column",
+        "conjugate",
+        "input",
+        "is_lasting",
+        "output",
+        "root",
+    )
 
     def __init__(self, column: HostView, output: Side, input: Side, root: int, conjugate: bool = False) -> None:
         self.column, self.output, self.input, self.root, self.conjugate = column, output, input, root, conjugate
@@ -91,6 +101,13 @@ class Convolution:
             return inner.scaled(factors, outer.width)
 
         return self._view(scaled(self.output, output), scaled(self.input, input), self.conjugate)
+
+    def scaled(self, scalar: float) -> "Convolution | None":
+        """Return a multiple of the matrix, None if it needs a product of two factors, which could overflow."""
+        width, factors = self.output.width, self.output.factors
+        if factors is not None and not (abs(factors) == 1).all():
+            return None
+        return self.between(Side(width, factors=np.full(width, scalar)), Side(self.input.width))
 
     def _planned(self, batched: bool) -> tuple[Any, HostView]:
         """Plan and spectrum for a batch or for one vector."""

@@ -55,6 +55,11 @@ class Transform:
         ]
         return Transform(self.n, self.core, self.scale, *sides)
 
+    def scaled(self, scalar: float) -> "Transform | None":
+        """Return a multiple of the matrix, None if the scale would leave the range of single precision."""
+        scale = self.scale * scalar
+        return Transform(self.n, self.core, scale, self.output, self.input) if 1e-30 < abs(scale) < 1e30 else None
+
     def apply(self, xp: Namespace, x: Array) -> Array | None:
         """Multiply vectors; None for arrays without a host view, or of a dtype that the kernels lack."""
         view = kernels.host_view(x)

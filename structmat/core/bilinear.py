@@ -85,18 +85,10 @@ class Bilinear(Compiled):
         return leaf, ops.complex_as_real(xp, x), True
 
     def _compiled_for(self, dtype: DType, side: int) -> Any:
-        """Return `_compiled`, or its adjoint for side 0, for vectors that need no cast."""
         compiled = self._compiled if dtype is self._native_dtype or self.dtype is None else None
         if compiled is None or (self.dtype is None and not compiled.takes(dtype)):
             return None
         return compiled if side else compiled.adjoint
-
-    def _takes_whole_batches(self, dtype: DType, side: int) -> bool:
-        return self._compiled_for(dtype, side) is not None
-
-    def _write_product(self, x: Array, out: Array, side: int) -> bool:
-        compiled = self._compiled_for(x.dtype, side)
-        return compiled is not None and compiled.write(x, out)
 
     def _multiply_promoted(self, xp: Namespace, x: Array) -> Array:
         """A x, for an x that `_promote` returned."""
@@ -279,7 +271,7 @@ class Adjoint(LeafView):
         return self.of._apply_fused(xp, g)
 
     @property
-    def _compiles(self) -> bool:
+    def _compiles(self) -> bool:  # type: ignore[override]
         return self.of._compiles
 
     @property

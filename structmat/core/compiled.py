@@ -5,7 +5,6 @@ from typing import Any
 from structmat._backend import kernels, tracing
 from structmat._backend.convolution import Convolution
 from structmat._backend.hadamard import Transform
-from structmat._backend.types import Array, Namespace
 from structmat.core.base import LinearOperator
 
 
@@ -19,13 +18,8 @@ class Compiled(LinearOperator):
         """
         return None
 
-    def _column_grads(self, xp: Namespace, column: Array, /) -> tuple[Array, ...]:
-        """The gradient of each parameter from the one of the column of `_compile`."""
-        raise NotImplementedError
-
     @property
-    def _compiles(self) -> bool:
-        """Whether the class defines `_compile`."""
+    def _compiles(self) -> bool:  # type: ignore[override]
         return type(self)._compile is not Compiled._compile
 
     @property

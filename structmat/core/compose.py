@@ -8,7 +8,7 @@ from typing import Any
 
 from structmat._backend import dtypes, memory
 from structmat._backend.linear_algebra import LinAlgError
-from structmat._backend.types import Array, Device, Namespace
+from structmat._backend.types import Array, Device, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.composite import Composite, NaryOperator, Parallel, UnaryOperator
 from structmat.core.contract import NonzeroEntry, Solver
@@ -65,11 +65,29 @@ class Scaled(UnaryOperator):
             x = dtypes.astype(xp, x, dtypes.complex_dtype(xp, x.dtype))
         return scalar * x
 
+    @property
+    def _compiles(self) -> bool:  # type: ignore[override]
+        return self.of._compiles and not dtypes.is_complex_number(self.scalar)
+
+    def _compiled_for(self, dtype: DType, side: int) -> Any:
+        if dtypes.is_complex_number(self.scalar) or (inner := self.of._compiled_for(dtype, 1)) is None:
+            return None
+        last, whole = self._cache.get("scaled", (None, None))
+        if last is not inner:
+            whole = inner.scaled(self.scalar)
+            self._cache["scaled"] = inner, whole
+        return whole if side or whole is None else whole.adjoint
+
+    def _column_grads(self, xp: Namespace, column: Array) -> tuple[Array, ...]:
+        return self.of._column_grads(xp, column)
+
     def _apply(self, xp: Namespace, x: Array) -> Array:
-        return self._times(xp, self.scalar, self.of._apply(xp, x))
+        y = None if (compiled := self._compiled_for(x.dtype, 1)) is None else compiled.apply(xp, x)
+        return self._times(xp, self.scalar, self.of._apply(xp, x)) if y is None else y
 
     def _apply_adjoint(self, xp: Namespace, g: Array) -> Array:
-        return self.of._apply_adjoint(xp, self._times(xp, self.scalar.conjugate(), g))
+        x = None if (compiled := self._compiled_for(g.dtype, 0)) is None else compiled.apply(xp, g)
+        return self.of._apply_adjoint(xp, self._times(xp, self.scalar.conjugate(), g)) if x is None else x
 
     def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
         y, saved = self.of._forward(xp, x)

@@ -34,6 +34,7 @@ class NoExactInverseError(TypeError):
 class Contract:
     """Hooks that operator classes override, construction from fields, and settled facts: sizes, dtype, namespace."""
 
+    _compiles = False  # whether there may be a matrix for the compiled kernels, with one column or no parameters
     _is_identity = False
     _is_unitary = False  # for all values of its arrays, so that it cancels with its adjoint
     _is_hankel = False  # the Toeplitz matrix of `_toeplitz_sides` with its columns in reverse order
@@ -66,16 +67,21 @@ class Contract:
         """A^H g."""
         raise NotImplementedError
 
-    def _takes_whole_batches(self, dtype: DType, side: int) -> bool:
-        """Whether products with vectors of a dtype have no arrays in between, so that chunks of a batch save nothing.
+    def _compiled_for(self, dtype: DType, side: int) -> Any:
+        """The matrix of A x for side 1, or of A^H x for side 0, for one compiled call without a cast of x; else None.
 
-        The product is A x for side 1 and A^H x for side 0.
+        Such a product has no arrays in between, so that it takes whole batches.
         """
-        return False
+        return None
 
     def _write_product(self, x: Array, out: Array, side: int) -> bool:
         """Write such a product to `out`, and return True; False, and nothing is done, if no method writes to arrays."""
-        return False
+        compiled = self._compiled_for(x.dtype, side)
+        return compiled is not None and compiled.write(x, out)
+
+    def _column_grads(self, xp: Namespace, column: Array, /) -> tuple[Array, ...]:
+        """The gradient of each parameter from the one of the column of a compiled convolution."""
+        raise NotImplementedError
 
     def _forward(self, xp: Namespace, x: Array) -> tuple[Array, Any]:
         """A x, and a nested tuple of residuals for `_backward`."""

@@ -6,18 +6,17 @@ from structmat._backend import dtypes, kernels, namespaces, tracing
 from structmat._backend.convolution import Side, Tape
 from structmat._backend.types import Array, DType, Namespace
 from structmat.core.base import LinearOperator
-from structmat.core.bilinear import Bilinear
 
 
 class Run:
     """Consecutive factors of a product: a compiled one between operators without parameters that crop and scale."""
 
-    def __init__(self, parts: tuple[LinearOperator, ...], center: Bilinear, output: Side, input: Side) -> None:
+    def __init__(self, parts: tuple[LinearOperator, ...], center: LinearOperator, output: Side, input: Side) -> None:
         self.parts, self.center, self.sides = parts, center, (output, input)
         self._last: tuple[Any, Any] = None, None  # the compiled factor, and the same one with its neighbours
 
     def _compiled_for(self, dtype: DType, side: int = 1) -> Any:
-        """Return the compiled factor with its neighbours, or its adjoint for side 0; None for vectors that need a cast."""
+        """Return the compiled factor with its neighbours, or the adjoint for side 0, for vectors that need no cast."""
         inner = self.center._compiled_for(dtype, 1)
         if inner is None:
             return None
@@ -85,7 +84,7 @@ def runs(parts: tuple[LinearOperator, ...]) -> tuple[LinearOperator | Run, ...]:
     found: list[LinearOperator | Run] = []
     start = 0  # of the factors that are in no run yet
     for place, part in enumerate(parts):
-        if place < start or not isinstance(part, Bilinear) or not part._compiles:
+        if place < start or not part._compiles:
             continue
         first, output = place, Side(part.m)
         while first > start and (wider := _extended(output, part, parts[first - 1], True)) is not None:
@@ -99,7 +98,7 @@ def runs(parts: tuple[LinearOperator, ...]) -> tuple[LinearOperator | Run, ...]:
     return (*found, *parts[start:])
 
 
-def _extended(side: Side, center: Bilinear, part: LinearOperator, is_left: bool) -> Side | None:
+def _extended(side: Side, center: LinearOperator, part: LinearOperator, is_left: bool) -> Side | None:
     """Return the side of a convolution with a neighbour, if that one keeps and scales its first entries, else None."""
     width, xp = part.m if is_left else part.n, center.xp or part.xp or namespaces.resolve(None)
     char = None if center.dtype is None else kernels.char_of(xp, center.dtype)

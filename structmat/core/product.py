@@ -36,12 +36,8 @@ class Product(NaryOperator):
             found = self._cache["runs"] = runs(self.parts)
         return found
 
-    def _takes_whole_batches(self, dtype: DType, side: int) -> bool:
-        return len(self._runs) == 1 and self._runs[0]._compiled_for(dtype, side) is not None
-
-    def _write_product(self, x: Array, out: Array, side: int) -> bool:
-        compiled = self._runs[0]._compiled_for(x.dtype, side) if len(self._runs) == 1 else None
-        return compiled is not None and compiled.write(x, out)
+    def _compiled_for(self, dtype: DType, side: int) -> Any:
+        return self._runs[0]._compiled_for(dtype, side) if len(self._runs) == 1 else None
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
         for part in reversed(self._runs):

@@ -131,7 +131,9 @@ class VectorProducts(Parameters):
             and x.shape[-1:] == (self.shape[side],)
             and (
                 x.ndim == 1
-                or (x.flags.carray and (x.nbytes <= memory.LARGE_BYTES or self._takes_whole_batches(x.dtype, side)))
+                or (
+                    x.flags.carray and (x.nbytes <= memory.LARGE_BYTES or self._compiled_for(x.dtype, side) is not None)
+                )
             )
         )
 
@@ -140,7 +142,7 @@ class VectorProducts(Parameters):
         if chunk_size is None and self._takes_fast_path(x, side):
             return self.xp, x, None
         xp, x = self._check_vector(call, "gx"[side], x, side), memory.from_memmap(x)
-        if chunk_size is None and self._takes_whole_batches(x.dtype, side):
+        if chunk_size is None and self._compiled_for(x.dtype, side) is not None:
             return xp, x, None
         return xp, x, chunk_length(self, call, x, chunk_size)
 

@@ -115,7 +115,9 @@ def test_tensors_in_odd_memory(make: Callable[..., tuple[sm.LinearOperator, Arra
     A, dense = make(rng, "f")
     x, g = (torch.from_numpy(LAYOUTS[layout](normal(rng, "f", B, size)).copy()) for size in (A.n, A.m))
     A = A.to(xp=torch)
-    odd = [torch.frombuffer(bytearray(b"\0" + each.numpy().tobytes()), dtype=torch.float32, offset=1) for each in (x, g)]
+    odd = [
+        torch.frombuffer(bytearray(b"\0" + each.numpy().tobytes()), dtype=torch.float32, offset=1) for each in (x, g)
+    ]
     odd = [each.reshape(like.shape) for each, like in zip(odd, (x, g), strict=True)]
     (dx, grads), (same_dx, same_grads) = A.vjp(*odd), A.vjp(x, g)
     assert np.allclose(A.matvec(odd[0]).numpy(), x.numpy() @ dense.T, atol=1e-4)
