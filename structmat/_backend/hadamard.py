@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from structmat._backend import devices, dtypes, kernels, memory
+from structmat._backend import dtypes, kernels, memory
 from structmat._backend.convolution import Side
 from structmat._backend.kernels import HostView
 from structmat._backend.types import Array, DType, Namespace
@@ -100,19 +100,18 @@ def transposed(signs: list[list[int]]) -> list[list[int]]:
     return [list(column) for column in zip(*signs, strict=True)]
 
 
-def _signed_sums(xp: Namespace, x: Array, core: list[list[int]]) -> Array:
+def _signed_sums(xp: Namespace, x: Array, core: Array) -> Array:
     """Multiply the last axis by a small matrix of signs."""
-    matrix = xp.asarray(transposed(core), dtype=x.dtype, device=devices.of(x))
     if compat.is_numpy_namespace(xp):
-        return x @ matrix
-    return sum(x[..., place : place + 1] * matrix[place, :] for place in range(len(core)))
+        return x @ core.T
+    return sum(x[..., place : place + 1] * core[:, place] for place in range(core.shape[0]))
 
 
-def times(xp: Namespace, x: Array, core: list[list[int]]) -> Array:
-    """Multiply the last axis by S ⊗ C, with Sylvester's S and a small C of signs."""
-    order, last = len(core), x.shape[-1]
+def times(xp: Namespace, x: Array, core: Array | None) -> Array:
+    """Multiply the last axis by S ⊗ C, with Sylvester's S and a small C of signs; C is (1) for None."""
+    order, last = 1 if core is None else core.shape[0], x.shape[-1]
     y = xp.reshape(x, (*x.shape[:-1], last // order, order))
-    if order > 1:
+    if core is not None:
         y = _signed_sums(xp, y, core)
     if compat.is_numpy_namespace(xp):
         y = _products(np.ascontiguousarray(y).view(y.real.dtype)).view(x.dtype)

@@ -3,7 +3,7 @@
 import functools
 from typing import Any
 
-from structmat._backend import dtypes, hadamard
+from structmat._backend import devices, dtypes, hadamard, namespaces, tracing
 from structmat._backend.convolution import Side
 from structmat._backend.hadamard import Transform
 from structmat._backend.types import Array, DType, Namespace
@@ -106,15 +106,28 @@ class Hadamard(Leaf):
         number, sqrt = dtypes.scalar_arithmetic(xp, dtype)
         return sqrt(number(self.n)) if self.norm == "ortho" else number(1)
 
-    def _times(self, xp: Namespace, x: Array, core: list[list[int]]) -> Array:
+    def _core_matrix(self, xp: Namespace, x: Array) -> Array | None:
+        """The factor beside Sylvester's for products with x, None if it is (1); kept, for a GPU waits for a copy."""
+        if _core(self.n) == 1:
+            return None
+        key = "core", namespaces.name(xp), dtypes.name(x.dtype), str(devices.of(x))
+        found = self._cache.get(key)
+        if found is None:
+            found = xp.asarray(_paley(_core(self.n)), dtype=x.dtype, device=devices.of(x))
+            if tracing.may_keep(found, ()):
+                self._cache[key] = found
+        return found
+
+    def _times(self, xp: Namespace, x: Array, core: Array | None) -> Array:
         y = hadamard.times(xp, x, core)
         return y / self._root(xp, x.dtype) if self.norm == "ortho" else y
 
     def _matvec(self, xp: Namespace, x: Array) -> Array:
-        return self._times(xp, x, _paley(_core(self.n)))
+        return self._times(xp, x, self._core_matrix(xp, x))
 
     def _rmatvec(self, xp: Namespace, g: Array) -> Array:
-        return self._times(xp, g, hadamard.transposed(_paley(_core(self.n))))
+        core = self._core_matrix(xp, g)
+        return self._times(xp, g, None if core is None else core.T)
 
     def _compile(self) -> Transform:
         scale = self.n**-0.5 if self.norm == "ortho" else 1.0
