@@ -47,7 +47,7 @@ class Side(NamedTuple):
                 return None
             if self.factors is not None and self.factors.dtype.kind == "f":
                 return None  # a product of two factors could overflow
-        return self.scaled(factors, width)
+        return self.scaled(factors if char is None else factors.astype(char), width)
 
     def conj(self) -> "Side":
         """Return the same side of the conjugate matrix."""

@@ -142,9 +142,10 @@ class VectorProducts(Parameters):
         if chunk_size is None and self._takes_fast_path(x, side):
             return self.xp, x, None
         xp, x = self._check_vector(call, "gx"[side], x, side), memory.from_memmap(x)
-        if chunk_size is None and self._compiled_for(x.dtype, side) is not None:
-            return xp, x, None
-        return xp, x, chunk_length(self, call, x, chunk_size)
+        length = chunk_length(self, call, x, chunk_size)
+        if length is not None and chunk_size is None and self._compiled_for(x.dtype, side) is not None:
+            length = None
+        return xp, x, length
 
     def _multiply(self, call: str, x: Any, kernel: Kernel, side: int, *, out: Any, chunk_size: Any) -> Array:
         """Validate a batch for side 1 (x) or 0 (g), and run a kernel on it."""

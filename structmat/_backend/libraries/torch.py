@@ -24,10 +24,10 @@ class Torch(Library):
 
     def host_view(self, x: Array) -> np.ndarray[Any, Any] | None:
         if (
-            torch.compiler.is_compiling()
-            or type(x) not in _ORDINARY
+            type(x) not in _ORDINARY
+            or not x.is_cpu
             or (x.requires_grad and torch.is_grad_enabled())
-            or x.device.type != "cpu"
+            or torch.compiler.is_compiling()
             or x.layout is not torch.strided
             or x.dtype is torch.bfloat16  # NumPy lacks it
             or x.is_conj()
