@@ -496,6 +496,7 @@ PREPARED = """
 
 
 @pytest.mark.skipif(not hasattr(sys, "getdlopenflags"), reason="needs fork")
+@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""), reason="GCC's sanitizer may deadlock after a fork")
 def test_a_child_of_fork_has_threads_of_its_own() -> None:
     out = run(
         PREPARED
