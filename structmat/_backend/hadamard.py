@@ -15,8 +15,6 @@ from structmat._backend.convolution import Side
 from structmat._backend.kernels import HostView
 from structmat._backend.types import Array, DType, Namespace
 
-_REAL = frozenset({"float32", "float64"})
-_NAMES = _REAL | {"complex64", "complex128"}
 BITS = 6  # largest k for which a product with the matrix of order 2^k is faster than butterflies
 
 
@@ -25,6 +23,12 @@ def _sylvester(order: int, dtype: DType) -> np.ndarray[Any, Any]:
     from scipy.linalg import hadamard
 
     return memory.read_only(hadamard(order, dtype=dtype))  # type: ignore[no-any-return]
+
+
+@lru_cache(maxsize=64)
+def _parts(dtype: DType) -> int:
+    """The number of scalars of an entry, 0 if the kernels do not compute in its dtype."""
+    return {"float32": 1, "float64": 1, "complex64": 2, "complex128": 2}.get(dtypes.name(dtype), 0)
 
 
 class Transform:
@@ -70,7 +74,7 @@ class Transform:
 
     def takes(self, dtype: DType) -> bool:
         """Tell whether the kernels compute in a dtype of any library."""
-        return dtypes.name(dtype) in (_REAL if len(self.core) > 1 else _NAMES)
+        return _parts(dtype) in ((1,) if len(self.core) > 1 else (1, 2))
 
     def write(self, x: Array, out: Array) -> bool:
         """Multiply vectors into an array that shares no memory with them; return False for arrays that can't be."""
@@ -79,7 +83,7 @@ class Transform:
             return False
         if not self.takes(view.dtype) or not view.dtype.isnative:
             return False
-        real, parts = view.real.dtype, 2 if view.dtype.kind == "c" else 1
+        real, parts = view.real.dtype, _parts(view.dtype)
         rows, y = (each.view(real) for each in (kernels.rows(view), target.reshape(-1, target.shape[-1])))
         kernels.walsh(rows, y, parts * self.n, parts * len(self.core), *self._in_precision(real, parts), self.scale)
         return True
