@@ -4,6 +4,7 @@ NumPy's products of small matrices are several times faster than additions and s
 libraries may round the factors of a product, so their entries are added.
 """
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -37,12 +38,13 @@ class Transform:
     `output` has f, `input` has g. Vectors are padded with zeros to length n, and products are cropped.
     """
 
-    __slots__ = "_adjoint", "_arrays", "core", "input", "n", "output", "scale"
+    __slots__ = "_adjoint", "_arrays", "_multiple", "core", "input", "n", "output", "scale"
     is_lasting = True
 
     def __init__(self, n: int, core: list[list[int]], scale: float, output: Side, input: Side) -> None:
         self.n, self.core, self.scale, self.output, self.input = n, core, scale, output, input
         self._adjoint: Transform | None = None
+        self._multiple: tuple[float, Transform | None] = math.nan, None  # the last one
         self._arrays: dict[tuple[DType, int], list[HostView | None]] = {}
 
     @property
@@ -61,8 +63,12 @@ class Transform:
 
     def scaled(self, scalar: float) -> "Transform | None":
         """Return a multiple of the matrix, None if the scale would leave the range of single precision."""
-        scale = self.scale * scalar
-        return Transform(self.n, self.core, scale, self.output, self.input) if 1e-30 < abs(scale) < 1e30 else None
+        if self._multiple[0] != scalar:
+            scale = self.scale * scalar
+            fits = 1e-30 < abs(scale) < 1e30
+            made = Transform(self.n, self.core, scale, self.output, self.input) if fits else None
+            self._multiple = scalar, made
+        return self._multiple[1]
 
     def apply(self, xp: Namespace, x: Array) -> Array | None:
         """Multiply vectors; None for arrays without a host view, or of a dtype that the kernels lack."""
@@ -93,8 +99,8 @@ class Transform:
         found = self._arrays.get((real, parts))
         if found is None:
             core = np.asarray(self.core, real).T.ravel() if len(self.core) > 1 else None
-            sides = (self.input.factors, self.output.factors)
-            factors = [None if each is None else np.repeat(each.astype(real), parts) for each in sides]
+            sides = (self.input.in_dtype(real), self.output.in_dtype(real))
+            factors = [None if each is None else np.repeat(each, parts) for each in sides]
             found = self._arrays[real, parts] = [core, *factors]
         return found
 

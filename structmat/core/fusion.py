@@ -24,7 +24,7 @@ class Run:
         if last is not inner:
             whole = inner.between(*self.sides)
             self._last = inner, whole
-        return whole if side else whole.adjoint
+        return whole if side or whole is None else whole.adjoint
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
         y = None if (compiled := self._compiled_for(x.dtype)) is None else compiled.apply(xp, x)

@@ -50,6 +50,12 @@ PRODUCTS: dict[str, tuple[Make, int]] = {
     "multiple of a circulant in a product": (
         lambda rng: flip(rng, 12) @ (0.3 * sm.Circulant(rng.standard_normal(12))) @ flip(rng, 12), 0,
     ),
+    "Hankel matrix": (
+        lambda rng: -2 * (flip(rng, 5) @ sm.Hankel(rng.standard_normal(5), rng.standard_normal(8)) @ flip(rng, 8)), 0,
+    ),
+    "cropped Hankel matrix": (
+        lambda rng: (sm.Hankel(rng.standard_normal(5), rng.standard_normal(8)) @ flip(rng, 8))[:4, :6], 0,
+    ),
     "fixed diagonals and a Toeplitz matrix": (
         lambda rng: fixed(rng, 9) @ (2 * sm.Toeplitz(rng.standard_normal(9), rng.standard_normal(9))) @ fixed(rng, 9), 0,
     ),
