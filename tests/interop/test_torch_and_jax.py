@@ -91,9 +91,8 @@ def test_parameters_can_be_traced() -> None:
 
 def cached(A: Any) -> list[Any]:
     """Every derived value that a tree keeps."""
-    kept = [value for key, value in A._cache.items() if key != "runs"]  # which are made of the parts
-    inner = [value for value in kept if isinstance(value, sm.LinearOperator)]
-    arrays = [value for value in kept if not isinstance(value, sm.LinearOperator)]
+    inner = [value for value in A._cache.values() if isinstance(value, sm.LinearOperator)]
+    arrays = [value for value in A._cache.values() if hasattr(value, "ndim")]
     return arrays + [value for child in (*A._children, *inner) for value in cached(child)]
 
 
