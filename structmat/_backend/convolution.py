@@ -1,5 +1,6 @@
 """Products with corners of circulant and skew-circulant matrices, and their gradients, by the compiled kernels."""
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from structmat._backend import devices, kernels, threads
 from structmat._backend.kernels import HostView
-from structmat._backend.types import Array, Namespace
+from structmat._backend.types import Array, DType, Namespace
 
 
 class Tape(NamedTuple):
@@ -19,7 +20,7 @@ class Tape(NamedTuple):
 
 
 class Side(NamedTuple):
-    """What happens to vectors on one side of a matrix: entries in reverse order, and factors of the entries."""
+    """What happens to vectors on one side of a matrix: entries in reverse order, and factors of these."""
 
     width: int
     is_reversed: bool = False
@@ -27,6 +28,8 @@ class Side(NamedTuple):
 
     def scaled(self, factors: HostView | None, width: int) -> "Side":
         """Return the side of a matrix with fewer rows or columns, and with further factors of these."""
+        if self.is_reversed and factors is not None:
+            factors = factors[::-1]
         if self.factors is not None:
             factors = self.factors[:width] if factors is None else self.factors[:width] * factors
         return Side(width, self.is_reversed, None if factors is None else np.ascontiguousarray(factors))
@@ -49,13 +52,17 @@ class Side(NamedTuple):
                 return None  # a product of two factors could overflow
         return self.scaled(factors if char is None else factors.astype(char), width)
 
+    def in_dtype(self, dtype: DType) -> HostView | None:
+        """Return the factors in a dtype."""
+        return None if self.factors is None else self.factors.astype(dtype, copy=False)
+
     def conj(self) -> "Side":
         """Return the same side of the conjugate matrix."""
         return self._replace(factors=None if self.factors is None else self.factors.conj())
 
 
 class Convolution:
-    """The matrix diag(f) J^a C J^b diag(g), C the upper left corner of a circulant or skew-circulant matrix.
+    """The matrix J^a diag(f) C diag(g) J^b, C the upper left corner of a circulant or skew-circulant matrix.
 
     J is the exchange matrix; `output` has a and f, `input` has b and g. The column is that of the whole matrix: vectors
     are padded with zeros to its length, and products are cropped. With `conjugate`, C is the corner of the conjugate
@@ -64,6 +71,7 @@ class Convolution:
 
     __slots__ = (
         "_adjoint",
+        "_multiple",
         "_spectra",
         "_vector_product",
         "column",
@@ -79,6 +87,7 @@ class Convolution:
         self._spectra: dict[bool, tuple[Any, HostView]] = {}  # one object for all views of a matrix
         self.is_lasting = False  # whether the column is an array of NumPy, which no graph will ever need
         self._adjoint: Convolution | None = None
+        self._multiple: tuple[float, Convolution | None] = math.nan, None  # the last one
         self._vector_product: Callable[[HostView], HostView] | None = None
 
     def _view(self, output: Side, input: Side, conjugate: bool) -> "Convolution":
@@ -93,21 +102,25 @@ class Convolution:
             self._adjoint = self._view(self.input.conj(), self.output.conj(), not self.conjugate)
         return self._adjoint
 
-    def between(self, output: Side, input: Side) -> "Convolution":
-        """Return diag(output.factors) A diag(input.factors), cropped to the widths of the sides."""
+    def between(self, output: Side, input: Side) -> "Convolution | None":
+        """Return diag(output.factors) A diag(input.factors), cropped to the widths of the sides.
 
-        def scaled(inner: Side, outer: Side) -> Side:
-            factors = None if outer.factors is None else outer.factors.astype(self.column.dtype, copy=False)
-            return inner.scaled(factors, outer.width)
-
-        return self._view(scaled(self.output, output), scaled(self.input, input), self.conjugate)
+        None if it needs a part of a side in reverse order.
+        """
+        pairs = (self.output, output), (self.input, input)
+        if any(inner.is_reversed and outer.width < inner.width for inner, outer in pairs):
+            return None
+        first, last = [inner.scaled(outer.in_dtype(self.column.dtype), outer.width) for inner, outer in pairs]
+        return self._view(first, last, self.conjugate)
 
     def scaled(self, scalar: float) -> "Convolution | None":
         """Return a multiple of the matrix, None if it needs a product of two factors, which could overflow."""
         width, factors = self.output.width, self.output.factors
-        if factors is not None and not (abs(factors) == 1).all():
-            return None
-        return self.between(Side(width, factors=np.full(width, scalar)), Side(self.input.width))
+        if self._multiple[0] != scalar:
+            fits = factors is None or (abs(factors) == 1).all()
+            scalars = Side(width, factors=np.full(width, scalar))
+            self._multiple = scalar, self.between(scalars, Side(self.input.width)) if fits else None
+        return self._multiple[1]
 
     def _planned(self, batched: bool) -> tuple[Any, HostView]:
         """Plan and spectrum for a batch or for one vector."""

@@ -4,6 +4,7 @@ NumPy's products of small matrices are several times faster than additions and s
 libraries may round the factors of a product, so their entries are added.
 """
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -15,8 +16,6 @@ from structmat._backend.convolution import Side
 from structmat._backend.kernels import HostView
 from structmat._backend.types import Array, DType, Namespace
 
-_REAL = frozenset({"float32", "float64"})
-_NAMES = _REAL | {"complex64", "complex128"}
 BITS = 6  # largest k for which a product with the matrix of order 2^k is faster than butterflies
 
 
@@ -27,18 +26,25 @@ def _sylvester(order: int, dtype: DType) -> np.ndarray[Any, Any]:
     return memory.read_only(hadamard(order, dtype=dtype))  # type: ignore[no-any-return]
 
 
+@lru_cache(maxsize=64)
+def _parts(dtype: DType) -> int:
+    """The number of scalars of an entry, 0 if the kernels do not compute in its dtype."""
+    return {"float32": 1, "float64": 1, "complex64": 2, "complex128": 2}.get(dtypes.name(dtype), 0)
+
+
 class Transform:
     """The matrix scale · diag(f) (S ⊗ C) diag(g) for the compiled kernels, with Sylvester's S and a small C of signs.
 
     `output` has f, `input` has g. Vectors are padded with zeros to length n, and products are cropped.
     """
 
-    __slots__ = "_adjoint", "_arrays", "core", "input", "n", "output", "scale"
+    __slots__ = "_adjoint", "_arrays", "_multiple", "core", "input", "n", "output", "scale"
     is_lasting = True
 
     def __init__(self, n: int, core: list[list[int]], scale: float, output: Side, input: Side) -> None:
         self.n, self.core, self.scale, self.output, self.input = n, core, scale, output, input
         self._adjoint: Transform | None = None
+        self._multiple: tuple[float, Transform | None] = math.nan, None  # the last one
         self._arrays: dict[tuple[DType, int], list[HostView | None]] = {}
 
     @property
@@ -57,8 +63,12 @@ class Transform:
 
     def scaled(self, scalar: float) -> "Transform | None":
         """Return a multiple of the matrix, None if the scale would leave the range of single precision."""
-        scale = self.scale * scalar
-        return Transform(self.n, self.core, scale, self.output, self.input) if 1e-30 < abs(scale) < 1e30 else None
+        if self._multiple[0] != scalar:
+            scale = self.scale * scalar
+            fits = 1e-30 < abs(scale) < 1e30
+            made = Transform(self.n, self.core, scale, self.output, self.input) if fits else None
+            self._multiple = scalar, made
+        return self._multiple[1]
 
     def apply(self, xp: Namespace, x: Array) -> Array | None:
         """Multiply vectors; None for arrays without a host view, or of a dtype that the kernels lack."""
@@ -70,7 +80,7 @@ class Transform:
 
     def takes(self, dtype: DType) -> bool:
         """Tell whether the kernels compute in a dtype of any library."""
-        return dtypes.name(dtype) in (_REAL if len(self.core) > 1 else _NAMES)
+        return _parts(dtype) in ((1,) if len(self.core) > 1 else (1, 2))
 
     def write(self, x: Array, out: Array) -> bool:
         """Multiply vectors into an array that shares no memory with them; return False for arrays that can't be."""
@@ -79,7 +89,7 @@ class Transform:
             return False
         if not self.takes(view.dtype) or not view.dtype.isnative:
             return False
-        real, parts = view.real.dtype, 2 if view.dtype.kind == "c" else 1
+        real, parts = view.real.dtype, _parts(view.dtype)
         rows, y = (each.view(real) for each in (kernels.rows(view), target.reshape(-1, target.shape[-1])))
         kernels.walsh(rows, y, parts * self.n, parts * len(self.core), *self._in_precision(real, parts), self.scale)
         return True
@@ -89,8 +99,8 @@ class Transform:
         found = self._arrays.get((real, parts))
         if found is None:
             core = np.asarray(self.core, real).T.ravel() if len(self.core) > 1 else None
-            sides = (self.input.factors, self.output.factors)
-            factors = [None if each is None else np.repeat(each.astype(real), parts) for each in sides]
+            sides = (self.input.in_dtype(real), self.output.in_dtype(real))
+            factors = [None if each is None else np.repeat(each, parts) for each in sides]
             found = self._arrays[real, parts] = [core, *factors]
         return found
 

@@ -217,6 +217,41 @@ class Walsh {
   }
 };
 
+// A small matrix, whose columns are padded with zeros to full registers.
+template <class Scalar, int order>
+class Core {
+ public:
+  explicit Core(const Scalar* core) {
+    for (int j = 0; j < order; ++j) std::copy_n(core + j * order, order, columns_ + j * padded);
+  }
+
+  // Multiplies each run of `order` scalars.
+  void multiply_runs(Scalar* row, Index n) const {
+    for (Scalar* run = row; run < row + n; run += order) {
+      Lanes<Scalar, lanes> sums[4][padded / lanes] = {};  // of every fourth column
+      for (int j = 0; j < order; j += 4) {
+        for (int i = 0; i < 4; ++i) {
+          const Scalar* column = columns_ + (j + i) * padded;
+          for (int k = 0; k < padded / lanes; ++k) {
+            sums[i][k] += load<Scalar, lanes>(column + k * lanes) * run[j + i];
+          }
+        }
+      }
+      Scalar products[padded];
+      for (int k = 0; k < padded / lanes; ++k) {
+        store<Scalar, lanes>(products + k * lanes,
+                             (sums[0][k] + sums[1][k]) + (sums[2][k] + sums[3][k]));
+      }
+      std::copy_n(products, order, run);
+    }
+  }
+
+ private:
+  static constexpr int lanes = kLanes<Scalar>;
+  static constexpr int padded = (order + lanes - 1) / lanes * lanes;
+  Scalar columns_[order * padded] = {};
+};
+
 // Rows of a batch, which threads share in blocks. Rows of x are padded with zeros to n scalars, and
 // those of y are cropped.
 template <class Scalar>
@@ -248,7 +283,7 @@ struct WalshBatch {
         row.before = nullptr;
       }
       transform(row);
-      if (core != nullptr) width == 12 ? multiply_runs<12>(row.y) : multiply_runs<20>(row.y);
+      if (core != nullptr) multiply_by_core(row.y);
       if (row.after != after || y.width < n) multiply(y.width, row.y, after, target);
     }
   }
@@ -264,15 +299,11 @@ struct WalshBatch {
     }
   }
 
-  // Multiplies each run by the core, whose columns lie one after the other.
-  template <int order>
-  void multiply_runs(Scalar* row) const {
-    for (Scalar* run = row; run < row + n; run += order) {
-      Scalar sums[order] = {};
-      for (int j = 0; j < order; ++j) {
-        for (int i = 0; i < order; ++i) sums[i] += core[j * order + i] * run[j];
-      }
-      std::copy(sums, sums + order, run);
+  void multiply_by_core(Scalar* row) const {
+    if (width == 12) {
+      Core<Scalar, 12>(core).multiply_runs(row, n);
+    } else {
+      Core<Scalar, 20>(core).multiply_runs(row, n);
     }
   }
 

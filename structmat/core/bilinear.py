@@ -84,12 +84,6 @@ class Bilinear(Compiled):
             return leaf, dtypes.astype(xp, x, dtypes.complex_dtype(xp, x.dtype)), False
         return leaf, ops.complex_as_real(xp, x), True
 
-    def _compiled_for(self, dtype: DType, side: int) -> Any:
-        compiled = self._compiled if dtype is self._native_dtype or self.dtype is None else None
-        if compiled is None or (self.dtype is None and not compiled.takes(dtype)):
-            return None
-        return compiled if side else compiled.adjoint
-
     def _multiply_promoted(self, xp: Namespace, x: Array) -> Array:
         """A x, for an x that `_promote` returned."""
         y = None if (compiled := self._compiled) is None else compiled.apply(xp, x)

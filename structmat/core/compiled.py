@@ -5,6 +5,7 @@ from typing import Any
 from structmat._backend import kernels, tracing
 from structmat._backend.convolution import Convolution
 from structmat._backend.hadamard import Transform
+from structmat._backend.types import DType
 from structmat.core.base import LinearOperator
 
 
@@ -39,3 +40,9 @@ class Compiled(LinearOperator):
         if constant:
             cache["compiled"] = made
         return made
+
+    def _compiled_for(self, dtype: DType, side: int) -> Any:
+        compiled = self._compiled if dtype is self._native_dtype or self.dtype is None else None
+        if compiled is None or (self.dtype is None and not compiled.takes(dtype)):
+            return None
+        return compiled if side else compiled.adjoint

@@ -72,10 +72,7 @@ class Scaled(UnaryOperator):
     def _compiled_for(self, dtype: DType, side: int) -> Any:
         if dtypes.is_complex_number(self.scalar) or (inner := self.of._compiled_for(dtype, 1)) is None:
             return None
-        last, whole = self._cache.get("scaled", (None, None))
-        if last is not inner:
-            whole = inner.scaled(self.scalar)
-            self._cache["scaled"] = inner, whole
+        whole = inner.scaled(self.scalar)
         return whole if side or whole is None else whole.adjoint
 
     def _column_grads(self, xp: Namespace, column: Array) -> tuple[Array, ...]:

@@ -24,7 +24,7 @@ class Run:
         if last is not inner:
             whole = inner.between(*self.sides)
             self._last = inner, whole
-        return whole if side else whole.adjoint
+        return whole if side or whole is None else whole.adjoint
 
     def _apply(self, xp: Namespace, x: Array) -> Array:
         y = None if (compiled := self._compiled_for(x.dtype)) is None else compiled.apply(xp, x)
@@ -99,14 +99,15 @@ def runs(parts: tuple[LinearOperator, ...]) -> tuple[LinearOperator | Run, ...]:
 
 
 def _extended(side: Side, center: LinearOperator, part: LinearOperator, is_left: bool) -> Side | None:
-    """Return the side of a convolution with a neighbour, if that one keeps and scales its first entries, else None."""
-    width, xp = part.m if is_left else part.n, center.xp or part.xp or namespaces.resolve(None)
+    """Return the side of a factor with a neighbour, if that one keeps and scales its first entries, else None."""
+    width, xp, where = part.m if is_left else part.n, center.xp or part.xp, center.device or part.device
+    xp = xp or namespaces.resolve(None)
     char = None if center.dtype is None else kernels.char_of(xp, center.dtype)
-    if char is None is not center.dtype or width > side.width or part.params or part._is_complex:
+    if width > side.width or part.params or part._is_complex or not _are_constant(part._arrays):
         return None
-    if not _are_constant(part._arrays):
+    if char is None and center.dtype is not None:
         return None
-    entry = (part._row_entry if is_left else part._column_entry)(xp, xp.arange(width, device=part.device))
+    entry = (part._row_entry if is_left else part._column_entry)(xp, xp.arange(width, device=where))
     return None if entry is None else side.extended(*entry, width, char)
 
 

@@ -92,7 +92,7 @@ def test_parameters_can_be_traced() -> None:
 def cached(A: Any) -> list[Any]:
     """Every derived value that a tree keeps."""
     inner = [value for value in A._cache.values() if isinstance(value, sm.LinearOperator)]
-    arrays = [value for value in A._cache.values() if not isinstance(value, sm.LinearOperator)]
+    arrays = [value for value in A._cache.values() if hasattr(value, "ndim")]
     return arrays + [value for child in (*A._children, *inner) for value in cached(child)]
 
 
