@@ -20,6 +20,7 @@ import scipy.fft
 from backends import ALL, WITHOUT, library
 from transforms import Watching
 
+import structmat
 from benchmarks.measuring import resident
 from benchmarks.peers.implementations import without_mkl_fft
 

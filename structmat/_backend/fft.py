@@ -72,17 +72,10 @@ def apply_spectrum(xp: Namespace, X: Array, kernel: Array, n: int, *, real: bool
     return idft(xp, X, n, real=real, temporary=True, is_scaled=not apart)
 
 
-def _rotated(xp: Namespace, x: Array, axes: int, by: int) -> Array:
-    """Rotate the last axes: 1 moves the very last one to their front, -1 undoes it."""
-    batch = x.ndim - axes
-    order = range(batch, x.ndim)
-    return xp.permute_dims(x, (*range(batch), *order[-by:], *order[:-by]))
-
-
 def dftn(xp: Namespace, x: Array, axes: int) -> Array:
     """Transform along each of the last axes; the very last one has half spectra for real tensors."""
     for _ in range(axes):
-        x = _rotated(xp, dft(xp, x), axes, 1)
+        x = xp.moveaxis(dft(xp, x), -1, -axes)
     return x
 
 
@@ -90,7 +83,8 @@ def idftn(xp: Namespace, X: Array, shape: tuple[int, ...], *, real: bool, tempor
     """Undo `dftn` for tensors of a shape; X is overwritten only if it is a temporary of the caller."""
     for level, width in enumerate(shape):
         last = level == len(shape) - 1
-        X = idft(xp, _rotated(xp, X, len(shape), -1), width, real=real and last, temporary=temporary or level > 0)
+        X = xp.moveaxis(X, -len(shape), -1)
+        X = idft(xp, X, width, real=real and last, temporary=temporary or level > 0)
     return X
 
 
