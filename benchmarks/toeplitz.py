@@ -152,7 +152,7 @@ def measure(arguments: argparse.Namespace, progress: Progress) -> Figures:
     return {"one": list(one(sizes, rounds, arguments.dense)), "many": list(many(shapes, rounds))}
 
 
-BENCHMARK = Benchmark("benchmarks.toeplitz", str(__doc__), measure, tables, options, ("mkl_fft", "ducc0"))
+BENCHMARK = Benchmark("benchmarks.toeplitz", str(__doc__), measure, tables, options)
 main = BENCHMARK.main
 
 if __name__ == "__main__":

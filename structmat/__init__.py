@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 from structmat import custom as custom
 from structmat import linalg as linalg
 from structmat import projections as projections
-from structmat._backend.providers import set_fft_provider as set_fft_provider
 from structmat._backend.threads import set_threads as set_threads
 from structmat.compounds import block_array as block_array
 from structmat.compounds import block_circulant as block_circulant
@@ -14,7 +13,8 @@ from structmat.compounds import select as select
 from structmat.core import LinearOperator as LinearOperator
 from structmat.core.blocks import kron as kron
 from structmat.core.blocks import repeat as repeat
-from structmat.core.crossover import set_dense_crossover as set_dense_crossover
+from structmat.core.removed import set_dense_crossover as set_dense_crossover
+from structmat.core.removed import set_fft_provider as set_fft_provider
 from structmat.core.stacks import block_diag as block_diag
 from structmat.core.stacks import hstack as hstack
 from structmat.core.stacks import vstack as vstack

@@ -72,7 +72,7 @@ def about() -> dict[str, str | int]:
 
 
 def library(name: str) -> tuple[str, str, str]:
-    """Return version, devices and FFT provider of an array library, or the error if its import fails."""
+    """Return version, devices and FFT library of an array library, or the error if its import fails."""
     package = name.partition(".")[0]
     if find_spec(package) is None:
         return "not installed", "", ""
@@ -84,14 +84,14 @@ def library(name: str) -> tuple[str, str, str]:
             devices = map(str, xp.__array_namespace_info__().devices())
             # JAX lists its default device as None; PyTorch lists "meta", which has no data
             names = [name for name in devices if name not in ("None", "meta")]
-        return found, re.sub(r"array_api_strict.Device\('(\w+)'\)", r"\1", ", ".join(names)), fft.provider_name(xp)
+        return found, re.sub(r"array_api_strict.Device\('(\w+)'\)", r"\1", ", ".join(names)), fft.library_name(xp)
     except Exception as error:  # noqa: BLE001  (whatever a broken installation or driver raises)
         reason = str(error).strip().partition("\n")[0]
         return found, f"unusable: {type(error).__name__}: {reason}", ""
 
 
 def info() -> None:
-    """Print versions, array libraries, their devices and their FFT providers."""
+    """Print versions, array libraries, their devices and the libraries of their Fourier transforms."""
     for name, value in about().items():
         print(f"{name:<17} {value}")
     rows = [("array library", "version", "FFT", "devices")]
@@ -163,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="output file of the figure, PNG, PDF or SVG (%(default)s)",
     )
     show.add_argument("--json", type=writable, metavar="FILE", help="also write all results to this file")
-    summary = "print versions, array libraries, their devices and their FFT providers"
+    summary = "print versions, array libraries, their devices and the libraries of their Fourier transforms"
     commands.add_parser("info", help=summary, description=summary.capitalize() + ".")
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # like stderr: output never fails because of the encoding

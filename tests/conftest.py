@@ -12,14 +12,13 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import hypothesis
 import numpy as np
 import pytest
 import scipy.fft
 from backends import ALL, WITHOUT, library
+from transforms import Watching
 
 import structmat
 from benchmarks.measuring import resident
@@ -123,15 +122,8 @@ def counted(without_kernels: None) -> Iterator[Counter]:
     """How many vectors each transform was given, by name."""
     calls: Counter = Counter()
 
-    def counting(name: str) -> Any:
-        transform = getattr(scipy.fft, name)
+    def count(name: str, x: np.ndarray) -> None:
+        calls[name, x.size // x.shape[-1]] += 1
 
-        def run(x: np.ndarray, *arguments: Any, **options: Any) -> np.ndarray:
-            calls[name, x.size // x.shape[-1]] += 1
-            return transform(x, *arguments, **options)
-
-        return run
-
-    names = ("fft", "ifft", "rfft", "irfft")
-    with structmat.set_fft_provider(SimpleNamespace(__name__="counting", **{name: counting(name) for name in names})):
+    with scipy.fft.set_backend(Watching(count)):
         yield calls

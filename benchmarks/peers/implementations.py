@@ -18,7 +18,7 @@ import scipy.fft
 import scipy.linalg
 
 import structmat as sm
-from benchmarks.measuring import Call, Within
+from benchmarks.measuring import Call
 from benchmarks.peers.problems import KINDS, Array, Problem, Shape, arrays, exact, off, reversed_blocks
 
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
@@ -63,7 +63,7 @@ def import_error(module: str) -> str | None:
 
 @contextmanager
 def without_mkl_fft() -> Iterator[None]:
-    """Hide mkl_fft from PyLops, which would import interfaces that need mkl-service (see `sm.set_fft_provider`)."""
+    """Hide mkl_fft from PyLops, which would import interfaces that need mkl-service."""
     known = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == "mkl_fft"}
     sys.modules["mkl_fft"] = None  # type: ignore[assignment]
     try:
@@ -123,19 +123,6 @@ def _(p: SimpleNamespace) -> Calls:
 def _(p: SimpleNamespace) -> Calls:
     return operator_calls(sm.BlockCirculant(p.blocks), p)
 
-
-def with_provider(kind: str, name: str) -> None:
-    """Register structmat with one provider of Fourier transforms."""
-
-    @implementation(kind, f"structmat, {name}", name)
-    def _(p: SimpleNamespace) -> Calls:
-        calls = IMPLEMENTATIONS[kind]["structmat"].make(p)
-        return Calls(*(Within(lambda: sm.set_fft_provider(name), call) for call in calls))
-
-
-for kind in ("circulant", "blocks"):
-    for provider in ("scipy", "mkl_fft", "ducc0"):
-        with_provider(kind, provider)
 
 # ---------------------------------------------------------------------- circulant products: transforms by hand
 

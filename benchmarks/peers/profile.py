@@ -1,6 +1,6 @@
 """Shares of the time of a product or of a training step: `python -m benchmarks.peers.profile --help`.
 
-A profile gives the share of the time inside the provider of transforms. The rest is the time of element-wise passes and
+A profile gives the share of the time inside the library of transforms. The rest is the time of element-wise passes and
 of Python. Python's time is measured on the smallest vector, for which passes take no time.
 """
 
@@ -19,7 +19,7 @@ from benchmarks.peers.problems import Problem
 from benchmarks.tables import Table, time_text
 from structmat.__main__ import count
 
-PROVIDERS = ("scipy/fft", "numpy/fft", "mkl_fft", "ducc0", "pocketfft", "torch.fft", "torch._C._fft")
+LIBRARIES = ("scipy/fft", "numpy/fft", "mkl_fft", "ducc0", "pocketfft", "torch.fft", "torch._C._fft")
 SMALLEST = 4  # n for which all but Python's time is negligible
 FUNCTIONS = 12  # in the list
 PROFILES = 7
@@ -27,13 +27,13 @@ Function = tuple[str, int, str]
 
 
 def transforms(function: Function) -> bool:
-    """Tell whether a function, as the profiler names it, belongs to a provider of transforms."""
+    """Tell whether a function, as the profiler names it, belongs to a library of transforms."""
     file, _, name = function
-    return any(provider in Path(file).as_posix() or provider in name for provider in PROVIDERS)
+    return any(library in Path(file).as_posix() or library in name for library in LIBRARIES)
 
 
 def profiled(call: Call, repeats: int) -> tuple[float, list[tuple[str, float]]]:
-    """Return the share of the time inside the provider, and those of the functions outside, the largest first.
+    """Return the share of the time in the library of transforms, and those of the functions outside, the largest first.
 
     The fastest of a few profiles is taken, as other load only adds time.
     """

@@ -11,7 +11,6 @@ OURS = "structmat"
 # Colour-blind safe colours (Okabe and Ito), and a mark for each implementation in the picture.
 LOOKS = {
     "structmat": ("#D55E00", "o"),
-    "structmat, scipy": ("#E69F00", "D"),
     "scipy.fft": ("#56B4E9", "v"),
     "torch.fft": ("#0072B2", "s"),
 }

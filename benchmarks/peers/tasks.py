@@ -33,7 +33,7 @@ SHAPES = (
     (256, 4093),  # prime
     (256, 4095),
 )
-OURS = ("structmat", "structmat, scipy", "structmat, mkl_fft")
+OURS = ("structmat",)
 SEEN = 2**18  # entries of x from which on the peak of memory exceeds the noise of pages
 LARGE = (65536, 4096)  # 1 GiB in single precision
 

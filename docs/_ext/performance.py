@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from catalogue import table
 
-from benchmarks import providers, toeplitz
+from benchmarks import lengths, toeplitz
 from benchmarks.peers import report
 from benchmarks.tables import Table
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
 RESULTS = Path(__file__).parents[2] / "benchmarks/results"
-FILES = "peers.json", "providers.json", "toeplitz.json"
+FILES = "peers.json", "lengths.json", "toeplitz.json"
 
 
 def listed(found: Table) -> str:
@@ -30,7 +30,7 @@ def parts() -> dict[str, str]:
     return {
         "machine.txt": "\n".join(f"* {line}" for line in report.machine_lines(figures)) + "\n",
         **{f"{name}.txt": "\n".join(map(listed, found)) for name, found in report.tables(figures).items()},
-        "providers.txt": "\n".join(map(listed, providers.tables(choices))),
+        "lengths.txt": "\n".join(map(listed, lengths.tables(choices))),
         "toeplitz.txt": "\n".join(map(listed, toeplitz.tables(systems))),
         "toeplitz-machine.txt": f"{toeplitz.machine_line(systems)}\n",
     }

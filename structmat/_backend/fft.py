@@ -1,25 +1,33 @@
-"""Fourier transforms along the last axis: by `providers` for NumPy arrays, else by the library of the array."""
+"""Fourier transforms along the last axis, by the library of the array: for NumPy arrays `scipy.fft`."""
 
 import math
 from functools import lru_cache
+from typing import Any
 
 import array_api_compat as compat
-import numpy as np
 
-from structmat._backend import devices, dtypes, libraries, memory, ops, providers
+from structmat._backend import devices, dtypes, libraries, memory, ops, threads
 from structmat._backend.types import Array, Namespace
 
 
 @lru_cache(maxsize=16)
-def _of_library(xp: Namespace) -> providers.Module:
-    """Return the provider for a library other than NumPy: its own functions, for PyTorch through `torch_fft`."""
-    name, module, options = libraries.of_namespace(xp).transforms(xp)
-    return providers.Module(name, module, **options)
+def _of_library(xp: Namespace) -> tuple[str, Any, dict[str, Any]]:
+    return libraries.of_namespace(xp).transforms(xp)
 
 
-def provider_name(xp: Namespace) -> str:
-    """Return the name of the provider for arrays of a library, for messages."""
-    return providers.choice() if compat.is_numpy_namespace(xp) else _of_library(xp).name
+def library_name(xp: Namespace) -> str:
+    """Return the name of the library that transforms arrays, for messages."""
+    return _of_library(xp)[0]
+
+
+def _transform(xp: Namespace, name: str, x: Array, n: int, *, temporary: bool = False, **options: Any) -> Array:
+    _, module, overwriting = _of_library(xp)
+    if temporary:
+        options |= overwriting
+    if compat.is_numpy_namespace(xp):
+        x = memory.native(x.copy() if 0 in x.strides else x)  # some backends misread repeated entries
+        options["workers"] = threads.count()
+    return getattr(module, name)(x, n=n, axis=-1, **options)
 
 
 def dft(xp: Namespace, x: Array, n: int | None = None) -> Array:
@@ -32,22 +40,21 @@ def dft(xp: Namespace, x: Array, n: int | None = None) -> Array:
     if 0 in x.shape:
         width = n // 2 + 1 if real else n
         return xp.zeros((*x.shape[:-1], width), dtype=dtypes.complex_dtype(xp, x.dtype), device=devices.of(x))
-    provider = providers.provider_for(x, n) if type(x) is np.ndarray else _of_library(xp)
-    return provider.forward(x, n, real)
+    return _transform(xp, "rfft" if real else "fft", x, n)
 
 
-def idft(xp: Namespace, X: Array, n: int, *, real: bool, temporary: bool = False) -> Array:
+def idft(xp: Namespace, X: Array, n: int, *, real: bool, temporary: bool = False, is_scaled: bool = True) -> Array:
     """Undo `dft`: real vectors (..., n) from half spectra, or complex ones from full spectra.
 
-    X is overwritten only if it is a temporary of the caller.
+    X is overwritten only if it is a temporary of the caller. Without the scale, the result is n times as large.
     """
     if 0 in X.shape:
         dtype = dtypes.real_dtype(xp, X.dtype) if real else X.dtype
         return xp.zeros((*X.shape[:-1], n), dtype=dtype, device=devices.of(X))
-    if type(X) is np.ndarray:
-        return providers.provider_for(X, n).inverse(X, n, real, temporary=temporary)
-    X = memory.contiguous(xp, X)  # PyTorch would copy a strided X itself, more slowly
-    return _of_library(xp).inverse(X, n, real, temporary=temporary)
+    if not compat.is_numpy_namespace(xp):
+        X = memory.contiguous(xp, X)  # PyTorch would copy a strided X itself, more slowly
+    norm = {} if is_scaled else {"norm": "forward"}
+    return _transform(xp, "irfft" if real else "ifft", X, n, temporary=temporary, **norm)
 
 
 def apply_spectrum(xp: Namespace, X: Array, kernel: Array, n: int, *, real: bool, temporary: bool = False) -> Array:
@@ -62,39 +69,13 @@ def apply_spectrum(xp: Namespace, X: Array, kernel: Array, n: int, *, real: bool
         X *= kernel
     else:
         X = X * kernel  # in the order of the line above, so that both round alike
-    return _of_library(xp).unscaled_inverse(X, n, real) if apart else idft(xp, X, n, real=real, temporary=True)
-
-
-def convolve(xp: Namespace, x: Array, column: Array, kernel: Array) -> Array:
-    """Convolve vectors (..., n) circularly with a column (n,) of the same dtype.
-
-    The kernel is the column's transform if n is the `convolution_length`, else its `embedding_spectrum`.
-    """
-    n = x.shape[-1]
-    if type(x) is not np.ndarray or x.size == 0:
-        length, real = convolution_length(n), not dtypes.is_complex(xp, x.dtype)
-        return apply_spectrum(xp, dft(xp, x, length), kernel, length, real=real, temporary=True)[..., :n]
-    length, real = _convolution_length(n), x.dtype.kind != "c"
-    provider = providers.provider_for(x, length)
-    if provider.convolve is not None and length == n:
-        return provider.convolve(x, column)
-    X = provider.forward(x, length, real)
-    X *= kernel
-    y = provider.inverse(X, length, real, temporary=True)
-    return y if length == n else y[..., :n]
-
-
-def _rotated(xp: Namespace, x: Array, axes: int, by: int) -> Array:
-    """Rotate the last axes: 1 moves the very last one to their front, -1 undoes it."""
-    batch = x.ndim - axes
-    order = range(batch, x.ndim)
-    return xp.permute_dims(x, (*range(batch), *order[-by:], *order[:-by]))
+    return idft(xp, X, n, real=real, temporary=True, is_scaled=not apart)
 
 
 def dftn(xp: Namespace, x: Array, axes: int) -> Array:
     """Transform along each of the last axes; the very last one has half spectra for real tensors."""
     for _ in range(axes):
-        x = _rotated(xp, dft(xp, x), axes, 1)
+        x = xp.moveaxis(dft(xp, x), -1, -axes)
     return x
 
 
@@ -102,14 +83,15 @@ def idftn(xp: Namespace, X: Array, shape: tuple[int, ...], *, real: bool, tempor
     """Undo `dftn` for tensors of a shape; X is overwritten only if it is a temporary of the caller."""
     for level, width in enumerate(shape):
         last = level == len(shape) - 1
-        X = idft(xp, _rotated(xp, X, len(shape), -1), width, real=real and last, temporary=temporary or level > 0)
+        X = xp.moveaxis(X, -len(shape), -1)
+        X = idft(xp, X, width, real=real and last, temporary=temporary or level > 0)
     return X
 
 
 def fast_length(n: int) -> int:
     """Return the length N >= n without prime factors over 5 at which transforms should take the least time.
 
-    The time is N (a + 2b + 3c) for N = 2^a 3^b 5^c, which fits the measurements of `python -m benchmarks.providers`;
+    The time is N (a + 2b + 3c) for N = 2^a 3^b 5^c, which fits the measurements of `python -m benchmarks.lengths`;
     the smallest such N, `scipy.fft.next_fast_len`, takes up to a half longer. PyTorch can trace this function.
     """
     return _fast_length(int(n))  # int() specialises a torch.SymInt to its value
@@ -132,7 +114,7 @@ def convolution_length(n: int) -> int:
     """Return the length of the transforms that convolve vectors of n entries circularly in the least time.
 
     It is n, unless n has a prime factor over 80: then transforms of vectors zero-padded to twice the length or a little
-    more are up to ten times as fast (`python -m benchmarks.providers`).
+    more are up to ten times as fast (`python -m benchmarks.lengths`).
     """
     return _convolution_length(int(n))
 

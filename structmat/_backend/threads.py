@@ -13,14 +13,6 @@ import numpy as np
 import scipy.fft
 
 
-class Restore(ExitStack):
-    """Context manager that undoes a setting at the end of a `with` block; without one the setting stays."""
-
-    def __init__(self, undo: Callable[[], object]) -> None:
-        super().__init__()
-        self.callback(undo)
-
-
 class _Here(threading.local):
     threads: int | None = None
 
@@ -55,7 +47,7 @@ def starmap(function: Callable[..., Any], items: Iterable[tuple[Any, ...]]) -> I
             yield waiting.popleft().result()
 
 
-def set_threads(count: int | None) -> Restore:
+def set_threads(count: int | None) -> ExitStack:
     """Set how many threads work on NumPy arrays: on a Fourier transform, or side by side on chunks of a large batch.
 
     Parameters
@@ -75,10 +67,10 @@ def set_threads(count: int | None) -> Restore:
 
     Notes
     -----
-    The number holds for the whole process and for all providers except modules that the user passes. No result depends
-    on it: mkl_fft, whose results would, transforms an array in one thread, and only chunks of large batches run side by
-    side. With more than one thread, the functions of a `FunctionOperator` are called from several threads at once.
-    Matrix products are NumPy's: `threadpoolctl` limits their threads.
+    The number holds for the whole process. No result depends on it. With more than one thread, the functions of a
+    `FunctionOperator` are called from several threads at once, and chunks of large batches are transformed by the
+    backend of `scipy.fft.set_global_backend`: that of `scipy.fft.set_backend` is the backend of one thread. Matrix
+    products are NumPy's: `threadpoolctl` limits their threads.
 
     Examples
     --------
@@ -90,4 +82,6 @@ def set_threads(count: int | None) -> Restore:
     if given is not None and not (isinstance(given, int | np.integer) and type(given) is not bool and given > 0):
         raise ValueError(f"set_threads: count is {count!r}; expected a positive int or None.")
     before, _process.threads = _process.threads, None if count is None else int(count)
-    return Restore(lambda: setattr(_process, "threads", before))
+    restore = ExitStack()
+    restore.callback(setattr, _process, "threads", before)
+    return restore

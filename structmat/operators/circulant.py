@@ -166,16 +166,11 @@ class Circulant(Leaf):
     def _extended(self) -> Array:
         return fft.dft(self.xp, fft.embedding_column(self.xp, self.column))
 
-    @cached
-    def _adjoint_kernel(self) -> tuple[Array, Array]:
-        """Column and kernel of the adjoint."""
-        return self.xp.conj(self.xp.roll(self.xp.flip(self.column), 1)), ops.conj(self.xp, self._kernel)
-
     def _apply_fused(self, xp: Namespace, x: Array) -> Array:
-        return fft.convolve(xp, x, self.column, self._kernel)
+        return self._matvec(xp, self._right(xp, x), temporary=True)
 
     def _apply_adjoint_fused(self, xp: Namespace, g: Array) -> Array:
-        return fft.convolve(xp, g, *self._adjoint_kernel)
+        return self._rmatvec(xp, self._left(xp, g), temporary=True)
 
     def _compile(self) -> Convolution | None:
         column, shape = self.column, (self.n, self.n)
@@ -189,20 +184,19 @@ class Circulant(Leaf):
 
     _left = _right
 
-    def _matvec(self, xp: Namespace, X: Array) -> Array:
-        return self._filtered(xp, X, self._kernel)
+    def _matvec(self, xp: Namespace, X: Array, *, temporary: bool = False) -> Array:
+        return self._filtered(xp, X, self._kernel, temporary=temporary)
 
-    def _rmatvec(self, xp: Namespace, G: Array) -> Array:
-        return self._filtered(xp, G, ops.conj(xp, self._kernel))
+    def _rmatvec(self, xp: Namespace, G: Array, *, temporary: bool = False) -> Array:
+        return self._filtered(xp, G, ops.conj(xp, self._kernel), temporary=temporary)
 
     def _grad(self, xp: Namespace, X: Array, G: Array) -> tuple[Array, ...]:
         length = fft.convolution_length(self.n)
         return self._column_grads(xp, self._back(xp, ops.batch_sum(xp, xp.conj(X) * G), length, temporary=True))
 
-    def _filtered(self, xp: Namespace, X: Array, kernel: Array) -> Array:
-        return fft.apply_spectrum(xp, X, kernel, fft.convolution_length(self.n), real=not self._is_complex)[
-            ..., : self.n
-        ]
+    def _filtered(self, xp: Namespace, X: Array, kernel: Array, *, temporary: bool) -> Array:
+        length, real = fft.convolution_length(self.n), not self._is_complex
+        return fft.apply_spectrum(xp, X, kernel, length, real=real, temporary=temporary)[..., : self.n]
 
     def _back(self, xp: Namespace, Y: Array, n: int | None = None, *, temporary: bool = False) -> Array:
         return fft.idft(xp, Y, n or self.n, real=not self._is_complex, temporary=temporary)

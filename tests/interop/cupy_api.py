@@ -210,11 +210,10 @@ def test_transforms(monkeypatch: pytest.MonkeyPatch) -> None:
     module, calls = cupyx.scipy.fft, []
     for name in ("fft", "ifft", "rfft", "irfft"):
         monkeypatch.setattr(module, name, binder(getattr(module, name), calls, None))
-    provider = fft._of_library(xp)
-    for real in (True, False):
-        for transform in (provider.forward, provider.inverse, provider.unscaled_inverse):
-            transform(np.ones(4), 4, real)
-    assert calls == ["rfft", "irfft", "irfft", "fft", "ifft", "ifft"]
+    wanted = ["rfft", "irfft", "irfft", "fft", "ifft", "ifft"]
+    for name, norm in zip(wanted, ("backward", "backward", "forward") * 2, strict=True):
+        fft._transform(xp, name, np.ones(4), 4, temporary=name.startswith("i"), norm=norm)
+    assert calls == wanted
 
 
 def test_the_adapter() -> None:

@@ -19,7 +19,7 @@ from matplotlib.image import imread
 
 import structmat as sm
 from benchmarks import __main__ as operators
-from benchmarks import device, distances, measuring, providers, suite, toeplitz
+from benchmarks import device, distances, lengths, measuring, suite, toeplitz
 from benchmarks.peers import __main__ as peers
 from benchmarks.peers import goals, problems, profile, report, tasks
 from benchmarks.peers.implementations import IMPLEMENTATIONS, errors
@@ -171,7 +171,7 @@ def judged(name: str, measured: list[dict[str, Any]], *, quick: bool = False) ->
 
 
 def test_verdict_is_that_of_the_worst_place() -> None:
-    name = "training step with all providers, over autograd"
+    name = "training step, over autograd"
     peer = [timed("shapes", "torch.fft", (1, 256), threads, step=3.0) for threads in (1, 2)]
     ours = [timed("shapes", goals.OURS, (1, 256), threads, step=1.0 * threads) for threads in (1, 2)]
     row = judged(name, peer + ours)
@@ -338,19 +338,18 @@ def test_page_has_the_figures_of_the_run(page: ModuleType) -> None:
     assert "nan" not in "".join(parts.values())
 
 
-def test_what_the_choices_of_providers_rest_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    target = tmp_path / "providers.json"
-    assert providers.main(["--quick", "--json", str(target)]) == 0
+def test_what_the_choice_of_lengths_rests_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "lengths.json"
+    assert lengths.main(["--quick", "--json", str(target)]) == 0
     figures = json.loads(target.read_text(encoding="utf-8"))
-    assert {row["chosen"] for row in figures["transforms"]} <= set(figures["transforms"][0]["seconds"])
     assert all(row["structmat"] >= 1 and row["least"] >= 1 for row in figures["embeddings"])
-    assert figures["paddings"][0]["prime"] == providers.largest_prime(2080) == 13
+    assert figures["paddings"][0]["prime"] == lengths.largest_prime(2080) == 13
     printed = capsys.readouterr().out
-    for table in providers.tables(figures):
+    for table in lengths.tables(figures):
         assert table.title in printed
         assert all(len(row) == len(table.headings) for row in table.rows)
-    assert providers.smooth(7) == [8]
-    assert providers.smooth(17) == [18, 20, 24, 25, 27, 30, 32]
+    assert lengths.smooth(7) == [8]
+    assert lengths.smooth(17) == [18, 20, 24, 25, 27, 30, 32]
 
 
 def test_toeplitz_systems_are_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

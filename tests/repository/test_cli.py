@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import re
 import subprocess
 import sys
@@ -16,7 +15,6 @@ from backends import library
 import structmat
 import structmat.__main__ as cli
 from structmat import _kernels, demo
-from structmat._backend.providers import installed
 from structmat.demo import report
 from structmat.demo.network import Images
 
@@ -244,29 +242,16 @@ def test_info(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatc
     monkeypatch.syspath_prepend(str(tmp_path))
     libraries = ("numpy", "array_api_strict", "broken_library", "absent_library.array")
     monkeypatch.setattr(cli, "LIBRARIES", libraries)
-    with structmat.set_fft_provider("auto"):
-        assert cli.main(["info"]) == 0
+    assert cli.main(["info"]) == 0
     out, err = capsys.readouterr()
     assert err == ""
     rows = {line.split()[0]: line.split()[1:] for line in out.splitlines() if line}
     assert rows["structmat"] == [structmat.__version__]
     assert " ".join(rows["kernels"]) == (_kernels.isa() or f"none: {_kernels.reason}")
-    assert rows["numpy"][1:] == ["/".join(installed()), "cpu"]
+    assert rows["numpy"][1:] == ["scipy.fft", "cpu"]
     assert rows["array_api_strict"][1:3] == ["array_api_strict.fft", "CPU_DEVICE,"]
     assert " ".join(rows["broken_library"]) == "broken unusable: RuntimeError: no driver"
     assert " ".join(rows["absent_library"]) == "not installed"
-
-
-def test_info_heeds_the_environment_variable() -> None:
-    def numpy_s_row(value: str) -> str:
-        environment = {**os.environ, "STRUCTMAT_FFT_PROVIDER": value}
-        call = [sys.executable, "-c", "import structmat.__main__ as cli; cli.LIBRARIES = 'numpy',; cli.main(['info'])"]
-        done = subprocess.run(call, capture_output=True, text=True, check=True, env=environment)
-        return done.stdout.splitlines()[-1]
-
-    assert numpy_s_row("scipy").split()[2:] == ["scipy", "cpu"]
-    assert numpy_s_row("").split()[2:] == ["/".join(installed()), "cpu"]
-    assert "the environment variable STRUCTMAT_FFT_PROVIDER: the provider 'bogus' is unknown" in numpy_s_row("bogus")
 
 
 def test_info_of_every_library_ends_well() -> None:

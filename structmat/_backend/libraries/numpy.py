@@ -1,6 +1,9 @@
-"""NumPy, whose dtypes include strings and records."""
+"""NumPy, whose dtypes include strings and records, and whose arrays SciPy transforms."""
+
+from typing import Any
 
 import numpy as np
+import scipy.fft
 
 from structmat._backend.libraries.generic import Library
 from structmat._backend.types import Array, DType, Namespace
@@ -30,6 +33,9 @@ class NumPy(Library):
 
     def overlap(self, x: Array, y: Array) -> bool:
         return np.may_share_memory(x, y)
+
+    def transforms(self, xp: Namespace) -> tuple[str, Any, dict[str, Any]]:
+        return "scipy.fft", scipy.fft, {"overwrite_x": True}
 
 
 adapter = NumPy()
