@@ -293,6 +293,8 @@ class VectorProducts(Parameters):
             raise ValueError(f"{head} shares memory with {name} or the operator; expected an array of its own.")
 
     def _product_dtype(self, xp: Namespace, dtype: DType) -> DType:
+        if dtype is self._native_dtype:
+            return dtype
         found = dtypes.result_dtype(xp, self.dtype, dtype)
         return dtypes.complex_dtype(xp, found) if self._is_complex and not dtypes.is_complex(xp, found) else found
 
