@@ -19,7 +19,16 @@ from benchmarks.peers.problems import Problem
 from benchmarks.tables import Table, time_text
 from structmat.__main__ import count
 
-LIBRARIES = ("scipy/fft", "numpy/fft", "mkl_fft", "ducc0", "pocketfft", "torch.fft", "torch._C._fft")
+LIBRARIES = (
+    "scipy/fft",
+    "numpy/fft",
+    "mkl_fft",
+    "ducc0",
+    "pocketfft",
+    "torch.fft",
+    "torch._C._fft",
+    "_kernels.extension",
+)
 SMALLEST = 4  # n for which all but Python's time is negligible
 FUNCTIONS = 12  # in the list
 PROFILES = 7

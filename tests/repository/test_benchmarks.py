@@ -307,6 +307,7 @@ def test_asv_has_a_class_for_every_operator() -> None:
     assert all(getattr(suite, name).operator == name for name in REGISTERED)
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_errors_of_a_wrong_gradient_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     right = sm.Circulant._grad
     monkeypatch.setattr(sm.Circulant, "_grad", lambda *arguments: (1.001 * right(*arguments)[0],))
