@@ -1,6 +1,7 @@
 """Build the extension: a hook of hatchling, and a program that builds it beside this file.
 
-The hook builds it if the environment variable STRUCTMAT_KERNELS is "1". CXX, CXXFLAGS and LDFLAGS are those of make.
+The hook builds it where it can, and else says why not. If the environment variable STRUCTMAT_KERNELS is "0", the hook
+skips it; if it is "1", a failure is an error. CXX, CXXFLAGS and LDFLAGS are those of make.
 """
 
 import os
@@ -94,6 +95,12 @@ def build(output: Path) -> None:
         fresh.replace(output)
 
 
+def summary(error: BuildError) -> str:
+    """Return the message in one line: of a compiler's, its first error."""
+    lines = str(error).splitlines()
+    return next((line.strip() for line in lines if "error:" in line), lines[0])
+
+
 def is_current(output: Path) -> bool:
     """Return whether no source is newer than the extension."""
     sources = [*HERE.glob("*.?pp"), Path(__file__)]
@@ -110,8 +117,17 @@ def get_build_hook() -> type:
         folder: str | None = None
 
         def initialize(self, version: str, build_data: dict[str, Any]) -> None:
-            if os.environ.get("STRUCTMAT_KERNELS") != "1":
+            wish = os.environ.get("STRUCTMAT_KERNELS")
+            if wish == "0":
                 return
+            try:
+                self.add(version, build_data)
+            except BuildError as error:
+                if wish == "1":
+                    raise
+                self.app.display_warning(f"structmat is installed without compiled kernels: {summary(error)}")
+
+        def add(self, version: str, build_data: dict[str, Any]) -> None:
             if version != "editable":
                 self.add_to_wheel(build_data)
             elif not is_current(HERE / FILE):
