@@ -18,9 +18,11 @@ import scipy.fft
 import scipy.linalg
 
 import structmat as sm
-from benchmarks.measuring import Call
+from benchmarks.measuring import Call, Within
 from benchmarks.peers.problems import KINDS, Array, Problem, Shape, arrays, exact, off, reversed_blocks
+from structmat import _kernels
 
+PURE = "structmat, no kernels"
 THREADS = int(os.environ.get("OMP_NUM_THREADS", "1"))
 LARGEST_DENSE = 4096
 
@@ -122,6 +124,62 @@ def _(p: SimpleNamespace) -> Calls:
 @implementation("blocks", "structmat")
 def _(p: SimpleNamespace) -> Calls:
     return operator_calls(sm.BlockCirculant(p.blocks), p)
+
+
+@implementation("projection", "structmat")
+def _(p: SimpleNamespace) -> Calls:
+    """Multiply as `circulant_projection(n, n // 2)` does, by signs first, which all are 1 here."""
+    n = len(p.column)
+    A = sm.Restriction(n, np.arange(n // 2)) @ sm.Circulant(p.column) @ sm.SignFlip(np.ones(n, np.int8))
+    return Calls(lambda: A.matvec(p.x))
+
+
+@implementation("projection", "circulant product")
+def _(p: SimpleNamespace) -> Calls:
+    A = sm.Circulant(p.column)
+    return Calls(lambda: A.matvec(p.x)[..., : len(p.column) // 2])
+
+
+@implementation("circulant", "structmat layer", "torch")
+def _(p: SimpleNamespace) -> Calls:
+    """Multiply by `CirculantLinear`, whose signs and bias are left out."""
+    import torch
+
+    from structmat.nn.torch import CirculantLinear
+
+    layer = CirculantLinear(len(p.column), len(p.column), bias=False, signs=False)
+    x, g = torch.tensor(p.x, requires_grad=True), torch.tensor(p.g)
+    layer.to(x.dtype).column.data.copy_(torch.tensor(p.column))
+    torch.set_num_threads(THREADS)
+
+    def without_graph() -> Any:
+        with torch.no_grad():
+            return layer(x)
+
+    def step() -> tuple[Any, ...]:
+        y = layer(x)
+        return (y.detach(), *torch.autograd.grad(y, (x, layer.column), g))
+
+    return Calls(without_graph, step)
+
+
+@contextmanager
+def without_kernels() -> Iterator[None]:
+    """Let operators do without the compiled kernels."""
+    extension, _kernels.extension = _kernels.extension, None
+    try:
+        yield
+    finally:
+        _kernels.extension = extension
+
+
+def pure(kind: str) -> None:
+    """Register structmat without the compiled kernels."""
+
+    @implementation(kind, PURE, "structmat._kernels.extension")
+    def _(p: SimpleNamespace) -> Calls:
+        calls = IMPLEMENTATIONS[kind]["structmat"].make(p)
+        return Calls(*(None if call is None else Within(without_kernels, call) for call in calls))
 
 
 # ---------------------------------------------------------------------- circulant products: transforms by hand
@@ -416,3 +474,13 @@ def _(p: SimpleNamespace) -> Calls:
 @implementation("hadamard", "dense BLAS")
 def _(p: SimpleNamespace) -> Calls:
     return dense_calls(p, scipy.linalg.hadamard(p.x.shape[-1]))
+
+
+@implementation("signed hadamard", "structmat")
+def _(p: SimpleNamespace) -> Calls:
+    A = sm.Hadamard(p.x.shape[-1]) @ sm.SignFlip(p.signs.astype(np.int8))
+    return Calls(lambda: A.matvec(p.x))
+
+
+for kind in ("circulant", "toeplitz", "signed hadamard"):
+    pure(kind)

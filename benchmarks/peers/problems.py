@@ -86,6 +86,10 @@ def circulant(p: SimpleNamespace) -> Array:
     return irfft(rfft(p.column) * rfft(p.x), len(p.column))
 
 
+def halved(p: SimpleNamespace) -> Array:
+    return circulant(p)[..., : len(p.column) // 2]
+
+
 def circulant_backward(p: SimpleNamespace) -> Array:
     return irfft(rfft(p.column).conj() * rfft(p.g), len(p.column))
 
@@ -154,6 +158,20 @@ def draw_integers(shape: Shape, rng: np.random.Generator) -> dict[str, Array]:
     return {"x": rng.integers(-99, 100, shape)}
 
 
+def draw_signed(shape: Shape, rng: np.random.Generator) -> dict[str, Array]:
+    batch, n = shape
+    return {"signs": rng.choice([-1, 1], n), "x": rng.integers(-99, 100, (batch, n))}
+
+
+def signed_hadamard(p: SimpleNamespace) -> Array:
+    """Multiply by butterflies, as the dense matrix of order 65,536 would take 32 GiB."""
+    y = p.signs * p.x
+    for half in 2 ** np.arange(p.x.shape[-1].bit_length() - 1):
+        pairs = y.reshape(len(y), -1, 2, half)
+        y = np.stack((pairs[:, :, 0] + pairs[:, :, 1], pairs[:, :, 0] - pairs[:, :, 1]), 2).reshape(y.shape)
+    return y
+
+
 KINDS = {
     "circulant": ProblemKind("circulant", draw_circulant, circulant, circulant_backward, circulant_gradient),
     "blocks": ProblemKind("circulant blocks", draw_blocks, blocks, blocks_backward, blocks_gradient),
@@ -161,6 +179,8 @@ KINDS = {
     "toeplitz": ProblemKind(
         "Toeplitz", draw_toeplitz, lambda p: scipy.linalg.matmul_toeplitz((p.column, p.row), p.x.T).T
     ),
+    "projection": ProblemKind("projection to half the size", draw_circulant, halved),
+    "signed hadamard": ProblemKind("Hadamard with signs", draw_signed, signed_hadamard),
     "hadamard": ProblemKind("Hadamard, integers", draw_integers, lambda p: p.x @ scipy.linalg.hadamard(p.x.shape[-1])),
 }
 

@@ -5,12 +5,14 @@ from pathlib import Path
 
 from benchmarks.measuring import Figures
 from benchmarks.peers.goals import MIB, by_threads, counted, crossover, right, shown, steps, verdicts
+from benchmarks.peers.implementations import PURE
 from benchmarks.tables import Table, time_text
 
 OURS = "structmat"
 # Colour-blind safe colours (Okabe and Ito), and a mark for each implementation in the picture.
 LOOKS = {
     "structmat": ("#D55E00", "o"),
+    PURE: ("#E69F00", "D"),
     "scipy.fft": ("#56B4E9", "v"),
     "torch.fft": ("#0072B2", "s"),
 }

@@ -15,24 +15,29 @@ import numpy as np
 
 import structmat as sm
 from benchmarks.measuring import Figures, answering, interleaved, peak, resident
-from benchmarks.peers.implementations import IMPLEMENTATIONS, Implementation, errors
+from benchmarks.peers.implementations import IMPLEMENTATIONS, PURE, Implementation, errors
 from benchmarks.peers.problems import Problem
 from benchmarks.peers.profile import shares
+from structmat import _kernels
 
 ROUNDS, BUDGET = 15, 3.0  # rounds of each comparison, and the seconds after which no round but the third begins
 SHAPES = (
+    (1, 64),
     (1, 256),
     (1, 1024),
     (1, 65536),
     (1, 2**20),
+    (1024, 256),
     (128, 1024),
     (1024, 1024),
-    (128, 4096),
+    (256, 4096),
     (32, 16384),
     (4, 2**20),
     (256, 4093),  # prime
     (256, 4095),
 )
+SOME = ((1024, 256), (128, 1024), (1024, 1024), (256, 4096), (32, 16384))
+LENGTHS = (768, 784, 960, 1000, 1021, 1024, 1280, 1536, 2048, 3072, 4096)
 OURS = ("structmat",)
 SEEN = 2**18  # entries of x from which on the peak of memory exceeds the noise of pages
 LARGE = (65536, 4096)  # 1 GiB in single precision
@@ -50,18 +55,25 @@ def parts(*, quick: bool) -> dict[str, Part]:
     """Return all comparisons; a quick run has a small problem of each."""
     small = {"circulant": [(1, 64), (8, 64)], "blocks": [(4, 2, 2, 16)]}
     shapes = small if quick else {"circulant": SHAPES, "blocks": [(128, 8, 8, 512)]}
-    contests = {"solve": (2**16,), "toeplitz": (64, 4096), "hadamard": (64, 4096)}
+    contests = [
+        *(("solve", (2**16,)), ("toeplitz", (256, 4096)), ("hadamard", (64, 4096))),
+        *(("signed hadamard", (2**20 // n, n)) for n in (1024, 4096, 16384, 65536)),
+    ]
     if quick:
-        contests = {"solve": (64,), "toeplitz": (4, 64), "hadamard": (4, 64)}
+        contests = [("solve", (64,)), ("toeplitz", (4, 64)), ("hadamard", (4, 64)), ("signed hadamard", (4, 64))]
+    lengths, some = ([48, 64], [(8, 64)]) if quick else (LENGTHS, SOME)
     return {
         "shapes": Part([Problem(kind, shape) for kind in shapes for shape in shapes[kind]], ("forward", "step")),
-        "contests": Part(
-            [Problem(*contest, dtype) for contest in contests.items() for dtype in ("float32", "float64")]
+        "contests": Part([Problem(*contest, dtype) for contest in contests for dtype in ("float32", "float64")]),
+        "projection": Part([Problem("projection", shape) for shape in some]),
+        "double": Part(
+            [Problem("circulant", shape, "float64") for shape in some], only=(*OURS, "scipy.fft", "torch.fft")
         ),
-        "growth": Part([Problem("circulant", (1, 2**k)) for k in (range(6, 9) if quick else range(12, 23))], only=OURS),
+        "lengths": Part([Problem("circulant", (2**18 // n, n)) for n in lengths], only=(*OURS, PURE)),
+        "growth": Part([Problem("circulant", (1, 2**k)) for k in (range(6, 9) if quick else range(10, 23))], only=OURS),
         "crossover": Part(
             [Problem("circulant", (256, 2**k)) for k in (range(4, 7) if quick else range(4, 13))],
-            only=(*OURS, "scipy.fft", "torch.fft", "dense BLAS"),
+            only=(*OURS, PURE, "scipy.fft", "torch.fft", "dense BLAS"),
         ),
     }
 
@@ -78,6 +90,7 @@ def available(problem: Problem, *choices: Collection[str] | None) -> list[Implem
 
 def times(threads: int, *, quick: bool, only: Collection[str] | None) -> Iterator[Figures]:
     """Time all parts: one row for each problem and implementation; for a missing one, a row with the reason."""
+    yield {"part": "kernels", "isa": _kernels.isa()}
     for name, part in parts(quick=quick).items():
         for problem in part.problems:
             fields = {"part": name, **problem._asdict(), "threads": threads}
