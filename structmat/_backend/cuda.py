@@ -1,0 +1,186 @@
+"""The CUDA kernels of `_kernels/circulant.cuh`: circulant products of rows on a GPU, and their gradients."""
+
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+SOURCE = Path(__file__).parents[1] / "_kernels" / "circulant.cuh"
+SHARED_BYTES = 227 * 2**10  #: of a block of threads, at most
+
+_THREADS = 64, 512  #: of a block, at least and at most
+_BUSY = 2**17  #: threads that occupy the largest GPU
+
+
+class Rows(NamedTuple):
+    """Rows of an array on the device, whose entries are contiguous: address, entries between rows, number of rows."""
+
+    address: int
+    stride: int
+    count: int
+
+
+class Layout(NamedTuple):
+    """How a block of threads holds rows: radices of the passes, number of rows and of threads."""
+
+    radices: tuple[int, ...]
+    rows: int
+    threads: int
+
+    @property
+    def slots(self) -> int:
+        """Complex entries of a row in shared memory."""
+        return int(np.prod(self.radices))
+
+
+def layout(n: int, char: str) -> Layout | None:
+    """Return the layout for rows of length n, None if the kernels don't support it."""
+    slots = n if char in "FD" else n // 2
+    if n < 32 or n & (n - 1) or slots * (8 if char in "fF" else 16) > SHARED_BYTES:
+        return None
+    eights, rest = divmod(slots.bit_length() - 1, 3)
+    radices = (2**rest,) * (rest > 0) + (8,) * eights
+    threads = min(max(slots // 8, _THREADS[0]), _THREADS[1])
+    return Layout(radices, max(8 * threads // slots, 1), threads)
+
+
+def twiddles(radices: tuple[int, ...], is_real: bool) -> np.ndarray[Any, Any]:
+    """Return what the passes after the first one multiply by: for each, entry k - 1 of a block is its root to the k.
+
+    The tree of phases is that of `circulant.cuh`: a block modulo z^m - exp(-2πi phase) has children of the phases
+    (phase + j)/R. The first block of real rows has no phase; its entry here is not used.
+    """
+    phases, tables = np.zeros(1), []
+    for index, radix in enumerate(radices):
+        powers = np.arange(1, radix)[:, None] * phases / radix
+        if index:
+            tables.append(np.exp(-2j * np.pi * powers).ravel())
+        children = phases[:, None] / radix + _reversed(radix)
+        if is_real:
+            children[0] = [0] + [(0.25 + _reversed(p)[j - p] * p) / p for j in range(1, radix) for p in (_floor(j),)]
+        phases = children.ravel()
+    return np.concatenate(tables)
+
+
+def _reversed(radix: int) -> np.ndarray[Any, Any]:
+    """Return bit-reversed j / radix for j < radix."""
+    found = np.zeros(1)
+    while found.size < radix:
+        found = np.concatenate([found, found + 1 / (2 * found.size)])
+    return found
+
+
+def _floor(j: int) -> int:
+    """Return the largest power of two that is not larger than j."""
+    return 1 << (j.bit_length() - 1)
+
+
+def type_of(layout: Layout, char: str) -> str:
+    """Return the C++ type of a layout."""
+    scalar, real = ("float" if char in "fF" else "double"), ("true" if char in "fd" else "false")
+    return f"structmat::Circulant<{scalar}, {real}, {layout.rows}, {', '.join(map(str, layout.radices))}>"
+
+
+class Plan:
+    """Kernels for rows of a length on the current device, and their tables there.
+
+    The arrays that methods take are on that device; results are written on the current stream of CuPy.
+    """
+
+    def __init__(self, n: int, char: str, held: Layout) -> None:
+        import cupy
+
+        self.layout, self.value = held, np.dtype("F" if char in "fF" else "D")
+        self.spectrum_size = held.slots
+        kind, scalar = type_of(held, char), "float" if char in "fF" else "double"
+        blocks = {"product": max(1024 // held.threads, 1), "gradient": max(512 // held.threads, 1)}  # that fit at once
+        names = {
+            name: f"structmat::{name}<{kind}, {held.threads}, {blocks.get(name, 1)}>"
+            for name in ("product", "gradient", "spectrum", "column")
+        }
+        names["total"] = f"structmat::total<{scalar}>"
+        module = cupy.RawModule(code=_source(), options=("-std=c++17",), name_expressions=tuple(names.values()))
+        self.kernels = {name: module.get_function(expression) for name, expression in names.items()}
+        self.twiddles = cupy.asarray(twiddles(held.radices, char in "fd").astype(self.value))
+        self.shared = held.slots * held.rows * self.value.itemsize
+        for name, kernel in self.kernels.items():
+            if name != "total" and self.shared > 48 * 2**10:
+                kernel.max_dynamic_shared_size_bytes = self.shared
+
+    def _launch(self, name: str, blocks: int, *arguments: Any) -> None:
+        self.kernels[name]((blocks,), (self.layout.threads,), arguments, shared_mem=self.shared)
+
+    def spectrum(self, column: int, spectrum: int) -> None:
+        """Write the spectrum of a column."""
+        self._launch("spectrum", 1, _address(column), _address(spectrum), self.twiddles)
+
+    def product(self, x: Rows, y: Rows, spectrum: int, *, conjugate: bool) -> None:
+        """Multiply rows by the matrix of a spectrum, or by its conjugate transpose."""
+        sign = np.int32(-1 if conjugate else 1)
+        blocks = min(-(-x.count // self.layout.rows), 2**31 - 1)
+        self._launch(
+            "product", blocks, *_rows(x), *_rows(y), np.int64(x.count), self.twiddles, _address(spectrum), sign
+        )
+
+    def part_length(self, count: int) -> int:
+        """Return how many rows each part of the gradient's sums has; it depends on nothing but the number of rows."""
+        return min(max(count * self.layout.threads // (self.layout.rows * _BUSY), 1), 16)
+
+    def parts(self, count: int) -> int:
+        """Return the number of spectra that `gradient` needs as memory for its sums."""
+        each = self.part_length(count) * self.layout.rows
+        parts = -(-count // each) * self.layout.rows
+        return parts + sum(_levels(parts))
+
+    def gradient(self, x: Rows, g: Rows, dx: Rows, column: int, spectrum: int, memory: int, *, conjugate: bool) -> None:
+        """Write the gradients with respect to rows and to the column."""
+        count, length, rows = x.count, self.part_length(x.count), self.layout.rows
+        blocks = -(-count // (length * rows))
+        sign = np.int32(-1 if conjugate else 1)
+        arguments = *_rows(x), *_rows(g), *_rows(dx), np.int64(count), self.twiddles, _address(spectrum), sign
+        self._launch("gradient", blocks, *arguments, np.int32(length), _address(memory))
+        parts, slots = blocks * rows, self.layout.slots
+        for sums in _levels(parts):
+            after = memory + parts * slots * self.value.itemsize
+            grid = -(-slots // 32), sums
+            self.kernels["total"](grid, (1024,), (_address(memory), np.int32(parts), np.int32(slots), _address(after)))
+            parts, memory = sums, after
+        self._launch("column", 1, _address(memory), _address(column), self.twiddles)
+
+
+def _levels(parts: int) -> list[int]:
+    """Return how many sums there are after each addition of 1024 parts."""
+    levels = []
+    while parts > 1:
+        parts = -(-parts // 1024)
+        levels.append(parts)
+    return levels
+
+
+def _address(address: int) -> np.uint64:
+    return np.uint64(address)
+
+
+def _rows(rows: Rows) -> tuple[np.uint64, np.int64]:
+    return np.uint64(rows.address), np.int64(rows.stride)
+
+
+@cache
+def _source() -> str:
+    return SOURCE.read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=64)
+def _plan(n: int, char: str, device: int) -> Plan:
+    found = layout(n, char)
+    assert found is not None
+    return Plan(n, char, found)
+
+
+def plan(n: int, char: str) -> Plan:
+    """Return the plan for a length that `layout` supports, on the current device."""
+    import cupy
+
+    return _plan(n, char, cupy.cuda.runtime.getDevice())
