@@ -1,11 +1,10 @@
 """The CUDA kernels of `_kernels/circulant.cuh`: circulant products of rows on a GPU, and their gradients."""
 
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-
 
 SOURCE = Path(__file__).parents[1] / "_kernels" / "circulant.cuh"
 SHARED_BYTES = 227 * 2**10  #: of a block of threads, at most
@@ -28,6 +27,8 @@ class Layout(NamedTuple):
     radices: tuple[int, ...]
     rows: int
     threads: int
+    product_blocks: int  # of threads on a multiprocessor, which bounds the registers
+    gradient_blocks: int
 
     @property
     def slots(self) -> int:
@@ -43,7 +44,7 @@ def layout(n: int, char: str) -> Layout | None:
     eights, rest = divmod(slots.bit_length() - 1, 3)
     radices = (2**rest,) * (rest > 0) + (8,) * eights
     threads = min(max(slots // 8, _THREADS[0]), _THREADS[1])
-    return Layout(radices, max(8 * threads // slots, 1), threads)
+    return Layout(radices, max(8 * threads // slots, 1), threads, max(1024 // threads, 1), max(512 // threads, 1))
 
 
 def twiddles(radices: tuple[int, ...], is_real: bool) -> np.ndarray[Any, Any]:
@@ -89,7 +90,7 @@ class Plan:
     The arrays that methods take are on that device; results are written on the current stream of CuPy.
     """
 
-    def __init__(self, n: int, char: str, held: Layout) -> None:
+    def __init__(self, char: str, held: Layout) -> None:
         import cupy
 
         self.layout, self.value = held, np.dtype("F" if char in "fF" else "D")
@@ -119,10 +120,8 @@ class Plan:
     def product(self, x: Rows, y: Rows, spectrum: int, *, conjugate: bool) -> None:
         """Multiply rows by the matrix of a spectrum, or by its conjugate transpose."""
         sign = np.int32(-1 if conjugate else 1)
-        blocks = min(-(-x.count // self.layout.rows), 2**31 - 1)
-        self._launch(
-            "product", blocks, *_rows(x), *_rows(y), np.int64(x.count), self.twiddles, _address(spectrum), sign
-        )
+        arguments = *_rows(x), *_rows(y), np.int64(x.count), self.twiddles, _address(spectrum), sign
+        self._launch("product", -(-x.count // self.layout.rows), *arguments)
 
     def part_length(self, count: int) -> int:
         """Return how many rows each part of the gradient's sums has; it depends on nothing but the number of rows."""
@@ -172,15 +171,7 @@ def _source() -> str:
     return SOURCE.read_text(encoding="utf-8")
 
 
-@lru_cache(maxsize=64)
-def _plan(n: int, char: str, device: int) -> Plan:
-    found = layout(n, char)
-    assert found is not None
-    return Plan(n, char, found)
-
-
-def plan(n: int, char: str) -> Plan:
-    """Return the plan for a length that `layout` supports, on the current device."""
-    import cupy
-
-    return _plan(n, char, cupy.cuda.runtime.getDevice())
+@cache
+def plan(char: str, held: Layout, device: int) -> Plan:  # noqa: ARG001
+    """Return the plan for a layout on a device, which is the current one."""
+    return Plan(char, held)
