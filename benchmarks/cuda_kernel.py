@@ -6,7 +6,9 @@ Times are also given as the part of the bandwidth that a copy of the same bytes 
 import argparse
 import itertools
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import cupy
@@ -59,7 +61,7 @@ def exact(c: Array, x: Array, g: Array, conjugate: bool) -> tuple[Array, Array, 
     H = C.conj() if conjugate else C
     left, right = (G, X) if conjugate else (X, G)
     found = [cupy.fft.ifft(a, axis=-1) for a in (X * H, G * H.conj(), (left.conj() * right).sum(0))]
-    return tuple(a if c.dtype.kind == "c" else a.real for a in found)  # type: ignore[return-value]
+    return tuple(a if c.dtype.kind == "c" else a.real for a in found)
 
 
 def off(found: Array, expected: Array) -> float:
@@ -114,10 +116,9 @@ def check_rows(n: int, char: str) -> None:
 def check() -> None:
     """Check all lengths and dtypes."""
     for char in "fdFD":
-        texts = []
-        for a in range(5, 16):
-            if cuda.layout(2**a, char) is None:
-                continue
+        texts, layouts = [], {a: held for a in range(5, 16) if (held := cuda.layout(2**a, char)) is not None}
+        compile_all(list(layouts.values()), char)
+        for a in layouts:
             start, found = time.perf_counter(), []
             for B, gap, offset in ((1, 0, 0), (3, 1, 1), (67, 0, 3), (1500 if a < 12 else 300, 3, 0)):
                 found.append(check_case(2**a, char, B, gap, offset))
@@ -131,7 +132,7 @@ def check() -> None:
 
 def measure(calls: dict[str, Callable[[int], Any]], buffers: int, rounds: int = 9) -> dict[str, float]:
     """Return median times in microseconds, of interleaved rounds of calls on rotating buffers."""
-    stream, times = cupy.cuda.get_current_stream(), {name: [] for name in calls}
+    stream, times = cupy.cuda.get_current_stream(), defaultdict[str, list[float]](list)
     repeat = max(buffers, 4)
     for call in calls.values():
         call(0)
@@ -185,15 +186,26 @@ def variants(n: int, char: str) -> Iterator[tuple[str, Layout]]:
     first = cuda.layout(n, char)
     assert first is not None
     bits = first.slots.bit_length() - 1
-    for radices in (first.radices, *SIXTEENS.get(bits, ())):
-        for threads in sorted({64, 128, 256, 512, 1024}):
-            held = 8 * threads // first.slots if 8 * threads >= first.slots else 1
-            if not first.slots // 32 <= threads or held > 4 or (held == 1 and threads > first.slots // 8):
-                continue
-            for product, gradient in ((768, 384), (1024, 512), (1280, 640)):
-                blocks = max(product // threads, 1), max(gradient // threads, 1)
-                text = f"{'.'.join(map(str, radices))} {held}r {threads}t {blocks[0]}/{blocks[1]}b"
-                yield text, Layout(radices, held, threads, *blocks)
+    for radices, threads in itertools.product((first.radices, *SIXTEENS.get(bits, ())), (64, 128, 256, 512, 1024)):
+        held = max(8 * threads // first.slots, 1)
+        if threads < first.slots // 32 or held > 4:
+            continue
+        for product, gradient in ((768, 384), (1024, 512), (1280, 640)) if radices == first.radices else ((1024, 512),):
+            blocks = max(product // threads, 1), max(gradient // threads, 1)
+            text = f"{'.'.join(map(str, radices))} {held}r {threads}t {blocks[0]}/{blocks[1]}b"
+            yield text, Layout(radices, held, threads, *blocks)
+
+
+def compile_all(layouts: list[Layout], char: str) -> None:
+    """Compile kernels on all cores."""
+
+    def one(held: Layout) -> None:
+        plan = cuda.plan(char, held, cupy.cuda.runtime.getDevice())
+        plan.kernel("product")
+        plan.kernel("gradient")
+
+    with ThreadPoolExecutor(16) as pool:
+        list(pool.map(one, layouts))
 
 
 SIXTEENS = {
@@ -207,44 +219,45 @@ SIXTEENS = {
 }
 
 
-def bench(shapes: list[tuple[int, int]], char: str, *, tune: bool = False) -> None:
-    """Print a line for each shape, and with `tune` for each layout."""
-    for B, n in shapes:
-        size = B * n * np.dtype(char).itemsize
-        buffers = max(min(4, 2**32 // (5 * size)), 1) if size > 2**24 else 8
-        xs, gs, ys = ([normal(char, B, n) for _ in range(buffers)] for _ in range(3))
-        c, dc = normal(char, n), cupy.empty(n, char)
-        default = cuda.layout(n, char)
-        assert default is not None
-        layouts = dict(variants(n, char)) if tune else {"": default}
-        calls: dict[str, Callable[[int], Any]] = {"copy": lambda k: cupy.copyto(ys[k], xs[k])}
-        for name, by_hand in (("torch", torch_calls), ("cupy", cupy_calls)) if not tune else ():
-            calls[f"{name} p"], calls[f"{name} s"] = by_hand(c, xs, gs)
-        made = {}
-        for name, held in layouts.items():
-            kernels = made[name] = Kernels(c, held)
+def bench(B: int, n: int, char: str, *, tune: bool = False) -> None:
+    """Print a line for a shape, or with `tune` for each layout."""
+    size = B * n * np.dtype(char).itemsize
+    buffers = max(min(4, 2**32 // (5 * size)), 1) if size > 2**24 else 8
+    xs, gs, ys = ([normal(char, B, n) for _ in range(buffers)] for _ in range(3))
+    c, dc = normal(char, n), cupy.empty(n, char)
+    default = cuda.layout(n, char)
+    assert default is not None
+    layouts = dict(variants(n, char)) if tune else {"": default}
+    calls: dict[str, Callable[[int], Any]] = {"copy": lambda k: cupy.copyto(ys[k], xs[k])}
+    for name, by_hand in (("torch", torch_calls), ("cupy", cupy_calls)) if not tune else ():
+        calls[f"{name} p"], calls[f"{name} s"] = by_hand(c, xs, gs)
+    if tune:
+        compile_all(list(layouts.values()), char)
+    made = {name: Kernels(c, held) for name, held in layouts.items()}
+    for name, kernels in made.items():
 
-            def step(k: int, kernels: Kernels = kernels) -> None:
-                kernels.gradient(xs[k], gs[k], ys[k], dc)
+        def product(k: int, kernels: Kernels = kernels) -> None:
+            kernels.product(xs[k], ys[k])
 
-            calls[f"p{name}"], calls[f"g{name}"] = lambda k, kernels=kernels: kernels.product(xs[k], ys[k]), step
-        found = measure(calls, buffers, 5 if tune else 9)
-        copy = found["copy"]
-        for name in layouts:
-            p, g = found[f"p{name}"], found[f"g{name}"]
-            text = f"{B:6}x{n:<6}{char} copy {copy:7.1f}us {2 * size / copy / 1e6:5.2f}TB/s | product {p:7.1f}us {copy / p:4.0%}"
-            text += f" | gradient {g:7.1f}us {1.5 * copy / g:4.0%} of copy"
-            if tune:
-                text = f"{B:6}x{n:<6}{char} p {p:7.1f}us {copy / p:4.0%} g {g:7.1f}us {1.5 * copy / g:4.0%} {name}"
-            else:
-                text += "".join(
-                    f" | {m} p {found[m + ' p'] / p:4.2f} s {found[m + ' s'] / (p + g):4.2f}" for m in ("torch", "cupy")
-                )
-                held = made[name].plan.kernels
-                text += " | regs " + "/".join(
-                    f"{held[k].num_regs}+{held[k].local_size_bytes}" for k in ("product", "gradient")
-                )
-            print(text, flush=True)
+        def gradient(k: int, kernels: Kernels = kernels) -> None:
+            kernels.gradient(xs[k], gs[k], ys[k], dc)
+
+        calls[f"p{name}"], calls[f"g{name}"] = product, gradient
+    found = measure(calls, buffers, 5 if tune else 9)
+    copy = found["copy"]
+    for name, kernels in made.items():
+        p, g = found[f"p{name}"], found[f"g{name}"]
+        if tune:
+            print(f"{B:6}x{n:<6}{char} p {p:7.1f} {copy / p:4.0%} g {g:7.1f} {1.5 * copy / g:4.0%} {name}", flush=True)
+            continue
+        text = f"{B:6}x{n:<6}{char} copy {copy:6.1f}us {2 * size / copy / 1e6:4.2f}TB/s p {p:6.1f} {copy / p:4.0%}"
+        text += f" g {g:6.1f} {1.5 * copy / g:4.0%}"
+        for m in ("torch", "cupy"):
+            text += f" {m} p {found[f'{m} p'] / p:4.2f} s {found[f'{m} s'] / (p + g):4.2f}"
+        for which in ("product", "gradient"):
+            kernel = kernels.plan.kernel(which)
+            text += f" {kernel.num_regs}+{kernel.local_size_bytes}"
+        print(text, flush=True)
 
 
 def main() -> None:
@@ -258,12 +271,15 @@ def main() -> None:
         check()
     print(f"checks took {time.perf_counter() - start:.0f} s", flush=True)
     if options.tune:
-        for shape in ((16384, 1024), (8192, 2048), (4096, 4096), (2048, 8192), (1024, 16384), (512, 32768)):
-            bench([shape], "f", tune=True)
+        for B, n in ((16384, 1024), (8192, 2048), (4096, 4096), (2048, 8192), (1024, 16384), (512, 32768)):
+            bench(B, n, "f", tune=True)
         return
+    print("copy; product and gradient: us, part of the copy's rate; time of others over ours; registers")
     shapes = [(2**24 // n, n) for n in (64, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768)]
-    bench([*shapes, (128, 1024), (1024, 1024), (256, 4096), (16384, 4096), (1, 1024)], "f")
-    bench([(2**23 // n, n) for n in (1024, 4096, 16384)], "d")
+    for B, n in [*shapes, (128, 1024), (1024, 1024), (256, 4096), (16384, 4096), (1, 1024)]:
+        bench(B, n, "f")
+    for n in (1024, 4096, 16384):
+        bench(2**23 // n, n, "d")
     print(f"all took {time.perf_counter() - start:.0f} s")
 
 
