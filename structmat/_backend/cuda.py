@@ -1,11 +1,10 @@
 """The CUDA kernels of `_kernels/circulant.cuh`: circulant products of rows on a GPU, and their gradients."""
 
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-
 
 SOURCE = Path(__file__).parents[1] / "_kernels" / "circulant.cuh"
 SHARED_BYTES = 227 * 2**10  #: of a block of threads, at most
@@ -19,7 +18,7 @@ class Rows(NamedTuple):
 
     address: int
     stride: int
-    count: int
+    number: int
 
 
 class Layout(NamedTuple):
@@ -28,6 +27,8 @@ class Layout(NamedTuple):
     radices: tuple[int, ...]
     rows: int
     threads: int
+    product_blocks: int  # of threads on a multiprocessor, which bounds the registers
+    gradient_blocks: int
 
     @property
     def slots(self) -> int:
@@ -43,7 +44,8 @@ def layout(n: int, char: str) -> Layout | None:
     eights, rest = divmod(slots.bit_length() - 1, 3)
     radices = (2**rest,) * (rest > 0) + (8,) * eights
     threads = min(max(slots // 8, _THREADS[0]), _THREADS[1])
-    return Layout(radices, max(8 * threads // slots, 1), threads)
+    busy = 1024 if char in "fF" else 512
+    return Layout(radices, max(8 * threads // slots, 1), threads, max(busy // threads, 1), max(busy // 2 // threads, 1))
 
 
 def twiddles(radices: tuple[int, ...], is_real: bool) -> np.ndarray[Any, Any]:
@@ -77,10 +79,17 @@ def _floor(j: int) -> int:
     return 1 << (j.bit_length() - 1)
 
 
-def type_of(layout: Layout, char: str) -> str:
-    """Return the C++ type of a layout."""
-    scalar, real = ("float" if char in "fF" else "double"), ("true" if char in "fd" else "false")
-    return f"structmat::Circulant<{scalar}, {real}, {layout.rows}, {', '.join(map(str, layout.radices))}>"
+def definitions(layout: Layout, char: str, *, is_gradient: bool) -> list[str]:
+    """Return the compiler's options that define what the source leaves open."""
+    values = {
+        "SCALAR": "float" if char in "fF" else "double",
+        "REAL": "true" if char in "fd" else "false",
+        "RADICES": ",".join(map(str, layout.radices)),
+        "ROWS": layout.rows,
+        "THREADS": layout.threads,
+        "BLOCKS": layout.gradient_blocks if is_gradient else layout.product_blocks,
+    }
+    return [f"-DSTRUCTMAT_{name}={value}" for name, value in values.items()] + ["-DSTRUCTMAT_GRADIENT"] * is_gradient
 
 
 class Plan:
@@ -89,28 +98,35 @@ class Plan:
     The arrays that methods take are on that device; results are written on the current stream of CuPy.
     """
 
-    def __init__(self, n: int, char: str, held: Layout) -> None:
+    def __init__(self, char: str, held: Layout) -> None:
         import cupy
 
-        self.layout, self.value = held, np.dtype("F" if char in "fF" else "D")
-        self.spectrum_size = held.slots
-        kind, scalar = type_of(held, char), "float" if char in "fF" else "double"
-        blocks = {"product": max(1024 // held.threads, 1), "gradient": max(512 // held.threads, 1)}  # that fit at once
-        names = {
-            name: f"structmat::{name}<{kind}, {held.threads}, {blocks.get(name, 1)}>"
-            for name in ("product", "gradient", "spectrum", "column")
-        }
-        names["total"] = f"structmat::total<{scalar}>"
-        module = cupy.RawModule(code=_source(), options=("-std=c++17",), name_expressions=tuple(names.values()))
-        self.kernels = {name: module.get_function(expression) for name, expression in names.items()}
+        self.char, self.layout, self.value = char, held, np.dtype("F" if char in "fF" else "D")
         self.twiddles = cupy.asarray(twiddles(held.radices, char in "fd").astype(self.value))
         self.shared = held.slots * held.rows * self.value.itemsize
-        for name, kernel in self.kernels.items():
+        self.kernels: dict[str, Any] = {}
+
+    def kernel(self, name: str) -> Any:
+        """Return a kernel, which is compiled at its first use together with those that are used beside it."""
+        if name not in self.kernels:
+            self._compile(
+                ("spectrum", "product") if name in {"spectrum", "product"} else ("gradient", "total", "column")
+            )
+        return self.kernels[name]
+
+    def _compile(self, names: tuple[str, ...]) -> None:
+        import cupy
+
+        is_gradient = "gradient" in names
+        options = (*definitions(self.layout, self.char, is_gradient=is_gradient), "-std=c++17")
+        module = cupy.RawModule(code=SOURCE.read_text(encoding="utf-8"), options=options)
+        for name in names:
+            kernel = self.kernels[name] = module.get_function(name)
             if name != "total" and self.shared > 48 * 2**10:
                 kernel.max_dynamic_shared_size_bytes = self.shared
 
     def _launch(self, name: str, blocks: int, *arguments: Any) -> None:
-        self.kernels[name]((blocks,), (self.layout.threads,), arguments, shared_mem=self.shared)
+        self.kernel(name)((blocks,), (self.layout.threads,), arguments, shared_mem=self.shared)
 
     def spectrum(self, column: int, spectrum: int) -> None:
         """Write the spectrum of a column."""
@@ -119,10 +135,8 @@ class Plan:
     def product(self, x: Rows, y: Rows, spectrum: int, *, conjugate: bool) -> None:
         """Multiply rows by the matrix of a spectrum, or by its conjugate transpose."""
         sign = np.int32(-1 if conjugate else 1)
-        blocks = min(-(-x.count // self.layout.rows), 2**31 - 1)
-        self._launch(
-            "product", blocks, *_rows(x), *_rows(y), np.int64(x.count), self.twiddles, _address(spectrum), sign
-        )
+        arguments = *_rows(x), *_rows(y), np.int64(x.number), self.twiddles, _address(spectrum), sign
+        self._launch("product", -(-x.number // self.layout.rows), *arguments)
 
     def part_length(self, count: int) -> int:
         """Return how many rows each part of the gradient's sums has; it depends on nothing but the number of rows."""
@@ -134,9 +148,11 @@ class Plan:
         parts = -(-count // each) * self.layout.rows
         return parts + sum(_levels(parts))
 
-    def gradient(self, x: Rows, g: Rows, dx: Rows, column: int, spectrum: int, memory: int, *, conjugate: bool) -> None:
+    def gradient(  # noqa: PLR0917
+        self, x: Rows, g: Rows, dx: Rows, column: int, spectrum: int, memory: int, *, conjugate: bool
+    ) -> None:
         """Write the gradients with respect to rows and to the column."""
-        count, length, rows = x.count, self.part_length(x.count), self.layout.rows
+        count, length, rows = x.number, self.part_length(x.number), self.layout.rows
         blocks = -(-count // (length * rows))
         sign = np.int32(-1 if conjugate else 1)
         arguments = *_rows(x), *_rows(g), *_rows(dx), np.int64(count), self.twiddles, _address(spectrum), sign
@@ -144,8 +160,8 @@ class Plan:
         parts, slots = blocks * rows, self.layout.slots
         for sums in _levels(parts):
             after = memory + parts * slots * self.value.itemsize
-            grid = -(-slots // 32), sums
-            self.kernels["total"](grid, (1024,), (_address(memory), np.int32(parts), np.int32(slots), _address(after)))
+            pointers = _address(memory), np.int32(parts), _address(after)
+            self.kernel("total")((-(-slots // 32), sums), (1024,), pointers)
             parts, memory = sums, after
         self._launch("column", 1, _address(memory), _address(column), self.twiddles)
 
@@ -168,19 +184,6 @@ def _rows(rows: Rows) -> tuple[np.uint64, np.int64]:
 
 
 @cache
-def _source() -> str:
-    return SOURCE.read_text(encoding="utf-8")
-
-
-@lru_cache(maxsize=64)
-def _plan(n: int, char: str, device: int) -> Plan:
-    found = layout(n, char)
-    assert found is not None
-    return Plan(n, char, found)
-
-
-def plan(n: int, char: str) -> Plan:
-    """Return the plan for a length that `layout` supports, on the current device."""
-    import cupy
-
-    return _plan(n, char, cupy.cuda.runtime.getDevice())
+def plan(char: str, held: Layout, device: int) -> Plan:  # noqa: ARG001
+    """Return the plan for a layout on a device, which is the current one."""
+    return Plan(char, held)

@@ -420,76 +420,83 @@ struct Threads {
 extern __shared__ __align__(16) char shared[];
 
 // Rows from `first` on, `step` apart, of an array of B rows.
-template <class C, class Pointer>
+template <class Pointer>
 __device__ __forceinline__ Rows<Pointer> rows(Pointer array, long long stride, long long first, long long step, long long B) {
   const long long count = first < B ? (B - first + step - 1) / step : 0;
   return {array + first * stride, step * stride, count < 4096 ? int(count) : 4096};
 }
-
-template <class C, int THREADS, int BLOCKS>
-__global__ void __launch_bounds__(THREADS, BLOCKS)
-product(const typename C::Entry* __restrict__ x, long long x_stride, typename C::Entry* __restrict__ y, long long y_stride,
-        long long B, const typename C::Value* __restrict__ w, const typename C::Value* __restrict__ h, int sign) {
-  const long long first = (long long)C::ROWS_AT_ONCE * blockIdx.x;
-  C::product(Threads<THREADS>(), shared, rows<C>(x, x_stride, first, 1, B), rows<C>(y, y_stride, first, 1, B), w, h, sign);
 }
 
+// What `_backend/cuda.py` defines: the scalar, and the layout of rows and threads.
+using C = structmat::Circulant<STRUCTMAT_SCALAR, STRUCTMAT_REAL, STRUCTMAT_ROWS, STRUCTMAT_RADICES>;
+using Entry = C::Entry;
+using Value = C::Value;
+constexpr int THREADS = STRUCTMAT_THREADS;
+constexpr structmat::Threads<THREADS> run;
+
+#define STRUCTMAT_KERNEL extern "C" __global__ void __launch_bounds__(THREADS, STRUCTMAT_BLOCKS)
+
+#ifndef STRUCTMAT_GRADIENT
+
+STRUCTMAT_KERNEL spectrum(const Entry* __restrict__ column, Value* __restrict__ h, const Value* __restrict__ w) {
+  C::spectrum(run, structmat::shared, {column, 0, 1}, h, w);
+}
+
+STRUCTMAT_KERNEL product(const Entry* __restrict__ x, long long x_stride, Entry* __restrict__ y, long long y_stride, long long B,
+                         const Value* __restrict__ w, const Value* __restrict__ h, int sign) {
+  const long long first = (long long)C::ROWS_AT_ONCE * blockIdx.x;
+  C::product(run, structmat::shared, structmat::rows(x, x_stride, first, 1, B), structmat::rows(y, y_stride, first, 1, B), w, h, sign);
+}
+
+#else
+
 // Part p of the sums is over the rows p * length, ..., (p + 1) * length - 1.
-template <class C, int THREADS, int BLOCKS>
-__global__ void __launch_bounds__(THREADS, BLOCKS)
-gradient(const typename C::Entry* __restrict__ x, long long x_stride, const typename C::Entry* __restrict__ g, long long g_stride,
-         typename C::Entry* __restrict__ dx, long long dx_stride, long long B, const typename C::Value* __restrict__ w,
-         const typename C::Value* __restrict__ h, int sign, int length, typename C::Value* __restrict__ parts) {
-  using Value = typename C::Value;
-  using Leaf = typename C::Leaf;
-  constexpr int PLACES = (Leaf::COUNT + THREADS - 1) / THREADS;
-  Value kept[PLACES][Leaf::R], sums[PLACES][Leaf::R] = {};
+STRUCTMAT_KERNEL gradient(const Entry* __restrict__ x, long long x_stride, const Entry* __restrict__ g, long long g_stride,
+                          Entry* __restrict__ dx, long long dx_stride, long long B, const Value* __restrict__ w,
+                          const Value* __restrict__ h, int sign, int length, Value* __restrict__ parts) {
+  constexpr int PLACES = (C::Leaf::COUNT + THREADS - 1) / THREADS;
+  Value kept[PLACES][C::Leaf::R], sums[PLACES][C::Leaf::R] = {};
   const long long first = (long long)C::ROWS_AT_ONCE * blockIdx.x * length;
   for (int i = 0; i < length; ++i) {
-    C::gradient(Threads<THREADS>(), shared, rows<C>(x, x_stride, first + i, length, B), rows<C>(g, g_stride, first + i, length, B),
-                rows<C>(dx, dx_stride, first + i, length, B), w, h, sign, kept, sums);
+    C::gradient(run, structmat::shared, structmat::rows(x, x_stride, first + i, length, B),
+                structmat::rows(g, g_stride, first + i, length, B), structmat::rows(dx, dx_stride, first + i, length, B), w, h, sign,
+                kept, sums);
   }
   parts += (long long)C::ROWS_AT_ONCE * blockIdx.x * C::SLOTS;
-  Threads<THREADS>().template alone<Leaf::COUNT>([&](int t, int place) {
-    const Leaf b(t);
+  run.alone<C::Leaf::COUNT>([&](int t, int place) {
+    const C::Leaf b(t);
     STRUCTMAT_UNROLL
-    for (int k = 0; k < Leaf::R; ++k) parts[b.row * C::SLOTS + b.index(k)] = b.signed_by(sign, sums[place][k], k);
+    for (int k = 0; k < C::Leaf::R; ++k) parts[b.row * C::SLOTS + b.index(k)] = b.signed_by(sign, sums[place][k], k);
   });
 }
 
-// sums[s] of each 1024 parts, by blocks of 32 x 32 threads.
-template <class T>
-__global__ void __launch_bounds__(1024) total(const Complex<T>* __restrict__ parts, int count, int slots, Complex<T>* __restrict__ sums) {
-  __shared__ Complex<T> sum[32][33];
-  const int slot = 32 * blockIdx.x + threadIdx.x % 32, y = threadIdx.x / 32, first = 1024 * blockIdx.y + 32 * y;
-  Complex<T> own[32];
+// The sums of each 1024 parts in pairs, by 32 x 32 threads for 32 slots.
+extern "C" __global__ void __launch_bounds__(1024) total(const Value* __restrict__ parts, int count, Value* __restrict__ sums) {
+  __shared__ Value sum[32][33];
+  const int x = threadIdx.x % 32, y = threadIdx.x / 32, slot = 32 * blockIdx.x + x, first = 1024 * blockIdx.y + 32 * y;
+  Value own[32];
   STRUCTMAT_UNROLL
   for (int k = 0; k < 32; ++k) {
-    own[k] = slot < slots && first + k < count ? parts[(long long)(first + k) * slots + slot] : Complex<T>{};
+    own[k] = slot < C::SLOTS && first + k < count ? parts[(long long)(first + k) * C::SLOTS + slot] : Value{};
   }
   STRUCTMAT_UNROLL
   for (int step = 1; step < 32; step *= 2) {
     STRUCTMAT_UNROLL
     for (int k = 0; k + step < 32; k += 2 * step) own[k] = own[k] + own[k + step];
   }
-  sum[y][threadIdx.x % 32] = own[0];
+  sum[y][x] = own[0];
   for (int width = 16; width > 0; width /= 2) {
     __syncthreads();
-    if (y < width) sum[y][threadIdx.x % 32] = sum[y][threadIdx.x % 32] + sum[y + width][threadIdx.x % 32];
+    if (y < width) sum[y][x] = sum[y][x] + sum[y + width][x];
   }
-  if (y == 0 && slot < slots) sums[(long long)blockIdx.y * slots + slot] = sum[0][threadIdx.x];
+  if (y == 0 && slot < C::SLOTS) sums[(long long)blockIdx.y * C::SLOTS + slot] = sum[0][x];
 }
 
-template <class C, int THREADS, int BLOCKS>
-__global__ void __launch_bounds__(THREADS, BLOCKS)
-spectrum(const typename C::Entry* __restrict__ column, typename C::Value* __restrict__ h, const typename C::Value* __restrict__ w) {
-  C::spectrum(Threads<THREADS>(), shared, Rows<const typename C::Entry*>{column, 0, 1}, h, w);
+STRUCTMAT_KERNEL column(const Value* __restrict__ h, Entry* __restrict__ column, const Value* __restrict__ w) {
+  C::column(run, structmat::shared, h, {column, 0, 1}, w);
 }
 
-template <class C, int THREADS, int BLOCKS>
-__global__ void __launch_bounds__(THREADS, BLOCKS)
-column(const typename C::Value* __restrict__ h, typename C::Entry* __restrict__ column, const typename C::Value* __restrict__ w) {
-  C::column(Threads<THREADS>(), shared, h, Rows<typename C::Entry*>{column, 0, 1}, w);
+#endif
+#else
 }
 #endif
-}
