@@ -14,7 +14,7 @@ from structmat._backend.types import Array, DType, Namespace
 class Tape(NamedTuple):
     """What the gradient of a convolution needs: the vectors, their transforms, or both."""
 
-    convolution: "Convolution"
+    convolution: Any  # `Convolution`, or `DeviceConvolution`
     x: Array | None
     transforms: Array | None
 

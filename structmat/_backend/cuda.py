@@ -1,10 +1,14 @@
 """The CUDA kernels of `_kernels/circulant.cuh`: circulant products of rows on a GPU, and their gradients."""
 
-from functools import cache
+import sys
+from functools import cache, lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from structmat import _kernels
 
 SOURCE = Path(__file__).parents[1] / "_kernels" / "circulant.cuh"
 SHARED_BYTES = 227 * 2**10  #: of a block of threads, at most
@@ -104,6 +108,7 @@ class Plan:
         self.char, self.layout, self.value = char, held, np.dtype("F" if char in "fF" else "D")
         self.twiddles = cupy.asarray(twiddles(held.radices, char in "fd").astype(self.value))
         self.shared = held.slots * held.rows * self.value.itemsize
+        self.spectrum_size = held.slots  # complex entries
         self.kernels: dict[str, Any] = {}
 
     def kernel(self, name: str) -> Any:
@@ -183,7 +188,26 @@ def _rows(rows: Rows) -> tuple[np.uint64, np.int64]:
     return np.uint64(rows.address), np.int64(rows.stride)
 
 
+@lru_cache(maxsize=64)
+def _plan(n: int, char: str, device: int) -> Plan:
+    held = layout(n, char)
+    if held is None:
+        raise ValueError(f"no CUDA kernels for vectors of {n} entries")
+    made = Plan(char, held)
+    sys.modules["cupy"].cuda.Device(device).synchronize()  # other streams may read the tables
+    return made
+
+
+def plan(n: int, char: str) -> Plan:
+    """Return the plan for a length that `layout` supports, on CuPy's current device."""
+    return _plan(n, char, sys.modules["cupy"].cuda.runtime.getDevice())
+
+
 @cache
-def plan(char: str, held: Layout, device: int) -> Plan:  # noqa: ARG001
-    """Return the plan for a layout on a device, which is the current one."""
-    return Plan(char, held)
+def is_on() -> bool:
+    """Tell whether the kernels can be compiled and run: there are CuPy and a GPU, and the user did not refuse them."""
+    if _kernels.is_refused or find_spec("cupy") is None:
+        return False
+    import cupy
+
+    return bool(cupy.is_available())

@@ -9,7 +9,7 @@ import numpy as np
 
 from structmat import _kernels
 from structmat._backend import libraries, threads
-from structmat._backend.types import Array, DType, Namespace
+from structmat._backend.types import Array, Device, DType, Namespace
 
 HostView = np.ndarray[Any, Any]
 
@@ -19,6 +19,11 @@ _HELD_BYTES = 2**26  #: of the tables of plans that no operator holds
 def are_built() -> bool:
     """Tell whether there are compiled kernels."""
     return _kernels.extension is not None
+
+
+def serve(device: Device) -> bool:
+    """Tell whether there may be kernels for a device: compiled ones, or those for GPUs, which compile when needed."""
+    return _kernels.extension is not None or "cuda" in str(device).lower()
 
 
 def host_view(x: Array) -> HostView | None:

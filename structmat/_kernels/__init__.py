@@ -49,6 +49,7 @@ def _load(wish: str) -> tuple[ModuleType | None, str | None, str]:
 
 extension: ModuleType | None
 extension, _isa, reason = _load(os.environ.get(VARIABLE) or "auto")
+is_refused = os.environ.get(VARIABLE) == "0"
 
 
 def isa() -> str | None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from structmat._backend import kernels, tracing
 from structmat._backend.convolution import Convolution
+from structmat._backend.device_convolution import DeviceConvolution
 from structmat._backend.hadamard import Transform
 from structmat._backend.types import DType
 from structmat.core.base import LinearOperator
@@ -12,7 +13,7 @@ from structmat.core.base import LinearOperator
 class Compiled(LinearOperator):
     """An operator that may be a corner of a circulant or skew-circulant matrix, or a Hadamard matrix."""
 
-    def _compile(self) -> Convolution | Transform | None:
+    def _compile(self) -> Convolution | DeviceConvolution | Transform | None:
         """The same matrix for the compiled kernels, which multiply and differentiate in one call; None without them.
 
         It belongs to the values that the arrays have now. The gradient of its column goes through `_column_grads`.
@@ -30,7 +31,7 @@ class Compiled(LinearOperator):
         known = cache.get("compiled")
         if known is not None and known.is_lasting:
             return known
-        if not kernels.are_built() or (known is None and "compiled" in cache):
+        if not kernels.serve(self.device) or (known is None and "compiled" in cache):
             return None
         arrays = self._arrays
         constant = all(tracing.may_keep(array, arrays) for array in arrays)

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-from structmat._backend import dtypes, fft, linear_algebra, namespaces, ops
+from structmat._backend import device_convolution, dtypes, fft, linear_algebra, namespaces, ops
 from structmat._backend.convolution import Convolution, corner
+from structmat._backend.device_convolution import DeviceConvolution
 from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 
@@ -172,8 +173,10 @@ class Circulant(Leaf):
     def _apply_adjoint_fused(self, xp: Namespace, g: Array) -> Array:
         return self._rmatvec(xp, self._left(xp, g), temporary=True)
 
-    def _compile(self) -> Convolution | None:
+    def _compile(self) -> Convolution | DeviceConvolution | None:
         column, shape = self.column, (self.n, self.n)
+        if (found := device_convolution.circulant(column)) is not None:
+            return found
         return corner(self.xp, column, shape) or corner(self.xp, fft.embedding_column(self.xp, column), shape)
 
     def _column_grads(self, xp: Namespace, column: Array) -> tuple[Array, ...]:

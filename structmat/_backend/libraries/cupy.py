@@ -6,12 +6,29 @@ from typing import Any
 
 import numpy as np
 
+from structmat._backend import cuda
 from structmat._backend.libraries.generic import Library
-from structmat._backend.types import Array, Namespace
+from structmat._backend.types import Array, DType, Namespace
 
 
 class CuPy(Library):
     solvers = "cupyx.scipy.sparse.linalg"
+    lacks_graphs = True
+
+    def device_view(self, x: Array) -> Array | None:
+        return x if cuda.is_on() and x.device.id == sys.modules["cupy"].cuda.runtime.getDevice() else None
+
+    def device_char(self, dtype: DType) -> str | None:
+        return dtype.char if dtype.char in "fdFD" else None
+
+    def contiguous(self, xp: Namespace, x: Array) -> Array:
+        return sys.modules["cupy"].ascontiguousarray(x)
+
+    def address(self, x: Array) -> int:
+        return int(x.data.ptr)
+
+    def empty(self, like: Array, shape: tuple[int, ...]) -> Array:
+        return sys.modules["cupy"].empty(shape, like.dtype)
 
     def overlap(self, x: Array, y: Array) -> bool:
         return bool(sys.modules["cupy"].may_share_memory(x, y))

@@ -77,6 +77,29 @@ class Library:
     def from_host_view(self, y: np.ndarray[Any, Any]) -> Array:
         raise NotImplementedError
 
+    #: Whether no array will need a graph, so that what is made of one may be kept without asking again.
+    lacks_graphs = False
+
+    def device_view(self, x: Array) -> Array | None:
+        """Return an array on a GPU whose memory CUDA kernels may read, None for others, or if a graph would miss it."""
+        return None
+
+    def device_char(self, dtype: DType) -> str | None:
+        """Return NumPy's character of a dtype that CUDA kernels take."""
+        return None
+
+    def address(self, x: Array) -> int:
+        """Return the address of the first entry of an array on a GPU."""
+        raise NotImplementedError
+
+    def empty(self, like: Array, shape: tuple[int, ...]) -> Array:
+        """Return an array beside another one, of its dtype, whose entries are to be written."""
+        raise NotImplementedError
+
+    def launching(self, x: Array) -> AbstractContextManager[object]:
+        """Return a context in which CuPy launches kernels on the device and the current stream of an array."""
+        return UNCHANGED
+
     def is_traced(self, x: Array) -> bool:
         return False
 

@@ -1,11 +1,14 @@
 """PyTorch: autograd, `torch.func`, `torch.compile`, `torch.jit.trace`, ONNX export and autocast."""
 
-from contextlib import AbstractContextManager
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
+from structmat._backend import cuda
 from structmat._backend.libraries.generic import UNCHANGED, Library
 from structmat._backend.types import Array, DType, Namespace
 
@@ -23,9 +26,30 @@ class Torch(Library):
         return _HOST_CHARS.get(dtype)
 
     def host_view(self, x: Array) -> np.ndarray[Any, Any] | None:
-        if (
+        return x.detach().numpy() if x.is_cpu and self._is_plain(x) else None
+
+    def device_view(self, x: Array) -> Array | None:
+        return x.detach() if x.is_cuda and self._is_plain(x) and cuda.is_on() else None
+
+    device_char = host_char
+
+    def address(self, x: Array) -> int:
+        return int(x.data_ptr())
+
+    def empty(self, like: Array, shape: tuple[int, ...]) -> Array:
+        return torch.empty(shape, dtype=like.dtype, device=like.device)
+
+    @contextmanager
+    def launching(self, x: Array) -> Iterator[None]:
+        cupy = sys.modules["cupy"]
+        stream = torch.cuda.current_stream(x.device).cuda_stream
+        with cupy.cuda.Device(x.device.index), cupy.cuda.ExternalStream(stream, x.device.index):
+            yield
+
+    def _is_plain(self, x: Array) -> bool:
+        """Tell whether operations on a tensor need not be seen by PyTorch, and NumPy has its dtype."""
+        return not (
             type(x) not in _ORDINARY
-            or not x.is_cpu
             or (x.requires_grad and torch.is_grad_enabled())
             or torch.compiler.is_compiling()
             or x.layout is not torch.strided
@@ -35,9 +59,7 @@ class Torch(Library):
             or torch.autograd.forward_ad._current_level >= 0
             or _functorch.peek_interpreter_stack() is not None
             or torch.jit.is_tracing()
-        ):
-            return None
-        return x.detach().numpy()  # type: ignore[no-any-return]
+        )
 
     def from_host_view(self, y: np.ndarray[Any, Any]) -> Array:
         return torch.from_numpy(y)
