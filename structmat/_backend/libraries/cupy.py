@@ -42,9 +42,9 @@ class CuPy(Library):
         bounds = xp.searchsorted(index[order], xp.arange(n + 1))
         starts, is_empty = bounds[:-1], bounds[:-1] == bounds[1:]
         if index.size == 0:
-            return xp.zeros((*x.shape[:-1], n), x.dtype)
+            return xp.zeros((*x.shape[:-1], n), dtype=x.dtype)
         sums = xp.add.reduceat(x[..., order], xp.minimum(starts, index.size - 1), axis=-1)
-        return xp.where(is_empty, xp.zeros((), x.dtype), sums)
+        return xp.where(is_empty, xp.zeros((), dtype=x.dtype), sums)
 
     def transforms(self, xp: Namespace) -> tuple[str, Any, dict[str, Any]]:
         return "cupyx.scipy.fft", importlib.import_module("cupyx.scipy.fft"), {"overwrite_x": True}
