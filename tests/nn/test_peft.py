@@ -811,6 +811,7 @@ def test_benchmark_compares_equal_layers(block_size: int | None) -> None:
     torch.testing.assert_close(ours(x), theirs(x))
 
 
+@pytest.mark.usefixtures("without_kernels")
 def test_benchmark_measures() -> None:
     layers = benchmark()
     threads = torch.get_num_threads()

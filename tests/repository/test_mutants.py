@@ -318,7 +318,7 @@ def passes(package: Path, *tests: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         cwd=package.parent,
-        env={**os.environ, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+        env={**os.environ, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1", "STRUCTMAT_KERNELS": "0"}
         | ({"STRUCTMAT_TEST_WITHOUT": "torch jax pylops"} if tests == CONTRACT else {}),
     )
 
