@@ -150,6 +150,9 @@ class VectorProducts(Parameters):
     def _multiply(self, call: str, x: Any, kernel: Kernel, side: int, *, out: Any, chunk_size: Any) -> Array:
         """Validate a batch for side 1 (x) or 0 (g), and run a kernel on it."""
         xp, x, length = self._check_batch(call, x, side, chunk_size)
+        if out is None is length and x.dtype is self._native_dtype:
+            with ops.full_precision(x):
+                return kernel(xp, self._widened(xp, x, x.dtype))
         if out is not None:
             self._check_out(call, out, x, side)
             if length is None and self._write_product(x, memory.from_memmap(out), side):
