@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from catalogue import table
 
-from benchmarks import lengths, toeplitz
+from benchmarks import device, lengths, toeplitz
 from benchmarks.peers import report
 from benchmarks.tables import Table
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parents[2] / "benchmarks/results"
 FILES = "peers.json", "lengths.json", "toeplitz.json"
+DEVICES = "device_cupy.json", "device_torch.json", "device_jax.json"
 
 
 def listed(found: Table) -> str:
@@ -26,11 +27,14 @@ def listed(found: Table) -> str:
 
 def parts() -> dict[str, str]:
     """The included files by name."""
-    figures, choices, systems = (json.loads((RESULTS / name).read_text(encoding="utf-8")) for name in FILES)
+    figures, choices, systems, *devices = (
+        json.loads((RESULTS / name).read_text(encoding="utf-8")) for name in (*FILES, *DEVICES)
+    )
     return {
         "machine.txt": "\n".join(f"* {line}" for line in report.machine_lines(figures)) + "\n",
         **{f"{name}.txt": "\n".join(map(listed, found)) for name, found in report.tables(figures).items()},
         "lengths.txt": "\n".join(map(listed, lengths.tables(choices))),
+        "device.txt": "\n".join(listed(found) for each in devices for found in device.tables(each)),
         "toeplitz.txt": "\n".join(map(listed, toeplitz.tables(systems))),
         "toeplitz-machine.txt": f"{toeplitz.machine_line(systems)}\n",
     }
