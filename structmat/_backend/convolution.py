@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from structmat._backend import devices, kernels, threads
+from structmat._backend import devices, kernels
 from structmat._backend.kernels import HostView
 from structmat._backend.types import Array, DType, Namespace
 
@@ -145,7 +145,7 @@ class Convolution:
         view = x if type(x) is np.ndarray else kernels.host_view(x)
         if view is None:
             return None
-        y = self._product(view)[0]
+        y = self._product(view, kernels.workers(x))[0]
         return y if view is x else kernels.from_host(xp, y)
 
     def _made_vector_product(self) -> Callable[[HostView], HostView]:
@@ -170,7 +170,7 @@ class Convolution:
         view = kernels.host_view(x)
         if view is None:
             return None
-        y, tape = self._product(view, keep=True)
+        y, tape = self._product(view, kernels.workers(x), keep=True)
         if view is x:
             return y, Tape(self, None, tape)
         return kernels.from_host(xp, y), Tape(self, x, kernels.from_host(xp, tape))
@@ -184,21 +184,23 @@ class Convolution:
         view, target = kernels.host_view(x), kernels.host_view(out)
         if view is None or target is None or not target.flags.carray or self.output.is_reversed:
             return False
-        self._product(view, target)
+        self._product(view, kernels.workers(x), target)
         return True
 
-    def _product(self, x: HostView, out: HostView | None = None, *, keep: bool = False) -> tuple[HostView, Any]:
+    def _product(
+        self, x: HostView, workers: int, out: HostView | None = None, *, keep: bool = False
+    ) -> tuple[HostView, Any]:
         (m, turned, after), (_, turns, before) = self.output, self.input
         plan, spectrum = self._planned(x.ndim > 1)
         y = np.empty((*x.shape[:-1], m), x.dtype) if out is None else out
-        tape, workers = None, 1
+        tape = None
         if keep:
             tape = np.empty(plan.tape_size(max(y.size // m, 1)), spectrum.dtype)
         if x.ndim == 1 and not turns:
             flags = x.flags
             rows, out = (x if flags.c_contiguous and flags.aligned else x.copy()), y
         else:
-            rows, out, workers = kernels.rows(x[..., ::-1] if turns else x), y.reshape(-1, m), threads.count()
+            rows, out = kernels.rows(x[..., ::-1] if turns else x), y.reshape(-1, m)
         plan.product(rows, spectrum, out, before, after, tape, self.conjugate, workers)
         return (y[..., ::-1].copy() if turned else y), tape
 
@@ -222,7 +224,7 @@ class Convolution:
             before,
             after,
             self.conjugate,
-            threads.count(),
+            kernels.workers(g),
         )
         plan.column(sums, column)
         dx = dx[..., ::-1].copy() if turns else dx

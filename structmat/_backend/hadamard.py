@@ -76,7 +76,7 @@ class Transform:
         if view is None:
             return None
         y = np.empty((*view.shape[:-1], self.output.width), view.dtype)
-        return kernels.from_host(xp, y) if self.write(view, y) else None
+        return kernels.from_host(xp, y) if self._write(view, y, kernels.workers(x)) else None
 
     def takes(self, dtype: DType) -> bool:
         """Tell whether the kernels compute in a dtype of any library."""
@@ -87,11 +87,15 @@ class Transform:
         view, target = kernels.host_view(x), kernels.host_view(out)
         if view is None or target is None or view.dtype != target.dtype or not target.flags.carray:
             return False
-        if not self.takes(view.dtype) or not view.dtype.isnative:
+        return self._write(view, target, kernels.workers(x))
+
+    def _write(self, x: HostView, out: HostView, workers: int) -> bool:
+        if not self.takes(x.dtype) or not x.dtype.isnative:
             return False
-        real, parts = view.real.dtype, _parts(view.dtype)
-        rows, y = (each.view(real) for each in (kernels.rows(view), target.reshape(-1, target.shape[-1])))
-        kernels.walsh(rows, y, parts * self.n, parts * len(self.core), *self._in_precision(real, parts), self.scale)
+        real, parts = x.real.dtype, _parts(x.dtype)
+        rows, y = (each.view(real) for each in (kernels.rows(x), out.reshape(-1, out.shape[-1])))
+        options = *self._in_precision(real, parts), self.scale
+        kernels.walsh(rows, y, parts * self.n, parts * len(self.core), *options, workers=workers)
         return True
 
     def _in_precision(self, real: DType, parts: int) -> list[HostView | None]:

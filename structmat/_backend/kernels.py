@@ -16,6 +16,11 @@ HostView = np.ndarray[Any, Any]
 _HELD_BYTES = 2**26  #: of the tables of plans that no operator holds
 
 
+def workers(x: Array) -> int:
+    """Return how many threads a product with an array may take: those of `set_threads`, else those of its library."""
+    return threads.count() if type(x) is np.ndarray else threads.chosen() or libraries.of_array(x).workers()
+
+
 def are_built() -> bool:
     """Tell whether there are compiled kernels."""
     return _kernels.extension is not None
@@ -94,9 +99,9 @@ def rows(x: HostView) -> HostView:
     return x if x.flags.aligned and (x.strides[1] == x.itemsize or x.shape[1] == 1) else x.copy()
 
 
-def walsh(x: HostView, y: HostView, n: int, width: int, *options: Any) -> None:
+def walsh(x: HostView, y: HostView, n: int, width: int, *options: Any, workers: int) -> None:
     """Write y = scale * after * ((H x core) (before * x)), of real x padded with zeros to length n, and y cropped.
 
     The options are core, or None for the identity matrix of order `width`, before, after and scale.
     """
-    _extension().walsh(x, y, n, width, *options, _kernels.isa(), threads.count())
+    _extension().walsh(x, y, n, width, *options, _kernels.isa(), workers)

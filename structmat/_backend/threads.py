@@ -21,9 +21,14 @@ _process = SimpleNamespace(threads=None)  # the setting of `set_threads`
 _here = _Here()  # overrides it within a thread
 
 
+def chosen() -> int | None:
+    """Return the number of `set_threads`, None if it was not called; 1 in a thread of `starmap`."""
+    return _here.threads or _process.threads
+
+
 def count() -> int:
-    """Return how many threads a transform may take: SciPy's setting unless `set_threads` was called."""
-    return _here.threads or _process.threads or scipy.fft.get_workers()
+    """Return how many threads a transform of NumPy arrays may take: SciPy's setting unless `set_threads` was called."""
+    return chosen() or scipy.fft.get_workers()
 
 
 def _limit_to_one() -> None:
@@ -48,12 +53,15 @@ def starmap(function: Callable[..., Any], items: Iterable[tuple[Any, ...]]) -> I
 
 
 def set_threads(count: int | None) -> ExitStack:
-    """Set how many threads work on NumPy arrays: on a Fourier transform, or side by side on chunks of a large batch.
+    """Set how many threads work on arrays on the CPU.
+
+    They share a product by the compiled kernels, a Fourier transform of NumPy arrays, or the chunks of a large batch.
 
     Parameters
     ----------
     count : int or None
-        At least 1. None, the default, follows `scipy.fft.set_workers`, which is 1 unless set.
+        At least 1. None, the default, follows the library of the array: `scipy.fft.set_workers` for NumPy arrays, which
+        is 1 unless set, and `torch.set_num_threads` for PyTorch tensors.
 
     Returns
     -------

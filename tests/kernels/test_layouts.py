@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.fft
 import scipy.linalg
 import torch
 
 import structmat as sm
+from structmat._backend import kernels
 
 Array = np.ndarray[Any, Any]
 
@@ -123,3 +125,15 @@ def test_tensors_in_odd_memory(make: Callable[..., tuple[sm.LinearOperator, Arra
     assert np.allclose(A.matvec(odd[0]).numpy(), x.numpy() @ dense.T, atol=1e-4)
     for some, same in zip((dx, *grads), (same_dx, *same_grads), strict=True):
         assert torch.allclose(some, same, atol=1e-4)
+
+
+def test_tensors_take_the_threads_of_pytorch() -> None:
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(2)
+        assert kernels.workers(torch.zeros(3)) == 2
+        assert kernels.workers(np.zeros(3)) == scipy.fft.get_workers()
+        with sm.set_threads(3):
+            assert kernels.workers(torch.zeros(3)) == kernels.workers(np.zeros(3)) == 3
+    finally:
+        torch.set_num_threads(before)

@@ -100,6 +100,10 @@ class Library:
         """Return a context in which CuPy launches kernels on the device and the current stream of an array."""
         return UNCHANGED
 
+    def workers(self) -> int:
+        """Return how many threads the library takes."""
+        return 1
+
     def is_traced(self, x: Array) -> bool:
         return False
 

@@ -64,6 +64,9 @@ class Torch(Library):
     def from_host_view(self, y: np.ndarray[Any, Any]) -> Array:
         return torch.from_numpy(y)
 
+    def workers(self) -> int:
+        return int(torch.get_num_threads())
+
     def default_dtype(self, xp: Namespace) -> DType:
         return torch.get_default_dtype()
 
