@@ -216,7 +216,7 @@ def largest_errors(rows: Rows) -> Found:
     return {
         f"{row['kind']}, {place(row)}": max(row["errors"].values())
         for row in rows
-        if row["part"] in {"shapes", "double", "lengths", "growth"} and row["way"] == OURS and "errors" in row
+        if row["part"] in {"shapes", "lengths", "growth"} and row["way"] == OURS and "errors" in row
     }
 
 

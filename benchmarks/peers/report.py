@@ -16,6 +16,7 @@ LOOKS = {
     "scipy.fft": ("#56B4E9", "v"),
     "torch.fft": ("#0072B2", "s"),
 }
+IN_README = {"1 × 1024", "128 × 1024", "1024 × 1024", "256 × 4096", "32 × 16384", "4 × 2^20", "256 × 4093"}
 VERBS = {"forward": "product, spectrum cached", "step": "training step: product and both gradients"}
 
 
@@ -176,6 +177,32 @@ def tables(figures: Figures) -> dict[str, list[Table]]:
         "profiles": [profiles_table(figures)],
         "goals": [goals_table(figures)],
     }
+
+
+def readme_table(figures: Figures) -> list[str]:
+    """Format the table of the README: times on one thread, with and without kernels, and those of torch.fft over them."""
+    rows = [row for row in figures["rows"] if row["part"] == "shapes" and row["kind"] == "circulant"]
+    times = {(row["way"], size(row)): row for row in rows if row["threads"] == 1}
+    lines = [
+        "| vectors × n | product | over torch.fft | over scipy.fft | without kernels | training step | over torch.fft | "
+        "without kernels |",
+        "| --- | --: | --: | --: | --: | --: | --: | --: |",
+    ]
+    for way, place in times:
+        if way != OURS or place not in IN_README:
+            continue
+        ours, pure, torch, scipy = (times[other, place] for other in (OURS, PURE, "torch.fft", "scipy.fft"))
+        cells = [
+            place,
+            time_text(ours["forward"]),
+            *(f"{other['forward'] / ours['forward']:.1f}" for other in (torch, scipy)),
+            time_text(pure["forward"]),
+            time_text(ours["step"]),
+            f"{torch['step'] / ours['step']:.1f}",
+            time_text(pure["step"]),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
 def draw(figures: Figures, file: Path) -> None:

@@ -66,7 +66,8 @@ class Product(NaryOperator):
 
     def _backward(self, xp: Namespace, saved: Any, g: Array) -> tuple[Array, tuple[Array, ...]]:
         gradients: tuple[Array, ...] = ()
-        for part, kept in zip(self._runs, saved, strict=True):
+        parts = self.parts if len(saved) == len(self.parts) else self._runs  # `forward` may have seen a graph
+        for part, kept in zip(parts, saved, strict=True):
             g, grads = part._backward(xp, kept, g)
             gradients += grads
         return g, gradients

@@ -158,3 +158,18 @@ def test_wider_factors_decide_the_precision() -> None:
     out = np.empty((3, 16))
     assert np.allclose(A.matvec(x, out=out), x @ entries(A).T, rtol=1e-13, atol=1e-13)
     assert np.array_equal(A.matvec(x), out)
+
+
+def test_a_tape_serves_whether_graphs_are_recorded_or_not() -> None:
+    """Factors are fused where PyTorch records no graph, and the tape may come from the other mode."""
+    parts = sm.Restriction(64, np.arange(32)), sm.Circulant(np.arange(64.0)), sm.SignFlip(np.ones(64, np.int8))
+    A = (parts[0] @ parts[1] @ parts[2]).to(xp=torch)
+    A = A.with_params([column.clone().requires_grad_() for column in A.params])
+    x, g = torch.ones(3, 64, dtype=torch.float64), torch.arange(96.0, dtype=torch.float64).reshape(3, 32)
+    recorded = A.forward(x)[1]
+    with torch.no_grad():
+        plain = A.forward(x)[1]
+        dx, (dc,) = A.backward(recorded, g)
+    other_dx, (other_dc,) = A.backward(plain, g)
+    torch.testing.assert_close(dx, other_dx)
+    torch.testing.assert_close(dc, other_dc)

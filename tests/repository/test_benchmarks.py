@@ -214,6 +214,14 @@ def test_crossover_is_where_a_way_stays_faster() -> None:
     assert goals.crossover(dict.fromkeys(dense, 9.0), dense) == float("inf")
 
 
+def test_readme_has_the_committed_figures() -> None:
+    root = Path(report.__file__).parents[2]
+    committed = json.loads((root / "benchmarks/results/peers.json").read_text(encoding="utf-8"))
+    lines = report.readme_table(committed)
+    assert len(lines) == 2 + len(report.IN_README)
+    assert "\n".join(lines) in (root / "README.md").read_text(encoding="utf-8")
+
+
 # ---------------------------------------------------------------------- quick runs
 
 
