@@ -34,6 +34,10 @@ class Layout(NamedTuple):
     product_blocks: int  # of threads on a multiprocessor, which bounds the registers
     gradient_blocks: int
 
+    def bytes(self, char: str) -> int:
+        """Shared memory of a block."""
+        return self.slots * self.rows * (8 if char in "fF" else 16)
+
     @property
     def slots(self) -> int:
         """Complex entries of a row in shared memory."""
@@ -107,7 +111,7 @@ class Plan:
 
         self.char, self.layout, self.value = char, held, np.dtype("F" if char in "fF" else "D")
         self.twiddles = cupy.asarray(twiddles(held.radices, char in "fd").astype(self.value))
-        self.shared = held.slots * held.rows * self.value.itemsize
+        self.shared = held.bytes(char)
         self.spectrum_size = held.slots  # complex entries
         self.kernels: dict[str, Any] = {}
 
@@ -210,4 +214,11 @@ def is_on() -> bool:
         return False
     import cupy
 
-    return bool(cupy.is_available())
+    return bool(cupy.is_available()) and not cupy.cuda.runtime.is_hip
+
+
+@cache
+def shared_bytes() -> int:
+    """Return the shared memory that a block of threads may have on CuPy's current device."""
+    attributes = sys.modules["cupy"].cuda.Device().attributes
+    return int(attributes.get("MaxSharedMemoryPerBlockOptin", 48 * 2**10))

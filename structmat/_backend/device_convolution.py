@@ -122,6 +122,7 @@ def circulant(column: Array) -> DeviceConvolution | None:
     library = libraries.of_array(column)
     view = library.device_view(column)
     char = None if view is None else library.device_char(column.dtype)
-    if char is None or cuda.layout(column.shape[0], char) is None:
+    held = None if char is None else cuda.layout(column.shape[0], char)
+    if char is None or held is None or held.bytes(char) > cuda.shared_bytes():
         return None
     return DeviceConvolution(view, char)
