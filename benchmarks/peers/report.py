@@ -180,14 +180,12 @@ def tables(figures: Figures) -> dict[str, list[Table]]:
 
 
 def readme_table(figures: Figures) -> list[str]:
-    """Format the table of the README: times on one thread, with and without kernels, and those of torch.fft over them."""
+    """Format the table of the README: times on one thread with and without kernels, and of others relative to them."""
     rows = [row for row in figures["rows"] if row["part"] == "shapes" and row["kind"] == "circulant"]
     times = {(row["way"], size(row)): row for row in rows if row["threads"] == 1}
-    lines = [
-        "| vectors × n | product | over torch.fft | over scipy.fft | without kernels | training step | over torch.fft | "
-        "without kernels |",
-        "| --- | --: | --: | --: | --: | --: | --: | --: |",
-    ]
+    headings = ["vectors × n", "product", "torch.fft", "scipy.fft", "without kernels"]
+    headings += ["training step", "torch.fft", "without kernels"]
+    lines = [f"| {' | '.join(headings)} |", f"| --- {'| --: ' * (len(headings) - 1)}|"]
     for way, place in times:
         if way != OURS or place not in IN_README:
             continue
@@ -195,10 +193,10 @@ def readme_table(figures: Figures) -> list[str]:
         cells = [
             place,
             time_text(ours["forward"]),
-            *(f"{other['forward'] / ours['forward']:.1f}" for other in (torch, scipy)),
+            *(f"{other['forward'] / ours['forward']:.1f} ×" for other in (torch, scipy)),
             time_text(pure["forward"]),
             time_text(ours["step"]),
-            f"{torch['step'] / ours['step']:.1f}",
+            f"{torch['step'] / ours['step']:.1f} ×",
             time_text(pure["step"]),
         ]
         lines.append(f"| {' | '.join(cells)} |")
