@@ -149,11 +149,14 @@ def crossovers(way: str) -> Callable[[Rows], Found]:
 
 
 def beyond(verb: str, *allowed: str) -> Callable[[Rows], Found]:
-    """Measure the peak of a product of very many vectors, in MiB, beyond the arrays that it keeps or returns."""
+    """Measure the peak of a product of very many vectors, in MiB, beyond the arrays that it keeps or returns.
+
+    It is 0 if the peak is smaller than these, which need not be there at one time.
+    """
 
     def measure(rows: Rows) -> Found:
         return {
-            f"{row['shape'][0]:,} × {row['shape'][1]:,}": (row[verb] - sum(row[name] for name in allowed)) / MIB
+            f"{row['shape'][0]:,} × {row['shape'][1]:,}": max(row[verb] - sum(row[name] for name in allowed), 0) / MIB
             for row in rows
             if row["part"] == "large vectors" and tuple(row["shape"]) == LARGE and row[verb] is not None
         }
