@@ -12,8 +12,8 @@ import pytest
 from structmat._backend import cuda
 
 Array = np.ndarray[Any, Any]
-CASES = [(n, char) for n in (32, 64, 128, 256, 512, 1024, 2048) for char in "fdF"]
-CASES += [(4096, "f"), (8192, "f"), (16384, "f"), (32768, "f")]
+CASES = [(n, char) for n in (32, 128, 512) for char in "fdF"]
+CASES += [(64, "f"), (2048, "d"), (4096, "f"), (16384, "f")]
 
 
 def type_of(n: int, char: str) -> str:

@@ -80,9 +80,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> Counter:
     counted: Counter = Counter()
     walsh = kernels.walsh
 
-    def counting(*arguments: Any) -> None:
+    def counting(*arguments: Any, workers: int) -> None:
         counted["walsh"] += 1
-        walsh(*arguments)
+        walsh(*arguments, workers=workers)
 
     monkeypatch.setattr(kernels, "walsh", counting)
     return counted
