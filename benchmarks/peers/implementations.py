@@ -174,9 +174,9 @@ def without_kernels() -> Iterator[None]:
 
 
 def pure(kind: str) -> None:
-    """Register structmat without the compiled kernels."""
+    """Register structmat without the compiled kernels, where there are any."""
 
-    @implementation(kind, PURE, "structmat._kernels.extension")
+    @implementation(kind, PURE, fits=lambda shape: _kernels.extension is not None)
     def _(p: SimpleNamespace) -> Calls:
         calls = IMPLEMENTATIONS[kind]["structmat"].make(p)
         return Calls(*(None if call is None else Within(without_kernels, call) for call in calls))
