@@ -114,7 +114,7 @@ def pytest_runtest_logfinish() -> None:
 @pytest.fixture
 def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let operators that are made in the test do without the compiled kernels."""
-    monkeypatch.setattr(structmat._kernels, "extension", None)
+    monkeypatch.setattr(structmat._kernels, "loaded", None)
 
 
 @pytest.fixture

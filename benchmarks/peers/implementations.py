@@ -166,17 +166,17 @@ def _(p: SimpleNamespace) -> Calls:
 @contextmanager
 def without_kernels() -> Iterator[None]:
     """Let operators do without the compiled kernels."""
-    extension, _kernels.extension = _kernels.extension, None
+    loaded, _kernels.loaded = _kernels.loaded, None
     try:
         yield
     finally:
-        _kernels.extension = extension
+        _kernels.loaded = loaded
 
 
 def pure(kind: str) -> None:
     """Register structmat without the compiled kernels, where there are any."""
 
-    @implementation(kind, PURE, fits=lambda shape: _kernels.extension is not None)
+    @implementation(kind, PURE, fits=lambda shape: _kernels.loaded is not None)
     def _(p: SimpleNamespace) -> Calls:
         calls = IMPLEMENTATIONS[kind]["structmat"].make(p)
         return Calls(*(None if call is None else Within(without_kernels, call) for call in calls))

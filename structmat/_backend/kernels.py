@@ -23,12 +23,12 @@ def workers(x: Array) -> int:
 
 def are_built() -> bool:
     """Tell whether there are compiled kernels."""
-    return _kernels.extension is not None
+    return _kernels.loaded is not None
 
 
 def serve(device: Device) -> bool:
     """Tell whether there may be kernels for a device: compiled ones, or those for GPUs, which compile when needed."""
-    return _kernels.extension is not None or "cuda" in str(device).lower()
+    return _kernels.loaded is not None or "cuda" in str(device).lower()
 
 
 def host_view(x: Array) -> HostView | None:
@@ -46,12 +46,12 @@ def from_host(xp: Namespace, y: HostView) -> Array:
 
 def char_of(xp: Namespace, dtype: DType) -> str | None:
     """Return NumPy's character of a dtype that the kernels compute in, for libraries with host views; else None."""
-    return libraries.of_namespace(xp).host_char(dtype) if _kernels.extension is not None else None
+    return libraries.of_namespace(xp).host_char(dtype) if _kernels.loaded is not None else None
 
 
 def _extension() -> Any:
     """Return the module of the kernels, for callers that asked `char_of`."""
-    return _kernels.extension
+    return _kernels.loaded
 
 
 @lru_cache(maxsize=1024)

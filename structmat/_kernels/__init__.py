@@ -1,4 +1,4 @@
-"""Compiled kernels, which are optional: `extension` is the compiled module, or None.
+"""Compiled kernels, which are optional: `loaded` is the compiled module, or None.
 
 The environment variable STRUCTMAT_KERNELS, read at import, is "auto" or unset: use the extension if it can be loaded;
 "0": do not; "1": fail without it; or the name of an instruction set of this processor: use that one, or fail.
@@ -47,8 +47,9 @@ def _load(wish: str) -> tuple[ModuleType | None, str | None, str]:
     return module, wish, ""
 
 
-extension: ModuleType | None
-extension, _isa, reason = _load(os.environ.get(VARIABLE) or "auto")
+# Not `extension`: whoever imports the submodule of that name sets the attribute.
+loaded: ModuleType | None
+loaded, _isa, reason = _load(os.environ.get(VARIABLE) or "auto")
 is_refused = os.environ.get(VARIABLE) == "0"
 
 

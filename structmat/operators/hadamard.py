@@ -107,7 +107,7 @@ class Hadamard(Leaf):
         return sqrt(number(self.n)) if self.norm == "ortho" else number(1)
 
     def _core_matrix(self, xp: Namespace, x: Array) -> Array | None:
-        """The factor beside Sylvester's for products with x, None if it is (1); kept, for a GPU waits for a copy."""
+        """The factor beside Sylvester's for products with x, None if it is (1); kept, as a GPU waits for its copy."""
         if _core(self.n) == 1:
             return None
         key = "core", namespaces.name(xp), dtypes.name(x.dtype), str(devices.of(x))

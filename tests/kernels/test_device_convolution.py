@@ -5,7 +5,9 @@ The kernels' plan is one that reads and writes the same memory by NumPy's transf
 
 import contextlib
 import ctypes
+import sys
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import pytest
 from backends import library
 
 import structmat as sm
+from structmat import _kernels
 from structmat._backend import cuda
 from structmat._backend.libraries import torch as adapter
 
@@ -137,3 +140,17 @@ def test_other_lengths_take_another_way(n: int) -> None:
     wanted = torch.fft.irfft(torch.fft.rfft(x) * torch.fft.rfft(A.params[0]), n=n)
     assert torch.allclose(A.matvec(x), wanted)
     assert not calls
+
+
+@pytest.mark.parametrize(
+    ("refused", "available", "hip", "expected"),
+    [(False, True, False, True), (True, True, False, False), (False, False, False, False), (False, True, True, False)],
+)
+def test_when_the_kernels_are_on(
+    refused: bool, available: bool, hip: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cupy = SimpleNamespace(is_available=lambda: available, cuda=SimpleNamespace(runtime=SimpleNamespace(is_hip=hip)))
+    monkeypatch.setitem(sys.modules, "cupy", cupy)
+    monkeypatch.setattr(cuda, "find_spec", lambda name: name)
+    monkeypatch.setattr(_kernels, "is_refused", refused)
+    assert cuda.is_on.__wrapped__() is expected

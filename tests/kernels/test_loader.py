@@ -12,7 +12,7 @@ from structmat import _kernels
 
 WORKING = f"INTERFACE = {_kernels.INTERFACE}\ndef isas(): return 'fast', 'baseline'\n"
 STALE = "INTERFACE = -1\n"
-USED = "print(_kernels.extension is not None, _kernels.isa(), _kernels.reason)"
+USED = "print(_kernels.loaded is not None, _kernels.isa(), _kernels.reason)"
 
 
 @pytest.fixture
@@ -82,9 +82,20 @@ def test_an_extension_that_cannot_be_used(package: Path, kind: str) -> None:
 
 
 def test_this_process_uses_what_it_says() -> None:
-    if _kernels.extension is None:
+    if _kernels.loaded is None:
         assert _kernels.isa() is None
         assert _kernels.reason
     else:
-        assert _kernels.isa() in _kernels.extension.isas()
+        assert _kernels.isa() in _kernels.loaded.isas()
         assert _kernels.reason == ""
+
+
+@pytest.mark.skipif(_kernels.loaded is None, reason="no compiled kernels")
+def test_an_import_of_the_extension_does_not_undo_a_refusal() -> None:
+    code = """
+import numpy as np, structmat as sm, structmat._kernels.extension
+A = sm.Circulant(np.arange(8.0))
+print(A._compiled, np.array_equal((A @ np.eye(8)[0]).round(12), np.arange(8.0)))
+"""
+    call, environment = [sys.executable, "-c", code], os.environ | {_kernels.VARIABLE: "0"}
+    assert subprocess.run(call, env=environment, capture_output=True, text=True, check=True).stdout == "None True\n"

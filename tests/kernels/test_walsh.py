@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from structmat import _kernels
 
-if _kernels.extension is None:
+if _kernels.loaded is None:
     pytest.skip(f"no compiled kernels: {_kernels.reason}", allow_module_level=True)
-extension = _kernels.extension
+extension = _kernels.loaded
 
 Array = np.ndarray[Any, Any]
 KINDS = list(itertools.product(extension.isas(), "fd"))

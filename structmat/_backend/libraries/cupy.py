@@ -38,11 +38,11 @@ class CuPy(Library):
 
     def index_add(self, xp: Namespace, x: Array, index: Array, n: int) -> Array:
         """Sort and add neighbours: `add.at` takes no complex entries, and adds in another order at each call."""
+        if index.size == 0:
+            return xp.zeros((*x.shape[:-1], n), dtype=x.dtype)
         order = xp.argsort(index)
         bounds = xp.searchsorted(index[order], xp.arange(n + 1))
         starts, is_empty = bounds[:-1], bounds[:-1] == bounds[1:]
-        if index.size == 0:
-            return xp.zeros((*x.shape[:-1], n), dtype=x.dtype)
         sums = xp.add.reduceat(x[..., order], xp.minimum(starts, index.size - 1), axis=-1)
         return xp.where(is_empty, xp.zeros((), dtype=x.dtype), sums)
 
