@@ -64,9 +64,10 @@ class Side(NamedTuple):
 class Convolution:
     """The matrix J^a diag(f) C diag(g) J^b, C the upper left corner of a circulant or skew-circulant matrix.
 
-    J is the exchange matrix; `output` has a and f, `input` has b and g. The column is that of the whole matrix: vectors
-    are padded with zeros to its length, and products are cropped. With `conjugate`, C is the corner of the conjugate
-    transpose. Methods take and return arrays of the library `xp`; they return None for arrays without a host view.
+    C may also be a corner of a matrix of p x q such blocks, with columns (p, q, n). J is the exchange matrix; `output`
+    has a and f, `input` has b and g. The column is that of the whole matrix: vectors are padded with zeros to its
+    length, and products are cropped. With `conjugate`, C is the corner of the conjugate transpose. Methods take and
+    return arrays of the library `xp`; they return None for arrays without a host view.
     """
 
     __slots__ = (
@@ -126,13 +127,14 @@ class Convolution:
         """Plan and spectrum for a batch or for one vector."""
         found = self._spectra.get(batched)
         if found is None:
-            plan = kernels.plan(self.column.shape[0], self.column.dtype.char, self.root, batched)
+            *blocks, n = self.column.shape
+            plan = kernels.plan(n, self.column.dtype.char, self.root, batched, tuple(blocks))
             other = self._spectra.get(not batched)
             if other is not None and other[0] is plan:
                 found = other
             else:
                 found = plan, np.empty(plan.spectrum_size, self.column.real.dtype)
-                plan.spectrum(self.column, found[1])
+                plan.spectrum(self.column.reshape(-1), found[1])
             self._spectra[batched] = found
         return found
 
@@ -226,7 +228,7 @@ class Convolution:
             self.conjugate,
             kernels.workers(g),
         )
-        plan.column(sums, column)
+        plan.column(sums, column.reshape(-1))
         dx = dx[..., ::-1].copy() if turns else dx
         return (dx, column) if view is g else (kernels.from_host(xp, dx), kernels.from_host(xp, column))
 
@@ -234,10 +236,13 @@ class Convolution:
 def corner(
     xp: Namespace, column: Array, shape: tuple[int, int], *, root: int = 1, reverses_input: bool = False
 ) -> Convolution | None:
-    """Return the upper left corner of the matrix with a column, if the kernels support its length, else None."""
+    """Return the upper left corner of the matrix with a column, or with columns (p, q, n) of blocks.
+
+    None if the kernels do not support their length.
+    """
     char = kernels.char_of(xp, column.dtype)
     view = None if char is None else kernels.host_view(column)
-    if char is None or view is None or not kernels.is_supported(view.size, char, root):
+    if char is None or view is None or not kernels.is_supported(view.shape[-1], char, root):
         return None
     made = Convolution(np.ascontiguousarray(view), Side(shape[0]), Side(shape[1], reverses_input), root)
     made.is_lasting = type(column) is np.ndarray

@@ -72,16 +72,16 @@ class _Plans:
         self.held: OrderedDict[tuple[Any, ...], Any] = OrderedDict()
         self.lock = Lock()
 
-    def __call__(self, n: int, char: str, root: int, batched: bool) -> Any:
-        key = n, char, root, batched
+    def __call__(self, n: int, char: str, root: int, batched: bool, blocks: tuple[int, ...] = ()) -> Any:
+        key = n, char, root, batched, *blocks
         with self.lock:
             if key in self.held:
                 self.held.move_to_end(key)
                 return self.held[key]
-        if not batched and (shared := self(n, char, root, True)).layout == "along":
+        if not batched and (shared := self(n, char, root, True, blocks)).layout == "along":
             plan = shared
         else:
-            plan = _extension().Plan(n, char, root, batched, _kernels.isa())
+            plan = _extension().Plan(n, char, root, batched, _kernels.isa(), *blocks)
         with self.lock:
             self.held[key] = plan
             while len(self.held) > 1 and sum(each.nbytes for each in self.held.values()) > _HELD_BYTES:

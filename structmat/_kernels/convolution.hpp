@@ -12,6 +12,33 @@
 
 namespace structmat::STRUCTMAT_ISA {
 
+// Factors of frequencies: of those that stand for a pair of conjugates, and of real ones.
+template <class Scalar>
+struct Weights {
+  Scalar of_pairs = 1;
+  Scalar of_singles = 1;
+};
+
+// The conjugate of a diagonal.
+template <class Scalar, bool is_complex>
+class ConjugateDiagonal {
+ public:
+  ConjugateDiagonal(const Scalar* entries, Index width)
+      : entries_(entries), memory_(copies(entries) ? 2 * width * Index(sizeof(Scalar)) : 0) {
+    if (!copies(entries)) return;
+    Scalar* conjugates = memory_.template as<Scalar>();
+    for (Index k = 0; k < 2 * width; ++k) conjugates[k] = k % 2 != 0 ? -entries[k] : entries[k];
+    entries_ = conjugates;
+  }
+  const Scalar* data() const { return entries_; }
+
+ private:
+  static bool copies(const Scalar* entries) { return is_complex && entries != nullptr; }
+
+  const Scalar* entries_;
+  const Scratch memory_;
+};
+
 template <class Scalar, int L, bool along, bool is_complex>
 class Convolution final : public Plan<Scalar> {
   using Tree = Recursion<Scalar, L, along>;
@@ -46,13 +73,8 @@ class Convolution final : public Plan<Scalar> {
   void spectrum(const Scalar* column, Index width, Scalar* spectrum) const override {
     const Scratch memory((array_size() + vectors()) * vector_bytes);
     Vector* x = memory.as<Vector>();
-    Scalar* tape = memory.as<Scalar>() + array_size() * L;
-    read({column, 0, 1, width, nullptr}, x);
-    Stream t = stream();
-    t.tape = along ? spectrum : tape;
-    t.weight = (is_complex ? 1 : 2) / static_cast<Scalar>(n_);
-    t.real_weight = 1 / static_cast<Scalar>(n_);
-    run<Mode::analysis>(x, t);
+    Scalar* tape = along ? spectrum : memory.as<Scalar>() + array_size() * L;
+    analyse({column, 0, 1, width, nullptr}, x, tape, inverse());
     if constexpr (!along) {
       for (Index k = 0; k < vectors(); ++k) spectrum[k] = tape[k * L];
     }
@@ -65,21 +87,47 @@ class Convolution final : public Plan<Scalar> {
     for (Index k = 0; k < vectors(); ++k) {
       tape[k] = along ? load<Scalar, L>(sums + k * L) : Vector{} + sums[k];
     }
-    Stream t = stream();
-    t.tape = memory.as<Scalar>() + array_size() * L;
-    t.weight = (is_complex ? 1 : 2) / static_cast<Scalar>(n_);
-    t.real_weight = 1 / static_cast<Scalar>(n_);
-    run<Mode::synthesis>(x, t);
-    write(x, {column, 0, 1, width, nullptr});
+    synthesise(memory.as<Scalar>() + array_size() * L, x, {column, 0, 1, width, nullptr},
+               inverse());
   }
+
+  // Frequencies of a group of rows, and rows of frequencies. `x` has room for `array_size` vectors,
+  // and a tape for `vectors`.
+  void analyse(const Source& from, Vector* x, Scalar* tape, Weights<Scalar> weights = {}) const {
+    read(from, x);
+    Stream t = stream();
+    t.tape = tape;
+    t.weight = weights.of_pairs;
+    t.real_weight = weights.of_singles;
+    run<Mode::analysis>(x, t);
+  }
+  void synthesise(const Scalar* tape, Vector* x, const Target& to,
+                  Weights<Scalar> weights = {}) const {
+    Stream t = stream();
+    t.tape = const_cast<Scalar*>(tape);
+    t.weight = weights.of_pairs;
+    t.real_weight = weights.of_singles;
+    run<Mode::synthesis>(x, t);
+    write(x, to);
+  }
+
+  // The weights of a spectrum, by which the transforms there and back become a convolution.
+  Weights<Scalar> inverse() const {
+    const Scalar weight = 1 / static_cast<Scalar>(n_);
+    return {is_complex ? weight : 2 * weight, weight};
+  }
+
+  Index vectors() const { return tables_.spectrum_size / Tree::step; }
+  Index array_size() const { return (is_complex ? 2 : 1) * array_; }
 
   void product(const Call<Scalar>& call) const override {
     multiply_rows(call, call.x, call.before, call.after, call.conjugate);
   }
 
   void gradient(const Call<Scalar>& call) const override {
-    const Diagonal before(call.before, call.y.data != nullptr ? call.y.width : 0);
-    const Diagonal after(call.after, call.g.width);
+    const ConjugateDiagonal<Scalar, is_complex> before(call.before,
+                                                       call.y.data != nullptr ? call.y.width : 0);
+    const ConjugateDiagonal<Scalar, is_complex> after(call.after, call.g.width);
     if (call.sums == nullptr) {
       return multiply_rows(call, call.g, after.data(), before.data(), !call.conjugate);
     }
@@ -144,27 +192,6 @@ class Convolution final : public Plan<Scalar> {
     }
   };
 
-  // The conjugate of a diagonal.
-  class Diagonal {
-   public:
-    Diagonal(const Scalar* entries, Index width)
-        : entries_(entries), memory_(copies(entries) ? 2 * width * Index(sizeof(Scalar)) : 0) {
-      if (!copies(entries)) return;
-      Scalar* conjugates = memory_.template as<Scalar>();
-      for (Index k = 0; k < 2 * width; ++k) conjugates[k] = k % 2 != 0 ? -entries[k] : entries[k];
-      entries_ = conjugates;
-    }
-    const Scalar* data() const { return entries_; }
-
-   private:
-    static bool copies(const Scalar* entries) { return is_complex && entries != nullptr; }
-
-    const Scalar* entries_;
-    const Scratch memory_;
-  };
-
-  Index vectors() const { return tables_.spectrum_size / Tree::step; }
-  Index array_size() const { return (is_complex ? 2 : 1) * array_; }
   static Index blocks(Index rows, Index block_rows) { return (rows + block_rows - 1) / block_rows; }
 
   // Rows of a block are enough work for a thread to wake up, and few enough for several threads.
@@ -243,17 +270,14 @@ class Convolution final : public Plan<Scalar> {
       const Index count = std::min(end - row, rows_at_once);
       const Scalar* tape = has_tape ? plan.tape_at(call.tape, row) : tape_of_x;
       if (!has_tape) {
-        plan.read(
-            {call.x.data + row * call.x.stride, call.x.stride, count, call.x.width, call.before},
-            x);
-        Stream t = plan.stream();
-        t.tape = tape_of_x;
-        plan.run<Mode::analysis>(x, t);
+        plan.analyse(
+            {call.x.data + row * call.x.stride, call.x.stride, count, call.x.width, call.before}, x,
+            tape_of_x);
       }
-      plan.read(batch.source(row, count), x);
-      if (has_product) batch.prefetch(row);
-      Stream t = plan.stream();
       if (has_product) {
+        plan.read(batch.source(row, count), x);
+        batch.prefetch(row);
+        Stream t = plan.stream();
         t.spectrum = call.spectrum;
         t.sign = batch.conjugate ? -1 : 1;
         t.tape = const_cast<Scalar*>(tape);
@@ -261,8 +285,7 @@ class Convolution final : public Plan<Scalar> {
         plan.run<Mode::replay>(x, t);
         plan.write(x, batch.target(row, count));
       } else {
-        t.tape = tape_of_g;
-        plan.run<Mode::analysis>(x, t);
+        plan.analyse(batch.source(row, count), x, tape_of_g);
         plan.add_products(sums, tape, tape_of_g);
       }
     }

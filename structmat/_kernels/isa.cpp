@@ -5,7 +5,7 @@
 #error "STRUCTMAT_ISA must be the name of an instruction set"
 #endif
 
-#include "convolution.hpp"
+#include "blocks.hpp"
 #include "walsh.hpp"
 
 #define STRUCTMAT_JOIN(a, b) a##b
@@ -25,6 +25,10 @@ constexpr Index very_long_row = 8192;
 template <class Scalar, int L, bool along>
 std::unique_ptr<Plan<Scalar>> make(const PlanSize& size) {
   using Base = std::unique_ptr<Plan<Scalar>>;
+  if (size.p * size.q > 1) {
+    if (size.is_complex) return Base(new BlockConvolution<Scalar, L, along, true>(size));
+    return Base(new BlockConvolution<Scalar, L, along, false>(size));
+  }
   if (size.is_complex) return Base(new Convolution<Scalar, L, along, true>(size));
   return Base(new Convolution<Scalar, L, along, false>(size));
 }

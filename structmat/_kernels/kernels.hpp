@@ -34,8 +34,8 @@ struct Call {
 
 enum class Layout { lanes, along };
 
-// Convolution modulo z^n - root of real or complex vectors; immutable, and safe from several threads.
-// Methods throw std::bad_alloc only.
+// Convolution modulo z^n - root of real or complex vectors, or a matrix of such convolutions, which has a column for each
+// block; immutable, and safe from several threads. Methods throw std::bad_alloc only.
 template <class Scalar>
 class Plan {
  public:
@@ -55,6 +55,8 @@ struct PlanSize {
   bool is_complex = false;
   int root = 1;         // 1 or -1
   bool batched = true;  // whether calls will have many rows
+  Index p = 1;          // rows of blocks
+  Index q = 1;          // columns of blocks
 };
 
 // What one instruction set offers.

@@ -12,14 +12,15 @@ constexpr Index bytes_of_a_piece = Index{64} << 20;
 // user's interrupt is answered between them; y then holds a part of the rows.
 template <class Scalar>
 void run_in_pieces(const Vectors& vectors, const Plan<Scalar>& kernel, Call<Scalar> call) {
-  const Index row_bytes = vectors.n * vectors.entry->scalars * vectors.entry->scalar_size;
+  const Index widest = std::max(vectors.input, vectors.output);
+  const Index row_bytes = widest * vectors.entry->scalars * vectors.entry->scalar_size;
   const Index most = std::max<Index>(bytes_of_a_piece / row_bytes, 2);
   Index left = call.rows;
   for (;;) {
     // A single row may be rounded differently, so none is left over.
     call.rows = left > most + 1 ? most : left;
     {
-      WithoutGil region(call.rows * vectors.n);
+      WithoutGil region(call.rows * widest);
       kernel.product(call);
     }
     left -= call.rows;
@@ -27,6 +28,15 @@ void run_in_pieces(const Vectors& vectors, const Plan<Scalar>& kernel, Call<Scal
     if (PyErr_CheckSignals() < 0) throw PythonError();
     call.x.data += call.rows * call.x.stride;
     call.y.data += call.rows * call.y.stride;
+  }
+}
+
+// The first column, whose last entries may be missing, or the columns of all blocks.
+void check_columns(const Argument& column, const Vectors& vectors) {
+  if (vectors.blocks == 1) {
+    column.check_width(vectors.n);
+  } else {
+    column.check_size(vectors.n * vectors.blocks);
   }
 }
 
@@ -40,11 +50,11 @@ void Spectrum::run(const Vectors& vectors, const Plan<Scalar>& kernel, PyObject*
   spectrum.take_vector(args[1], *vectors.scalar, Access::write);
   column.require();
   spectrum.require();
-  column.check_width(vectors.n);
+  check_columns(column, vectors);
   spectrum.check_size(kernel.spectrum_size());
   check_disjoint({&spectrum}, {&column});
 
-  WithoutGil region(vectors.n);
+  WithoutGil region(vectors.n * vectors.blocks);
   kernel.spectrum(column.data<const Scalar>(), column.width(), spectrum.data<Scalar>());
 }
 
@@ -57,10 +67,10 @@ void Column::run(const Vectors& vectors, const Plan<Scalar>& kernel, PyObject* c
   sums.require();
   column.require();
   sums.check_size(kernel.spectrum_size());
-  column.check_width(vectors.n);
+  check_columns(column, vectors);
   check_disjoint({&column}, {&sums});
 
-  WithoutGil region(vectors.n);
+  WithoutGil region(vectors.n * vectors.blocks);
   kernel.column(sums.data<const Scalar>(), column.data<Scalar>(), column.width());
 }
 
@@ -85,8 +95,8 @@ void Product::run(const Vectors& vectors, const Plan<Scalar>& kernel, PyObject* 
   x.require();
   spectrum.require();
   y.require();
-  x.check_width(vectors.n);
-  y.check_width(vectors.n);
+  x.check_width(call.conjugate ? vectors.output : vectors.input);
+  y.check_width(call.conjugate ? vectors.input : vectors.output);
   y.check_rows_are_those_of(x);
   spectrum.check_size(kernel.spectrum_size());
   before.check_width_is_that_of(x);
@@ -105,7 +115,7 @@ void Product::run(const Vectors& vectors, const Plan<Scalar>& kernel, PyObject* 
   call.after = after.data<const Scalar>();
   call.kept = tape.data<Scalar>();
   if (call.kept == nullptr) return run_in_pieces(vectors, kernel, call);
-  WithoutGil region(call.rows * vectors.n);
+  WithoutGil region(call.rows * std::max(vectors.input, vectors.output));
   kernel.product(call);
 }
 
@@ -137,10 +147,11 @@ void Gradient::run(const Vectors& vectors, const Plan<Scalar>& kernel, PyObject*
     fail(PyExc_ValueError, "%s: sums need either tape or x, got %s", name,
          x.given() ? "both" : "neither");
   }
-  x.check_width(vectors.n);
-  g.check_width(vectors.n);
-  dx.check_width(vectors.n);
-  before.check_width(vectors.n);
+  const Index input = call.conjugate ? vectors.output : vectors.input;
+  x.check_width(input);
+  g.check_width(call.conjugate ? vectors.input : vectors.output);
+  dx.check_width(input);
+  before.check_width(input);
   x.check_rows_are_those_of(g);
   dx.check_rows_are_those_of(g);
   spectrum.check_size(kernel.spectrum_size());
@@ -166,7 +177,7 @@ void Gradient::run(const Vectors& vectors, const Plan<Scalar>& kernel, PyObject*
   call.after = after.data<const Scalar>();
   call.tape = tape.data<const Scalar>();
   call.sums = sums.data<Scalar>();
-  WithoutGil region(call.rows * vectors.n);
+  WithoutGil region(call.rows * std::max(vectors.input, vectors.output));
   kernel.gradient(call);
 }
 

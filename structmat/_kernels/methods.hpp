@@ -8,7 +8,10 @@ namespace structmat {
 
 // The vectors of a plan.
 struct Vectors {
-  Index n;
+  Index n;       // length of a block
+  Index blocks;  // with a column each
+  Index input;   // entries of an input of the matrix
+  Index output;
   const Entry* entry;
   const Entry* scalar;  // entry of spectra, tapes and sums
 };

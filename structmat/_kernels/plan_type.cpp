@@ -34,6 +34,16 @@ void check_size(const PlanSize& size) {
   if (size.root != 1 && size.root != -1) {
     fail(PyExc_ValueError, "Plan: root is %d, expected 1 or -1", size.root);
   }
+  if (size.p < 1 || size.q < 1) {
+    fail(PyExc_ValueError, "Plan: p and q are %zd and %zd, expected positive integers", size.p,
+         size.q);
+  }
+  // Tables, tapes and spectra have less than 64 bytes for each entry of the blocks' columns.
+  constexpr Index most = PY_SSIZE_T_MAX / 64;
+  if (size.p > most / size.q || size.n > most / (size.p * size.q)) {
+    fail(PyExc_ValueError, "Plan: %zd x %zd blocks of length %zd are more than fit into memory",
+         size.p, size.q, size.n);
+  }
   if (size.n >= 1 && is_supported(size)) return;
   const bool is_real_skew = size.root == -1 && !size.is_complex;
   fail(PyExc_ValueError, "Plan: n is %zd, expected %s without prime factors over 7", size.n,
@@ -41,13 +51,13 @@ void check_size(const PlanSize& size) {
 }
 
 PyObject* create(PyTypeObject* type, PyObject* args, PyObject* keywords) {
-  static const char* names[] = {"n", "char", "root", "batched", "isa", nullptr};
+  static const char* names[] = {"n", "char", "root", "batched", "isa", "p", "q", nullptr};
   PlanSize size;
   int code = 0;
   int batched = 1;
   const char* isa = "";
-  if (!PyArg_ParseTupleAndKeywords(args, keywords, "nC|ips:Plan", const_cast<char**>(names),
-                                   &size.n, &code, &size.root, &batched, &isa)) {
+  if (!PyArg_ParseTupleAndKeywords(args, keywords, "nC|ipsnn:Plan", const_cast<char**>(names),
+                                   &size.n, &code, &size.root, &batched, &isa, &size.p, &size.q)) {
     return nullptr;
   }
   return guarded([&]() -> PyObject* {
@@ -79,7 +89,8 @@ PyObject* create(PyTypeObject* type, PyObject* args, PyObject* keywords) {
     PyObject* self = allocate(type, 0);
     if (self == nullptr) return nullptr;
     PlanObject& plan = as_plan(self);
-    plan.vectors = {size.n, entry, find_entry(is_float ? 'f' : 'd')};
+    plan.vectors = {size.n,          size.p * size.q, size.n * size.q,
+                    size.n * size.p, entry,           find_entry(is_float ? 'f' : 'd')};
     plan.root = size.root;
     plan.isa = kernels->name;
     new (&plan.in_float) std::unique_ptr<const Plan<float>>(std::move(in_float));
@@ -112,8 +123,8 @@ PyObject* tape_size(PyObject* self, PyObject* batch) {
   return guarded([&]() -> PyObject* {
     const Index rows = std::max<Index>(take_index("tape_size", "batch", batch, 0), 1);
     const PlanObject& plan = as_plan(self);
-    // Tables have 16 n bytes or more, so n times 64 has no overflow.
-    if (rows > PY_SSIZE_T_MAX / (64 * plan.vectors.n)) return PyErr_NoMemory();
+    const Index widest = std::max(plan.vectors.input, plan.vectors.output);
+    if (rows > PY_SSIZE_T_MAX / 1024 / widest) return PyErr_NoMemory();
     return PyLong_FromSsize_t(
         dispatch(plan, [rows](const auto& kernel) { return kernel.tape_size(rows); }));
   });
@@ -122,6 +133,11 @@ PyObject* tape_size(PyObject* self, PyObject* batch) {
 // -- attributes
 
 PyObject* get_n(PyObject* self, void*) { return PyLong_FromSsize_t(as_plan(self).vectors.n); }
+
+PyObject* get_blocks(PyObject* self, void*) {
+  const Vectors& vectors = as_plan(self).vectors;
+  return Py_BuildValue("nn", vectors.output / vectors.n, vectors.input / vectors.n);
+}
 
 PyObject* get_char(PyObject* self, void*) {
   return PyUnicode_FromStringAndSize(&as_plan(self).vectors.entry->code, 1);
@@ -154,11 +170,13 @@ PyCFunction as_function(Function function) {
 PyMethodDef methods[] = {
     {"spectrum", as_function(call<Spectrum>), METH_FASTCALL,
      "spectrum(column, spectrum)\n--\n\n"
-     "Transform the first column (k,), k <= n, padded with zeros, into `spectrum_size` real "
-     "scalars."},
+     "Transform the first column (k,), k <= n, padded with zeros, or the columns of all blocks "
+     "(p q n,),\n"
+     "into `spectrum_size` real scalars."},
     {"column", as_function(call<Column>), METH_FASTCALL,
      "column(sums, column)\n--\n\n"
-     "Transform sums, as `gradient` fills them, back into a column (k,), k <= n."},
+     "Transform sums, as `gradient` fills them, back into a column (k,), k <= n, or into those of "
+     "all blocks."},
     {"product", as_function(call<Product>), METH_FASTCALL,
      "product(x, spectrum, y, before, after, tape, conjugate, threads)\n--\n\n"
      "Compute y = after * crop(C pad(before * x)), or with C^H if conjugate is true.\n\n"
@@ -175,7 +193,8 @@ PyMethodDef methods[] = {
     {nullptr, nullptr, 0, nullptr}};
 
 PyGetSetDef attributes[] = {
-    {"n", get_n, nullptr, "length of vectors", nullptr},
+    {"n", get_n, nullptr, "length of vectors, or of their pieces for each block", nullptr},
+    {"blocks", get_blocks, nullptr, "rows and columns of blocks", nullptr},
     {"char", get_char, nullptr, "NumPy's character of the dtype of vectors", nullptr},
     {"root", get_root, nullptr, "1: circulant, -1: skew-circulant", nullptr},
     {"isa", get_isa, nullptr, "instruction set", nullptr},
@@ -186,8 +205,9 @@ PyGetSetDef attributes[] = {
     {nullptr, nullptr, nullptr, nullptr, nullptr}};
 
 char documentation[] =
-    "Plan(n, char, root=1, batched=True, isa=\"\")\n--\n\n"
-    "Tables of convolution modulo z^n - root. Immutable, and safe from several threads at once.";
+    "Plan(n, char, root=1, batched=True, isa=\"\", p=1, q=1)\n--\n\n"
+    "Tables of convolution modulo z^n - root, or of a matrix of p x q such blocks.\n\n"
+    "Immutable, and safe from several threads at once.";
 
 PyType_Slot slots[] = {{Py_tp_doc, documentation},
                        {Py_tp_new, reinterpret_cast<void*>(create)},

@@ -3,6 +3,7 @@
 from typing import Any
 
 from structmat._backend import fft, linear_algebra, memory, ops
+from structmat._backend.convolution import Convolution, corner
 from structmat._backend.types import Array, Namespace
 from structmat.core import Leaf, LinearOperator, cached, param, register_operator
 from structmat.core.facts import power_of
@@ -76,6 +77,12 @@ class BlockCirculant(Leaf):
     def spectra(self) -> Array:
         """The p×q matrix of Fourier coefficients at each frequency."""
         return memory.contiguous(self.xp, self.xp.permute_dims(fft.dft(self.xp, self.blocks), (2, 0, 1)))
+
+    def _compile(self) -> Convolution | None:
+        return corner(self.xp, self.blocks, self.shape)
+
+    def _column_grads(self, xp: Namespace, column: Array) -> tuple[Array, ...]:
+        return (column,)
 
     def _prepare(self, xp: Namespace, x: Array) -> tuple[Array, tuple[int, ...]]:
         """Transform the pieces of each vector: (..., c b) -> (f, B, c), and the batch shape."""
