@@ -1,10 +1,12 @@
-// A pool of threads that all calls share. A thread is started when a call first needs it, and
-// sleeps between calls.
+// A pool of threads that all calls share. A thread is started when a call first needs it. Between
+// calls it waits for the next one for some microseconds, and then sleeps: waking a thread takes as
+// long as a small product.
 #include <pthread.h>
 #include <signal.h>
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -24,7 +26,7 @@ struct Job {
   Index blocks;
   std::atomic<Index> next{0};
   int wanted;  // workers that may still join
-  int joined = 0;
+  std::atomic<int> joined{0};
   std::exception_ptr error;
   Job* following = nullptr;  // in the queue
 };
@@ -34,6 +36,24 @@ thread_local bool is_inside_a_block = false;
 
 void run_serially(Index blocks, Work work, void* context) {
   for (Index block = 0; block < blocks; ++block) work(context, block);
+}
+
+// Waits a short time for a condition without giving up the processor; tells whether it holds.
+template <class Condition>
+bool holds_soon(const Condition& condition) {
+  using Clock = std::chrono::steady_clock;
+  const Clock::time_point end = Clock::now() + std::chrono::microseconds(50);
+  do {
+    for (int k = 0; k < 32; ++k) {
+      if (condition()) return true;
+#if defined(__x86_64__) || defined(__i386__)
+      __builtin_ia32_pause();
+#elif defined(__aarch64__)
+      asm volatile("yield");
+#endif
+    }
+  } while (Clock::now() < end);
+  return false;
 }
 
 class Pool {
@@ -52,18 +72,24 @@ class Pool {
     }
     take_blocks(job);
 
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      remove(job);
+    }
+    const auto is_done = [&job] { return job.joined == 0; };
+    if (has_spare_cores() && holds_soon(is_done)) return;
     std::unique_lock<std::mutex> lock(mutex_);
-    remove(job);
-    done_.wait(lock, [&job] { return job.joined == 0; });
+    done_.wait(lock, is_done);
   }
 
  private:
   static constexpr int most_threads = 64;
 
-  static int limit() {
-    const int cores = static_cast<int>(std::thread::hardware_concurrency());
-    return std::min(most_threads, 2 * std::max(cores, 1));
-  }
+  static int cores() { return std::max(static_cast<int>(std::thread::hardware_concurrency()), 1); }
+  static int limit() { return std::min(most_threads, 2 * cores()); }
+
+  // Whether a thread that waits without sleeping leaves a core for each of the others.
+  bool has_spare_cores() const { return threads_ < cores(); }
 
   // As many as jobs in the queue may use, up to the limit. A thread that can't be started is not
   // missed: the caller takes all blocks that no worker takes.
@@ -89,26 +115,33 @@ class Pool {
     Job** place = &first_;
     while (*place != nullptr) place = &(*place)->following;
     *place = &job;
+    has_jobs_ = true;
   }
 
   void remove(Job& job) {
     for (Job** place = &first_; *place != nullptr; place = &(*place)->following) {
       if (*place == &job) {
         *place = job.following;
-        return;
+        break;
       }
     }
+    has_jobs_ = first_ != nullptr;
   }
 
   // What a worker does, for as long as the process lives.
   void serve() {
     std::unique_lock<std::mutex> lock(mutex_);
     for (;;) {
+      if (first_ == nullptr && has_spare_cores()) {
+        lock.unlock();
+        holds_soon([this] { return has_jobs_.load(std::memory_order_relaxed); });
+        lock.lock();
+      }
       wake_.wait(lock, [this] { return first_ != nullptr; });
       Job& job = *first_;
       --idle_;
       ++job.joined;
-      if (--job.wanted == 0) first_ = job.following;
+      if (--job.wanted == 0) remove(job);
       lock.unlock();
       take_blocks(job);
       lock.lock();
@@ -137,7 +170,8 @@ class Pool {
   std::condition_variable wake_;
   std::condition_variable done_;
   Job* first_ = nullptr;
-  int threads_ = 0;
+  std::atomic<bool> has_jobs_{false};  // whether first_ is not null
+  std::atomic<int> threads_{0};
   int idle_ = 0;
 };
 
