@@ -2,19 +2,15 @@
 
 from __future__ import annotations  # the documentation is built without PyTorch
 
-import functools
 import sys
-import uuid
 import warnings
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils._python_dispatch import _disable_current_modes
 
 from structmat.core.base import LinearOperator, Saved
 from structmat.interop import template
-from structmat.io import describe, described
+from structmat.interop.torch_structures import Structure, structure_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -108,6 +104,11 @@ def _is_recorded() -> bool:
     )
 
 
+def _is_transformed() -> bool:
+    """Tell `torch.compile` whether torch.func or forward mode is active."""
+    return torch._C._are_functorch_transforms_active() or bool(torch.autograd.forward_ad._current_level >= 0)
+
+
 def matvec(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
     """Multiply PyTorch vectors (..., n) by an operator, as one node of PyTorch's graph.
 
@@ -199,38 +200,18 @@ class Template(template.Template):
 
     def __init__(self, operator: LinearOperator, names: tuple[str, ...] | None = None) -> None:
         super().__init__(operator, names)
-        self.operator = operator.to(device="meta")
-        self._last: tuple[Any, Any] = (None, None)
-        try:
-            self.structure = describe(self.operator)  # one for all equal structures, in every process
-        except (TypeError, ValueError):  # it holds functions, or a class that is not registered
-            self.structure = uuid.uuid4().hex  # of no other process, whose compiled graphs may be found on the disk
-            _UNDESCRIBED[self.structure] = self
+        self._shared = Structure.of(operator.to(device="meta"))
+        self._shared.templates[id(self)] = self
+        self.operator, self.structure = self._shared.operator, self._shared.key
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Template, (self.operator, self.names)
 
     def bind(self, arrays: Sequence[torch.Tensor]) -> LinearOperator:
-        """Return the operator with the given arrays, the last one again if they are the same and unchanged.
-
-        An operator keeps values derived from constants only (see `may_keep`), so only constants need to be unchanged.
-        Arrays with a graph would be kept with the operator, and changes of arrays in inference mode are not counted:
-        their operator is not kept.
-        """
+        """Return the operator with the given arrays, the last one again if they are the same and unchanged."""
         if torch.compiler.is_compiling():
             return self.operator._with_arrays(arrays)
-        key = []
-        for array in arrays:
-            if not array.is_leaf or array.is_inference():
-                return self.operator._with_arrays(arrays)
-            # Beside the identity: `Module.to` and `p.data = ...` change an array in place.
-            version = None if array.requires_grad else array._version
-            key.append((id(array), array.dtype, array.device, array.shape, version))
-        last, operator = self._last
-        if key != last:
-            operator = self.operator._with_arrays(arrays)
-            self._last = key, operator
-        return operator  # type: ignore[no-any-return]
+        return self._shared.bind(arrays)
 
     def matvec(self, x: torch.Tensor, arrays: Sequence[torch.Tensor], *, keep: bool = True) -> torch.Tensor:
         """Multiply vectors by the operator that has these arrays; `torch.compile` sees one operation.
@@ -238,6 +219,9 @@ class Template(template.Template):
         The operator is kept for the next product by default; ``keep=False`` is for arrays made for one product.
         """
         if torch.compiler.is_dynamo_compiling():
+            takes_kernels = self._shared.is_compiled and x.device.type == "cpu" and type(x) in _ORDINARY
+            if takes_kernels and not torch.compiler.is_exporting() and not _is_transformed():
+                return torch.ops.structmat.product(x, arrays, self.structure)
             return torch.ops.structmat.matvec(x, arrays, self.structure)
         if torch.jit.is_tracing():
             with warnings.catch_warnings():  # of sizes, which the operator has to be compared with
@@ -248,29 +232,6 @@ class Template(template.Template):
 
 
 Form = Template  # its name in pickles of earlier releases
-_UNDESCRIBED: weakref.WeakValueDictionary[str, Template] = weakref.WeakValueDictionary()
-
-
-def _operator_of(structure: str) -> LinearOperator:
-    """Return the operator on the device "meta" that has a structure."""
-    if structure.startswith("{"):
-        return _operator_described(structure)
-    if structure not in _UNDESCRIBED:
-        raise ValueError(
-            "structmat::matvec: the operator holds functions, or a class that is not registered (see "
-            "structmat.custom.register_operator), and belongs to a layer that is gone or of another process; compile "
-            "or export it anew."
-        )
-    return _UNDESCRIBED[structure].operator
-
-
-@functools.lru_cache(maxsize=256)
-def _operator_described(structure: str) -> LinearOperator:
-    def empty(dtype: str, shape: tuple[int, ...]) -> torch.Tensor:
-        return torch.empty(shape, dtype=getattr(torch, dtype), device="meta")
-
-    with _disable_current_modes():  # the operator is kept, and must not belong to one trace
-        return described("structmat::matvec", structure, empty)
 
 
 # CompositeImplicitAutograd: PyTorch decomposes the operation for autograd, meta tensors and vmap, so none of these
@@ -280,4 +241,19 @@ torch.library.define("structmat::matvec", "(Tensor x, Tensor[] arrays, str form)
 
 @torch.library.impl("structmat::matvec", "CompositeImplicitAutograd")  # type: ignore[untyped-decorator]
 def _matvec_of_structure(x: torch.Tensor, arrays: Sequence[torch.Tensor], form: str) -> torch.Tensor:
-    return _matvec(_operator_of(form)._with_arrays(arrays), x, arrays)
+    return _matvec(structure_of(form).operator._with_arrays(arrays), x, arrays)
+
+
+@torch.library.register_vmap("structmat::matvec")  # type: ignore[untyped-decorator]
+def _matvec_of_batch(
+    info: Any, in_dims: tuple[Any, ...], x: torch.Tensor, arrays: Sequence[torch.Tensor], form: str
+) -> tuple[torch.Tensor, int]:
+    """Multiply a hidden batch of vectors, or each of its members if the operators differ."""
+    at, array_dims, _ = in_dims
+    if all(dim is None for dim in array_dims):
+        return torch.ops.structmat.matvec(x.movedim(at, 0), arrays, form), 0
+    products = []
+    for k in range(info.batch_size):
+        values = [array if dim is None else array.select(dim, k) for array, dim in zip(arrays, array_dims, strict=True)]
+        products.append(torch.ops.structmat.matvec(x if at is None else x.select(at, k), values, form))
+    return torch.stack(products), 0

@@ -1,6 +1,7 @@
 """Layers for PyTorch: `torch.nn.Linear`'s contract, every way that PyTorch differentiates and compiles, compression."""
 
 import copy
+import gc
 import io
 import math
 import pickle
@@ -17,11 +18,13 @@ import scipy.linalg
 from backends import library
 
 import structmat as sm
+from structmat import _kernels
 
 torch = library("torch")
 Module = torch.nn.Module  # where PyTorch is left out, the file ends here
 nn = library("structmat.nn.torch")
 interop = library("structmat.interop.torch")
+structures = library("structmat.interop.torch_structures")
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Torchinductor does not support code generation for complex"),
@@ -880,6 +883,92 @@ def test_compile(name: str, backend: str) -> None:
         torch.testing.assert_close(compiled(inputs(3, 6)), layer(inputs(3, 6)))
 
 
+def operations_of(compiled: Any, *arguments: Any) -> set[str]:
+    """Return structmat's operations in the graphs of a compiled function, forward and backward."""
+    found: set[str] = set()
+
+    def look(graph: Any, example: Any) -> Any:
+        found.update(str(node.target) for node in graph.graph.nodes if "structmat" in str(node.target))
+        return graph
+
+    from torch._dynamo.backends.common import aot_autograd
+
+    backend = aot_autograd(fw_compiler=look, bw_compiler=look)
+    torch._dynamo.reset()
+    torch.compile(compiled, fullgraph=True, backend=backend)(*arguments)
+    return found
+
+
+KERNELS = pytest.mark.skipif(_kernels.loaded is None, reason="needs the compiled kernels")
+
+
+@KERNELS
+@pytest.mark.parametrize("name", ["circulant", "blocks", "fastfood", "complex", "one array in two places"])
+def test_compiled_graphs_leave_products_to_the_kernels(name: str) -> None:
+    layer, x = layer_of(name), inputs(3, 6).requires_grad_()
+
+    assert operations_of(layer, x) == {"structmat.product.default"}
+    for transform in (torch.func.vmap, torch.func.grad, torch.func.jacfwd, torch.func.jacrev):
+        if layer.operator._is_complex and transform in (torch.func.jacfwd, torch.func.jacrev):
+            continue  # PyTorch refuses them
+        scalar = transform is torch.func.grad
+
+        def transformed(x: torch.Tensor, transform: Any = transform, scalar: bool = scalar) -> torch.Tensor:
+            return transform(lambda x: layer(x).abs().sum() if scalar else layer(x))(x)
+
+        assert not operations_of(transformed, x)
+        torch._dynamo.reset()
+        compiled = torch.compile(transformed, fullgraph=True, backend="aot_eager")
+        torch.testing.assert_close(compiled(x), transformed(x))
+
+
+@KERNELS
+@pytest.mark.parametrize("name", ["circulant", "blocks", "complex", "no parameters", "one array in two places"])
+def test_opcheck_of_products_that_stay_whole(name: str) -> None:
+    layer = layer_of(name)
+    values = [value.detach().requires_grad_(value.is_floating_point()) for value in layer._values()]
+    arguments = inputs(3, 6).requires_grad_(), values, layer._template.structure
+    torch.library.opcheck(torch.ops.structmat.product.default, arguments)
+
+
+def test_compiled_graphs_see_changes_of_signs() -> None:
+    torch._dynamo.reset()
+    A = sm.Circulant(inputs(6)) @ sm.SignFlip.random(6, rng=0, xp=torch)
+    layer, x = nn.StructuredLinear(A, bias=False), inputs(3, 6)
+    compiled = torch.compile(layer, fullgraph=True, backend="aot_eager")
+    with torch.no_grad():
+        for _ in range(3):
+            torch.testing.assert_close(compiled(x), layer(x))
+            for buffer in layer.buffers():
+                buffer.copy_(torch.as_tensor(-np.asarray(buffer)))
+        for value in layer.parameters():
+            value.mul_(2)
+        torch.testing.assert_close(compiled(x), layer(x))
+
+
+def test_operators_die_with_their_layers() -> None:
+    """Equal layers share a structure, which keeps an operator for each of them."""
+    layers = [nn.CirculantLinear(6, 6, dtype=torch.float64) for _ in range(4)]
+    for layer in layers:
+        layer(inputs(3, 6))
+    (shared,) = {layer._template._shared for layer in layers}
+    assert len(shared._bound) == len(shared.templates) == 4
+    parameters = [weakref.ref(layer.column) for layer in layers]
+    del layers[1:]
+    gc.collect()
+    layer(inputs(3, 6))  # one of those that are gone from the list
+    del layer
+    layers[0].column = torch.nn.Parameter(torch.zeros(6, dtype=torch.float64))
+    layers[0](inputs(3, 6))
+    gc.collect()
+    assert len(shared._bound) == len(shared.templates) == 1
+    assert not any(parameter() is not None for parameter in parameters)
+    key = shared.key
+    del layers, shared
+    gc.collect()
+    assert key not in structures._STRUCTURES
+
+
 def test_compiled_training_sees_new_parameters() -> None:
     torch._dynamo.reset()
     model = torch.nn.Sequential(nn.CirculantLinear(6, 8), torch.nn.ReLU(), nn.CirculantLinear(8, 4))
@@ -985,8 +1074,8 @@ def test_keys_tell_structures_apart() -> None:
 def test_a_key_is_the_operator(name: str) -> None:
     """What another process makes of it: the tree, to be filled with arrays."""
     layer, x = layer_of(name), inputs(3, 6)
-    interop._operator_described.cache_clear()
-    template = interop._operator_of(layer._template.structure)
+    structures._structure_described.cache_clear()
+    template = structures._structure_described(layer._template.structure).operator
     assert {array.device.type for array in template._arrays} <= {"meta"}
     filled = template._with_arrays(layer._values())
     assert str(filled) == str(layer.operator)
@@ -994,9 +1083,9 @@ def test_a_key_is_the_operator(name: str) -> None:
 
 
 def test_few_keys_are_kept() -> None:
-    for n in range(1, 400):
-        interop._operator_of(interop.Template(sm.Circulant(torch.ones(n))).structure)
-    assert interop._operator_described.cache_info().currsize <= 256
+    for n in range(1, 400):  # of layers that are gone
+        structures.structure_of(interop.Template(sm.Circulant(torch.ones(n))).structure)
+    assert structures._structure_described.cache_info().currsize == 256
 
 
 @pytest.mark.parametrize(

@@ -224,9 +224,9 @@ OTHERS: dict[str, Mutant] = {
         ("tests/nn/test_torch_layers.py::test_lost_changes_of_the_weight_are_refused",),
     ),
     "equal layers have keys of their own": Mutant(
-        "interop/torch.py",
-        "self.structure = describe(self.operator)",
-        "self.structure = uuid.uuid4().hex; _UNDESCRIBED[self.structure] = self",
+        "interop/torch_structures.py",
+        "key = describe(operator)",
+        "key = uuid.uuid4().hex",
         ("tests/nn/test_torch_layers.py::test_equal_blocks_share_their_graphs",),
     ),
     "traces are written to in place": Mutant(
