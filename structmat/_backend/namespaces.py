@@ -15,7 +15,6 @@ LIBRARIES = {  #: names that users may pass as xp, and the extra that installs e
     "torch": "torch",
     "jax": "jax",
     "jax.numpy": "jax",
-    "dask.array": "dask",
     "array_api_strict": None,
 }
 
@@ -48,6 +47,11 @@ def resolve(xp: ModuleType | str | None) -> Namespace:
         )
     if xp.__name__ == "numpy":
         return numpy_namespace
+    if xp.__name__.startswith("dask."):
+        raise TypeError(
+            f"xp is {xp.__name__}, whose arrays have no values yet; expected the library of their blocks, such as "
+            f"numpy: operators of it multiply Dask arrays."
+        )
     if xp.__name__ in {"cupy", "torch"}:
         return compat.array_namespace(xp.empty(0))
     if not hasattr(xp, "asarray"):

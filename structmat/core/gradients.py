@@ -3,7 +3,9 @@
 import operator
 from typing import Any, NamedTuple
 
+from structmat._backend import lazy
 from structmat._backend.types import Array, DType, Namespace
+from structmat.core import lazy_products
 from structmat.core.batches import OutputSpec, chunks
 from structmat.core.vector_products import VectorProducts
 
@@ -132,7 +134,8 @@ class Gradients(VectorProducts):
         Parameters
         ----------
         x : array, shape (..., n)
-            Vectors along the last axis; leading axes are a batch.
+            Vectors along the last axis; leading axes are a batch. Of Dask arrays x and g, the gradients are Dask arrays
+            as well; those of the parameters are summed as a tree.
         g : array, shape (..., m)
             Gradient of a real loss with respect to A x.
         chunk_size : int, optional
@@ -150,5 +153,7 @@ class Gradients(VectorProducts):
         ValueError, TypeError
             As for `forward` and `backward`.
         """
+        if lazy.is_lazy(x) or lazy.is_lazy(g):
+            return lazy_products.vjp(self, x, g, chunk_size=chunk_size)
         _, x, length = self._check_batch("vjp", x, 1, chunk_size)
         return self.backward(Saved(self, x, tuple(x.shape[:-1]), x.dtype, "input", length), g)

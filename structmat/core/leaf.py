@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from structmat._backend import devices, dtypes, linear_algebra, memory, namespaces, tracing
+from structmat._backend import devices, dtypes, lazy, linear_algebra, memory, namespaces, tracing
 from structmat._backend.tracing import UntraceableError
 from structmat._backend.types import Array, Device, DType, Namespace
 from structmat.core.base import LinearOperator
@@ -137,6 +137,11 @@ class Leaf(Facts):
         if not namespaces.is_array(value):
             raise TypeError(
                 f"{title}: {name} is a {type(value).__name__}; expected an array of shape ({', '.join(spec.dims)})."
+            )
+        if lazy.is_lazy(value):
+            raise TypeError(
+                f"{title}: {name} is a lazy {type(value).__name__}; expected an array with values: operators multiply "
+                f"lazy vectors, and hold arrays of the library of the vectors' blocks, such as {name}.compute()."
             )
         xp = namespaces.of(value)
         if spec.role == "parameter" and dtypes.kind(xp, value.dtype) is None:

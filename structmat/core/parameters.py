@@ -46,6 +46,10 @@ class Parameters(Contract):
         """Bytes of all arrays of the operator, parameters or not; an array used twice counts once."""
         return sum(memory.nbytes(array) for array in {id(array): array for array in self._arrays}.values())
 
+    def __sizeof__(self) -> int:
+        """Bytes of the object and its arrays, by which engines decide how to send it to their workers."""
+        return object.__sizeof__(self) + self.nbytes
+
     def with_params(self, params: Sequence[Array]) -> Self:
         """Return the same operator with other parameters.
 

@@ -5,8 +5,9 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from structmat._backend import devices, dtypes, memory, namespaces, ops
+from structmat._backend import devices, dtypes, lazy, memory, namespaces, ops
 from structmat._backend.types import Array, DType, HostArray, Namespace
+from structmat.core import lazy_products
 from structmat.core.batches import OutputSpec, chunk_length, chunks, map_chunks
 from structmat.core.parameters import Parameters
 
@@ -22,7 +23,8 @@ class VectorProducts(Parameters):
         Parameters
         ----------
         x : array, shape (..., n)
-            Vectors along the last axis; leading axes are a batch, which may be empty.
+            Vectors along the last axis; leading axes are a batch, which may be empty. The blocks of a Dask array, in
+            the library of the operator and with whole vectors, are multiplied when the product is computed.
         out : array, shape (..., m), optional
             Array to write the product to, of its dtype and in memory of its own. JAX arrays can't be written to.
         chunk_size : int, optional
@@ -32,13 +34,13 @@ class VectorProducts(Parameters):
         Returns
         -------
         array, shape (..., m)
-            Of dtype `result_type(A.dtype, x.dtype)`; `out` if it is given.
+            Of dtype `result_type(A.dtype, x.dtype)`; `out` if it is given; a Dask array if x is.
 
         Raises
         ------
         ValueError
-            The last axis of x is not n; `out` has another shape than the product, is read-only, or shares memory with x
-            or the operator; `chunk_size` is not a positive int.
+            The last axis of x is not n, or the one of a Dask array is divided; `out` has another shape than the
+            product, is read-only, or shares memory with x or the operator; `chunk_size` is not a positive int.
         TypeError
             x is not an array, has no floating dtype, or belongs to another library or device than the operator; `out`
             belongs to another library or device than x, or has another dtype than the product.
@@ -142,6 +144,8 @@ class VectorProducts(Parameters):
         if chunk_size is None and self._takes_fast_path(x, side):
             return self.xp, x, None
         xp, x = self._check_vector(call, "gx"[side], x, side), memory.from_memmap(x)
+        if lazy.is_lazy(x):
+            raise TypeError(f"{self._head}.{call}: {'gx'[side]} is a lazy array; expected one with values, or A.vjp.")
         length = chunk_length(self, call, x, chunk_size)
         if length is not None and chunk_size is None and self._compiled_for(x.dtype, side) is not None:
             length = None
@@ -149,6 +153,8 @@ class VectorProducts(Parameters):
 
     def _multiply(self, call: str, x: Any, kernel: Kernel, side: int, *, out: Any, chunk_size: Any) -> Array:
         """Validate a batch for side 1 (x) or 0 (g), and run a kernel on it."""
+        if lazy.is_lazy(x):
+            return lazy_products.multiply(self, call, x, side, out=out, chunk_size=chunk_size)
         xp, x, length = self._check_batch(call, x, side, chunk_size)
         if out is None is length and x.dtype is self._native_dtype:
             with ops.full_precision(x):
@@ -205,6 +211,7 @@ class VectorProducts(Parameters):
 
     def _check_vector(self, call: str, name: str, x: Any, side: int, axis: int = -1) -> Namespace:
         """Validate vectors along an axis, for side 1 (x, of size n) or 0 (g, of size m); return their namespace."""
+        whole, x = x, lazy.sample(x)
         if not namespaces.is_array(x):
             raise TypeError(
                 f"{self._head}.{call}: {name} is a {type(x).__name__}; expected an array of NumPy, CuPy, PyTorch, "
@@ -233,8 +240,8 @@ class VectorProducts(Parameters):
                     f"{self._head}.{call}: {name} is on {where}, the operator on {self.device}; move one, the operator "
                     f"with A.to(device=...)."
                 )
+        x, place = whole, "last" if axis == -1 else "second to last"
         if x.ndim < -axis or x.shape[axis] != self.shape[side]:
-            place = "last" if axis == -1 else "second to last"
             hint = ""
             if axis == -1 and x.ndim > 1 and x.shape[-2] == self.shape[side]:
                 columns = f"A.{'r' * (side == 0)}matmat"
@@ -245,7 +252,12 @@ class VectorProducts(Parameters):
                 f"{self._head}.{call}: {name} has shape {tuple(x.shape)}; its {place} axis must be "
                 f"{self._size_note(side)}.{hint}"
             )
-        return xp
+        if lazy.is_divided(x, axis):
+            raise ValueError(
+                f"{self._head}.{call}: {name} has the chunks {x.chunks[axis]} along its {place} axis; expected one, of "
+                f"whole vectors: {name}.rechunk({{{axis}: -1}})."
+            )
+        return namespaces.of(x)
 
     def _admit(self, call: str, name: str, x: Any, side: int, axis: int = -1) -> tuple[Namespace, Array]:
         """Validate vectors as `_check_vector` does, and cast them to the precision of the product."""

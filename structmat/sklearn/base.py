@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from structmat._backend import devices, dtypes, namespaces
+from structmat._backend import devices, dtypes, lazy, namespaces
 from structmat._backend.types import Array, Device, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.batches import OutputSpec, chunk_length, chunks, map_chunks
@@ -74,6 +74,13 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return tags
 
 
+def _transformed(X: Array, estimator: "ProjectionTransformer") -> Array:
+    """Transform rows; scikit-learn's validation refuses to have none."""
+    return (
+        estimator.transform(X) if len(X) else estimator._map(estimator._checked(X, reset=False, ensure_min_samples=0))
+    )
+
+
 class ProjectionTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Estimator):  # type: ignore[misc]
     """Base class of the transformers, which take products with `projection_`."""
 
@@ -98,14 +105,22 @@ class ProjectionTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, E
         Parameters
         ----------
         X : array-like or sparse matrix, shape (n_samples, n_features)
-            Data.
+            Data. The blocks of a Dask array are mapped when the result is computed.
 
         Returns
         -------
         array, shape (n_samples, n_components)
-            Mapped data, dense; in single precision if X and the data of `fit` are, else in double.
+            Mapped data, dense; in single precision if X and the data of `fit` are, else in double. A Dask array if X
+            is.
         """
         check_is_fitted(self)
+        if namespaces.is_array(X) and lazy.is_lazy(X):
+            if lazy.is_divided(X, -1):
+                raise ValueError(
+                    f"{type(self).__name__}.transform: X has the chunks {X.chunks[-1]} along its features; expected "
+                    f"one: X.rechunk({{-1: -1}})."
+                )
+            return lazy.map_vectors(_transformed, self, X)
         X = self._check_same_place("transform", self._checked(X, reset=False), self.projection_)
         xp, where = library_and_device(X)
         as_dense = np.broadcast_to(np.zeros(1, X.dtype), X.shape) if issparse(X) else X  # for its size only

@@ -17,9 +17,10 @@ from backends import library
 import structmat as sm
 from structmat import _kernels
 from structmat._backend import cuda
-from structmat._backend.libraries import torch as adapter
 
 torch = library("torch")
+Tensor = torch.Tensor  # where PyTorch is left out, the file ends here
+adapter = library("structmat._backend.libraries.torch")
 calls: Counter[str] = Counter()
 
 

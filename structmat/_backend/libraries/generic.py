@@ -1,5 +1,6 @@
 """Facts of any library of the array API standard; adapters override them where a library differs."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -13,8 +14,12 @@ UNCHANGED = nullcontext()
 
 
 class Library:
-    """Facts of one library; `dtypes`, `memory`, `devices`, `tracing` and `ops` document methods without docstrings."""
+    """Facts of one library.
 
+    `dtypes`, `memory`, `devices`, `lazy`, `tracing` and `ops` document the methods without docstrings.
+    """
+
+    is_lazy = False  #: whether arrays are plans of blocks
     solvers: str | None = None  #: module with the Krylov methods of `scipy.sparse.linalg`
     native_dtypes: frozenset[DType] = frozenset()  #: singletons, so that arrays of one dtype share one object
     cast_hint = '{}.astype("float64")'
@@ -36,6 +41,18 @@ class Library:
 
     def result_dtype(self, xp: Namespace, first: DType, second: DType) -> DType:
         return xp.result_type(first, second)
+
+    def sample(self, x: Array) -> Array:
+        return x
+
+    def is_divided(self, x: Array, axis: int) -> bool:
+        return False
+
+    def map_vectors(self, function: Callable[..., Array], A: Any, x: Array, **options: Any) -> Array:
+        raise NotImplementedError
+
+    def pull_back(self, function: Callable[..., Any], A: Any, x: Array, g: Array, **options: Any) -> Any:
+        raise NotImplementedError
 
     def layout(self, x: Array) -> str:
         return "strided"
