@@ -10,8 +10,19 @@ from structmat._backend.types import Array, Device, DType, Namespace
 
 
 def of(x: Array) -> Device:
-    """Return the device of an array; None for a JAX tracer, which has none."""
-    return "cpu" if type(x) is np.ndarray else compat.device(x)
+    """Return the device of an array; None for a JAX tracer, which has none.
+
+    For an array that JAX shards over several devices, this is the place of an array that each of them has.
+    """
+    return "cpu" if type(x) is np.ndarray else libraries.of_array(x).device(x)
+
+
+def are_apart(first: Device, second: Device) -> bool:
+    """Tell whether two devices differ, where both are known; JAX's shardings are equal on the same set of devices."""
+    if first is None or second is None or first == second:
+        return False
+    sets = [getattr(each, "device_set", {each}) for each in (first, second)]
+    return bool(sets[0] != sets[1])
 
 
 def to_host(x: Array) -> np.ndarray[Any, Any]:
@@ -28,6 +39,7 @@ def move(x: Array, *, xp: Namespace | None = None, device: Device = None) -> Arr
     """Move an array to a namespace, a device or both, in its dtype; return it as it is if it is there already."""
     source = namespaces.of(x)
     if xp is None or xp is source:
+        device = libraries.of_array(x).place(device)
         return x if device is None or device == compat.device(x) else compat.to_device(x, device)
     name = dtypes.name(x.dtype)
     if not hasattr(xp, name):

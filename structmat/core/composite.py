@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from structmat._backend import dtypes, namespaces
+from structmat._backend import devices, dtypes, namespaces
 from structmat._backend.types import Array, Namespace
 from structmat.core.base import LinearOperator
 
@@ -48,7 +48,7 @@ class Composite(LinearOperator):
                         f"{type(self).__name__}: part {first} is of {namespaces.name(xp)} and part {place} "
                         f"({child._label}) of {namespaces.name(child.xp)}; convert one with A.to(xp=...)."
                     )
-                elif child.device != where and None not in (child.device, where):
+                elif devices.are_apart(child.device, where):
                     raise TypeError(
                         f"{type(self).__name__}: part {first} is on {where} and part {place} ({child._label}) on "
                         f"{child.device}; move one with A.to(device=...)."

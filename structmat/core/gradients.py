@@ -3,9 +3,9 @@
 import operator
 from typing import Any, NamedTuple
 
-from structmat._backend import lazy
+from structmat._backend import divided
 from structmat._backend.types import Array, DType, Namespace
-from structmat.core import lazy_products
+from structmat.core import divided_products
 from structmat.core.batches import OutputSpec, chunks
 from structmat.core.vector_products import VectorProducts
 
@@ -153,7 +153,7 @@ class Gradients(VectorProducts):
         ValueError, TypeError
             As for `forward` and `backward`.
         """
-        if lazy.is_lazy(x) or lazy.is_lazy(g):
-            return lazy_products.vjp(self, x, g, chunk_size=chunk_size)
+        if divided.is_divided(x) or divided.is_divided(g):
+            return divided_products.vjp(self, x, g, chunk_size=chunk_size)
         _, x, length = self._check_batch("vjp", x, 1, chunk_size)
         return self.backward(Saved(self, x, tuple(x.shape[:-1]), x.dtype, "input", length), g)

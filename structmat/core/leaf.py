@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, ClassVar
 
-from structmat._backend import devices, dtypes, lazy, linear_algebra, memory, namespaces, tracing
+from structmat._backend import devices, divided, dtypes, linear_algebra, memory, namespaces, tracing
 from structmat._backend.tracing import UntraceableError
 from structmat._backend.types import Array, Device, DType, Namespace
 from structmat.core.base import LinearOperator
@@ -138,7 +138,7 @@ class Leaf(Facts):
             raise TypeError(
                 f"{title}: {name} is a {type(value).__name__}; expected an array of shape ({', '.join(spec.dims)})."
             )
-        if lazy.is_lazy(value):
+        if divided.is_lazy(value):
             raise TypeError(
                 f"{title}: {name} is a lazy {type(value).__name__}; expected an array with values: operators multiply "
                 f"lazy vectors, and hold arrays of the library of the vectors' blocks, such as {name}.compute()."
@@ -195,7 +195,7 @@ class Leaf(Facts):
                     f"{type(self).__name__}: {name} is an array of {namespaces.name(namespaces.of(array))}, {first} of "
                     f"{namespaces.name(xp)}; expected one library."
                 )
-            elif devices.of(array) != where and None not in (devices.of(array), where):
+            elif devices.are_apart(devices.of(array), where):
                 raise TypeError(
                     f"{type(self).__name__}: {name} is on {devices.of(array)}, {first} on {where}; expected one."
                 )

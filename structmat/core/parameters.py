@@ -93,7 +93,7 @@ class Parameters(Contract):
             raise ValueError(f"{call}: {name} has shape {tuple(new.shape)}; expected {tuple(old.shape)}.")
         if dtypes.kind(xp, new.dtype) is None:
             raise TypeError(f"{call}: {name} has dtype {dtypes.name(new.dtype)}; expected a floating or complex one.")
-        if devices.of(new) != devices.of(old) and None not in (devices.of(new), devices.of(old)):
+        if devices.are_apart(devices.of(new), devices.of(old)):
             raise TypeError(f"{call}: {name} is on {devices.of(new)}; expected {devices.of(old)}.")
 
     def _with_arrays(self, arrays: Iterable[Array]) -> "LinearOperator":

@@ -5,9 +5,9 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from structmat._backend import devices, dtypes, lazy, memory, namespaces, ops
+from structmat._backend import devices, divided, dtypes, memory, namespaces, ops
 from structmat._backend.types import Array, DType, HostArray, Namespace
-from structmat.core import lazy_products
+from structmat.core import divided_products
 from structmat.core.batches import OutputSpec, chunk_length, chunks, map_chunks
 from structmat.core.parameters import Parameters
 
@@ -144,7 +144,7 @@ class VectorProducts(Parameters):
         if chunk_size is None and self._takes_fast_path(x, side):
             return self.xp, x, None
         xp, x = self._check_vector(call, "gx"[side], x, side), memory.from_memmap(x)
-        if lazy.is_lazy(x):
+        if divided.is_lazy(x):
             raise TypeError(f"{self._head}.{call}: {'gx'[side]} is a lazy array; expected one with values, or A.vjp.")
         length = chunk_length(self, call, x, chunk_size)
         if length is not None and chunk_size is None and self._compiled_for(x.dtype, side) is not None:
@@ -153,8 +153,8 @@ class VectorProducts(Parameters):
 
     def _multiply(self, call: str, x: Any, kernel: Kernel, side: int, *, out: Any, chunk_size: Any) -> Array:
         """Validate a batch for side 1 (x) or 0 (g), and run a kernel on it."""
-        if lazy.is_lazy(x):
-            return lazy_products.multiply(self, call, x, side, out=out, chunk_size=chunk_size)
+        if divided.is_divided(x):
+            return divided_products.multiply(self, call, x, side, out=out, chunk_size=chunk_size)
         xp, x, length = self._check_batch(call, x, side, chunk_size)
         if out is None is length and x.dtype is self._native_dtype:
             with ops.full_precision(x):
@@ -211,7 +211,7 @@ class VectorProducts(Parameters):
 
     def _check_vector(self, call: str, name: str, x: Any, side: int, axis: int = -1) -> Namespace:
         """Validate vectors along an axis, for side 1 (x, of size n) or 0 (g, of size m); return their namespace."""
-        whole, x = x, lazy.sample(x)
+        whole, x = x, divided.sample(x)
         if not namespaces.is_array(x):
             raise TypeError(
                 f"{self._head}.{call}: {name} is a {type(x).__name__}; expected an array of NumPy, CuPy, PyTorch, "
@@ -235,7 +235,7 @@ class VectorProducts(Parameters):
                     f"{namespaces.name(self.xp)}; convert one, the operator with A.to(xp=...)."
                 )
             where = devices.of(x)
-            if where != self.device and where is not None and self.device is not None:
+            if devices.are_apart(where, self.device):
                 raise TypeError(
                     f"{self._head}.{call}: {name} is on {where}, the operator on {self.device}; move one, the operator "
                     f"with A.to(device=...)."
@@ -252,10 +252,10 @@ class VectorProducts(Parameters):
                 f"{self._head}.{call}: {name} has shape {tuple(x.shape)}; its {place} axis must be "
                 f"{self._size_note(side)}.{hint}"
             )
-        if lazy.is_divided(x, axis):
+        if (parts := divided.parts_of_axis(x, axis)) is not None:
             raise ValueError(
-                f"{self._head}.{call}: {name} has the chunks {x.chunks[axis]} along its {place} axis; expected one, of "
-                f"whole vectors: {name}.rechunk({{{axis}: -1}})."
+                f"{self._head}.{call}: {name} has {parts} along its {place} axis; expected whole vectors: "
+                f"{divided.joined_hint(x, name, axis)}."
             )
         return namespaces.of(x)
 
@@ -292,7 +292,7 @@ class VectorProducts(Parameters):
                 f"{head} is an array of {namespaces.name(xp)} that takes no writes; expected one that is neither "
                 f"immutable nor traced nor part of a graph."
             )
-        if devices.of(out) != devices.of(x):
+        if devices.are_apart(devices.of(out), devices.of(x)):
             raise TypeError(f"{head} is on {devices.of(out)}, {name} on {devices.of(x)}; expected one device.")
         shape, dtype = (*x.shape[:-1], self.shape[1 - side]), self._product_dtype(xp, x.dtype)
         if tuple(out.shape) != tuple(shape):

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 from jax.tree_util import GetAttrKey
 
-from structmat._backend import dtypes, namespaces, tracing
+from structmat._backend import divided, dtypes, namespaces, tracing
 from structmat._backend.types import Array, HostArray, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.compose import Composite
@@ -190,8 +190,15 @@ def matvec(A: LinearOperator, x: Array) -> Array:
     if not isinstance(A, LinearOperator):
         raise TypeError(f"matvec: A is a {type(A).__name__}; expected a LinearOperator.")
     x = jnp.asarray(x) if isinstance(x, HostArray) else x
+    if divided.is_divided(x):
+        A._check_vector("matvec", "x", x, 1)
+        return divided.map_vectors(_of_part, A, x)
     if any(map(tracing.is_traced, jax.tree.leaves((A, x)))):  # otherwise nothing is differentiated
         A._check_vector("matvec", "x", x, 1)  # before the operator is wrapped, so that errors name the user's
         A, x = _vary((A._map(_fixed), x))
         A = _adjoint_as_derivative(A)
     return A.matvec(x)
+
+
+def _of_part(x: Array, A: LinearOperator) -> Array:
+    return matvec(A, x)

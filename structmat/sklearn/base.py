@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state, check_scalar
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from structmat._backend import devices, dtypes, lazy, namespaces
+from structmat._backend import devices, divided, dtypes, namespaces
 from structmat._backend.types import Array, Device, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.batches import OutputSpec, chunk_length, chunks, map_chunks
@@ -60,7 +60,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         else:
             xp, where = namespaces.of(fitted), devices.of(fitted)
         found, here = library_and_device(X)
-        if found is not xp or here != where:
+        if found is not xp or devices.are_apart(here, where):
             raise ValueError(
                 f"Inputs passed to {type(self).__name__}.{method}() must use the same namespace and device as those "
                 f"passed to fit(): {namespaces.name(xp)} on {where}, not {namespaces.name(found)} on {here}."
@@ -114,13 +114,13 @@ class ProjectionTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, E
             is.
         """
         check_is_fitted(self)
-        if namespaces.is_array(X) and lazy.is_lazy(X):
-            if lazy.is_divided(X, -1):
+        if namespaces.is_array(X) and divided.is_lazy(X):
+            if (parts := divided.parts_of_axis(X, -1)) is not None:
                 raise ValueError(
-                    f"{type(self).__name__}.transform: X has the chunks {X.chunks[-1]} along its features; expected "
-                    f"one: X.rechunk({{-1: -1}})."
+                    f"{type(self).__name__}.transform: X has {parts} along its features; expected whole rows: "
+                    f"{divided.joined_hint(X, 'X', -1)}."
                 )
-            return lazy.map_vectors(_transformed, self, X)
+            return divided.map_vectors(_transformed, self, X)
         X = self._check_same_place("transform", self._checked(X, reset=False), self.projection_)
         xp, where = library_and_device(X)
         as_dense = np.broadcast_to(np.zeros(1, X.dtype), X.shape) if issparse(X) else X  # for its size only

@@ -159,7 +159,7 @@ def test_chunks_across_vectors_are_refused(A: sm.LinearOperator) -> None:
         A @ X.T
     with pytest.raises(ValueError, match=r"vjp: g has the chunks"):
         A.vjp(X.rechunk({-1: -1}), G)
-    with pytest.raises(ValueError, match=r"x has the chunks \(\(2, 2\),\) along its batch, g has \(\(3, 1\),\)"):
+    with pytest.raises(ValueError, match=r"x has the chunks \(\(2, 2\),\) along its batch, g has the chunks"):
         A.vjp(da.ones((4, 12), chunks=(2, -1)), da.ones((4, 5), chunks=(3, -1)))
 
 
@@ -167,7 +167,7 @@ def test_what_has_no_lazy_form_is_refused(A: sm.LinearOperator) -> None:
     X = da.ones((4, 12), chunks=(2, -1))
     with pytest.raises(TypeError, match=r"forward: x is a lazy array; expected one with values, or A\.vjp"):
         A.forward(X)
-    with pytest.raises(TypeError, match="vjp: x is a Array, g is a ndarray; expected one type"):
+    with pytest.raises(ValueError, match=r"x has the chunks \(\(2, 2\),\) along its batch, g has no parts"):
         A.vjp(X, np.ones((4, 5)))
     with pytest.raises(TypeError, match=r"matvec: out is a ndarray .* expected no out"):
         A.matvec(X, out=np.empty((4, 5)))

@@ -1,6 +1,7 @@
 """Operators as pytrees of JAX, and the derivatives of their products."""
 
 import copy
+import json
 import os
 import pickle
 import subprocess
@@ -356,3 +357,80 @@ def test_a_batch_on_many_devices_is_not_gathered() -> None:
     )
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.split() == ["8", "0", "True", "True"]
+
+
+EXPLICIT = """
+import jax, jax.numpy as jnp, numpy as np, pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec as P
+import structmat as sm
+from structmat.nn.jax import matvec
+
+mesh = jax.make_mesh((4, 2), ("rows", "columns"), axis_types=(AxisType.Explicit,) * 2)
+place = lambda *axes: NamedSharding(mesh, P(*axes))
+A = sm.projections.circulant_projection(16, 12, rng=0, dtype="float32", xp=jnp)
+B = sm.DCT(16)
+x = jnp.asarray(np.random.default_rng(0).standard_normal((8, 4, 16)), jnp.float32)
+g = jnp.asarray(np.random.default_rng(1).standard_normal((8, 4, 12)), jnp.float32)
+R = jax.device_put(A, place())
+close = lambda one, other: np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+def everything(A, x, g):
+    return A.matvec(x), matvec(A, x), A.rmatvec(g), A @ x.mT, A.vjp(x, g), B.matvec(x)
+
+wanted = everything(A, x, g)
+for spec in (("rows", "columns", None), (("rows", "columns"), None, None)):
+    xs, gs = jax.device_put(x, place(*spec)), jax.device_put(g, place(*spec))
+    found = jax.jit(everything)(R, xs, gs)
+    jax.tree.map(close, found, wanted)
+    assert [jax.typeof(y).sharding.spec for y in (found[0], found[1], found[4][0], found[5])] == [P(*spec)] * 4
+    assert jax.typeof(found[4][1][0]).sharding.spec == P(None)
+y = R.matvec(xs)  # outside of jit
+assert jax.typeof(y).sharding.spec == P(*spec)
+close(y, wanted[0])
+
+# An operator moves to the devices of a batch, whose sharding is not its own, and errors name what helps.
+assert A.to(device=xs.device).device == place()
+across = jax.device_put(x, place(None, None, "rows"))
+with pytest.raises(ValueError, match=r"x has parts on the mesh axes rows along its last axis; expected whole vectors"):
+    R.matvec(across)
+close(R.matvec(jax.sharding.reshard(across, jax.NamedSharding(mesh, jax.P(None, None, None)))), wanted[0])
+with pytest.raises(ValueError, match=r"x has parts on the mesh axes .* along its batch, g has no parts"):
+    R.vjp(xs, jax.device_put(g, place()))
+with pytest.raises(TypeError, match="x is on .*, the operator on"):
+    A.matvec(xs)
+
+# Layers
+import flax.nnx
+from structmat.nn import flax as with_flax
+
+layer = with_flax.CirculantLinear(16, 12, rngs=flax.nnx.Rngs(0))
+graph, state = flax.nnx.split(layer)
+product = jax.jit(lambda state, x: flax.nnx.merge(graph, state)(x))
+close(product(jax.device_put(state, place()), xs), layer(x))
+"""
+
+
+def test_a_batch_on_explicit_axes() -> None:
+    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    root = str(Path(sm.__file__).parents[1])
+    ran = subprocess.run(
+        [sys.executable, "-c", EXPLICIT], env=environment, cwd=root, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_collectives_of_a_batch_on_explicit_axes(tmp_path: Path) -> None:
+    """Nothing is gathered, and the gradients are summed once."""
+    root, results = str(Path(sm.__file__).parents[1]), tmp_path / "results.json"
+    command = ["benchmarks.scale.sharded_jax", "--operators", "Hadamard", "--axes", "Explicit"]
+    ran = subprocess.run(
+        [sys.executable, "-m", *command, "--json", str(results)], cwd=root, capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    cases = json.loads(results.read_text())["cases"]
+    assert [case["operator"] for case in cases] == ["Hadamard", "circulant_projection", "fastfood"]
+    for case in cases:
+        assert not any(case["product"].values())
+        assert case["step"].pop("all-reduce") == 1
+        assert not any(case["step"].values())
+        assert case["largest difference"] < 1e-5

@@ -20,8 +20,17 @@ class Dask(Library):
     def sample(self, x: Array) -> Array:
         return x._meta
 
-    def is_divided(self, x: Array, axis: int) -> bool:
-        return bool(x.numblocks[axis] > 1)
+    def is_divided(self, x: Array) -> bool:
+        return True
+
+    def parts_of_axis(self, x: Array, axis: int) -> str | None:
+        return f"the chunks {x.chunks[axis]}" if x.numblocks[axis] > 1 else None
+
+    def joined_hint(self, x: Array, name: str, axis: int) -> str:
+        return f"{name}.rechunk({{{axis}: -1}})"
+
+    def parts_of_batch(self, x: Array) -> str:
+        return f"the chunks {x.chunks[:-1]}"
 
     def map_vectors(self, function: Callable[..., Array], A: Any, x: Array, **options: Any) -> Array:
         like = function(_no_vectors(x), A, **options)

@@ -16,10 +16,10 @@ UNCHANGED = nullcontext()
 class Library:
     """Facts of one library.
 
-    `dtypes`, `memory`, `devices`, `lazy`, `tracing` and `ops` document the methods without docstrings.
+    `dtypes`, `memory`, `devices`, `divided`, `tracing` and `ops` document the methods without docstrings.
     """
 
-    is_lazy = False  #: whether arrays are plans of blocks
+    is_lazy = False  #: whether arrays are plans of blocks, without values
     solvers: str | None = None  #: module with the Krylov methods of `scipy.sparse.linalg`
     native_dtypes: frozenset[DType] = frozenset()  #: singletons, so that arrays of one dtype share one object
     cast_hint = '{}.astype("float64")'
@@ -45,8 +45,23 @@ class Library:
     def sample(self, x: Array) -> Array:
         return x
 
-    def is_divided(self, x: Array, axis: int) -> bool:
+    def device(self, x: Array) -> Device:
+        return compat.device(x)
+
+    def place(self, device: Device) -> Device:
+        return device
+
+    def is_divided(self, x: Array) -> bool:
         return False
+
+    def parts_of_axis(self, x: Array, axis: int) -> str | None:
+        return None
+
+    def joined_hint(self, x: Array, name: str, axis: int) -> str:
+        raise NotImplementedError
+
+    def parts_of_batch(self, x: Array) -> Any:
+        raise NotImplementedError
 
     def map_vectors(self, function: Callable[..., Array], A: Any, x: Array, **options: Any) -> Array:
         raise NotImplementedError
