@@ -28,7 +28,7 @@ test-mutants: $(STAMP)-test  ## check that the tests fail for each of a list of 
 	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(VENV)/bin/python -m pytest -n auto -m mutants tests/repository/test_mutants.py $(ARGS)
 
 # Files that import an excluded package are not collected. Neither are slow files, and files that need one indirectly.
-LEFT_OUT := torch jax dask equinox flax keras linear_operator lineax matplotlib onnxruntime onnxscript peft pylops rich sklearn transformers
+LEFT_OUT := torch jax dask distributed zarr equinox flax keras linear_operator lineax matplotlib onnxruntime onnxscript peft pylops rich sklearn transformers
 SLOW := operators/test_circulant_accuracy repository/test_mutants
 INDIRECT := repository/test_cli repository/test_distances repository/test_docs repository/test_paper
 

@@ -22,7 +22,7 @@ from structmat._files import check_replaceable, replacing
 
 DEMO_PACKAGES = "matplotlib", "mlxtend", "rich", "threadpoolctl"
 PICTURES = ".png", ".pdf", ".svg"
-LIBRARIES = "numpy", "cupy", "torch", "jax.numpy", "array_api_strict", "dask.array"
+LIBRARIES = "numpy", "cupy", "torch", "jax.numpy", "array_api_strict"
 
 
 class Parser(argparse.ArgumentParser):

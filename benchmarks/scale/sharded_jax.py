@@ -1,4 +1,4 @@
-"""JAX on a mesh of eight devices: `python -m benchmarks.scale.sharded_jax --help`.
+"""JAX on a mesh of eight devices: `python -m benchmarks.scale jax --help`.
 
 The devices are made on one CPU. A replicated operator multiplies a batch that is sharded over them; the collectives of
 the compiled program of the product, and of the loss ‖A x‖² with its gradients with respect to the parameters and x, are
@@ -109,14 +109,4 @@ def tables(figures: Figures) -> Iterator[Table]:
     yield Table(title, ["operator", "axes of the mesh", "product", "loss and gradients", "difference"], rows)
 
 
-main = Benchmark(
-    "benchmarks.scale.sharded_jax",
-    "Count the collectives of products with batches that are sharded over devices of JAX.",
-    measure,
-    tables,
-    options,
-    ("jax",),
-).main
-
-if __name__ == "__main__":
-    sys.exit(main())
+BENCHMARK = Benchmark("benchmarks.scale jax", str(__doc__), measure, tables, options, ("jax",))

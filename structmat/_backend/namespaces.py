@@ -38,6 +38,11 @@ def resolve(xp: ModuleType | str | None) -> Namespace:
     """Return the namespace of a module, or of a library by its name, such as "torch"; None is NumPy."""
     if xp is None:
         return numpy_namespace
+    if (xp if isinstance(xp, str) else getattr(xp, "__name__", "")).endswith("dask.array"):
+        raise TypeError(
+            "xp is dask.array, whose arrays have no values yet; expected the library of their blocks, such as numpy: "
+            "operators of it multiply Dask arrays."
+        )
     if isinstance(xp, str) and xp in LIBRARIES:
         xp = import_optional(f"xp={xp!r}", "jax.numpy" if xp == "jax" else xp, LIBRARIES[xp])
     if not isinstance(xp, ModuleType):
@@ -47,11 +52,6 @@ def resolve(xp: ModuleType | str | None) -> Namespace:
         )
     if xp.__name__ == "numpy":
         return numpy_namespace
-    if xp.__name__.startswith("dask."):
-        raise TypeError(
-            f"xp is {xp.__name__}, whose arrays have no values yet; expected the library of their blocks, such as "
-            f"numpy: operators of it multiply Dask arrays."
-        )
     if xp.__name__ in {"cupy", "torch"}:
         return compat.array_namespace(xp.empty(0))
     if not hasattr(xp, "asarray"):

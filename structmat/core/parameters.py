@@ -180,7 +180,7 @@ class Parameters(Contract):
 def _keyword_of(target: Any) -> str | None:
     """Return the keyword of `to` that a positional target belongs to: "xp", "dtype" or "device"; None if unknown."""
     named = isinstance(target, str)
-    if isinstance(target, ModuleType) or (named and target in namespaces.LIBRARIES):
+    if isinstance(target, ModuleType) or (named and target in {*namespaces.LIBRARIES, "dask.array"}):
         return "xp"
     if (name := dtypes.name(target)) in storage.DTYPES or name.startswith(
         ("float", "longdouble", "complex", "clongdouble")

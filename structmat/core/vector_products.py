@@ -243,7 +243,9 @@ class VectorProducts(Parameters):
         x, place = whole, "last" if axis == -1 else "second to last"
         if x.ndim < -axis or x.shape[axis] != self.shape[side]:
             hint = ""
-            if axis == -1 and x.ndim > 1 and x.shape[-2] == self.shape[side]:
+            if x.ndim >= -axis and x.shape[axis] != x.shape[axis]:  # NaN
+                hint = f" Its size is unknown; {name}.compute_chunk_sizes() finds it."
+            elif axis == -1 and x.ndim > 1 and x.shape[-2] == self.shape[side]:
                 columns = f"A.{'r' * (side == 0)}matmat"
                 hint = f" Columns of a matrix go through {columns}. SciPy's functions take A.to_scipy()."
             else:

@@ -1,5 +1,6 @@
 """The base classes of the estimators: validation of data, and transformation by products with a projection."""
 
+import copy
 from collections.abc import Iterator
 from numbers import Integral
 from typing import Any
@@ -120,7 +121,9 @@ class ProjectionTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, E
                     f"{type(self).__name__}.transform: X has {parts} along its features; expected whole rows: "
                     f"{divided.joined_hint(X, 'X', -1)}."
                 )
-            return divided.map_vectors(_transformed, self, X)
+            return divided.map_vectors(
+                _transformed, copy.copy(self), X
+            )  # `fit` may be called again before it is computed
         X = self._check_same_place("transform", self._checked(X, reset=False), self.projection_)
         xp, where = library_and_device(X)
         as_dense = np.broadcast_to(np.zeros(1, X.dtype), X.shape) if issparse(X) else X  # for its size only

@@ -422,7 +422,7 @@ def test_a_batch_on_explicit_axes() -> None:
 def test_collectives_of_a_batch_on_explicit_axes(tmp_path: Path) -> None:
     """Nothing is gathered, and the gradients are summed once."""
     root, results = str(Path(sm.__file__).parents[1]), tmp_path / "results.json"
-    command = ["benchmarks.scale.sharded_jax", "--operators", "Hadamard", "--axes", "Explicit"]
+    command = ["benchmarks.scale", "jax", "--operators", "Hadamard", "--axes", "Explicit"]
     ran = subprocess.run(
         [sys.executable, "-m", *command, "--json", str(results)], cwd=root, capture_output=True, text=True, check=False
     )
