@@ -130,7 +130,8 @@ class Leaf(Facts):
         for name, spec in self._specs.items():
             if spec.default is not None and getattr(self, name) is None:
                 self.__dict__[name] = spec.default(self)
-            self._check_field(name, spec, getattr(self, name))
+            value = self.__dict__[name] = memory.from_memmap(getattr(self, name))
+            self._check_field(name, spec, value)
 
     def _check_field(self, name: str, spec: ArraySpec, value: Any) -> None:
         title = type(self).__name__

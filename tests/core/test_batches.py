@@ -170,6 +170,33 @@ def test_large_files_in_memory_are_taken_in_pieces(tmp_path: Path) -> None:
     assert peak < 1.5 * x.nbytes
 
 
+def test_parameters_in_files_are_plain_arrays(tmp_path: Path) -> None:
+    column = np.memmap(tmp_path / "column", dtype=float, mode="w+", shape=6)
+    column[...] = draw(6)
+    column.flush()
+    kept = np.memmap(tmp_path / "column", dtype=float, mode="r", shape=6)
+    A, x = sm.Circulant(kept), draw(3, 6, seed=1)
+    assert type(A.column) is np.ndarray
+    assert np.shares_memory(A.column, kept)
+    assert np.array_equal(A.matvec(x), sm.Circulant(np.asarray(column)).matvec(x))
+    assert np.array_equal(A.with_params([kept]).column, column)
+
+
+def test_large_files_through_out(tmp_path: Path) -> None:
+    """Files are read and written in place; the product needs a spectrum and no more."""
+    A, options = sm.Circulant(draw(4096).astype("f")), {"dtype": "f", "mode": "w+", "shape": (2**14, 4096)}  # 256 MiB
+    x, out = (np.memmap(tmp_path / name, **options) for name in "xy")
+    x[::1000] = draw(4096, seed=1)
+    A.matvec(x[:1])
+    tracemalloc.start()
+    A.matvec(x, out=out)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**24
+    assert np.array_equal(out[:2000], A.matvec(np.asarray(x[:2000])))
+    assert not out[-1].any()
+
+
 def test_wrong_memory() -> None:
     A, x = sm.Circulant(draw(4)), draw(3, 4)
     read_only = np.zeros((3, 4))
