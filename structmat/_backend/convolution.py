@@ -215,7 +215,11 @@ class Convolution:
             return None
         (_, turned, after), (k, turns, before) = self.output, self.input
         plan, spectrum = self._planned(view.ndim > 1)
-        dx, sums, column = np.empty((*view.shape[:-1], k), view.dtype), np.empty_like(spectrum), self.column.copy()
+        dx, sums, column = (
+            np.empty((*view.shape[:-1], k), view.dtype),
+            np.empty_like(spectrum),
+            np.empty_like(self.column),
+        )
         plan.gradient(
             kept,
             None if x is None else kernels.rows(x[..., ::-1] if turns else x),
@@ -244,6 +248,9 @@ def corner(
     view = None if char is None else kernels.host_view(column)
     if char is None or view is None or not kernels.is_supported(view.shape[-1], char, root):
         return None
-    made = Convolution(np.ascontiguousarray(view), Side(shape[0]), Side(shape[1], reverses_input), root)
-    made.is_lasting = type(column) is np.ndarray
+    is_lasting = type(column) is np.ndarray
+    # Others may free or change the memory of a parameter while it is not in use, as FSDP does.
+    entries = np.ascontiguousarray(view) if is_lasting else view.copy()
+    made = Convolution(entries, Side(shape[0]), Side(shape[1], reverses_input), root)
+    made.is_lasting = is_lasting
     return made

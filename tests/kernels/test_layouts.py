@@ -137,3 +137,30 @@ def test_tensors_take_the_threads_of_pytorch() -> None:
             assert kernels.workers(torch.zeros(3)) == kernels.workers(np.zeros(3)) == 3
     finally:
         torch.set_num_threads(before)
+
+
+def test_memory_of_tensors_can_be_resized() -> None:
+    """FSDP frees the memory of parameters between products, and gives them another one."""
+    column, x = torch.randn(64, dtype=torch.float64, requires_grad=True), torch.randn(3, 64, dtype=torch.float64)
+    A, g = sm.Circulant(column), torch.randn(3, 64, dtype=torch.float64)
+    with torch.no_grad():
+        expected = A.vjp(x, g)
+        y, saved = A.forward(x)
+        kept, storage = column.clone(), column.untyped_storage()
+        size = storage.nbytes()
+        storage.resize_(0)
+        found = A.backward(saved, g)
+        storage.resize_(size)
+        column.copy_(kept)
+        torch.testing.assert_close(A.matvec(x), y)
+    for one, other in ((found[0], expected[0]), (found[1][0], expected[1][0])):
+        torch.testing.assert_close(one, other)
+
+
+def test_views_of_tensors_keep_their_memory() -> None:
+    for make in (lambda: torch.arange(6.0), lambda: torch.arange(12.0).reshape(3, 4).T, lambda: torch.ones(0, 3)):
+        view = kernels.host_view(make())
+        assert view is not None
+        np.testing.assert_array_equal(view, make().numpy())
+        assert view.base.tensor.data_ptr() == view.ctypes.data or not view.size
+    assert kernels.host_view(torch.ones(3, dtype=torch.bfloat16)) is None

@@ -30,11 +30,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_two_processes_train_as_one(folder: Path) -> None:
+@pytest.mark.parametrize("way", ["replicated", "in parts", "compiled", "sharded"])
+def test_two_processes_train_as_one(way: str, folder: Path) -> None:
     alone = script.network(seed=0)
     before = {name: value.clone() for name, value in alone.state_dict().items()}
     script.train(alone)
-    first, second = (torch.load(folder / f"{rank}of2.pt", weights_only=True) for rank in (0, 1))
+    first, second = (torch.load(folder / f"{rank}of2.pt", weights_only=True)[way] for rank in (0, 1))
     for name, value in alone.state_dict().items():
         assert torch.equal(first[name], second[name])
         torch.testing.assert_close(first[name], value, rtol=1e-10, atol=1e-12)

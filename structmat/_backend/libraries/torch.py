@@ -14,8 +14,29 @@ from structmat._backend.types import Array, DType, Namespace
 
 _PROMOTED = {"float32", "float64", "complex64", "complex128"}
 _HOST_CHARS = {torch.float32: "f", torch.float64: "d", torch.complex64: "F", torch.complex128: "D"}
+_HOST_DTYPES = {dtype: np.dtype(char) for dtype, char in _HOST_CHARS.items()}
 _ORDINARY = frozenset({torch.Tensor, torch.nn.Parameter})  # subclasses may have no memory, or record operations
 _functorch = torch._C._functorch
+
+
+class _Memory:
+    """What NumPy reads of a tensor on the host, which lives as long as its views.
+
+    `x.numpy()` would forbid the storage to be resized, as FSDP resizes that of a parameter.
+    """
+
+    __slots__ = "__array_interface__", "tensor"
+
+    def __init__(self, x: Array) -> None:
+        dtype = _HOST_DTYPES[x.dtype]
+        self.tensor = x
+        self.__array_interface__ = {
+            "data": (x.data_ptr(), False),
+            "shape": tuple(x.shape),
+            "strides": None if x.is_contiguous() else tuple([dtype.itemsize * step for step in x.stride()]),
+            "typestr": dtype.str,
+            "version": 3,
+        }
 
 
 class Torch(Library):
@@ -26,7 +47,7 @@ class Torch(Library):
         return _HOST_CHARS.get(dtype)
 
     def host_view(self, x: Array) -> np.ndarray[Any, Any] | None:
-        return x.detach().numpy() if x.is_cpu and self._is_plain(x) else None
+        return np.asarray(_Memory(x)) if x.is_cpu and x.dtype in _HOST_DTYPES and self._is_plain(x) else None
 
     def device_view(self, x: Array) -> Array | None:
         return x.detach() if x.is_cuda and self._is_plain(x) and cuda.is_on() else None
@@ -47,13 +68,12 @@ class Torch(Library):
             yield
 
     def _is_plain(self, x: Array) -> bool:
-        """Tell whether operations on a tensor need not be seen by PyTorch, and NumPy has its dtype."""
+        """Tell whether operations on a tensor need not be seen by PyTorch."""
         return not (
             type(x) not in _ORDINARY
             or (x.requires_grad and torch.is_grad_enabled())
             or torch.compiler.is_compiling()
             or x.layout is not torch.strided
-            or x.dtype is torch.bfloat16  # NumPy lacks it
             or x.is_conj()
             or x.is_neg()
             or torch.autograd.forward_ad._current_level >= 0
