@@ -5,6 +5,7 @@ operator are, and how fast rows go through a projection to a zarr store.
 """
 
 import argparse
+import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -176,56 +177,63 @@ def one_process(P: LinearOperator, path: str, chunks: int) -> tuple[float, float
     return wall, cpu
 
 
-def projected(client: Client, gigabytes: float, progress: Progress) -> Figures:
-    """Project rows with Dask, and before and after it a part of them without: in one process, and in all at once."""
+def projected(client: Client, gigabytes: float, rounds: int, progress: Progress) -> Figures:
+    """Project rows with Dask and without it, in one process and in all at once; they take turns, and shares of rows."""
     P = circulant_projection(FEATURES, COMPONENTS, rng=0)
     chunk_bytes = 8 * ROWS_A_CHUNK * FEATURES
-    chunks = max(WORKERS, round(gigabytes * 1e9 / chunk_bytes))
-    some = max(1, min(chunks, 64) // 2)
+    each = max(1, round(gigabytes * 1e9 / chunk_bytes / rounds / WORKERS))  # chunks that a process takes in a round
+    chunks = each * WORKERS
     rows = da.map_blocks(
         drawn_block, chunks=((ROWS_A_CHUNK,) * chunks, (FEATURES,)), dtype=float, meta=np.empty((0, 0))
     )
-    with tempfile.TemporaryDirectory() as folder:
 
-        def without(processes: int) -> tuple[float, float]:
-            """Seconds, and seconds of the processor, of one of some processes, each of which has its own rows."""
-            workers = sorted(client.scheduler_info()["workers"])[:processes]
-            paths = [tempfile.mkdtemp(dir=folder) for _ in workers]
-            tasks = [
-                client.submit(one_process, P, f"{path}/rows", some, workers=worker, pure=False)
-                for path, worker in zip(paths, workers, strict=True)
-            ]
-            return max(client.gather(tasks))
+    def without(folder: str, processes: int) -> tuple[float, float]:
+        """Return the seconds of the last process, and the mean seconds of the processor."""
+        workers = sorted(client.scheduler_info()["workers"])[:processes]
+        tasks = [
+            client.submit(one_process, P, f"{folder}/{place}", each, workers=worker, pure=False)
+            for place, worker in enumerate(workers)
+        ]
+        wall, cpu = zip(*client.gather(tasks), strict=True)
+        return max(wall), statistics.mean(cpu)
 
-        without(WORKERS)
-        progress("rows: without Dask")
-        before = [without(processes) for processes in (1, WORKERS)]
-        progress("rows: with Dask")
+    def with_dask(folder: str) -> tuple[float, float]:
         cpu = sum(client.run(time.process_time).values())
         start = time.perf_counter()
         da.store(P.matvec(rows), store(f"{folder}/all", chunks), lock=False)
-        seconds = time.perf_counter() - start
-        cpu = sum(client.run(time.process_time).values()) - cpu
-        progress("rows: without Dask")
-        after = [without(processes) for processes in (1, WORKERS)]
-        kept, place = zarr.open_array(f"{folder}/all", mode="r"), chunks - 1
-        error = np.max(np.abs(kept[place * ROWS_A_CHUNK :] - P.matvec(drawn(place))))
-    one, all_at_once = (
-        [2 * some * chunk_bytes / sum(pair) for pair in zip(*runs, strict=True)]
-        for runs in zip(before, after, strict=True)
-    )
-    with_dask = [chunks * chunk_bytes / WORKERS / seconds, chunks * chunk_bytes / cpu]
-    rates = {"one process": one, f"{WORKERS} processes": all_at_once, f"{WORKERS} workers": with_dask}
+        wall = time.perf_counter() - start
+        return wall, (sum(client.run(time.process_time).values()) - cpu) / WORKERS
+
+    ways: dict[str, Callable[[str], tuple[float, float]]] = {
+        "one process": partial(without, processes=1),
+        f"{WORKERS} processes": partial(without, processes=WORKERS),
+        f"{WORKERS} workers": with_dask,
+    }
+    taken: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    for turn in range(rounds + 1):  # the first one is not timed
+        for way, run in ways.items():
+            progress(f"rows: {way}, round {turn} of {rounds}")
+            with tempfile.TemporaryDirectory() as folder:
+                taken[way].append(run(folder))
+                if run is with_dask:
+                    kept, place = zarr.open_array(f"{folder}/all", mode="r"), chunks - 1
+                    error = float(np.max(np.abs(kept[place * ROWS_A_CHUNK :] - P.matvec(drawn(place)))))
+    figures = []
+    for way, times in taken.items():
+        row: Figures = {"way": way}
+        for place, clock in enumerate(("second", "processor_second")):
+            spent, ours = ([time[place] for time in run[1:]] for run in (times, taken[f"{WORKERS} workers"]))
+            row[f"bytes_per_{clock}"] = each * chunk_bytes / statistics.median(spent)
+            row[f"dask_over_it_per_{clock}"] = statistics.median(
+                theirs / own for theirs, own in zip(spent, ours, strict=True)
+            )
+        figures.append(row)
     return {
-        "gigabytes": chunks * chunk_bytes / 1e9,
-        "chunks": chunks,
-        "seconds": seconds,
-        "rates": [
-            {"way": way, "bytes_per_second": wall, "bytes_per_processor_second": processor}
-            for way, (wall, processor) in rates.items()
-        ],
+        "gigabytes": rounds * chunks * chunk_bytes / 1e9,
+        "rounds": rounds,
+        "rates": figures,
         "peak_bytes": max(client.run(resident, "VmHWM").values()),
-        "difference": float(error),
+        "difference": error,
     }
 
 
@@ -243,7 +251,8 @@ def measure(arguments: argparse.Namespace, progress: Progress) -> Figures:
         progress("errors")
         rows = list(errors(16 if arguments.quick else 256))
     with cluster() as client:
-        stored = projected(client, 0.1 if arguments.quick else arguments.gigabytes, progress)
+        gigabytes, rounds = (0.1, 1) if arguments.quick else (arguments.gigabytes, 7)
+        stored = projected(client, gigabytes, rounds, progress)
     return {"goals": GOALS, "workers": WORKERS, "operator": operator, "errors": rows, "rows": stored}
 
 
@@ -271,20 +280,14 @@ def tables(figures: Figures) -> Iterator[Table]:
     ]
     yield Table("Errors, in units of ε ‖A‖ ‖x‖", ["operators", "worst", "error", "at most"], [found])
     title = (
-        f"{rows['gigabytes']:.3g} GB of rows of {FEATURES} numbers, projected to {COMPONENTS} and stored in "
-        f"{rows['seconds']:.0f} s; a worker took {rows['peak_bytes'] / 2**20:.0f} MiB of at most "
-        f"{goals['peak_bytes'] / 2**20:.0f}"
+        f"{rows['gigabytes']:.3g} GB of rows of {FEATURES} numbers, projected to {COMPONENTS} and stored; a worker "
+        f"took {rows['peak_bytes'] / 2**20:.0f} MiB, at most {goals['peak_bytes'] / 2**20:.0f} are allowed"
     )
-    *without, ours = rows["rates"]
-    kinds = ("bytes_per_second", "bytes_per_processor_second")
-    lines = [
-        [
-            row["way"],
-            *(f"{row[kind] / 1e6:.0f}" for kind in kinds),
-            *(f"{ours[kind] / row[kind]:.2f}" for kind in kinds),
-        ]
-        for row in (*without, ours)
-    ]
+    lines = []
+    for row in rows["rates"]:
+        speeds = (f"{row[f'bytes_per_{clock}'] / 1e6:.0f}" for clock in ("second", "processor_second"))
+        ratios = (f"{row[f'dask_over_it_per_{clock}']:.2f}" for clock in ("second", "processor_second"))
+        lines.append([row["way"], *speeds, *ratios])
     headings = ["way", "MB/s each", "MB a second of processor", "Dask's over it", "of processor"]
     yield Table(title, headings, [*lines, ["at least", "", "", f"{goals['rate']:g}", ""]])
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from structmat._backend import libraries
-from structmat._backend.types import Array
+from structmat._backend.types import Array, DType
 
 
 def is_divided(x: Array) -> bool:
@@ -38,13 +38,16 @@ def joined_hint(x: Array, name: str, axis: int) -> str:
 
 
 def parts_of_batch(x: Array) -> Any:
-    """Describe how the leading axes are divided."""
+    """Describe how the leading axes are divided; equal for arrays that are divided alike."""
     return libraries.of_array(x).parts_of_batch(x)
 
 
-def map_vectors(function: Callable[..., Array], A: Any, x: Array, **options: Any) -> Array:
-    """Return function(x, A) of each part of vectors (..., n), with one operator for all of them."""
-    return libraries.of_array(x).map_vectors(function, A, x, **options)
+def map_vectors(function: Callable[..., Array], A: Any, x: Array, *, width: int, dtype: DType, **options: Any) -> Array:
+    """Return function(x, A), vectors (..., width), of each part of vectors (..., n), with one operator for all of them.
+
+    Nothing is computed for lazy arrays, so the width and the dtype of the results must be known.
+    """
+    return libraries.of_array(x).map_vectors(function, A, x, width, dtype, **options)
 
 
 def pull_back(

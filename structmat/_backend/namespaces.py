@@ -17,6 +17,10 @@ LIBRARIES = {  #: names that users may pass as xp, and the extra that installs e
     "jax.numpy": "jax",
     "array_api_strict": None,
 }
+NO_LAZY_ARRAYS = (
+    "operators hold no lazy arrays, but multiply them: keep the operator's arrays in NumPy or CuPy, and pass the Dask "
+    "array as x, A.matvec(x)."
+)
 
 
 def is_array(x: object) -> bool:
@@ -39,10 +43,7 @@ def resolve(xp: ModuleType | str | None) -> Namespace:
     if xp is None:
         return numpy_namespace
     if (xp if isinstance(xp, str) else getattr(xp, "__name__", "")).endswith("dask.array"):
-        raise TypeError(
-            "xp is dask.array, whose arrays have no values yet; expected the library of their blocks, such as numpy: "
-            "operators of it multiply Dask arrays."
-        )
+        raise TypeError(f"xp is dask.array; {NO_LAZY_ARRAYS}")
     if isinstance(xp, str) and xp in LIBRARIES:
         xp = import_optional(f"xp={xp!r}", "jax.numpy" if xp == "jax" else xp, LIBRARIES[xp])
     if not isinstance(xp, ModuleType):

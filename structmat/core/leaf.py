@@ -140,10 +140,7 @@ class Leaf(Facts):
                 f"{title}: {name} is a {type(value).__name__}; expected an array of shape ({', '.join(spec.dims)})."
             )
         if divided.is_lazy(value):
-            raise TypeError(
-                f"{title}: {name} is a lazy {type(value).__name__}; expected an array with values: operators multiply "
-                f"lazy vectors, and hold arrays of the library of the vectors' blocks, such as {name}.compute()."
-            )
+            raise TypeError(f"{title}: {name} is a Dask array; {namespaces.NO_LAZY_ARRAYS}")
         xp = namespaces.of(value)
         if spec.role == "parameter" and dtypes.kind(xp, value.dtype) is None:
             raise TypeError(

@@ -14,6 +14,9 @@ from structmat.core.parameters import Parameters
 Kernel: TypeAlias = Callable[..., Any]  # (namespace, vectors, ...) to vectors, or to vectors and an auxiliary output
 
 
+_LAZY_CALLS = "matvec", "rmatvec", "matmat", "rmatmat", "vjp"  # the methods that take arrays without values
+
+
 class VectorProducts(Parameters):
     """Checked products, and the runner that they share."""
 
@@ -144,8 +147,6 @@ class VectorProducts(Parameters):
         if chunk_size is None and self._takes_fast_path(x, side):
             return self.xp, x, None
         xp, x = self._check_vector(call, "gx"[side], x, side), memory.from_memmap(x)
-        if divided.is_lazy(x):
-            raise TypeError(f"{self._head}.{call}: {'gx'[side]} is a lazy array; expected one with values, or A.vjp.")
         length = chunk_length(self, call, x, chunk_size)
         if length is not None and chunk_size is None and self._compiled_for(x.dtype, side) is not None:
             length = None
@@ -212,10 +213,16 @@ class VectorProducts(Parameters):
     def _check_vector(self, call: str, name: str, x: Any, side: int, axis: int = -1) -> Namespace:
         """Validate vectors along an axis, for side 1 (x, of size n) or 0 (g, of size m); return their namespace."""
         whole, x = x, divided.sample(x)
+        kind = type(x).__name__ if x is whole else f"Dask array of {type(x).__name__}"
         if not namespaces.is_array(x):
             raise TypeError(
-                f"{self._head}.{call}: {name} is a {type(x).__name__}; expected an array of NumPy, CuPy, PyTorch, "
-                f"JAX or another array-API library."
+                f"{self._head}.{call}: {name} is a {kind}; expected an array of NumPy, CuPy, PyTorch, JAX or another "
+                f"array-API library."
+            )
+        if x is not whole and call not in _LAZY_CALLS:
+            raise TypeError(
+                f"{self._head}.{call}: {name} is a Dask array; expected its entries, {name}.compute(). Methods that "
+                f"take Dask arrays are {', '.join(_LAZY_CALLS)}."
             )
         xp = namespaces.of(x)
         if memory.layout(x) != "strided":
@@ -256,7 +263,7 @@ class VectorProducts(Parameters):
             )
         if (parts := divided.parts_of_axis(x, axis)) is not None:
             raise ValueError(
-                f"{self._head}.{call}: {name} has {parts} along its {place} axis; expected whole vectors: "
+                f"{self._head}.{call}: {name} has {parts} along its {place} axis; expected one, as of "
                 f"{divided.joined_hint(x, name, axis)}."
             )
         return namespaces.of(x)

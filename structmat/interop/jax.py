@@ -192,7 +192,7 @@ def matvec(A: LinearOperator, x: Array) -> Array:
     x = jnp.asarray(x) if isinstance(x, HostArray) else x
     if divided.is_divided(x):
         A._check_vector("matvec", "x", x, 1)
-        return divided.map_vectors(_of_part, A, x)
+        return divided.map_vectors(_of_part, A, x, width=A.m, dtype=A._product_dtype(jnp, x.dtype))
     if any(map(tracing.is_traced, jax.tree.leaves((A, x)))):  # otherwise nothing is differentiated
         A._check_vector("matvec", "x", x, 1)  # before the operator is wrapped, so that errors name the user's
         A, x = _vary((A._map(_fixed), x))

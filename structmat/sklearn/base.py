@@ -116,14 +116,7 @@ class ProjectionTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, E
         """
         check_is_fitted(self)
         if namespaces.is_array(X) and divided.is_lazy(X):
-            if (parts := divided.parts_of_axis(X, -1)) is not None:
-                raise ValueError(
-                    f"{type(self).__name__}.transform: X has {parts} along its features; expected whole rows: "
-                    f"{divided.joined_hint(X, 'X', -1)}."
-                )
-            return divided.map_vectors(
-                _transformed, copy.copy(self), X
-            )  # `fit` may be called again before it is computed
+            return self._transformed_in_parts(X)
         X = self._check_same_place("transform", self._checked(X, reset=False), self.projection_)
         xp, where = library_and_device(X)
         as_dense = np.broadcast_to(np.zeros(1, X.dtype), X.shape) if issparse(X) else X  # for its size only
@@ -133,6 +126,20 @@ class ProjectionTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, E
         like = self._map(xp.zeros((0, X.shape[1]), dtype=X.dtype, device=where))
         spec, blocks = OutputSpec(xp, X.shape[:-1], like.shape[-1], like.dtype), map(dense_rows, chunks(xp, X, length))
         return map_chunks(lambda x: (self._map(x), None), zip(blocks, strict=True), length, spec)
+
+    def _transformed_in_parts(self, X: Array) -> Array:
+        """Plan the transformation of a lazy array, part by part."""
+        none = self._checked(
+            np.empty_like(divided.sample(X), shape=(0, *X.shape[1:])), reset=False, ensure_min_samples=0
+        )
+        if (parts := divided.parts_of_axis(X, -1)) is not None:
+            raise ValueError(
+                f"{type(self).__name__}.transform: X has {parts} along its features; expected one, as of "
+                f"{divided.joined_hint(X, 'X', -1)}."
+            )
+        like = self._map(self._check_same_place("transform", none, self.projection_))
+        fitted = copy.copy(self)  # `fit` may be called again before the parts are transformed
+        return divided.map_vectors(_transformed, fitted, X, width=like.shape[-1], dtype=like.dtype)
 
     def _map(self, X: Array) -> Array:
         return self.projection_.matvec(X)

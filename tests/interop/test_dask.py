@@ -1,239 +1,365 @@
-"""Dask arrays: operators multiply each block of a batch, and nothing is computed before it is asked for."""
+"""Dask arrays: operators multiply their chunks, one task each, and nothing is computed before it is asked for."""
 
+import pickle
+import runpy
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from backends import library
+from backends import WITHOUT, library
 
 import structmat as sm
 from structmat.core import OPERATORS
 
-da = library("dask.array")
 dask = library("dask")
+da = library("dask.array")
 
-Array = np.ndarray[Any, Any]
-
-EXAMPLES = list(OPERATORS)
+ROOT = Path(__file__).parents[2]
+NAMES = sorted(name for name, entry in OPERATORS.items() if entry.cls.__module__.startswith("structmat.operators."))
+N, ROWS = 12, (2, 2, 1)  # the sizes of the chunks along the batch
 
 
 @pytest.fixture(autouse=True)
-def one_thread() -> Any:
+def in_this_thread() -> Iterator[None]:
     with dask.config.set(scheduler="synchronous"):
         yield
 
 
-def normal(rng: np.random.Generator, *shape: int, complex: bool = False) -> Array:
-    parts = rng.standard_normal((2, *shape))
-    return np.asarray(parts[0] + 1j * parts[1] if complex else parts[0])
+def example(name: str, dtype: str = "float64") -> sm.LinearOperator:
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    return OPERATORS[name].example(N, rng).to(dtype=dtype)
 
 
-def example(name: str, n: int = 6) -> sm.LinearOperator:
-    return OPERATORS[name].example(n, np.random.default_rng(0))
+def draw(seed: int, shape: tuple[int, ...], dtype: str = "float64") -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    host = rng.standard_normal(shape)
+    return (host + 1j * rng.standard_normal(shape) if "complex" in dtype else host).astype(dtype)
 
 
-@pytest.mark.parametrize("is_complex", [False, True])
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_every_operator(name: str, is_complex: bool) -> None:
-    A, rng = example(name), np.random.default_rng(1)
-    x, g = normal(rng, 5, A.n, complex=is_complex), normal(rng, 5, A.m, complex=is_complex)
-    X, G = da.from_array(x, chunks=(2, -1)), da.from_array(g, chunks=(2, -1))
-    for call, lazy, plain in ((A.matvec, X, x), (A.rmatvec, G, g), (A, X, x)):
-        planned, y = call(lazy), np.concatenate([call(part) for part in np.split(plain, [2, 4])])
-        assert (planned.shape, planned.dtype, planned.chunks) == (y.shape, y.dtype, ((2, 2, 1), y.shape[1:]))
-        np.testing.assert_array_equal(planned.compute(), y)
-    dx, grads = A.vjp(X, G)
-    parts = [A.vjp(*part) for part in zip(np.split(x, [2, 4]), np.split(g, [2, 4]), strict=True)]
-    assert (dx.dtype, dx.chunks) == (x.dtype, X.chunks)
-    np.testing.assert_array_equal(dx.compute(), np.concatenate([part for part, _ in parts]))
+def lazy(x: np.ndarray, axis: int = 0) -> Any:
+    """The array in chunks along one axis."""
+    return da.from_array(x, chunks={each: ROWS if each == axis else -1 for each in range(x.ndim)})
+
+
+def by_chunk(function: Callable[..., Any], *arrays: np.ndarray, axis: int = 0) -> list[Any]:
+    """The results of NumPy for each chunk."""
+    ends = np.cumsum(ROWS)[:-1]
+    return [function(*parts) for parts in zip(*(np.split(x, ends, axis=axis) for x in arrays), strict=True)]
+
+
+def assert_equal(got: Any, wanted: np.ndarray) -> None:
+    """A lazy array has the shape, dtype and library that it announces, and given entries, bit by bit."""
+    assert isinstance(got, da.Array)
+    entries = got.compute()
+    assert type(entries) is type(got._meta) is np.ndarray
+    assert got.shape == entries.shape == wanted.shape
+    assert got.dtype == got._meta.dtype == entries.dtype == wanted.dtype
+    np.testing.assert_array_equal(entries, wanted)
+
+
+# ---------------------------------------------------------------------- products and gradients
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_operator(name: str, dtype: str) -> None:
+    """The products of NumPy with each chunk, and the sums of their gradients."""
+    A = example(name, dtype)
+    x, g = draw(0, (5, A.n), dtype), draw(1, (5, A.m), dtype)
+    assert_equal(A.matvec(lazy(x)), np.concatenate(by_chunk(A.matvec, x)))
+    assert_equal(A.rmatvec(lazy(g)), np.concatenate(by_chunk(A.rmatvec, g)))
+    dx, grads = A.vjp(lazy(x), lazy(g))
+    shares = by_chunk(A.vjp, x, g)
+    assert_equal(dx, np.concatenate([each for each, _ in shares]))
     assert len(grads) == len(A.params)
-    for grad, param, each in zip(grads, A.params, zip(*[grads for _, grads in parts], strict=True), strict=True):
-        assert (grad.shape, grad.dtype) == (param.shape, param.dtype)
-        np.testing.assert_array_equal(grad.compute(), each[0] + each[1] + each[2])
+    for place, grad in enumerate(grads):
+        first, second, third = (share[place] for _, share in shares)
+        assert_equal(grad, first + second + third)
+
+
+@pytest.mark.parametrize("name", ["Circulant", "DCT", "Restriction", "SignFlip"])
+@pytest.mark.parametrize("dtype", ["float32", "complex128"])
+def test_dtypes_of_vectors(name: str, dtype: str) -> None:
+    """A real operator in double precision, and operators without numbers, of vectors of other dtypes."""
+    A, x = example(name), draw(0, (5, N), dtype)
+    assert_equal(A.matvec(lazy(x)), np.concatenate(by_chunk(A.matvec, x)))
+    g = draw(1, (5, A.m), dtype)
+    dx, _ = A.vjp(lazy(x), lazy(g))
+    assert dx.dtype == dx.compute().dtype == dtype
 
 
 @pytest.fixture
 def A() -> sm.LinearOperator:
-    return sm.projections.circulant_projection(12, 5, rng=0)
+    """A product of three factors, from 12 to 5 entries."""
+    return sm.projections.circulant_projection(N, 5, rng=0)
 
 
-def test_matrices_and_batches_of_several_axes(A: sm.LinearOperator) -> None:
-    x = normal(np.random.default_rng(0), 3, 4, 12)
-    X = da.from_array(x, chunks=(2, 3, -1))
-    assert A.matvec(X).chunks == ((2, 1), (3, 1), (5,))
-    np.testing.assert_allclose(A.matvec(X).compute(), A.matvec(x), rtol=1e-13)
-    columns = da.from_array(x.swapaxes(1, 2), chunks=(2, -1, 3))
-    for Y in (A @ columns, A.matmat(columns), A.H.rmatmat(columns)):
-        assert Y.chunks == ((2, 1), (5,), (3, 1))
-        np.testing.assert_allclose(Y.compute(), A.matvec(x).swapaxes(1, 2), rtol=1e-13)
-    vector = da.from_array(x[0, 0])
-    for y in (A @ vector, A.matvec(vector)):
-        assert y.chunks == ((5,),)
-        np.testing.assert_allclose(y.compute(), A.matvec(x[0, 0]), rtol=1e-13)
-    left = normal(np.random.default_rng(1), 4, 5)
-    np.testing.assert_allclose((da.from_array(left, chunks=(2, -1)) @ A).compute(), left @ A.to_dense(), rtol=1e-12)
+def test_columns_of_matrices(A: sm.LinearOperator) -> None:
+    X, Y = draw(0, (N, 5)), draw(1, (A.m, 5))
+    for product in (A.matmat, A.__matmul__, lambda Z: A @ Z):
+        assert_equal(product(lazy(X, 1)), np.concatenate(by_chunk(A.matmat, X, axis=1), axis=1))
+    assert A.matmat(lazy(X, 1)).chunks == ((5,), ROWS)
+    assert_equal(A.rmatmat(lazy(Y, 1)), np.concatenate(by_chunk(A.rmatmat, Y, axis=1), axis=1))
+    assert_equal(A(lazy(X.T.copy())), np.concatenate(by_chunk(A.matvec, X.T)))
+    assert_equal(lazy(Y.T.copy()) @ A, np.concatenate(by_chunk(A.T.matvec, Y.T)))
 
 
-def test_gradients_are_summed_as_a_tree() -> None:
-    column, x, g = (np.arange(k, k + 8.0) for k in range(3))  # integers, whose sums are exact in any order
-    A = sm.Circulant(column)
-    X, G = (np.tile(v, (100, 1)) for v in (x, g))
-    dx, (grad,) = A.vjp(*(da.from_array(v, chunks=(1, -1)) for v in (X, G)))
-    np.testing.assert_allclose(grad.compute(), A.vjp(X, G)[1][0], rtol=1e-14)
-    depth: dict[Any, int] = {}
-    graph = dict(grad.__dask_graph__())
-    for key in dask.core.toposort(graph):
-        depth[key] = 1 + max((depth[other] for other in dask.core.get_dependencies(graph, key)), default=0)
-    assert max(depth.values()) <= 10
-    shared = dask.compute(dx, grad)
-    np.testing.assert_array_equal(shared[0], A.H.matvec(G))
+def test_batches_of_several_axes_and_of_none(A: sm.LinearOperator) -> None:
+    x, g = draw(0, (4, 3, N)), draw(1, (4, 3, 5))
+    lazy_x, lazy_g = da.from_array(x, chunks=(3, 2, -1)), da.from_array(g, chunks=(3, 2, -1))
+    y = A.matvec(lazy_x)
+    assert y.chunks == ((3, 1), (2, 1), (5,))
+    bound = 30 * np.finfo(float).eps * np.linalg.norm(A.to_dense(), 2) * np.linalg.norm(x)
+    assert np.linalg.norm(y.compute() - A.matvec(x)) <= bound
+    wanted, (column,) = A.vjp(x, g)
+    dx, (grad,) = A.vjp(lazy_x, lazy_g)
+    assert dx.chunks == lazy_x.chunks
+    assert np.linalg.norm(dx.compute() - wanted) <= bound * np.linalg.norm(g) / np.linalg.norm(x)
+    assert np.linalg.norm(grad.compute() - column) <= 30 * np.finfo(float).eps * np.linalg.norm(x) * np.linalg.norm(g)
+    assert_equal(A.matvec(da.from_array(x[0, 0])), A.matvec(x[0, 0]))
+    assert_equal(A @ da.from_array(x[0, 0]), A @ x[0, 0])
+    dx, (grad,) = A.vjp(da.from_array(x[0, 0]), da.from_array(g[0, 0]))
+    assert_equal(dx, A.vjp(x[0, 0], g[0, 0])[0])
+    assert_equal(grad, A.vjp(x[0, 0], g[0, 0])[1][0])
 
 
 def test_batches_without_vectors(A: sm.LinearOperator) -> None:
-    X, G = da.zeros((0, 12)), da.zeros((0, 5))
-    assert A.matvec(X).compute().shape == (0, 5)
-    dx, grads = A.vjp(X, G)
-    assert dx.compute().shape == (0, 12)
-    assert [grad.compute().tolist() for grad in grads] == [np.zeros(param.shape).tolist() for param in A.params]
+    x, g = np.empty((0, N)), np.empty((0, 5))
+    assert_equal(A.matvec(da.from_array(x)), g)
+    dx, (grad,) = A.vjp(da.from_array(x), da.from_array(g))
+    assert_equal(dx, x)
+    assert_equal(grad, np.zeros(N))
 
 
-def test_unknown_numbers_of_vectors(A: sm.LinearOperator) -> None:
-    x = normal(np.random.default_rng(0), 9, 12)
-    X = da.from_array(x, chunks=(4, -1))
-    chosen = X[X[:, 0] > 0]
-    np.testing.assert_allclose(A.matvec(chosen).compute(), A.matvec(x[x[:, 0] > 0]), rtol=1e-13)
-    dx, grads = A.vjp(chosen, A.matvec(chosen))
-    expected = A.vjp(x[x[:, 0] > 0], A.matvec(x[x[:, 0] > 0]))
-    np.testing.assert_allclose(dx.compute(), expected[0], rtol=1e-12)
-    np.testing.assert_allclose(grads[0].compute(), expected[1][0], rtol=1e-12)
-    with pytest.raises(ValueError, match=r"x has shape \(12, nan\); its last axis must be n = 12. Its size is unknown"):
-        A.matvec(chosen.T)
+def test_unknown_sizes_of_chunks(A: sm.LinearOperator) -> None:
+    x, g = draw(0, (5, N)), draw(1, (5, 5))
+    kept = np.asarray([True, False, False, False, True])  # none of the second chunk
+    some_x, some_g = (lazy(each)[da.from_array(kept, chunks=(ROWS,))] for each in (x, g))
+    some_g = pickle.loads(pickle.dumps(some_g))  # its NaNs are other objects
+    assert np.isnan(some_x.shape[0])
+    y = A.matvec(some_x)
+    assert y.shape[1] == 5
+    np.testing.assert_array_equal(y.compute(), np.concatenate([A.matvec(x[:1]), A.matvec(x[4:])]))
+    dx, (grad,) = A.vjp(some_x, some_g)
+    np.testing.assert_array_equal(dx.compute(), np.concatenate([A.rmatvec(g[:1]), A.rmatvec(g[4:])]))
+    shares = [A.vjp(x[i : i + 1], g[i : i + 1])[1][0] for i in (0, 4)]
+    np.testing.assert_array_equal(grad.compute(), shares[0] + shares[1])
 
 
-def test_nothing_is_computed_before_it_is_asked_for(A: sm.LinearOperator) -> None:
-    def fail(block: Array) -> Array:
-        raise RuntimeError("a block was computed")
+def test_chunk_size_bounds_what_a_task_multiplies_at_a_time() -> None:
+    sizes = []
 
-    X = da.ones((4, 12), chunks=(2, -1)).map_blocks(fail, dtype=float, meta=np.empty((0, 0)))
-    planned = [A.matvec(X), A @ X.T, *A.vjp(X, A.matvec(X))[1]]
-    for plan in planned:
-        with pytest.raises(RuntimeError, match=r"^a block was computed$"):
-            plan.compute()
+    def product(x: np.ndarray) -> np.ndarray:
+        sizes.append(x.shape[:-1])
+        return x
 
-
-def test_one_operator_for_all_blocks_and_equal_operators(A: sm.LinearOperator) -> None:
-    X = da.ones((64, 12), chunks=(1, -1))
-    graph = dict(dask.optimize(A.matvec(X))[0].__dask_graph__())
-    assert len(graph) <= 2 * 64 + 1
-    equal = sm.projections.circulant_projection(12, 5, rng=0)
-    other = sm.projections.circulant_projection(12, 5, rng=1)
-    A.matvec(np.ones(12))  # keeps a spectrum
-    assert A.matvec(X).name == equal.matvec(X).name != other.matvec(X).name
-    assert A.rmatvec(da.ones((2, 5))).name != A.matvec(X).name
+    A = sm.FunctionOperator((4, 4), product, product)
+    x = da.ones((4, 4), chunks=(2, -1))
+    assert_equal(A.matvec(x, chunk_size=1), np.ones((4, 4)))
+    assert sizes == [(1,)] * 4
 
 
-def test_operators_tell_their_size() -> None:
-    small, large = sm.Circulant(np.ones(4)), sm.Circulant(np.ones(100_000))
-    assert large.__sizeof__() - small.__sizeof__() == large.nbytes - small.nbytes
-    assert dask.sizeof.sizeof(large) >= large.nbytes
+# ---------------------------------------------------------------------- graphs
 
 
-@pytest.mark.parametrize("dtype", ["float32", "complex64"])
-def test_precision(dtype: str) -> None:
-    A = sm.Circulant(np.arange(8, dtype="float32"))
-    y = A.matvec(da.ones((4, 8), chunks=(2, -1), dtype=dtype))
-    assert y.dtype == y.compute().dtype == dtype
+def test_nothing_is_computed_for_a_graph(A: sm.LinearOperator) -> None:
+    def fail(_: np.ndarray) -> np.ndarray:
+        raise ArithmeticError("of the chunk")
+
+    x = da.ones((4, N), chunks=(2, -1)).map_blocks(fail, dtype=float, meta=np.empty((0, 0)))
+    results = [A.matvec(x), A @ x.T, A.H.rmatvec(x), A.vjp(x, A.matvec(x))[0], *A.vjp(x, A.matvec(x))[1]]
+    assert not any(part._cache for part in A.parts)
+    for result in results:
+        with pytest.raises(ArithmeticError, match=r"^of the chunk$"):  # as it was raised
+            result.compute()
 
 
-def test_chunks_across_vectors_are_refused(A: sm.LinearOperator) -> None:
-    X, G = da.ones((4, 12), chunks=(2, 8)), da.ones((4, 5), chunks=(2, 4))
-    with pytest.raises(
-        ValueError, match=r"matvec: x has the chunks \(8, 4\) along its last axis; .*x\.rechunk\({-1: -1}\)"
-    ):
-        A.matvec(X)
-    with pytest.raises(ValueError, match=r"rmatvec: g has the chunks \(4, 1\) along its last axis"):
-        A.rmatvec(G)
-    with pytest.raises(
-        ValueError, match=r"matmat: X has the chunks .* along its second to last axis; .*X\.rechunk\({-2: -1}\)"
-    ):
-        A @ X.T
-    with pytest.raises(ValueError, match=r"vjp: g has the chunks"):
-        A.vjp(X.rechunk({-1: -1}), G)
-    with pytest.raises(ValueError, match=r"x has the chunks \(\(2, 2\),\) along its batch, g has the chunks"):
-        A.vjp(da.ones((4, 12), chunks=(2, -1)), da.ones((4, 5), chunks=(3, -1)))
+def test_two_tasks_a_chunk_and_one_for_the_operator(A: sm.LinearOperator) -> None:
+    x = da.ones((32, N), chunks=(1, -1))
+    for result in (A.matvec(x), A @ x.T):
+        (planned,) = dask.optimize(result)
+        assert len(planned.__dask_graph__()) <= 2 * 32 + 1
 
 
-def test_what_has_no_lazy_form_is_refused(A: sm.LinearOperator) -> None:
-    X = da.ones((4, 12), chunks=(2, -1))
-    with pytest.raises(TypeError, match=r"forward: x is a lazy array; expected one with values, or A\.vjp"):
-        A.forward(X)
-    with pytest.raises(ValueError, match=r"x has the chunks \(\(2, 2\),\) along its batch, g has no parts"):
-        A.vjp(X, np.ones((4, 5)))
-    with pytest.raises(TypeError, match=r"matvec: out is a ndarray .* expected no out"):
-        A.matvec(X, out=np.empty((4, 5)))
-    with pytest.raises(TypeError, match="x has dtype object; expected a real or complex floating dtype"):
-        A.matvec(X.astype(object))
-    with pytest.raises(TypeError, match="x has dtype int64; expected a real or complex floating dtype"):
-        A.matvec(X.astype(int))
+def test_gradients_are_summed_as_a_tree() -> None:
+    A, x = sm.Circulant(np.arange(4.0)), np.arange(400.0).reshape(100, 4)  # integers: sums are exact in any order
+    chunks = da.from_array(x, chunks=(1, -1))
+    dx, (grad,) = A.vjp(chunks, chunks)
+    assert_equal(grad, A.vjp(x, x)[1][0])
+    graph = dict(grad.__dask_graph__())
+    depth: dict[Any, int] = {}
+    for key in dask.core.toposort(graph):
+        depth[key] = 1 + max((depth[each] for each in dask.core.get_dependencies(graph, key)), default=0)
+    assert max(depth.values()) < 12  # ⌈log₈ 100⌉ = 3 levels of sums
+    np.testing.assert_array_equal(dask.compute(dx, grad)[0], A.rmatvec(x))
 
 
-def test_blocks_that_are_no_arrays_are_refused(A: sm.LinearOperator) -> None:
-    X = da.ma.masked_greater(da.ones((4, 12), chunks=(2, -1)), 2)
-    with pytest.raises(TypeError, match="matvec: x is a MaskedArray; expected an array of NumPy"):
-        A.matvec(X)
+def test_equal_operators_have_equal_tokens(A: sm.LinearOperator) -> None:
+    equal, other = (sm.projections.circulant_projection(N, 5, rng=seed) for seed in (0, 1))
+    token = dask.base.tokenize(A, ensure_deterministic=True)
+    A.matvec(np.ones(N))  # derived values are no part of an operator
+    assert A.H.H is A
+    x = da.ones((4, N), chunks=(2, -1))
+    for same in (A, equal, pickle.loads(pickle.dumps(A))):
+        assert dask.base.tokenize(same, ensure_deterministic=True) == token
+        assert same.matvec(x).name == A.matvec(x).name
+    assert len({A.matvec(x).name, other.matvec(x).name, A.H.rmatvec(x).name, A.freeze().matvec(x).name}) == 4
 
 
-def test_blocks_of_another_library_are_refused(A: sm.LinearOperator) -> None:
-    of_torch = A.to(xp=library("torch"))
-    with pytest.raises(TypeError, match="x is an array of numpy, the operator's are of torch"):
-        of_torch.matvec(da.ones((4, 12), chunks=(2, -1)))
+@pytest.mark.parametrize("name", NAMES)
+def test_operators_say_their_size(name: str) -> None:
+    A = example(name)
+    assert sys.getsizeof(A) >= object.__sizeof__(A) + A.nbytes
+    assert dask.sizeof.sizeof(A) == sys.getsizeof(A)
+    assert sys.getsizeof(A @ A.H) >= A.nbytes
 
 
-LAZY = {
-    "Circulant": sm.Circulant,
-    "Toeplitz": lambda c: sm.Toeplitz(c, c),
-    "Diagonal": sm.Diagonal,
-    "Dense": lambda c: sm.Dense(c[:, None]),
-    "Permutation": lambda c: sm.Permutation(c.astype(int)),
+# ---------------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (
+            lambda A, x, g: A.matvec(x.rechunk({1: 5})),
+            r"\.matvec: x has 3 chunks along its last axis; expected one, as of x\.rechunk\(\{-1: -1\}\)",
+        ),
+        (lambda A, x, g: A.rmatvec(g.rechunk({1: 3})), r"\.rmatvec: g has 2 chunks along its last axis"),
+        (
+            lambda A, x, g: A @ x.rechunk({1: 5}).T,
+            r"\.matmat: X has 3 chunks along its second to last axis; .* X\.rechunk\(\{-2: -1\}\)",
+        ),
+        (lambda A, x, g: A.vjp(x, g.rechunk({1: 3})), r"\.vjp: g has 2 chunks along its last axis"),
+        (
+            lambda A, x, g: A.vjp(x, g.rechunk({0: 4})),
+            r"\.vjp: g has shape \(5, 5\) and is divided otherwise than x .* as x: \(\(2, 2, 1\),\), not \(\(4, 1\),\)",
+        ),
+        (
+            lambda A, x, g: A.vjp(x, g[0]),
+            r"\.vjp: g has shape \(5,\) and is divided otherwise than x .* shape \(5, 5\)",
+        ),
+        (lambda A, x, g: A.matvec(x[:, :7]), r"\.matvec: x has shape \(5, 7\); its last axis must be n = 12"),
+        (
+            lambda A, x, g: A.matvec(x[:, x[0] > 0]),
+            r"x has shape \(5, nan\); its last axis must be n = 12.* x\.compute_chunk_sizes\(\) finds it",
+        ),
+        (lambda A, x, g: A.matvec(x, chunk_size=0), r"chunk_size is 0; expected a positive int"),
+    ],
+)
+def test_sizes_and_chunks_that_do_not_fit(A: sm.LinearOperator, call: Callable[..., Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call(A, lazy(draw(0, (5, N))), lazy(draw(1, (5, 5))))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda A, x: A.matvec(x.astype(int)), r"x has dtype int64; expected a real or complex floating dtype"),
+        (lambda A, x: A.matvec(x.astype(object)), r"x has dtype object; expected a real or complex floating dtype"),
+        (
+            lambda A, x: A.matvec(da.ma.masked_less(x, 0)),
+            r"matvec: x is a Dask array of MaskedArray; expected an array",
+        ),
+        (lambda A, x: A.matvec(dask.delayed(1)), r"matvec: x is a Delayed\w*; expected an array of NumPy"),
+        (lambda A, x: A.matvec(x, out=np.empty((5, 5))), r"out is a ndarray and x a divided Array, .* expected no out"),
+        (lambda A, x: A.matvec(x, out=x), r"out is a Array and x a divided Array, .* expected no out"),
+        (
+            lambda A, x: A.vjp(x, np.ones((5, 5))),
+            r"vjp: x is an array of dask, g of numpy; expected two of one library",
+        ),
+        (lambda A, x: A.forward(x), r"forward: x is a Dask array; .* take Dask arrays are matvec, .* vjp\."),
+        (sm.linalg.lstsq, r"lstsq: b is a Dask array; expected its entries, b\.compute\(\)"),
+        (lambda A, x: sm.DCT(N).forward(x), r"forward: x is a Dask array"),
+        (
+            lambda A, x: A.to(xp="array_api_strict").matvec(x),
+            r"x is an array of numpy, the operator's are of array_api_strict; convert one",
+        ),
+    ],
+)
+def test_arguments_of_other_kinds(A: sm.LinearOperator, call: Callable[..., Any], message: str) -> None:
+    with pytest.raises(TypeError, match=message):
+        call(A, lazy(draw(0, (5, N))))
+
+
+def test_chunks_of_another_library_than_the_array_says(A: sm.LinearOperator) -> None:
+    strict = library("array_api_strict")
+    x = da.ones((2, N)).map_blocks(strict.asarray, dtype=float, meta=np.empty((0, 0)))
+    with pytest.raises(TypeError, match=r"x is an array of array_api_strict, the operator's are of numpy"):
+        A.matvec(x).compute()
+
+
+HOLDERS: dict[str, Callable[[sm.LinearOperator, Path], object]] = {
+    "to-module": lambda A, path: A.to(xp=da),
+    "to-first": lambda A, path: A.to(da),
+    "to-name": lambda A, path: A.to("dask.array"),
+    "load-module": lambda A, path: sm.load(path, xp=da),
+    "load-name": lambda A, path: sm.load(path, xp="dask.array"),
+    "projection": lambda A, path: sm.projections.circulant_projection(N, 5, rng=0, xp=da),
+    "fastfood": lambda A, path: sm.projections.fastfood(N, 5, rng=0, xp="dask.array"),
+    "random": lambda A, path: sm.SignFlip.random(N, rng=0, xp=da),
+    "parameter": lambda A, path: sm.Circulant(da.ones(4)),
+    "two-parameters": lambda A, path: sm.Toeplitz(da.ones(4), da.ones(4)),
+    "permutation": lambda A, path: sm.Permutation(da.arange(4)),
+    "signs": lambda A, path: sm.SignFlip(da.ones(4)),
+    "index": lambda A, path: sm.Restriction(4, da.arange(2)),
+    "matrix": lambda A, path: sm.aslinearoperator(da.ones((4, 4))),
 }
 
 
-@pytest.mark.parametrize("name", LAZY)
-def test_lazy_parameters_are_refused(name: str) -> None:
-    with pytest.raises(
-        TypeError, match=rf"^{name}: \w+ is a lazy Array; expected an array with values: operators multiply"
-    ):
-        LAZY[name](da.ones(4))
+@pytest.mark.parametrize("name", HOLDERS)
+def test_operators_hold_no_dask_arrays(A: sm.LinearOperator, name: str, tmp_path: Path) -> None:
+    path = tmp_path / "projection.safetensors"
+    sm.save(path, A)
+    with pytest.raises(TypeError, match=r"operators hold no lazy arrays, .* pass the Dask array as x, A\.matvec\(x\)"):
+        HOLDERS[name](A, path)
 
 
-def test_lazy_libraries_are_refused(tmp_path: Any, A: sm.LinearOperator) -> None:
-    sm.save(tmp_path / "a.safetensors", A)
-    for make in (
-        lambda: A.to(xp=da),
-        lambda: A.to("dask.array"),
-        lambda: sm.load(tmp_path / "a.safetensors", xp=da),
-        lambda: sm.projections.circulant_projection(12, 5, rng=0, xp=da),
-    ):
-        with pytest.raises(
-            TypeError, match=r"xp is dask\.array, whose arrays have no values yet; expected the library of"
-        ):
-            make()
+# ---------------------------------------------------------------------- recipes
 
 
-@pytest.mark.parametrize("name", ["CirculantProjection", "StructuredRFF", "CirculantBinaryEmbedding"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:dask")  # its calls of zarr
+def test_recipe_for_zarr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    zarr = library("zarr")
+    x, paths = draw(0, (10, 600)), [str(tmp_path / name) for name in ("source", "target")]
+    zarr.create_array(paths[0], data=x, chunks=(4, 100))
+    monkeypatch.setattr(sys, "argv", ["dask_zarr.py", *paths])
+    runpy.run_path(str(ROOT / "docs/recipes/dask_zarr.py"))
+    P = sm.projections.circulant_projection(600, 512, rng=0)
+    parts = [P.matvec(x[start : start + 4]) for start in (0, 4, 8)]
+    np.testing.assert_array_equal(zarr.open_array(paths[1], mode="r")[:], np.concatenate(parts))
+
+
+# ---------------------------------------------------------------------- estimators
+
+
+@pytest.mark.skipif("sklearn" in WITHOUT, reason="STRUCTMAT_TEST_WITHOUT leaves sklearn out")
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
-def test_estimators(name: str, dtype: str) -> None:
-    estimators = library("structmat.sklearn")
-    x = (10 * normal(np.random.default_rng(0), 20, 16)).astype(dtype)
-    X = da.from_array(x, chunks=(6, -1))
-    estimator = getattr(estimators, name)(8, random_state=0).fit(x)
-    planned, expected = (
-        estimator.transform(X),
-        np.concatenate([estimator.transform(x[k : k + 6]) for k in (0, 6, 12, 18)]),
-    )
-    assert (planned.dtype, planned.chunks) == (expected.dtype, ((6, 6, 6, 2), expected.shape[1:]))
-    np.testing.assert_array_equal(planned.compute(), expected)
-    with pytest.raises(ValueError, match="X has 15 features, but"):
-        estimator.transform(X[:, :15])
-    with pytest.raises(ValueError, match=r"X has the chunks \(10, 6\) along its features"):
-        estimator.transform(X.rechunk({-1: 10}))
+@pytest.mark.parametrize("name", ["CirculantProjection", "StructuredRFF", "CirculantBinaryEmbedding"])
+def test_estimators_transform_chunks(name: str, dtype: str) -> None:
+    X = (10 * draw(0, (5, 16))).astype(dtype)
+    estimator = getattr(library("structmat.sklearn"), name)(8, random_state=0).fit(X)
+    Y, wanted = estimator.transform(lazy(X)), by_chunk(estimator.transform, X)
+    assert_equal(Y, np.concatenate(wanted))
+    assert Y.chunks == (ROWS, wanted[0].shape[1:])
+    some = lazy(X)[da.from_array(np.arange(5) < 2, chunks=(ROWS,))]  # of unknown sizes, two of them zero
+    np.testing.assert_array_equal(estimator.transform(some).compute(), wanted[0])
+    late = estimator.transform(lazy(X))
+    estimator.set_params(random_state=1).fit(X)
+    np.testing.assert_array_equal(late.compute(), np.concatenate(wanted))
+
+
+@pytest.mark.skipif("sklearn" in WITHOUT, reason="STRUCTMAT_TEST_WITHOUT leaves sklearn out")
+def test_estimators_refuse_what_they_refuse_of_numpy() -> None:
+    estimator = library("structmat.sklearn").CirculantProjection(8, random_state=0).fit(draw(0, (5, 16)))
+    with pytest.raises(ValueError, match="X has 15 features, but CirculantProjection is expecting 16"):
+        estimator.transform(da.ones((4, 15)))
+    with pytest.raises(ValueError, match=r"Expected 2D array, got 1D array"):
+        estimator.transform(da.ones(16))
+    with pytest.raises(ValueError, match=r"X has 2 chunks along its features; .* X\.rechunk\(\{-1: -1\}\)"):
+        estimator.transform(da.ones((4, 16), chunks=(2, 8)))
+    with pytest.raises(ValueError, match="Input X contains NaN"):
+        estimator.transform(da.full((4, 16), np.nan)).compute()

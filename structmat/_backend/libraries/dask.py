@@ -1,87 +1,77 @@
-"""Dask: arrays that are plans of blocks; an operator with arrays of their blocks' library multiplies each."""
+"""Dask: arrays that are plans of chunks; an operator of the chunks' library multiplies each."""
 
-from collections.abc import Callable
+import operator
+from collections.abc import Callable, Sequence
+from functools import partial, reduce
 from typing import Any
 
-import array_api_compat as compat
 import dask
 import dask.array as da
-from dask.base import tokenize
 
 from structmat._backend.libraries.generic import Library
-from structmat._backend.types import Array
+from structmat._backend.types import Array, DType
 
-_AT_ONCE = 8  # gradients that one task adds
+_FAN_IN = 8  # gradients of chunks that one task adds
 
 
 class Dask(Library):
     is_lazy = True
 
     def sample(self, x: Array) -> Array:
-        return x._meta
+        return getattr(x, "_meta", x)  # Dask's other objects have none
 
     def is_divided(self, x: Array) -> bool:
-        return True
+        return isinstance(x, da.Array)
 
     def parts_of_axis(self, x: Array, axis: int) -> str | None:
-        return f"the chunks {x.chunks[axis]}" if x.numblocks[axis] > 1 else None
+        return f"{x.numblocks[axis]} chunks" if x.numblocks[axis] > 1 else None
 
     def joined_hint(self, x: Array, name: str, axis: int) -> str:
         return f"{name}.rechunk({{{axis}: -1}})"
 
     def parts_of_batch(self, x: Array) -> str:
-        return f"the chunks {x.chunks[:-1]}"
+        return str(x.chunks[:-1])
 
-    def map_vectors(self, function: Callable[..., Array], A: Any, x: Array, **options: Any) -> Array:
-        like = function(_no_vectors(x), A, **options)
-        return x.map_blocks(
-            function,
-            _sent_once(A),
-            dtype=like.dtype,
-            chunks=(*x.chunks[:-1], like.shape[-1:]),
-            meta=da.utils.meta_from_array(like, ndim=x.ndim),
-            **options,
-        )
+    def map_vectors(
+        self, function: Callable[..., Array], A: Any, x: Array, width: int, dtype: DType, **options: Any
+    ) -> Array:
+        return _mapped(partial(function, **options), A, (x,), width, dtype)
 
     def pull_back(self, function: Callable[..., Any], A: Any, x: Array, g: Array, **options: Any) -> Any:
-        like = _no_vectors(x)
-        dx, grads = function(like, _no_vectors(g), A, **options)
-        pairs = da.map_blocks(function, x, g, _sent_once(A), dtype=object, meta=like.astype(object), **options)
-        whole = pairs.map_blocks(
-            _first, dtype=dx.dtype, chunks=x.chunks, meta=da.utils.meta_from_array(dx, ndim=x.ndim)
+        # An array whose chunks are pairs of arrays, which the tasks below take.
+        pairs = _mapped(partial(function, **options), A, (x, g), A.n, x.dtype)
+        dx = pairs.map_blocks(operator.itemgetter(0), dtype=x.dtype, meta=x._meta)
+        if not A.params:
+            return dx, ()
+        shares, add = list(pairs.to_delayed(optimize_graph=False).flat), dask.delayed(_added, pure=True)
+        while len(shares) > 1:
+            shares = [add(shares[start : start + _FAN_IN]) for start in range(0, len(shares), _FAN_IN)]
+        return dx, tuple(
+            da.from_delayed(shares[0][1][place], p.shape, dtype=p.dtype, meta=p[(slice(0, 0),) * p.ndim])
+            for place, p in enumerate(A.params)
         )
-        terms = [dask.delayed(_second)(pair) for pair in pairs.to_delayed(optimize_graph=False).ravel()]
-        while len(terms) > 1:
-            terms = [dask.delayed(_added)(terms[k : k + _AT_ONCE]) for k in range(0, len(terms), _AT_ONCE)]
-        sums = [
-            da.from_delayed(terms[0][place], grad.shape, grad.dtype, meta=da.utils.meta_from_array(grad))
-            for place, grad in enumerate(grads)
-        ]
-        return whole, tuple(sums)
 
 
-def _sent_once(A: Any) -> Any:
-    """Return a task for an operator, one for all equal operators: engines send it to each worker once."""
-    return dask.delayed(A, name=f"{type(A).__name__}-{tokenize(A)}", pure=True, traverse=False)
+def _mapped(function: Callable[..., Any], A: Any, arrays: tuple[Array, ...], width: int, dtype: DType) -> Array:
+    """Plan a function of each chunk and A, which is a task of its own: each worker has it once, with what it caches."""
+    x, axes = arrays[0], tuple(range(arrays[0].ndim))
+    shared = dask.delayed(A, name=f"{type(A).__name__}-{dask.base.tokenize(A)}", traverse=False)
+    return da.blockwise(
+        function,
+        axes,
+        *(each for array in arrays for each in (array, axes)),
+        *(shared, None),
+        adjust_chunks={axes[-1]: width},
+        dtype=dtype,
+        meta=x._meta,
+        align_arrays=False,
+    )
 
 
-def _no_vectors(x: Array) -> Array:
-    """Return an empty batch of vectors in the library and dtype of the blocks of x."""
-    sample = x._meta
-    xp = compat.array_namespace(sample)
-    return xp.zeros((0, x.shape[-1]), dtype=sample.dtype, device=compat.device(sample))
-
-
-def _first(pair: Any) -> Array:
-    return pair[0]
-
-
-def _second(pair: Any) -> Any:
-    return pair[1]
-
-
-def _added(terms: list[tuple[Array, ...]]) -> tuple[Array, ...]:
-    return tuple(sum(each[1:], each[0]) for each in zip(*terms, strict=True))
+def _added(pairs: Sequence[tuple[Any, tuple[Array, ...]]]) -> tuple[None, tuple[Array, ...]]:
+    """Add the gradients of several chunks, parameter by parameter."""
+    shares = zip(*(grads for _, grads in pairs), strict=True)
+    return None, tuple(reduce(operator.add, each) for each in shares)
 
 
 adapter = Dask()

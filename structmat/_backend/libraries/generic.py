@@ -63,7 +63,9 @@ class Library:
     def parts_of_batch(self, x: Array) -> Any:
         raise NotImplementedError
 
-    def map_vectors(self, function: Callable[..., Array], A: Any, x: Array, **options: Any) -> Array:
+    def map_vectors(
+        self, function: Callable[..., Array], A: Any, x: Array, width: int, dtype: DType, **options: Any
+    ) -> Array:
         raise NotImplementedError
 
     def pull_back(self, function: Callable[..., Any], A: Any, x: Array, g: Array, **options: Any) -> Any:

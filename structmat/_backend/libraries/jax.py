@@ -61,9 +61,11 @@ class Jax(Library):
         return f"jax.sharding.reshard({name}, jax.NamedSharding(mesh, jax.P({', '.join(map(repr, axes))})))"
 
     def parts_of_batch(self, x: Array) -> str:
-        return f"parts on the mesh axes {tuple(_axes(x)[:-1])}"
+        return str(_axes(x)[:-1])
 
-    def map_vectors(self, function: Callable[..., Array], A: Any, x: Array, **options: Any) -> Array:
+    def map_vectors(
+        self, function: Callable[..., Array], A: Any, x: Array, width: int, dtype: DType, **options: Any
+    ) -> Array:
         spec = PartitionSpec(*_axes(x))
         product = partial(function, **options)
         return jax.shard_map(product, mesh=_mesh(x), in_specs=(spec, PartitionSpec()), out_specs=spec)(x, A)
