@@ -11,6 +11,7 @@ from structmat._backend.types import Array, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.compiled import Compiled
 from structmat.core.contract import NonzeroEntry, Solver
+from structmat.core.notation import Notation
 
 if TYPE_CHECKING:
     from structmat.core.leaf import Leaf
@@ -243,6 +244,8 @@ class LeafView(Bilinear):
 class Adjoint(LeafView):
     """The conjugate transpose of a leaf: its bilinear form with the two sides swapped."""
 
+    _notation = Notation("Aᴴ", frame=r"{parts}^{{\mathsf{{H}}}}", binds=3, holds=4)
+
     def _shape_of(self, of: Bilinear) -> tuple[int, int]:
         return of.n, of.m
 
@@ -303,6 +306,8 @@ class Adjoint(LeafView):
 class Conjugate(LeafView):
     """The elementwise conjugate of a complex leaf or of its adjoint, conj(A) x = conj(A conj(x))."""
 
+    _notation = Notation("Ā", frame=r"\overline{{{parts}}}")
+
     def _right(self, xp: Namespace, x: Array) -> Any:
         return self.of._right(xp, xp.conj(x))
 
@@ -349,6 +354,8 @@ class Inverse(LeafView):
 
     y = A^{-1} x and h = A^{-H} g give d/dθ Re⟨g, A(θ)^{-1} x⟩ = -d/dθ Re⟨h, A(θ) y⟩ at fixed h and y.
     """
+
+    _notation = Notation("A⁻", frame="{parts}^{{-1}}", binds=3, holds=4)
 
     def _right(self, xp: Namespace, x: Array) -> Any:
         return self.of._right(xp, x)
