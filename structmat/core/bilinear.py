@@ -10,7 +10,7 @@ from structmat._backend.linear_algebra import LinAlgError
 from structmat._backend.types import Array, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.compiled import Compiled
-from structmat.core.contract import NonzeroEntry, Solver
+from structmat.core.contract import NonzeroEntry, Solver, conjugate_value
 from structmat.core.notation import Notation
 
 if TYPE_CHECKING:
@@ -287,10 +287,10 @@ class Adjoint(LeafView):
         return conjugate(xp, entries) if self._is_complex else entries
 
     def _row_entry(self, xp: Namespace, i: Array) -> NonzeroEntry:
-        return _conjugate_value(xp, self.of._column_entry(xp, i))
+        return conjugate_value(xp, self.of._column_entry(xp, i))
 
     def _column_entry(self, xp: Namespace, j: Array) -> NonzeroEntry:
-        return _conjugate_value(xp, self.of._row_entry(xp, j))
+        return conjugate_value(xp, self.of._row_entry(xp, j))
 
     def _same_side(self, of: LinearOperator) -> LinearOperator:
         return of.H
@@ -327,10 +327,10 @@ class Conjugate(LeafView):
         return conjugate(xp, self.of._entries(xp, i, j))
 
     def _row_entry(self, xp: Namespace, i: Array) -> NonzeroEntry:
-        return _conjugate_value(xp, self.of._row_entry(xp, i))
+        return conjugate_value(xp, self.of._row_entry(xp, i))
 
     def _column_entry(self, xp: Namespace, j: Array) -> NonzeroEntry:
-        return _conjugate_value(xp, self.of._column_entry(xp, j))
+        return conjugate_value(xp, self.of._column_entry(xp, j))
 
     def _same_side(self, of: LinearOperator) -> LinearOperator:
         return of.conj()
@@ -397,9 +397,3 @@ class Inverse(LeafView):
 def conjugate(xp: Namespace, values: Array | None) -> Array | None:
     """Conjugate values; None if they are unknown."""
     return None if values is None else xp.conj(values)
-
-
-def _conjugate_value(xp: Namespace, found: NonzeroEntry) -> NonzeroEntry:
-    if found is None or found[1] is None or dtypes.kind(xp, found[1].dtype) != "complex":
-        return found
-    return found[0], xp.conj(found[1])
