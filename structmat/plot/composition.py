@@ -42,7 +42,8 @@ def tree(A: LinearOperator, *, ax: Axes | None = None, max_nodes: int = 60) -> A
     >>> import structmat as sm
     >>> from matplotlib.figure import Figure
     >>> A = sm.Circulant(np.ones(4)) @ sm.Shift(4, 1)
-    >>> [text.get_text().split() for text in sm.plot.tree(A, ax=Figure().subplots()).texts]
+    >>> ax = Figure().subplots()
+    >>> [text.get_text().split() for text in sm.plot.tree(A, ax=ax).texts]
     [['Product', '4×4'], ['Circulant', '4×4'], ['Shift', '4×4']]
     """
     checked_operator("tree", A)

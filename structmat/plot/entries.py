@@ -64,15 +64,16 @@ def matrix(
 
     Notes
     -----
-    Cost: at most `max_size`² entries where they are known (see `LinearOperator.to_dense`), else at most `max_size`
-    products, a few megabytes at a time.
+    Cost: at most `max_size` times `max_size` entries where they are known (see `LinearOperator.to_dense`), else at most
+    `max_size` products, a few megabytes at a time.
 
     Examples
     --------
     >>> import numpy as np
     >>> import structmat as sm
     >>> from matplotlib.figure import Figure
-    >>> ax = sm.plot.matrix(sm.Circulant(np.asarray([1.0, -2.0, 0.5])), ax=Figure().subplots())
+    >>> ax = Figure().subplots()
+    >>> ax = sm.plot.matrix(sm.Circulant(np.asarray([1.0, -2.0, 0.5])), ax=ax)
     >>> ax.images[0].get_array().data
     array([[ 1. ,  0.5, -2. ],
            [-2. ,  1. ,  0.5],
@@ -133,7 +134,8 @@ def spy(A: LinearOperator, *, ax: Axes | None = None, tolerance: float = 0.0, ma
     --------
     >>> import structmat as sm
     >>> from matplotlib.figure import Figure
-    >>> ax = sm.plot.spy(sm.Shift(3, 1), ax=Figure().subplots())
+    >>> ax = Figure().subplots()
+    >>> ax = sm.plot.spy(sm.Shift(3, 1), ax=ax)
     >>> ax.images[0].get_array().data
     array([[False, False,  True],
            [ True, False, False],

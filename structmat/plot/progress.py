@@ -41,7 +41,8 @@ def convergence(history: History | Iterable[float], *, ax: Axes | None = None, l
     >>> from matplotlib.figure import Figure
     >>> T, history = sm.SymmetricToeplitz(0.5 ** np.arange(2000.0)), sm.linalg.History()
     >>> result = sm.linalg.solve_iterative(T, np.ones(2000), callback=history)
-    >>> ax = sm.plot.convergence(history, ax=Figure().subplots(), label="CG")
+    >>> ax = Figure().subplots()
+    >>> ax = sm.plot.convergence(history, ax=ax, label="CG")
     >>> ax.lines[0].get_ydata()[-1] == result.residual
     True
     """

@@ -44,7 +44,8 @@ def spectrum(A: LinearOperator, *, ax: Axes | None = None, max_size: int = 512) 
     >>> import numpy as np
     >>> import structmat as sm
     >>> from matplotlib.figure import Figure
-    >>> ax = sm.plot.spectrum(sm.Circulant(np.asarray([0.0, 1.0, 0.0, 0.0])), ax=Figure().subplots())
+    >>> ax = Figure().subplots()
+    >>> ax = sm.plot.spectrum(sm.Circulant(np.asarray([0.0, 1.0, 0.0, 0.0])), ax=ax)
     >>> ax.lines[0].get_xydata()  # real and imaginary parts
     array([[ 1.,  0.],
            [ 0., -1.],
@@ -99,7 +100,8 @@ def singular_values(A: LinearOperator, *, ax: Axes | None = None, max_size: int 
     >>> import numpy as np
     >>> import structmat as sm
     >>> from matplotlib.figure import Figure
-    >>> ax = sm.plot.singular_values(sm.Diagonal(np.asarray([2.0, 0.0, -8.0])), ax=Figure().subplots())
+    >>> ax = Figure().subplots()
+    >>> ax = sm.plot.singular_values(sm.Diagonal(np.asarray([2.0, 0.0, -8.0])), ax=ax)
     >>> ax.lines[0].get_ydata()
     array([8., 2.])
     >>> ax.get_xlabel()
