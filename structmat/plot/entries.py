@@ -85,13 +85,13 @@ def matrix(
     elif part not in PARTS:
         raise ValueError(f"plot.matrix: part is {part!r}; expected one of {', '.join(map(repr, PARTS))}.")
     rows, columns = sampled_indices("matrix", A, max_size)
-    ax = axes_for("matrix", ax)
     values = getattr(np, part)(sampled(A, rows, columns))
     finite = np.abs(values[np.isfinite(values)])
     largest = float(finite.max(initial=0.0)) or 1.0
     if cmap is None:
         cmap = SEQUENTIAL if part == "abs" else DIVERGING
     limits = {"vmin": 0.0 if part == "abs" else -largest, "vmax": largest}
+    ax = axes_for("matrix", ax)
     image = _image(ax, values, rows, columns, cmap=cmap, **limits)
     if colorbar:
         ax.figure.colorbar(image, ax=ax, label="A[i, j]" if part == "real" and not A._is_complex else PARTS[part])
@@ -146,8 +146,8 @@ def spy(A: LinearOperator, *, ax: Axes | None = None, tolerance: float = 0.0, ma
     if not (isinstance(limit, Real) and float(limit) >= 0):
         raise ValueError(f"plot.spy: tolerance is {limit!r}; expected a number of 0 or more.")
     rows, columns = sampled_indices("spy", A, max_size)
-    ax = axes_for("spy", ax)
     pattern = ~(np.abs(sampled(A, rows, columns)) <= tolerance)  # NaN is no zero
+    ax = axes_for("spy", ax)
     _image(ax, pattern, rows, columns, cmap=PATTERN, vmin=0, vmax=1)
     return ax
 
