@@ -41,7 +41,7 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-_ON_DEMAND = "learn", "nn", "sklearn", "testing"
+_ON_DEMAND = "learn", "nn", "plot", "sklearn", "testing"
 
 
 def __dir__() -> list[str]:

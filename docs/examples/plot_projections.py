@@ -7,7 +7,6 @@ noise, but each factor stores only a few numbers, and the factors are never mult
 """
 
 import matplotlib.pyplot as plt
-import numpy as np
 
 import structmat as sm
 
@@ -41,10 +40,7 @@ fig, axes = plt.subplots(len(projections), columns, figsize=(9, 8.5), layout="co
 for row, (name, A) in zip(axes, drawn.items(), strict=True):
     parts = factors(A)
     for ax, part in zip(row, [A, *parts], strict=False):
-        matrix = part.to_dense()
-        largest = np.max(np.abs(matrix))
-        ax.imshow(matrix, cmap="PuOr", vmin=-largest, vmax=largest)
-        ax.set(xticks=[], yticks=[])
+        sm.plot.matrix(part, ax=ax, colorbar=False).set(xticks=[], yticks=[], xlabel="", ylabel="")
         ax.set_title(f"{name} =" if part is A else type(part).__name__, fontsize=8)
     for ax in row[1 + len(parts) :]:
         ax.axis("off")

@@ -10,7 +10,8 @@ from structmat._backend.linear_algebra import LinAlgError
 from structmat._backend.types import Array, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.compiled import Compiled
-from structmat.core.contract import NonzeroEntry, Solver
+from structmat.core.contract import NonzeroEntry, Solver, conjugate_value
+from structmat.core.notation import Notation
 
 if TYPE_CHECKING:
     from structmat.core.leaf import Leaf
@@ -243,6 +244,8 @@ class LeafView(Bilinear):
 class Adjoint(LeafView):
     """The conjugate transpose of a leaf: its bilinear form with the two sides swapped."""
 
+    _notation = Notation("Aᴴ", frame=r"{parts}^{{\mathsf{{H}}}}", binds=3, holds=4)
+
     def _shape_of(self, of: Bilinear) -> tuple[int, int]:
         return of.n, of.m
 
@@ -284,10 +287,10 @@ class Adjoint(LeafView):
         return conjugate(xp, entries) if self._is_complex else entries
 
     def _row_entry(self, xp: Namespace, i: Array) -> NonzeroEntry:
-        return _conjugate_value(xp, self.of._column_entry(xp, i))
+        return conjugate_value(xp, self.of._column_entry(xp, i))
 
     def _column_entry(self, xp: Namespace, j: Array) -> NonzeroEntry:
-        return _conjugate_value(xp, self.of._row_entry(xp, j))
+        return conjugate_value(xp, self.of._row_entry(xp, j))
 
     def _same_side(self, of: LinearOperator) -> LinearOperator:
         return of.H
@@ -302,6 +305,8 @@ class Adjoint(LeafView):
 
 class Conjugate(LeafView):
     """The elementwise conjugate of a complex leaf or of its adjoint, conj(A) x = conj(A conj(x))."""
+
+    _notation = Notation("Ā", frame=r"\overline{{{parts}}}")
 
     def _right(self, xp: Namespace, x: Array) -> Any:
         return self.of._right(xp, xp.conj(x))
@@ -322,10 +327,10 @@ class Conjugate(LeafView):
         return conjugate(xp, self.of._entries(xp, i, j))
 
     def _row_entry(self, xp: Namespace, i: Array) -> NonzeroEntry:
-        return _conjugate_value(xp, self.of._row_entry(xp, i))
+        return conjugate_value(xp, self.of._row_entry(xp, i))
 
     def _column_entry(self, xp: Namespace, j: Array) -> NonzeroEntry:
-        return _conjugate_value(xp, self.of._column_entry(xp, j))
+        return conjugate_value(xp, self.of._column_entry(xp, j))
 
     def _same_side(self, of: LinearOperator) -> LinearOperator:
         return of.conj()
@@ -349,6 +354,8 @@ class Inverse(LeafView):
 
     y = A^{-1} x and h = A^{-H} g give d/dθ Re⟨g, A(θ)^{-1} x⟩ = -d/dθ Re⟨h, A(θ) y⟩ at fixed h and y.
     """
+
+    _notation = Notation("A⁻", frame="{parts}^{{-1}}", binds=3, holds=4)
 
     def _right(self, xp: Namespace, x: Array) -> Any:
         return self.of._right(xp, x)
@@ -390,9 +397,3 @@ class Inverse(LeafView):
 def conjugate(xp: Namespace, values: Array | None) -> Array | None:
     """Conjugate values; None if they are unknown."""
     return None if values is None else xp.conj(values)
-
-
-def _conjugate_value(xp: Namespace, found: NonzeroEntry) -> NonzeroEntry:
-    if found is None or found[1] is None or dtypes.kind(xp, found[1].dtype) != "complex":
-        return found
-    return found[0], xp.conj(found[1])

@@ -13,6 +13,7 @@ from structmat.core.composite import NaryOperator, UnaryOperator, checked_parts
 from structmat.core.contract import NonzeroEntry, Solver
 from structmat.core.entries import Indices, as_index_array
 from structmat.core.fields import checked_size
+from structmat.core.notation import Notation
 from structmat.core.stacks import (
     BlockDiag,
     HStack,
@@ -44,6 +45,8 @@ __all__ = [
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Repeat(UnaryOperator):
     """One operator along the whole diagonal, I_k ⊗ A, with one set of parameters, whose gradient sums over copies."""
+
+    _notation = Notation("⊗", frame=r"I_{{{times}}} \otimes {parts}", binds=1, holds=3)
 
     of: LinearOperator
     times: int
@@ -118,6 +121,8 @@ class Repeat(UnaryOperator):
 
 class Kron(NaryOperator):
     """The Kronecker product of two operators: B acts on the rows of x as a matrix, then A on the columns."""
+
+    _notation = Notation("⊗", between=r" \otimes ", binds=1, holds=3)
 
     def _shape_of_children(self) -> tuple[int, int]:
         if len(self.parts) != 2:

@@ -15,6 +15,7 @@ from structmat.core.contract import NonzeroEntry, Solver
 from structmat.core.entries import Indices, as_index_array
 from structmat.core.extensions import extensions
 from structmat.core.fields import checked_size
+from structmat.core.notation import Notation
 from structmat.core.product import Product, block_of_product, product
 
 __all__ = ["Composite", "NaryOperator", "Power", "Product", "Scaled", "Sum", "added", "power", "product", "scaled"]
@@ -22,6 +23,8 @@ __all__ = ["Composite", "NaryOperator", "Power", "Product", "Scaled", "Sum", "ad
 
 class Sum(Parallel):
     """A sum of operators of one shape."""
+
+    _notation = Notation("+", between=" + ", binds=1, holds=2)
 
     _sides = False, False
 
@@ -43,6 +46,8 @@ class Sum(Parallel):
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Scaled(UnaryOperator):
     """A scalar times an operator; the scalar is a constant, not a parameter."""
+
+    _notation = Notation("α", frame=r"{scalar} \, {parts}", binds=2, holds=2)
 
     of: LinearOperator
     scalar: Any
@@ -152,6 +157,8 @@ class Scaled(UnaryOperator):
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Power(UnaryOperator):
     """A square operator applied several times, its parameters tied; the power 0 is the identity."""
+
+    _notation = Notation("Aᵏ", frame="{parts}^{{{exponent}}}", binds=3, holds=4)
 
     of: LinearOperator
     exponent: int

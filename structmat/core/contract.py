@@ -261,3 +261,10 @@ class Contract:
 
 
 _SETTLED = tuple(Contract.__annotations__)
+
+
+def conjugate_value(xp: Namespace, found: NonzeroEntry) -> NonzeroEntry:
+    """Conjugate the value of the only nonzero entry of each row, or column."""
+    if found is None or found[1] is None or dtypes.kind(xp, found[1].dtype) != "complex":
+        return found
+    return found[0], xp.conj(found[1])

@@ -12,10 +12,13 @@ from structmat.core.contract import Solver
 from structmat.core.entries import Indices, as_index_array, index_count, is_full_range
 from structmat.core.extensions import extensions
 from structmat.core.fusion import runs
+from structmat.core.notation import Notation
 
 
 class Product(NaryOperator):
     """A product of operators, applied from right to left."""
+
+    _notation = Notation("×", between=r" \, ", binds=2, holds=2)
 
     def _shape_of_children(self) -> tuple[int, int]:
         for place, (left, right) in enumerate(zip(self.parts, self.parts[1:], strict=False), 1):

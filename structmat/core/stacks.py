@@ -10,6 +10,7 @@ from structmat.core.base import LinearOperator
 from structmat.core.composite import Parallel, checked_parts
 from structmat.core.contract import Solver
 from structmat.core.entries import Indices, as_index_array
+from structmat.core.notation import Notation
 
 
 def joined(xp: Namespace, pieces: list[Array | None]) -> Array | None:
@@ -114,6 +115,8 @@ def block_of_parts(
 class HStack(Stack):
     """Operators side by side, [A B ...]: the products of the pieces of x are added."""
 
+    _notation = Notation("↔", between=" & ", frame=r"\begin{{bmatrix}} {parts} \end{{bmatrix}}")
+
     _sides = False, True
 
     def _adjoint(self) -> LinearOperator:
@@ -123,6 +126,8 @@ class HStack(Stack):
 class VStack(Stack):
     """Operators on top of each other, [A; B; ...]: the products of one x are concatenated."""
 
+    _notation = Notation("↕", between=r" \\ ", frame=r"\begin{{bmatrix}} {parts} \end{{bmatrix}}")
+
     _sides = True, False
 
     def _adjoint(self) -> LinearOperator:
@@ -131,6 +136,8 @@ class VStack(Stack):
 
 class BlockDiag(Stack):
     """Operators along a diagonal: each multiplies its own piece of x, and the products are concatenated."""
+
+    _notation = Notation("⊕", between=r" \oplus ", binds=1, holds=3)
 
     _sides = True, True
 

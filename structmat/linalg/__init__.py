@@ -9,6 +9,7 @@ from structmat.core.base import NoExactInverseError
 from structmat.linalg.eigenvectors import EighResult, eigh
 from structmat.linalg.exact import exact
 from structmat.linalg.functions import expm, fractional_matrix_power, funm, logm, sqrtm
+from structmat.linalg.history import History, SolveState
 from structmat.linalg.iterative import ConvergenceWarning, SolveResult, solve_iterative
 from structmat.linalg.least_squares import lstsq, pinv
 from structmat.linalg.preconditioners import circulant_approximation, circulant_preconditioner
@@ -18,9 +19,11 @@ from structmat.linalg.systems import inv, solve, solve_vjp
 __all__ = [
     "ConvergenceWarning",
     "EighResult",
+    "History",
     "NoExactInverseError",
     "SlogdetResult",
     "SolveResult",
+    "SolveState",
     "circulant_approximation",
     "circulant_preconditioner",
     "cond",

@@ -11,6 +11,7 @@ from structmat._backend.types import Array, Device, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.fields import checked_size
 from structmat.linalg._validation import checked, in_own_precision, right_hand_side
+from structmat.linalg.history import SolveState
 from structmat.linalg.preconditioners import default_preconditioner
 
 ROUNDS = 3  # restarts from the true residual, from which that of the recursion drifts away
@@ -27,7 +28,7 @@ class Iteration(NamedTuple):
     method: str | None = None
     rtol: float | None = None
     maxiter: int = PRODUCTS
-    callback: Callable[[Array], Any] | None = None
+    callback: Callable[[SolveState], Any] | None = None
     preconditioner: LinearOperator | None = None
     guessed: bool = False  # whether the method was chosen here and not by the user
 
@@ -107,7 +108,10 @@ def iterate(xp: Namespace, A: LinearOperator, B: Array, how: Iteration, start: A
     rtol = how.rtol or tolerance(xp, dtype)
     vectors = [dtypes.astype(xp, b, dtype) for b in each_vector(xp, B)]
     starts = [None] * len(vectors) if start is None else each_vector(xp, start)
-    found = [_one(xp, A, b, rtol, how, start=x) for b, x in zip(vectors, starts, strict=True)]
+    found = [
+        _one(xp, A, b, rtol, how, start=x, column=column)
+        for column, (b, x) in enumerate(zip(vectors, starts, strict=True))
+    ]
     residual = max([one.residual for one in found], key=lambda each: (math.isnan(each), each), default=0.0)
     x = xp.reshape(xp.stack([one.x for one in found]), B.shape) if found else dtypes.astype(xp, B, dtype)
     products = sum(one.products for one in found)
@@ -121,14 +125,10 @@ def each_vector(xp: Namespace, B: Array) -> list[Array]:
     return [B[place, :] for place in range(B.shape[0])]
 
 
-def _from(callback: Callable[[Array], Any], start: Array, step: Array) -> None:
-    callback(start + step)
-
-
 def _one(
-    xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration, *, start: Array | None
+    xp: Namespace, A: LinearOperator, b: Array, rtol: float, how: Iteration, *, start: Array | None, column: int
 ) -> SolveResult:
-    products = 0
+    products = steps = 0
 
     def product(x: Array) -> Array:
         nonlocal products
@@ -140,6 +140,16 @@ def _one(
         if how.guessed and how.method == "cg" and not float(xp.real(xp.vecdot(p, y))) > 0 and bool(xp.any(p != 0)):
             raise _NotDefiniteError
         return y
+
+    def report(callback: Callable[[SolveState], Any], step: Array) -> None:
+        nonlocal steps
+        steps += 1
+        solution = x + step
+
+        def measure() -> float:
+            return float(xp.linalg.vector_norm(b - A._apply(xp, solution))) / size
+
+        callback(SolveState(steps, column, solution, products, str(how.method), measure))
 
     if not bool(xp.all(xp.isfinite(b))):  # all products would be NaN
         return SolveResult(xp.full_like(b, math.nan), False, math.nan, 0, str(how.method))
@@ -160,7 +170,7 @@ def _one(
                 r,
                 rtol=rtol * size / left / short,
                 maxiter=how.maxiter - products,
-                callback=None if how.callback is None else functools.partial(_from, how.callback, x),
+                callback=None if how.callback is None else functools.partial(report, how.callback),
             )
         except _NotDefiniteError:
             how = how._replace(method="gmres")
@@ -219,7 +229,7 @@ def solve_iterative(
     method: Literal["cg", "gmres", "minres"] | None = None,
     rtol: float | None = None,
     maxiter: int = PRODUCTS,
-    callback: Callable[[Array], Any] | None = None,
+    callback: Callable[[SolveState], Any] | None = None,
     preconditioner: LinearOperator | None = None,
 ) -> SolveResult:
     """Solve A x = b by a Krylov method, and return residual and number of products with the solution.
@@ -241,7 +251,8 @@ def solve_iterative(
         Most products with A for one right-hand side, not counting the product for the last residual. GMRES, which
         restarts after at most 50 steps, makes at least two.
     callback : callable, optional
-        Called with the current solution, shape (n,), after each step, or after each restart of GMRES.
+        `callback(state)` is called with a `SolveState` after each step, or after each restart of GMRES; `History` is
+        one that keeps the residuals.
     preconditioner : LinearOperator, optional
         An approximation of the inverse of A, SciPy's M; positive definite for CG and MINRES. By default the inverse of
         T. Chan's circulant for Toeplitz operators (of its absolute value for MINRES), else none. `identity(n)` turns

@@ -13,6 +13,7 @@ from structmat.core.bilinear import Bilinear
 from structmat.core.compose import Sum, added
 from structmat.linalg._structure import forms, singular_values_of
 from structmat.linalg._validation import checked, in_own_precision, right_hand_side
+from structmat.linalg.history import SolveState
 from structmat.linalg.iterative import PRODUCTS, Iteration, checked_iteration, iterate, tolerance, warn
 from structmat.linalg.toeplitz import toeplitz_solution
 from structmat.operators import Dense
@@ -69,7 +70,7 @@ def solve(
     *,
     rtol: float | None = None,
     maxiter: int = PRODUCTS,
-    callback: Callable[[Array], Any] | None = None,
+    callback: Callable[[SolveState], Any] | None = None,
 ) -> Array:
     """Solve A x = b by the fastest way that the structure of A offers.
 

@@ -1,5 +1,6 @@
 """Toeplitz and Hankel systems, by the fastest way whose solution has the backward error of rounding."""
 
+import dataclasses
 import functools
 import math
 from collections.abc import Callable
@@ -79,7 +80,7 @@ class ToeplitzSystem:
         if back == scale == 1:
             return self.solve(B, how)
         if (callback := how.callback) is not None:
-            how = how._replace(callback=lambda x: callback(back * x))
+            how = how._replace(callback=lambda state: callback(dataclasses.replace(state, x=back * state.x)))
         x = self.solve(scale * B, how)
         return None if x is None else back * x
 

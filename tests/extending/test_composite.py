@@ -48,3 +48,15 @@ def test_systems_and_spectra() -> None:
 def test_parts_are_checked() -> None:
     with pytest.raises(TypeError, match=r"Reversed: of is a int; expected a LinearOperator"):
         Reversed(3)  # type: ignore[arg-type]
+
+
+def test_notebooks_show_it_with_its_parts() -> None:
+    A = Reversed(sm.Circulant(COLUMN)) @ sm.Circulant(COLUMN)
+    assert [part.split("<")[0] for part in A._repr_html_().split("<b>")[1:]] == [
+        "Product",
+        "Reversed",
+        "Circulant",
+        "Circulant",
+    ]
+    formula = r"\mathrm{Reversed}_{7 \times 7} \, \mathrm{Circulant}_{7 \times 7}"
+    assert A._repr_latex_() == rf"$\displaystyle {formula}$"

@@ -294,8 +294,8 @@ def test_iterations() -> None:
     assert result.x.shape == b.shape
     assert np.all(np.linalg.norm(T @ result.x - b, axis=0) <= 1e-10 * np.linalg.norm(b, axis=0))
     assert result.residual <= 1e-10
-    assert all(x.shape == (3000,) for x in seen)
-    assert np.allclose(seen[-1], result.x[:, 1], rtol=1e-6)
+    assert all(state.x.shape == (3000,) for state in seen)
+    assert np.allclose(seen[-1].x, result.x[:, 1], rtol=1e-6)
     for method in ("cg", "gmres", "minres"):
         assert L.solve_iterative(T, b[:, 0], method=method, rtol=1e-6).converged
     assert L.solve_iterative(T, 0 * b).products == 0
@@ -654,7 +654,7 @@ def test_classes_declare_how_systems_are_solved() -> None:
     """A leaf of any package takes the fast ways that its class declares: nothing is iterated or made dense."""
     n = 1500
 
-    def iterated(x: np.ndarray) -> None:
+    def iterated(state: L.SolveState) -> None:
         pytest.fail("an iteration was taken")
 
     T = sm.Tridiagonal(np.ones(n - 1), np.full(n, 4.0), np.ones(n - 1))

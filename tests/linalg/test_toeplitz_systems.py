@@ -365,14 +365,14 @@ def test_matrices_that_are_not_finite() -> None:
 
 
 def test_options_of_iterations() -> None:
-    """Above the size where an iteration is tried, `rtol` is what it reaches, and `callback` gets solutions."""
+    """Above the size where an iteration is tried, `rtol` is what it reaches, and `callback` gets its solutions."""
     n = 4200
     column = symbol(n, 1e4)
     T, b, seen = sm.SymmetricToeplitz(1e200 * column), 1e200 * draw(n), []
     x = L.solve(T, b, rtol=1e-3, callback=seen.append)
     residual = np.linalg.norm(T @ (1e-200 * x) - 1e-200 * b) / np.linalg.norm(1e-200 * b)
     assert 1e-12 < residual <= 1e-3
-    assert np.allclose(seen[-1], x, rtol=1e-6, atol=1e-8 * np.abs(x).max())
+    assert np.allclose(seen[-1].x, x, rtol=1e-6, atol=1e-8 * np.abs(x).max())
 
 
 def test_beyond_the_size_of_direct_ways(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ PUBLIC = [
     *(f"structmat.{name}" for name in sm.__all__),
     *(
         f"{module.__name__}.{name}"
-        for module in (sm.learn, sm.linalg, sm.projections, sm.sklearn, sm.testing, sm.custom)
+        for module in (sm.learn, sm.linalg, sm.plot, sm.projections, sm.sklearn, sm.testing, sm.custom)
         for name in module.__all__
     ),
 ]

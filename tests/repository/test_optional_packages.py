@@ -46,6 +46,7 @@ def test_modules_on_demand() -> None:
         ("nn.keras", "keras", "pip install 'keras>="),
         ("nn.peft", "peft", "pip install 'peft>="),
         ("sklearn", "sklearn", "pip install 'scikit-learn>="),
+        ("plot", "matplotlib", "pip install 'matplotlib>="),
     ],
 )
 def test_missing_packages_are_named_with_what_installs_them(
