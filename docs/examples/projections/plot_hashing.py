@@ -30,18 +30,31 @@ def collisions(draw, angle, rng, pairs=100):
     x, step = rng.standard_normal((2, draws, pairs, d))
     x /= np.linalg.norm(x, axis=-1, keepdims=True)
     step -= np.sum(x * step, axis=-1, keepdims=True) * x
-    y = np.cos(angle) * x + np.sin(angle) * step / np.linalg.norm(step, axis=-1, keepdims=True)
+    y = np.cos(angle) * x + np.sin(angle) * step / np.linalg.norm(
+        step, axis=-1, keepdims=True
+    )
     hashes = [draw(rng) for _ in range(draws)]
-    return np.mean([np.all(h(u) == h(v), axis=-1) for h, u, v in zip(hashes, x, y, strict=True)])
+    return np.mean(
+        [np.all(h(u) == h(v), axis=-1) for h, u, v in zip(hashes, x, y, strict=True)]
+    )
 
 
 rng = np.random.default_rng(0)
 hashes = {
-    "one hyperplane": lambda rng: sm.learn.HyperplaneHash.random(d, n_hashes=1, rng=rng),
-    f"{bits} hyperplanes": lambda rng: sm.learn.HyperplaneHash.random(d, n_hashes=bits, rng=rng),
-    "cross-polytope": lambda rng: sm.learn.CrossPolytopeHash.random(d, n_hashes=1, rng=rng),
+    "one hyperplane": lambda rng: sm.learn.HyperplaneHash.random(
+        d, n_hashes=1, rng=rng
+    ),
+    f"{bits} hyperplanes": lambda rng: sm.learn.HyperplaneHash.random(
+        d, n_hashes=bits, rng=rng
+    ),
+    "cross-polytope": lambda rng: sm.learn.CrossPolytopeHash.random(
+        d, n_hashes=1, rng=rng
+    ),
 }
-measured = {name: [collisions(draw, angle, rng) for angle in angles] for name, draw in hashes.items()}
+measured = {
+    name: [collisions(draw, angle, rng) for angle in angles]
+    for name, draw in hashes.items()
+}
 
 distances = np.linspace(0.1, 5, 12)
 buckets = sm.learn.DHHash.random(d, width=4.0, n_hashes=1, rng=0)
@@ -50,7 +63,9 @@ steps /= np.linalg.norm(steps, axis=1, keepdims=True)
 start = 10 * rng.standard_normal((200, d))
 near = []
 for distance in distances:
-    drawn = [sm.learn.DHHash.random(d, width=4.0, n_hashes=1, rng=rng) for _ in range(draws)]
+    drawn = [
+        sm.learn.DHHash.random(d, width=4.0, n_hashes=1, rng=rng) for _ in range(draws)
+    ]
     near.append(np.mean([h(start) == h(start + distance * steps) for h in drawn]))
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
@@ -63,12 +78,31 @@ theory = {
 }
 for (name, values), mark in zip(measured.items(), "os^", strict=True):
     left.plot(np.degrees(angles), values, mark, color=colours[name], label=name)
-    left.plot(np.degrees(angles), theory[name], "--" if name == "cross-polytope" else "-", color=colours[name], lw=0.8)
-left.set(yscale="log", xlabel="angle, degrees", ylabel="probability of a collision", title=f"Angles, d = {d}")
+    left.plot(
+        np.degrees(angles),
+        theory[name],
+        "--" if name == "cross-polytope" else "-",
+        color=colours[name],
+        lw=0.8,
+    )
+left.set(
+    yscale="log",
+    xlabel="angle, degrees",
+    ylabel="probability of a collision",
+    title=f"Angles, d = {d}",
+)
 left.legend(loc="lower left")
 right.plot(distances, near, "o", color="#0072B2", label="DHHash, measured")
-right.plot(distances, [buckets.collision_probability(r) for r in distances], color="#0072B2", lw=0.8, label="theory")
-right.set(xlabel="distance", ylim=(0, 1), title="Euclidean distances, buckets of width 4")
+right.plot(
+    distances,
+    [buckets.collision_probability(r) for r in distances],
+    color="#0072B2",
+    lw=0.8,
+    label="theory",
+)
+right.set(
+    xlabel="distance", ylim=(0, 1), title="Euclidean distances, buckets of width 4"
+)
 right.legend()
 for ax in (left, right):
     ax.grid(alpha=0.3)
@@ -84,7 +118,12 @@ plt.show()
 
 images, _ = mnist_data()
 order = np.random.default_rng(1).permutation(len(images))
-small = images.reshape(-1, 14, 2, 14, 2).mean(axis=(2, 4)).reshape(-1, 196)[order].astype(np.float32)
+small = (
+    images.reshape(-1, 14, 2, 14, 2)
+    .mean(axis=(2, 4))
+    .reshape(-1, 196)[order]
+    .astype(np.float32)
+)
 data = small - small.mean(axis=0)
 data /= np.linalg.norm(data, axis=1, keepdims=True)
 X, queries = data[:4500], data[4500:]
@@ -92,19 +131,34 @@ nearest = np.argmax(queries @ X.T, axis=1)
 
 tables = [1, 2, 4, 8, 16]
 kinds = {
-    "cross-polytope": lambda n: sm.learn.CrossPolytopeHash.random(196, n_hashes=1, vertices=64, n_tables=n, rng=2),
-    "8 hyperplanes": lambda n: sm.learn.HyperplaneHash.random(196, n_hashes=8, n_tables=n, rng=2),
+    "cross-polytope": lambda n: sm.learn.CrossPolytopeHash.random(
+        196, n_hashes=1, vertices=64, n_tables=n, rng=2
+    ),
+    "8 hyperplanes": lambda n: sm.learn.HyperplaneHash.random(
+        196, n_hashes=8, n_tables=n, rng=2
+    ),
 }
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
-for (name, draw), mark, colour in zip(kinds.items(), "^s", ["#D55E00", "#009E73"], strict=True):
+for (name, draw), mark, colour in zip(
+    kinds.items(), "^s", ["#D55E00", "#009E73"], strict=True
+):
     found, looked = [], []
     for n in tables:
         index = sm.learn.HashIndex(draw(n), X)
         found.append(np.mean(index.query(queries, 1)[0][:, 0] == nearest))
-        looked.append(np.mean([len(places) for places in index.candidates(queries)]) / len(X))
+        looked.append(
+            np.mean([len(places) for places in index.candidates(queries)]) / len(X)
+        )
     ax.plot(looked, found, mark + "-", color=colour, label=name)
     for share, recall, n in zip(looked, found, tables, strict=True):
-        ax.annotate(str(n), (share, recall), xytext=(6, -9), textcoords="offset points", fontsize=8, color=colour)
+        ax.annotate(
+            str(n),
+            (share, recall),
+            xytext=(6, -9),
+            textcoords="offset points",
+            fontsize=8,
+            color=colour,
+        )
 shares = np.geomspace(0.005, 1, 50)
 ax.plot(shares, shares, ":", color="grey", label="at random")
 ax.set(

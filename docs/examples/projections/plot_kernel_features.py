@@ -37,13 +37,23 @@ gamma = 0.02
 sizes, draws = [64, 256, 1024, 4096], 3
 exact = rbf_kernel(X[:100], gamma=gamma)
 makers = {
-    "RBFSampler": lambda n, seed: RBFSampler(n_components=n, gamma=gamma, random_state=seed),
-    "dense Gaussian": lambda n, seed: StructuredRFF(n, gamma=gamma, kind="gaussian", random_state=seed),
+    "RBFSampler": lambda n, seed: RBFSampler(
+        n_components=n, gamma=gamma, random_state=seed
+    ),
+    "dense Gaussian": lambda n, seed: StructuredRFF(
+        n, gamma=gamma, kind="gaussian", random_state=seed
+    ),
     "circulant": lambda n, seed: StructuredRFF(n, gamma=gamma, random_state=seed),
-    "Fastfood": lambda n, seed: StructuredRFF(n, gamma=gamma, kind="fastfood", random_state=seed),
-    "SORF": lambda n, seed: StructuredRFF(n, gamma=gamma, kind="sorf", random_state=seed),
+    "Fastfood": lambda n, seed: StructuredRFF(
+        n, gamma=gamma, kind="fastfood", random_state=seed
+    ),
+    "SORF": lambda n, seed: StructuredRFF(
+        n, gamma=gamma, kind="sorf", random_state=seed
+    ),
 }
-colours = dict(zip(makers, ["#000000", "#E69F00", "#0072B2", "#009E73", "#CC79A7"], strict=True))
+colours = dict(
+    zip(makers, ["#000000", "#E69F00", "#0072B2", "#009E73", "#CC79A7"], strict=True)
+)
 marks = dict(zip(makers, "xsoD^", strict=True))
 
 
@@ -56,8 +66,21 @@ def error(make, n):
 fig, ax = plt.subplots(figsize=(6.5, 4.5), layout="constrained")
 for name, make in makers.items():
     values = [error(make, n) for n in sizes]
-    ax.plot(sizes, values, marks[name] + "-", color=colours[name], label=name, markersize=6, lw=1)
-ax.set(xscale="log", yscale="log", xlabel="features n", ylabel="root mean square error of the kernel")
+    ax.plot(
+        sizes,
+        values,
+        marks[name] + "-",
+        color=colours[name],
+        label=name,
+        markersize=6,
+        lw=1,
+    )
+ax.set(
+    xscale="log",
+    yscale="log",
+    xlabel="features n",
+    ylabel="root mean square error of the kernel",
+)
 ax.set_xticks(sizes, [f"{n:,}" for n in sizes])
 ax.set_yticks([0.02, 0.05, 0.1], ["0.02", "0.05", "0.1"])
 ax.minorticks_off()
@@ -76,14 +99,20 @@ chosen, numbers = ["RBFSampler", "circulant"], [256, 512, 1024]
 measured = {name: [] for name in chosen}
 for n in numbers:
     for name in chosen:
-        model = make_pipeline(makers[name](n, 0), RidgeClassifier(alpha=0.1)).fit(X[train], y[train])
+        model = make_pipeline(makers[name](n, 0), RidgeClassifier(alpha=0.1)).fit(
+            X[train], y[train]
+        )
         times = []
         for _ in range(5):
             begin = time.perf_counter()
             model[0].transform(X[train])
             times.append(time.perf_counter() - begin)
         measured[name].append(
-            [np.median(times), len(pickle.dumps(model[0])), 100 * (1 - model.score(X[test], y[test]))]
+            [
+                np.median(times),
+                len(pickle.dumps(model[0])),
+                100 * (1 - model.score(X[test], y[test])),
+            ]
         )
 
 fig, axes = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
@@ -92,8 +121,15 @@ for place, (ax, title) in enumerate(zip(axes, titles, strict=True)):
     for name in chosen:
         values = [row[place] for row in measured[name]]
         label = name if name == "RBFSampler" else "StructuredRFF, circulant"
-        ax.plot(numbers, values, marks[name] + "-", color=colours[name], label=label, lw=1)
-    ax.set(title=title, xlabel="features n", xscale="log", yscale="log" if place == 1 else "linear")
+        ax.plot(
+            numbers, values, marks[name] + "-", color=colours[name], label=label, lw=1
+        )
+    ax.set(
+        title=title,
+        xlabel="features n",
+        xscale="log",
+        yscale="log" if place == 1 else "linear",
+    )
     ax.set_xticks(numbers, [f"{n:,}" for n in numbers])
     ax.minorticks_off()
     ax.grid(alpha=0.3)

@@ -32,11 +32,19 @@ def texture(size, smoothness):
 
 ground, first, last = texture(side, 3), texture(patch, 2), texture(patch, 2)
 t = np.linspace(0, 1, frames)
-path = np.stack((80 + 45 * np.sin(2 * np.pi * t), 80 + 45 * np.sin(4 * np.pi * t)), axis=1).round().astype(int)
-video = np.stack([ground + 0.3 * rng.standard_normal((side, side)) for _ in range(frames)])
+path = (
+    np.stack((80 + 45 * np.sin(2 * np.pi * t), 80 + 45 * np.sin(4 * np.pi * t)), axis=1)
+    .round()
+    .astype(int)
+)
+video = np.stack(
+    [ground + 0.3 * rng.standard_normal((side, side)) for _ in range(frames)]
+)
 for image, place, share in zip(video, path, t, strict=True):
     top, left = place - patch // 2
-    image[top : top + patch, left : left + patch] += 1.5 * (np.cos(share * np.pi / 2) * first + share * last)
+    image[top : top + patch, left : left + patch] += 1.5 * (
+        np.cos(share * np.pi / 2) * first + share * last
+    )
 
 # %%
 # A window of 48 × 48 pixels has three features: the brightness and its differences along both axes. It is multiplied by
@@ -49,7 +57,9 @@ peak = np.exp(-(offsets[:, None] ** 2 + offsets[None, :] ** 2) / (2 * 2.0**2))
 
 def features(image, place):
     """The window around a place, (3, 48, 48)."""
-    rows, columns = (np.clip(p - window // 2 + np.arange(window), 0, side - 1) for p in place)
+    rows, columns = (
+        np.clip(p - window // 2 + np.arange(window), 0, side - 1) for p in place
+    )
     view = image[np.ix_(rows, columns)]
     return fade * np.stack((view - view.mean(), *np.gradient(view)))
 
@@ -77,11 +87,15 @@ gamma = 1 / (4 * np.sum(features(video[0], path[0]) ** 2))
 
 
 def linear(X):
-    return sm.learn.circulant_ridge(X, np.broadcast_to(peak, (len(X), *peak.shape)), 10.0, axes=2)
+    return sm.learn.circulant_ridge(
+        X, np.broadcast_to(peak, (len(X), *peak.shape)), 10.0, axes=2
+    )
 
 
 def kernel(X):
-    return sm.learn.kernel_circulant_ridge(X, np.broadcast_to(peak, (len(X), *peak.shape)), 0.01, gamma=gamma, axes=2)
+    return sm.learn.kernel_circulant_ridge(
+        X, np.broadcast_to(peak, (len(X), *peak.shape)), 0.01, gamma=gamma, axes=2
+    )
 
 
 def linear_score(w, X, z):
@@ -103,7 +117,9 @@ for name, tracker in trackers.items():
     found[name] = follow(*tracker)
     rate = frames / (time.perf_counter() - start)
     errors = np.linalg.norm(found[name] - path, axis=1)
-    print(f"{name:31} {rate:5.0f} frames a second, largest error {errors.max():5.1f} pixels")
+    print(
+        f"{name:31} {rate:5.0f} frames a second, largest error {errors.max():5.1f} pixels"
+    )
 
 # %%
 # The filter trained on the first frame loses the patch when little of the first texture is left. The linear and the
@@ -119,13 +135,32 @@ for column, frame in enumerate((0, frames // 2, frames - 1)):
     ax.imshow(video[frame], cmap="gray", vmin=-4, vmax=4)
     for name, places in found.items():
         corner = places[frame][::-1] - patch / 2
-        ax.add_patch(Rectangle(corner, patch, patch, fill=False, lw=1.8, ls=styles[name], ec=colours[name]))
+        ax.add_patch(
+            Rectangle(
+                corner,
+                patch,
+                patch,
+                fill=False,
+                lw=1.8,
+                ls=styles[name],
+                ec=colours[name],
+            )
+        )
     ax.set(title=f"frame {frame}", xticks=[], yticks=[])
 ax = fig.add_subplot(grid[1, :])
 for name, places in found.items():
-    ax.plot(np.linalg.norm(places - path, axis=1), color=colours[name], ls=styles[name], label=name)
+    ax.plot(
+        np.linalg.norm(places - path, axis=1),
+        color=colours[name],
+        ls=styles[name],
+        label=name,
+    )
 ax.set(
-    xlabel="frame", ylabel="distance to the patch\n(pixels)", yscale="symlog", ylim=(-0.2, 200), xlim=(0, frames - 1)
+    xlabel="frame",
+    ylabel="distance to the patch\n(pixels)",
+    yscale="symlog",
+    ylim=(-0.2, 200),
+    xlim=(0, frames - 1),
 )
 ax.set_yticks([0, 1, 10, 100], ["0", "1", "10", "100"])
 ax.grid(alpha=0.3)

@@ -27,7 +27,8 @@ d, sizes, draws = 2**12, [2**e for e in range(4, 12)], 50
 
 projections = {
     "circulant, no signs": lambda k, rng: (
-        sm.Restriction(d, slice(0, k)) @ sm.Circulant(rng.standard_normal(d) / np.sqrt(k))
+        sm.Restriction(d, slice(0, k))
+        @ sm.Circulant(rng.standard_normal(d) / np.sqrt(k))
     ),
     "circulant": lambda k, rng: P.circulant_projection(d, k, rng=rng),
     "SRHT": lambda k, rng: P.srht(d, k, rng=rng),
@@ -40,12 +41,17 @@ def distortion(draw, k, rng):
     found = []
     for _ in range(draws):
         x = np.stack([rng.standard_normal(d), np.ones(d)])
-        found.append(np.sum(draw(k, rng).matvec(x) ** 2, axis=1) / np.sum(x**2, axis=1) - 1)
+        found.append(
+            np.sum(draw(k, rng).matvec(x) ** 2, axis=1) / np.sum(x**2, axis=1) - 1
+        )
     return np.sqrt(np.mean(np.square(found), axis=0))
 
 
 rng = np.random.default_rng(0)
-measured = {name: np.asarray([distortion(draw, k, rng) for k in sizes]) for name, draw in projections.items()}
+measured = {
+    name: np.asarray([distortion(draw, k, rng) for k in sizes])
+    for name, draw in projections.items()
+}
 
 # %%
 # The dense Gaussian projection needs no measurement: ‖P x‖² / ‖x‖² has the χ² distribution with k degrees of freedom,
@@ -53,11 +59,28 @@ measured = {name: np.asarray([distortion(draw, k, rng) for k in sizes]) for name
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 4), sharey=True, layout="constrained")
 marks = dict(zip(projections, ["s", "o", "^", "D"], strict=True))
-colours = dict(zip(projections, ["#D55E00", "#0072B2", "#009E73", "#CC79A7"], strict=True))
-for place, (ax, title) in enumerate(zip(axes, ["random vectors", "the constant vector"], strict=True)):
-    ax.plot(sizes, np.sqrt(2 / np.asarray(sizes)), color="black", label="dense Gaussian, √(2/k)")
+colours = dict(
+    zip(projections, ["#D55E00", "#0072B2", "#009E73", "#CC79A7"], strict=True)
+)
+for place, (ax, title) in enumerate(
+    zip(axes, ["random vectors", "the constant vector"], strict=True)
+):
+    ax.plot(
+        sizes,
+        np.sqrt(2 / np.asarray(sizes)),
+        color="black",
+        label="dense Gaussian, √(2/k)",
+    )
     for name, values in measured.items():
-        ax.plot(sizes, values[:, place], marks[name] + "--", color=colours[name], label=name, markersize=5, lw=0.8)
+        ax.plot(
+            sizes,
+            values[:, place],
+            marks[name] + "--",
+            color=colours[name],
+            label=name,
+            markersize=5,
+            lw=0.8,
+        )
     ax.set(xscale="log", yscale="log", title=title, xlabel="outputs k")
     ax.set_xticks(sizes, sizes)
     ax.minorticks_off()
@@ -78,18 +101,39 @@ plt.show()
 # this size with 1,024 rows takes half a gigabyte and is drawn in chunks. The distortion depends on k, not on d. For
 # k = d = 1,024 outputs, SRHT and SORF are rotations, and their distortion of 0 is outside the logarithmic axis.
 
-rows = json.loads(Path("../../benchmarks/results/distances.json").read_text(encoding="utf-8"))["rows"]
+rows = json.loads(
+    Path("../../benchmarks/results/distances.json").read_text(encoding="utf-8")
+)["rows"]
 dimensions = sorted({row["d"] for row in rows})
-names = [name for name in dict.fromkeys(row["projection"] for row in rows) if name != "circulant without signs"]
+names = [
+    name
+    for name in dict.fromkeys(row["projection"] for row in rows)
+    if name != "circulant without signs"
+]
 
-fig, axes = plt.subplots(1, len(dimensions), figsize=(9, 4), sharey=True, layout="constrained")
+fig, axes = plt.subplots(
+    1, len(dimensions), figsize=(9, 4), sharey=True, layout="constrained"
+)
 for ax, dimension in zip(axes, dimensions, strict=True):
-    for name, marker, colour in zip(names, "os^Dv*P", plt.colormaps["cividis"](np.linspace(0, 0.9, 7)), strict=True):
-        chosen = [row for row in rows if (row["projection"], row["d"], row["vectors"]) == (name, dimension, "random")]
+    for name, marker, colour in zip(
+        names, "os^Dv*P", plt.colormaps["cividis"](np.linspace(0, 0.9, 7)), strict=True
+    ):
+        chosen = [
+            row
+            for row in rows
+            if (row["projection"], row["d"], row["vectors"])
+            == (name, dimension, "random")
+        ]
         ks, rms = ([row[key] for row in chosen] for key in ("k", "rms"))
         ax.plot(ks, rms, marker, color=colour, label=name, markersize=5, alpha=0.8)
     ax.plot(ks, np.sqrt(2 / np.asarray(ks)), color="black", lw=0.8, label="√(2/k)")
-    ax.set(xscale="log", yscale="log", title=f"d = {dimension:,}", xlabel="outputs k", ylim=(0.01, 0.6))
+    ax.set(
+        xscale="log",
+        yscale="log",
+        title=f"d = {dimension:,}",
+        xlabel="outputs k",
+        ylim=(0.01, 0.6),
+    )
     ax.set_xticks(ks, ks)
     ax.minorticks_off()
     ax.grid(alpha=0.3)

@@ -26,13 +26,17 @@ d = X.shape[1]
 
 def error(A):
     """Mean squared error on test digits, relative to the error of the noisy digits."""
-    return float(np.mean((A.matvec(X_test) - Y_test) ** 2) / np.mean((X_test - Y_test) ** 2))
+    return float(
+        np.mean((A.matvec(X_test) - Y_test) ** 2) / np.mean((X_test - Y_test) ** 2)
+    )
 
 
 ridge = 1e-3 * len(X)
 W = np.linalg.solve(X.T @ X + ridge * np.eye(d, dtype=np.float32), X.T @ Y).T
 dense = sm.Dense(W)
-print(f"the dense map has {d * d:,} parameters and the relative error {error(dense):.3f}")
+print(
+    f"the dense map has {d * d:,} parameters and the relative error {error(dense):.3f}"
+)
 
 # %%
 # Each structure is used with several sizes. Kronecker and Monarch matrices are not jointly linear in all their
@@ -69,15 +73,37 @@ for name, choices in structures.items():
 # fitted to the data.
 
 fig, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
-colours = dict(zip(structures, ["#0072B2", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#E69F00"], strict=True))
+colours = dict(
+    zip(
+        structures,
+        ["#0072B2", "#56B4E9", "#009E73", "#D55E00", "#CC79A7", "#E69F00"],
+        strict=True,
+    )
+)
 for name, marker in zip(structures, "oXsD^P", strict=True):
-    sizes, nearest, fitted = zip(*[row[1:] for row in rows if row[0] == name], strict=True)
-    ax.plot(sizes, nearest, marker + ":", color=colours[name], markerfacecolor="white", label=f"{name}, nearest")
+    sizes, nearest, fitted = zip(
+        *[row[1:] for row in rows if row[0] == name], strict=True
+    )
+    ax.plot(
+        sizes,
+        nearest,
+        marker + ":",
+        color=colours[name],
+        markerfacecolor="white",
+        label=f"{name}, nearest",
+    )
     if fitted[0] is not None:
-        ax.plot(sizes, fitted, marker + "-", color=colours[name], label=f"{name}, fitted")
+        ax.plot(
+            sizes, fitted, marker + "-", color=colours[name], label=f"{name}, fitted"
+        )
 ax.axhline(error(dense), color="black", lw=0.8)
 ax.text(rows[0][1], error(dense), f"dense, {d * d:,} parameters", va="bottom", size=9)
-ax.set(xscale="log", xlabel="parameters", ylabel="relative error on new digits", ylim=(0.08, 0.26))
+ax.set(
+    xscale="log",
+    xlabel="parameters",
+    ylabel="relative error on new digits",
+    ylim=(0.08, 0.26),
+)
 ax.grid(alpha=0.3)
 fig.legend(loc="outside right upper", fontsize=9)
 plt.show()

@@ -15,7 +15,9 @@ d, k = 32, 16
 P = sm.projections
 projections = {
     "circulant": P.circulant_projection,
-    "block circulant": lambda d, k, rng: P.block_circulant_projection(d, k, block_size=8, rng=rng),
+    "block circulant": lambda d, k, rng: P.block_circulant_projection(
+        d, k, block_size=8, rng=rng
+    ),
     "Toeplitz": P.toeplitz_projection,
     "SRHT": P.srht,
     "FJLT": P.fjlt,
@@ -30,14 +32,18 @@ projections = {
 
 def factors(A):
     """The parts of a product, without the scalars around it."""
-    while isinstance(getattr(A, "of", None), sm.LinearOperator) and hasattr(A, "scalar"):
+    while isinstance(getattr(A, "of", None), sm.LinearOperator) and hasattr(
+        A, "scalar"
+    ):
         A = A.of
     return list(getattr(A, "parts", [A]))
 
 
 drawn = {name: draw(d, k, rng=0) for name, draw in projections.items()}
 columns = 1 + max(len(factors(A)) for A in drawn.values())
-fig, axes = plt.subplots(len(projections), columns, figsize=(9, 8.5), layout="constrained")
+fig, axes = plt.subplots(
+    len(projections), columns, figsize=(9, 8.5), layout="constrained"
+)
 for row, (name, A) in zip(axes, drawn.items(), strict=True):
     parts = factors(A)
     for ax, part in zip(row, [A, *parts], strict=False):
@@ -57,4 +63,6 @@ plt.show()
 d, k = 4096, 1024
 for name, draw in projections.items():
     A = draw(d, k, rng=0)
-    print(f"{name:16} {A.nbytes:9,} bytes, {100 * A.nbytes / (8 * d * k):6.3f} % of the dense matrix")
+    print(
+        f"{name:16} {A.nbytes:9,} bytes, {100 * A.nbytes / (8 * d * k):6.3f} % of the dense matrix"
+    )

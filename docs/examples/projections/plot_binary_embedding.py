@@ -23,7 +23,10 @@ pixels, _ = mnist_data()
 pixels = np.random.default_rng(0).permutation(pixels).astype(np.float32)
 queries, base = pixels[:300], pixels[300:]
 mean = base.mean(axis=0)
-queries, base = ((part - mean) / np.linalg.norm(part - mean, axis=1, keepdims=True) for part in (queries, base))
+queries, base = (
+    (part - mean) / np.linalg.norm(part - mean, axis=1, keepdims=True)
+    for part in (queries, base)
+)
 d = base.shape[1]
 neighbors = np.argsort(-queries @ base.T, axis=1)[:, :10]
 
@@ -45,7 +48,11 @@ def learned(k, seed):
     return sm.learn.optimize_embedding(base[::2], k, rng=seed).operator
 
 
-projections = {"dense Gaussian": gaussian, "circulant": circulant, "circulant, learned": learned}
+projections = {
+    "dense Gaussian": gaussian,
+    "circulant": circulant,
+    "circulant, learned": learned,
+}
 
 # %%
 # The recall at R is the fraction of the ten true nearest images among the R images with the nearest codes. The search
@@ -78,16 +85,30 @@ def recall(P):
 bits, seeds = (16, 32, 64, 128, 256), range(5)
 start = time.perf_counter()
 curves = {
-    name: {k: np.stack([recall(make(k, seed)) for seed in seeds]) for k in bits} for name, make in projections.items()
+    name: {k: np.stack([recall(make(k, seed)) for seed in seeds]) for k in bits}
+    for name, make in projections.items()
 }
-print(f"{len(bits) * len(seeds) * 3} codes of 5,000 images, made and searched in {time.perf_counter() - start:.0f} s")
 print(
-    "mean recall at 100 over five seeds, with its standard error\n\nbits  " + "".join(f"{n:>22}" for n in projections)
+    f"{len(bits) * len(seeds) * 3} codes of 5,000 images, made and searched in {time.perf_counter() - start:.0f} s"
 )
-at100 = {name: {k: curve[:, 99] for k, curve in by.items()} for name, by in curves.items()}
-error = {name: {k: v.std(ddof=1) / len(seeds) ** 0.5 for k, v in by.items()} for name, by in at100.items()}
+print(
+    "mean recall at 100 over five seeds, with its standard error\n\nbits  "
+    + "".join(f"{n:>22}" for n in projections)
+)
+at100 = {
+    name: {k: curve[:, 99] for k, curve in by.items()} for name, by in curves.items()
+}
+error = {
+    name: {k: v.std(ddof=1) / len(seeds) ** 0.5 for k, v in by.items()}
+    for name, by in at100.items()
+}
 for k in bits:
-    print(f"{k:4}  " + "".join(f"{at100[n][k].mean():>14.3f} ± {error[n][k]:.3f}" for n in projections))
+    print(
+        f"{k:4}  "
+        + "".join(
+            f"{at100[n][k].mean():>14.3f} ± {error[n][k]:.3f}" for n in projections
+        )
+    )
 
 # %%
 # At every length, circulant and dense codes have the same recall. Learning improves the recall of short codes, here of
@@ -98,12 +119,35 @@ fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
 colours = dict(zip(projections, ["#000000", "#0072B2", "#D55E00"], strict=True))
 marks = dict(zip(projections, ["s", "o", "^"], strict=True))
 for name, by in curves.items():
-    left.plot(np.arange(1, longest + 1), by[32].mean(axis=0), color=colours[name], label=name)
+    left.plot(
+        np.arange(1, longest + 1), by[32].mean(axis=0), color=colours[name], label=name
+    )
     heights = [at100[name][k].mean() for k in bits]
     bars = [error[name][k] for k in bits]
-    right.errorbar(bits, heights, bars, color=colours[name], marker=marks[name], markersize=5, capsize=3, label=name)
-left.set(xscale="log", xlabel="R", ylabel="recall at R", title="codes of 32 bits", ylim=(0, 1))
-right.set(xscale="log", xlabel="bits", ylabel="recall at 100", title="by the length of the code", ylim=(0, 1))
+    right.errorbar(
+        bits,
+        heights,
+        bars,
+        color=colours[name],
+        marker=marks[name],
+        markersize=5,
+        capsize=3,
+        label=name,
+    )
+left.set(
+    xscale="log",
+    xlabel="R",
+    ylabel="recall at R",
+    title="codes of 32 bits",
+    ylim=(0, 1),
+)
+right.set(
+    xscale="log",
+    xlabel="bits",
+    ylabel="recall at 100",
+    title="by the length of the code",
+    ylim=(0, 1),
+)
 right.set_xticks(bits, bits)
 right.minorticks_off()
 for ax in (left, right):
