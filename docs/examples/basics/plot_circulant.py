@@ -3,10 +3,10 @@ What a circulant matrix is
 ==========================
 
 Each column of a circulant matrix is the column before it, shifted down by one and
-wrapped around. The matrix is therefore defined by its first column, and its product is a
-circular convolution. All circulant matrices of one size have the same eigenvectors, the
-waves of the Fourier transform, so that products, inverses and functions of the matrix
-take O(n log n) operations.
+wrapped around. The matrix is therefore defined by its first column, and its product is
+a circular convolution. All circulant matrices of one size have the same eigenvectors,
+the waves of the Fourier transform, so that products, inverses and functions of the
+matrix take O(n log n) operations.
 """
 
 import matplotlib.pyplot as plt
@@ -57,5 +57,5 @@ plt.show()
 
 # %%
 # The matrix is constant along its diagonals, which wrap around. Its eigenvectors are
-# waves of k periods. This matrix is a blur: its eigenvalues are large for slow waves and
-# nearly zero for fast ones.
+# waves of k periods. This matrix is a blur: its eigenvalues are large for slow waves
+# and nearly zero for fast ones.

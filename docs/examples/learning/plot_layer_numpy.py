@@ -2,10 +2,10 @@
 Training a circulant layer in NumPy
 ===================================
 
-The layer of Cheng et al. (2015) replaces the dense matrix of a fully connected layer by a
-circulant matrix times random signs. ``forward`` returns the product together with its
-transforms, and ``backward`` returns the gradients, so that a network can be trained without
-automatic differentiation.
+The layer of Cheng et al. (2015) replaces the dense matrix of a fully connected layer by
+a circulant matrix times random signs. ``forward`` returns the product together with its
+transforms, and ``backward`` returns the gradients, so that a network can be trained
+without automatic differentiation.
 """
 
 import matplotlib.pyplot as plt
@@ -22,8 +22,8 @@ train, test = slice(0, 1300), slice(1300, None)
 hidden, classes, batch, epochs = 256, 10, 50, 30
 
 # %%
-# Four circulant blocks map 64 pixels to 256 hidden units. A dense layer is an operator as
-# well, so that one function trains both networks.
+# Four circulant blocks map 64 pixels to 256 hidden units. A dense layer is an operator
+# as well, so that one function trains both networks.
 
 
 def circulant():
@@ -35,7 +35,7 @@ def dense():
 
 
 def fit(A):
-    """The test accuracy after each epoch of stochastic gradient descent with momentum."""
+    """The test accuracy after each epoch of gradient descent with momentum."""
     weights = [
         *A.params,
         np.zeros(hidden),
@@ -83,5 +83,5 @@ ax.legend(loc="lower right")
 plt.show()
 
 # %%
-# The circulant layer learns the digits nearly as well as the dense one, with a small part
-# of its numbers.
+# The circulant layer learns the digits nearly as well as the dense one, with a small
+# part of its numbers.

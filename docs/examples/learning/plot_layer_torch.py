@@ -2,10 +2,10 @@
 Training a circulant layer in PyTorch
 =====================================
 
-`structmat.nn.torch.CirculantLinear` takes the place of `torch.nn.Linear` in a model. Its
-sizes, its bias and its gradients work as before; only the number of parameters changes.
-This example trains the same network with both layers, and with a narrower dense layer that
-has as few parameters.
+`structmat.nn.torch.CirculantLinear` takes the place of `torch.nn.Linear` in a model.
+Its sizes, its bias and its gradients work as before; only the number of parameters
+changes. This example trains the same network with both layers, and with a narrower
+dense layer that has as few parameters.
 """
 
 import matplotlib.pyplot as plt
@@ -30,7 +30,7 @@ def network(first):
 
 
 def fit(make, epochs=40):
-    """The first layer's number of parameters, and the test accuracy after each epoch."""
+    """The parameters of the first layer, and the test accuracy by epoch."""
     torch.manual_seed(0)
     first = make()
     model = network(first)
@@ -67,5 +67,5 @@ ax.legend(loc="lower right", fontsize=9.5)
 plt.show()
 
 # %%
-# With as few parameters as the narrow dense layer, the circulant layer comes nearer to the
-# wide dense one.
+# With as few parameters as the narrow dense layer, the circulant layer comes nearer to
+# the wide dense one.

@@ -3,8 +3,9 @@ When a dense product is faster
 ==============================
 
 The cost of a circulant product grows as n log n, that of a dense one as n². For small
-matrices, however, a dense product is a single call of BLAS that reads few numbers, and it
-wins. This example measures where the lines cross on the machine that built this page.
+matrices, however, a dense product is a single call of BLAS that reads few numbers, and
+it wins. This example measures where the lines cross on the machine that built this
+page.
 """
 
 import time
@@ -34,8 +35,8 @@ def seconds(function, x):
 
 
 # %%
-# One vector at a time is the hardest case for structure: the fixed cost of a call, which
-# checks its arguments, is the same for all sizes. A batch shares it.
+# One vector at a time is the hardest case for structure: the fixed cost of a call,
+# which checks its arguments, is the same for all sizes. A batch shares it.
 
 measured = {}
 for batch in (1, 64):
@@ -53,9 +54,7 @@ for batch, (structured, dense) in measured.items():
     wins = [n for n, s, d in zip(sizes, structured, dense, strict=True) if s < d]
     ratio = dense[-1] / structured[-1]
     first = f"from n = {wins[0]}" if wins else "nowhere"
-    print(
-        f"batch of {batch:2}: circulant faster {first}, {ratio:.0f} × at n = {sizes[-1]}"
-    )
+    print(f"batch of {batch:2}: circulant faster {first}, {ratio:.0f} × at {sizes[-1]}")
 
 # sphinx_gallery_thumbnail_number = 1
 fig, ax = plt.subplots()
@@ -72,6 +71,6 @@ ax.legend(fontsize=9)
 plt.show()
 
 # %%
-# Below the crossing of two lines, use a dense matrix; above it, the gap widens with n. Where
-# they cross depends on the machine and on the batch. ``make bench`` measures it for more
-# operators.
+# Below the crossing of two lines, use a dense matrix; above it, the gap widens with n.
+# Where they cross depends on the machine and on the batch. ``make bench`` measures it
+# for more operators.

@@ -4,8 +4,8 @@ Deblurring an image by conjugate gradients
 
 The blur of an image on a dark ground is a block Toeplitz matrix with Toeplitz blocks: a
 part of a larger block-circulant one, which a transform in two dimensions applies. The
-system that recovers the image is an expression of operators. Its preconditioner is the same
-expression with periodic borders, whose inverse is exact.
+system that recovers the image is an expression of operators. Its preconditioner is the
+same expression with periodic borders, whose inverse is exact.
 """
 
 import matplotlib.pyplot as plt
@@ -40,8 +40,8 @@ A = R @ gaussian(large, 1.5) @ R.H
 b = A @ image.ravel() + 0.01 * rng.standard_normal(image.size)
 
 # %%
-# `simplify` finds that the periodic system is one block-circulant matrix, so that ``** -1``
-# is its exact inverse.
+# `simplify` finds that the periodic system is one block-circulant matrix, so that ``**
+# -1`` is its exact inverse.
 
 alpha = 1e-3
 system = A.H @ A + alpha * sm.identity(image.size)

@@ -2,10 +2,10 @@
 Deblurring a signal by conjugate gradients
 ==========================================
 
-A blurred signal is a Toeplitz matrix times the signal. To recover it from noisy data, we
-minimise ‖T x − b‖² + α ‖D x‖², where D takes differences. The products in this system
-cost O(n log n) and no matrix is formed. A circulant preconditioner reduces the number of
-steps, since it is nearly the inverse away from the ends of the signal.
+A blurred signal is a Toeplitz matrix times the signal. To recover it from noisy data,
+we minimise ‖T x − b‖² + α ‖D x‖², where D takes differences. The products in this
+system cost O(n log n) and no matrix is formed. A circulant preconditioner reduces the
+number of steps, since it is nearly the inverse away from the ends of the signal.
 """
 
 import matplotlib.pyplot as plt
@@ -43,8 +43,8 @@ def solve(preconditioner=None):
     def record(x):
         residuals.append(np.linalg.norm(normal @ x - rhs) / np.linalg.norm(rhs))
 
-    x, info = cg(normal, rhs, rtol=1e-8, maxiter=400, M=preconditioner, callback=record)
-    return x, residuals
+    options = {"rtol": 1e-8, "maxiter": 400, "callback": record}
+    return cg(normal, rhs, M=preconditioner, **options)[0], residuals
 
 
 # %%
@@ -57,9 +57,7 @@ plain, without = solve()
 restored, preconditioned = solve(M)
 print(f"steps without a preconditioner: {len(without)}, with: {len(preconditioned)}")
 for name, x in (("blurred", b), ("restored", restored)):
-    print(
-        f"error of the {name} signal: {np.linalg.norm(x - signal) / np.linalg.norm(signal):.3f}"
-    )
+    print(f"error, {name}: {np.linalg.norm(x - signal) / np.linalg.norm(signal):.3f}")
 
 # sphinx_gallery_thumbnail_number = 1
 fig, ax = plt.subplots()
@@ -72,5 +70,5 @@ ax.legend(title="preconditioner")
 plt.show()
 
 # %%
-# With the circulant preconditioner, the residual reaches the tolerance in a fraction of the
-# steps, and a step costs only two more transforms.
+# With the circulant preconditioner, the residual reaches the tolerance in a fraction of
+# the steps, and a step costs only two more transforms.

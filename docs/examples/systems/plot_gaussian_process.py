@@ -3,9 +3,9 @@ A Gaussian process on a regular grid
 ====================================
 
 The covariance matrix of a stationary process at regular times is a symmetric Toeplitz
-matrix, defined by one column of covariances. Amplitude, length scale and noise are fitted
-by maximising the likelihood. Its gradient with respect to the column comes from `vjp`, and
-the chain rule leads from there to the three parameters.
+matrix, defined by one column of covariances. Amplitude, length scale and noise are
+fitted by maximising the likelihood. Its gradient with respect to the column comes from
+`vjp`, and the chain rule leads from there to the three parameters.
 """
 
 import matplotlib.pyplot as plt
@@ -34,13 +34,14 @@ f = root @ rng.standard_normal(n + ahead)
 y = f[:n] + np.exp(truth[2]) * rng.standard_normal(n)
 
 # %%
-# The negative logarithm of the likelihood is (yᵀ K⁻¹ y + log |K|) / 2. Its derivative with
-# respect to K is (K⁻¹ − h hᵀ) / 2, with h = K⁻¹ y. ``K.vjp(x, g)`` sums the products g xᵀ
-# along the diagonals of K, for a whole batch: here the rows of K⁻¹ and of the identity.
+# The negative logarithm of the likelihood is (yᵀ K⁻¹ y + log |K|) / 2. Its derivative
+# with respect to K is (K⁻¹ − h hᵀ) / 2, with h = K⁻¹ y. ``K.vjp(x, g)`` sums the
+# products g xᵀ along the diagonals of K, for a whole batch: here the rows of K⁻¹ and of
+# the identity.
 
 
 def likelihood(theta):
-    """The negative log-likelihood and its gradient by the logarithms of the parameters."""
+    """The negative log-likelihood and its gradient by the log-parameters."""
     column, derivatives = covariances(theta, n)
     noise = np.exp(2 * theta[2])
     unit = np.eye(n)[0]
@@ -65,8 +66,8 @@ for name, value, true in rows:
     print(f"{name:9} fitted {value:.3f}, true {true:.3f}")
 
 # %%
-# The covariances between all times and the observed ones are columns of a larger Toeplitz
-# matrix: ``big[:, :n]`` selects them without forming it.
+# The covariances between all times and the observed ones are columns of a larger
+# Toeplitz matrix: ``big[:, :n]`` selects them without forming it.
 
 column = covariances(found.x, n + ahead)[0]
 noise = np.exp(2 * found.x[2])
@@ -93,5 +94,5 @@ ax.legend(ncols=2, loc="upper left", fontsize=9)
 plt.show()
 
 # %%
-# Between the observations, the prediction follows the hidden process. Beyond the last one
-# it returns to the mean, and the band widens.
+# Between the observations, the prediction follows the hidden process. Beyond the last
+# one it returns to the mean, and the band widens.

@@ -2,9 +2,9 @@
 The heat equation by the exponential of a matrix
 ================================================
 
-On a ring, the heat equation u' = κ L u has the solution u(t) = exp(κ t L) u(0). The second
-difference L is circulant, and so is its exponential: `structmat.linalg.expm` computes
-it from the spectrum, for any time t in one step, without steps in between.
+On a ring, the heat equation u' = κ L u has the solution u(t) = exp(κ t L) u(0). The
+second difference L is circulant, and so is its exponential: `structmat.linalg.expm`
+computes it from the spectrum, for any time t in one step, without steps in between.
 """
 
 import matplotlib.pyplot as plt
@@ -29,7 +29,8 @@ print(flow[1e-3])
 solutions = {t: flow[t] @ u for t in times}
 
 # %%
-# The comparison is a classical method: many explicit steps, each short enough to be stable.
+# The comparison is a classical method: many explicit steps, each short enough to be
+# stable.
 
 steps = 400
 v = u.copy()
