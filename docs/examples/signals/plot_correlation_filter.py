@@ -121,9 +121,7 @@ for name, tracker in trackers.items():
     found[name] = follow(*tracker)
     rate = frames / (time.perf_counter() - start)
     errors = np.linalg.norm(found[name] - path, axis=1)
-    print(
-        f"{name:31} {rate:5.0f} frames a second, error at most {errors.max():.1f} pixels"
-    )
+    print(f"{name:31} {rate:5.0f} frames a second, error ≤ {errors.max():.1f} pixels")
 
 # sphinx_gallery_thumbnail_number = 1
 fig = plt.figure(figsize=(6.4, 5))

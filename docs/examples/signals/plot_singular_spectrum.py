@@ -60,5 +60,5 @@ ax.legend(ncols=3, fontsize=9.5, loc="upper center")
 plt.show()
 
 # %%
-# Four singular values stand out, two for each oscillation; those of the noise are
-# nearly equal. The restored signal lies on the original one.
+# Four singular values are far above the others, two for each oscillation. The restored
+# signal lies on the original one.
