@@ -62,6 +62,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "_generated/examples",
     "subsection_order": [f"examples/{section}" for section in SECTIONS],
     "reset_modules": ("matplotlib", "figures.set_style"),  # the latter: docs/_ext
+    "reset_modules_order": "both",
     "remove_config_comments": True,
     "thumbnail_size": (480, 336),  # twice as many pixels as are shown
     "abort_on_example_error": True,

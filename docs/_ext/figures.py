@@ -23,6 +23,7 @@ STYLE = {
 }
 
 
-def set_style(conf: dict[str, Any], script: str) -> None:
-    """Prepare Matplotlib for a script, after sphinx-gallery has restored the defaults."""
-    mpl.rcParams.update(STYLE)
+def set_style(conf: dict[str, Any], script: str, when: str) -> None:
+    """Prepare Matplotlib for a script; sphinx-gallery restores the defaults before and after it."""
+    if when == "before":
+        mpl.rcParams.update(STYLE)

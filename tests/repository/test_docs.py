@@ -252,8 +252,12 @@ def test_gallery_is_in_sections() -> None:
     assert not list((DOCS / "examples").glob("*.py"))
     assert all((folder / "GALLERY_HEADER.rst").is_file() for folder in folders)
     tree = ast.parse((DOCS / "conf.py").read_text(encoding="utf-8"))
-    lists = {node.targets[0].id: node.value for node in tree.body if isinstance(node, ast.Assign)}
-    assert sorted(ast.literal_eval(lists["SECTIONS"])) == sorted(folder.name for folder in folders)
+    (sections,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SECTIONS"
+    )
+    assert sorted(sections) == sorted(folder.name for folder in folders)
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)

@@ -52,7 +52,7 @@ for name, draw in {
         examined = np.mean([len(places) for places in index.candidates(queries)])
         rows.append((examined / len(X), np.mean(hits)))
         print(
-            f"{name:14} {n:2} tables: found {rows[-1][1]:.0%}, examined {rows[-1][0]:.1%}"
+            f"{name}, {n} tables: found {rows[-1][1]:.0%}, examined {rows[-1][0]:.1%}"
         )
     curves[name] = np.asarray(rows).T
 

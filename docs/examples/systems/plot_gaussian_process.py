@@ -34,7 +34,7 @@ f = root @ rng.standard_normal(n + ahead)
 y = f[:n] + np.exp(truth[2]) * rng.standard_normal(n)
 
 # %%
-# The negative logarithm of the likelihood is (yᵀ K⁻¹ y + log |K|) / 2. Its derivative
+# The negative logarithm of the likelihood is (yᵀ K⁻¹ y + log det K) / 2. Its derivative
 # with respect to K is (K⁻¹ − h hᵀ) / 2, with h = K⁻¹ y. ``K.vjp(x, g)`` sums the
 # products g xᵀ along the diagonals of K, for a whole batch: here the rows of K⁻¹ and of
 # the identity.
