@@ -1,11 +1,11 @@
 """
-Nearest neighbours by hashing
-=============================
+How often near vectors share a hash
+===================================
 
 A locality-sensitive hash assigns the same code to near vectors with a higher
 probability than to distant ones. This example compares the measured collision
-probabilities of three fast hashes with theory. Then it searches for the nearest
-neighbours of handwritten digits with an index of hash tables.
+probabilities of fast hashes with theory. Their projections cost O(d log d) instead of
+O(d²).
 """
 
 import matplotlib.pyplot as plt
@@ -57,21 +57,8 @@ measured = {
     for name, draw in hashes.items()
 }
 
-distances = np.linspace(0.1, 5, 12)
-buckets = sm.learn.DHHash.random(d, width=4.0, n_hashes=1, rng=0)
-steps = rng.standard_normal((200, d))
-steps /= np.linalg.norm(steps, axis=1, keepdims=True)
-start = 10 * rng.standard_normal((200, d))
-near = []
-for distance in distances:
-    drawn = [
-        sm.learn.DHHash.random(d, width=4.0, n_hashes=1, rng=rng) for _ in range(draws)
-    ]
-    near.append(np.mean([h(start) == h(start + distance * steps) for h in drawn]))
-
 # sphinx_gallery_thumbnail_number = 1
-fig, (left, right) = plt.subplots(1, 2, figsize=(6.6, 3.4))
-colours = dict(zip(hashes, ["#0072B2", "#009E73", "#D55E00"], strict=True))
+fig, ax = plt.subplots()
 tau = 2 * np.sin(angles / 2)
 theory = {
     "one hyperplane": 1 - angles / np.pi,
@@ -79,31 +66,12 @@ theory = {
     "cross-polytope": d ** (-(tau**2) / (4 - tau**2)),
 }
 for (name, values), mark in zip(measured.items(), "os^", strict=True):
-    left.plot(np.degrees(angles), values, mark, color=colours[name], label=name)
-    left.plot(
-        np.degrees(angles),
-        theory[name],
-        "--" if name == "cross-polytope" else "-",
-        color=colours[name],
-        lw=0.8,
-    )
-left.set(
-    yscale="log",
-    xlabel="angle, degrees",
-    ylabel="probability of a collision",
-    title=f"Angles, d = {d}",
-)
-left.legend(loc="lower left")
-right.plot(distances, near, "o", color="#0072B2", label="DHHash, measured")
-right.plot(
-    distances,
-    [buckets.collision_probability(r) for r in distances],
-    color="#0072B2",
-    lw=0.8,
-    label="theory",
-)
-right.set(xlabel="distance", ylim=(0, 1), title="Distances, buckets of width 4")
-right.legend()
+    (line,) = ax.semilogy(np.degrees(angles), values, mark, label=name)
+    dashes = "--" if name == "cross-polytope" else "-"
+    ax.plot(np.degrees(angles), theory[name], dashes, color=line.get_color(), lw=1)
+ax.set(xlabel="angle, degrees", ylabel="probability of a collision")
+ax.set_title(f"Hashes of {d} dimensions")
+ax.legend(loc="lower left")
 plt.show()
 
 # %%

@@ -18,7 +18,6 @@ projections = {
     "circulant": P.circulant_projection,
     "Toeplitz": P.toeplitz_projection,
     "SRHT": P.srht,
-    "SORF": P.sorf,
 }
 
 # %%
@@ -39,7 +38,7 @@ def factors(A):
 drawn = {name: draw(d, k, rng=0) for name, draw in projections.items()}
 columns = 1 + max(len(factors(A)) for A in drawn.values())
 # sphinx_gallery_thumbnail_number = 1
-fig, axes = plt.subplots(len(drawn), columns, figsize=(7.6, 4.6))
+fig, axes = plt.subplots(len(drawn), columns, figsize=(6.4, 4.4))
 for row, (name, A) in zip(axes, drawn.items(), strict=True):
     for ax in row:
         ax.axis("off")
@@ -48,7 +47,7 @@ for row, (name, A) in zip(axes, drawn.items(), strict=True):
         largest = np.max(np.abs(matrix))
         ax.imshow(matrix, cmap="PuOr", vmin=-largest, vmax=largest)
         title = f"{name} =" if part is A else type(part).__name__
-        ax.set_title(title, fontsize=10 if part is A else 8)
+        ax.set_title(title, fontsize=11 if part is A else 10)
 plt.show()
 
 # %%
@@ -56,7 +55,7 @@ plt.show()
 # and indices take fewer bytes than floating-point numbers.
 
 d, k = 4096, 1024
-others = {"FJLT": P.fjlt, "Fastfood": P.fastfood}
+others = {"SORF": P.sorf, "Fastfood": P.fastfood, "FJLT": P.fjlt}
 for name, draw in (projections | others).items():
     A = draw(d, k, rng=0)
     share = A.nbytes / (8 * d * k)

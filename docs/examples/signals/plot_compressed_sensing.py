@@ -3,8 +3,8 @@ Compressed sensing with a circulant matrix
 ==========================================
 
 A sparse signal can be recovered from fewer measurements than it has entries. A random
-circulant matrix, of which only some rows are measured, recovers nearly as many signals
-as a dense Gaussian one. It stores n numbers, and each step of the recovery takes two
+circulant matrix, of which only some rows are measured, recovers as many signals as a
+dense Gaussian one. It stores n numbers, and each step of the recovery takes two
 products in O(n log n).
 """
 
