@@ -63,7 +63,7 @@ for like, style in zip(structures, ("C0o", "C5X", "C2s", "C1D"), strict=True):
     ax.plot(sizes, fitted, style + "-", label=like.replace("_", " "))
     ax.plot(sizes, near, style + ":", mfc="white", lw=1)
 ax.axhline(dense, color="black", lw=1)
-ax.text(sizes[-1], dense, f"dense: {d * d:,}", va="bottom", ha="right", fontsize=9)
+ax.text(rows[0][1], dense, f"dense: {d * d:,}", va="bottom", fontsize=10)
 ax.set(xscale="log", xlabel="parameters", ylabel="relative error on new digits")
 ax.set_title("Fitted (filled) and nearest (hollow)")
 ax.legend(fontsize=9.5)

@@ -66,14 +66,16 @@ def recall(P):
     return hits.sum(axis=1).mean() / neighbors.shape[1]
 
 
-bits, seeds = (16, 32, 64, 128, 256), range(4)
+bits, seeds = (16, 32, 64, 128, 256), range(3)
 rows = {
     name: np.asarray([[recall(make(k, seed)) for seed in seeds] for k in bits])
     for name, make in projections.items()
 }
 means = {name: row.mean(axis=1) for name, row in rows.items()}
-errors = {name: row.std(axis=1, ddof=1) / 2 for name, row in rows.items()}
-print("recall over four seeds, with its standard error")
+errors = {
+    name: row.std(axis=1, ddof=1) / len(seeds) ** 0.5 for name, row in rows.items()
+}
+print("recall over three seeds, with its standard error")
 for place, k in enumerate(bits):
     cells = [f"{n} {means[n][place]:.3f} ± {errors[n][place]:.3f}" for n in rows]
     print(f"{k:4} bits: {', '.join(cells)}")

@@ -2,10 +2,10 @@
 Deblurring a signal by conjugate gradients
 ==========================================
 
-A blurred signal is a Toeplitz matrix times the signal. To recover it from noisy data,
-we minimise ‖T x − b‖² + α ‖D x‖², where D takes differences. The products in this
-system cost O(n log n) and no matrix is formed. A circulant preconditioner reduces the
-number of steps, since it is nearly the inverse away from the ends of the signal.
+A blurred signal is a Toeplitz matrix times the signal. The estimate from noisy data b
+minimises ‖T x − b‖² + α ‖D x‖², where D takes differences. The products in this system
+cost O(n log n) and no matrix is formed. A circulant preconditioner reduces the number
+of steps, since it is nearly the inverse away from the ends of the signal.
 """
 
 import matplotlib.pyplot as plt
