@@ -5,8 +5,8 @@ Training a circulant layer in JAX
 The products of an operator are functions of JAX, so that `jax.grad` differentiates them
 and `jax.jit` compiles a step once. This example trains a circulant layer with plain
 JAX: the parameters of the operator are leaves of the model, and
-`LinearOperator.with_params` puts them back into the operator. `structmat.nn.equinox`
-and `structmat.nn.flax` have the layer as a module.
+`LinearOperator.with_params` puts them back into the operator. ``structmat.nn.equinox``
+and ``structmat.nn.flax`` have the layer as a module.
 """
 
 import jax
