@@ -272,3 +272,10 @@ def test_example_has_a_title_one_figure_and_a_thumbnail(path: Path) -> None:
     assert text.count("plt.show()") == 1
     assert text.count("\n# sphinx_gallery_thumbnail_number = 1\n") == 1
     assert max(map(len, text.splitlines())) <= 88
+
+
+def test_code_of_the_tutorials_needs_no_scroll_bar() -> None:
+    pages = sorted((DOCS / "tutorials").glob("*.rst"))
+    assert len(pages) == 6
+    lines = [line for page in pages for line in page.read_text(encoding="utf-8").splitlines()]
+    assert not [line for line in lines if line.startswith((">>>", "...")) and len(line) > 84]

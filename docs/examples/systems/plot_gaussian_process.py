@@ -72,7 +72,7 @@ for name, value, true in rows:
 column = covariances(found.x, n + ahead)[0]
 noise = np.exp(2 * found.x[2])
 big = sm.SymmetricToeplitz(column)
-cross = big[:, slice(0, n)]
+cross = big[:, :n]
 K = sm.SymmetricToeplitz(column[:n] + noise * np.eye(n)[0])
 mean = cross @ sm.linalg.solve(K, y)
 explained = sm.linalg.solve(K, cross.to_dense().T)
