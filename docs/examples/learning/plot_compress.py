@@ -49,7 +49,7 @@ tune(dense, 3, 1e-3)
 # savings.
 
 rows = []
-for size in (8, 16, 32, 64):
+for size in (8, 16, 64):
     model = copy.deepcopy(dense)
     report = compress(
         model,

@@ -45,7 +45,7 @@ def step(A, model, momentum, x, labels):
     return jax.tree.map(lambda p, m: p - 0.01 * m, model, momentum), momentum
 
 
-def fit(A, epochs=30):
+def fit(A, epochs=20):
     """The test accuracy after each epoch."""
     last = 0.1 * jax.random.normal(jax.random.key(0), (hidden, 10))
     model = {"first": A.params, "bias": jnp.zeros(hidden), "last": last}
