@@ -76,6 +76,7 @@ fig, ax = plt.subplots()
 for (name, accuracy), style in zip(runs.items(), ("C0-", "C1--"), strict=True):
     ax.plot(range(1, len(accuracy) + 1), accuracy, style, label=f"circulant, {name}")
 ax.set(xlabel="epoch", ylabel="test accuracy", ylim=(0.8, 1), title="Trained by JAX")
+ax.set_xticks(range(0, 21, 5))
 ax.legend(loc="lower right")
 plt.show()
 
