@@ -141,6 +141,7 @@ $(STAMP)-test: GROUP := --group test
 $(STAMP)-test: NOTE := : 3.3 GB of PyTorch, JAX, Keras and other libraries that structmat works with
 $(STAMP)-lint: GROUP := --group lint
 $(STAMP)-docs: GROUP := --group docs
+$(STAMP)-docs: NOTE := , with PyTorch, JAX and PEFT for the examples
 $(STAMP)-bench: GROUP := --group bench
 
 $(STAMP)-%: pyproject.toml $(KERNELS) | $(STAMP)

@@ -56,9 +56,15 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 # The examples run when the site is built, so that their output is always current.
+SECTIONS = ("basics", "systems", "signals", "learning", "projections", "speed")
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "_generated/examples",
+    "subsection_order": [f"examples/{section}" for section in SECTIONS],
+    "reset_modules": ("matplotlib", "figures.set_style"),  # the latter: docs/_ext
+    "reset_modules_order": "both",
+    "remove_config_comments": True,
+    "thumbnail_size": (480, 336),  # twice as many pixels as are shown
     "abort_on_example_error": True,
     "download_all_examples": False,
     "show_signature": False,

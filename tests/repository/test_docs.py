@@ -240,3 +240,42 @@ def test_page_of_the_paper_says_what_the_results_are() -> None:
         mean, error = report.mean_and_error(gaps)
         assert runs[0]["widths"] == [hidden]
         assert mean > 10 if hidden == 100 else mean > 2 * error if hidden == 500 else abs(mean) < 0.25
+
+
+SCRIPTS = sorted((DOCS / "examples").glob("*/*.py"))
+
+
+def test_gallery_is_in_sections() -> None:
+    """Sphinx-Gallery leaves out folders without a header; `conf.py` names them all in their order."""
+    folders = {path.parent for path in SCRIPTS}
+    assert len(SCRIPTS) >= 25
+    assert not list((DOCS / "examples").glob("*.py"))
+    assert all((folder / "GALLERY_HEADER.rst").is_file() for folder in folders)
+    tree = ast.parse((DOCS / "conf.py").read_text(encoding="utf-8"))
+    (sections,) = (
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "SECTIONS"
+    )
+    assert sorted(sections) == sorted(folder.name for folder in folders)
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_example_has_a_title_one_figure_and_a_thumbnail(path: Path) -> None:
+    """A page is a title, what and why, code and a figure; `make docs` runs it."""
+    text = path.read_text(encoding="utf-8")
+    title, line, empty, about, *_ = ast.get_docstring(ast.parse(text)).splitlines()
+    assert path.stem.startswith("plot_"), "other scripts are shown and not run"
+    assert line == "=" * len(title)
+    assert not empty
+    assert about
+    assert text.count("plt.show()") == 1
+    assert text.count("\n# sphinx_gallery_thumbnail_number = 1\n") == 1
+    assert max(map(len, text.splitlines())) <= 88
+
+
+def test_code_of_the_tutorials_needs_no_scroll_bar() -> None:
+    pages = sorted((DOCS / "tutorials").glob("*.rst"))
+    assert len(pages) == 6
+    lines = [line for page in pages for line in page.read_text(encoding="utf-8").splitlines()]
+    assert not [line for line in lines if line.startswith((">>>", "...")) and len(line) > 84]

@@ -35,8 +35,12 @@ plt.show()
 
 rng = np.random.default_rng(0)
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
-sm.plot.spectrum(sm.Circulant(rng.standard_normal(2000)), ax=left).set_title("random circulant")
-sm.plot.singular_values(sm.Toeplitz(0.9 ** np.arange(300.0)), ax=right).set_title("Toeplitz")
+sm.plot.spectrum(sm.Circulant(rng.standard_normal(2000)), ax=left).set_title(
+    "random circulant"
+)
+sm.plot.singular_values(sm.Toeplitz(0.9 ** np.arange(300.0)), ax=right).set_title(
+    "Toeplitz"
+)
 plt.show()
 
 # %%
@@ -49,7 +53,9 @@ preconditioners = {"T. Chan's circulant": None, "none": sm.identity(4000)}
 fig, ax = plt.subplots(figsize=(6, 4), layout="constrained")
 for label, preconditioner in preconditioners.items():
     history = sm.linalg.History()
-    sm.linalg.solve_iterative(T, b, preconditioner=preconditioner, callback=history, rtol=1e-10)
+    sm.linalg.solve_iterative(
+        T, b, preconditioner=preconditioner, callback=history, rtol=1e-10
+    )
     sm.plot.convergence(history, ax=ax, label=label)
 ax.legend(title="preconditioner")
 plt.show()
