@@ -6,7 +6,7 @@ STAMP := $(VENV)/stamp
 
 .DEFAULT_GOAL := help
 .PHONY: help demo kernels test test-fast test-pure test-sanitize test-mutants test-matrix test-oldest test-newest \
-  test-cupy-api test-cupy-oldest test-cupy-newest lint docs bench clean
+  test-cupy-api test-cupy-oldest test-cupy-newest test-scale lint docs bench clean
 .NOTPARALLEL:  # one pip at a time in the one environment
 COMMA := ,
 KERNELS := structmat/_kernels/build.py $(wildcard structmat/_kernels/*.?pp)
@@ -115,6 +115,9 @@ test-cupy-newest:
 	$(call install,cupy-newest,CuPy and CUDA 13 (2.1 GB),--editable '.[cuda13]' --group test-cupy-newest)
 	$(VENV)-cupy-newest/bin/python -m pytest --noconftest tests/interop/cupy_api.py $(ARGS)
 
+test-scale: $(STAMP)-test-scale  ## run the recipes of the page "At scale", with Spark, which needs Java, and Ray
+	STRUCTMAT_TEST_SCALE=1 OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest tests/scale $(ARGS)
+
 lint: $(STAMP)-lint  ## check style, types, layers, spelling and the repository itself
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -139,6 +142,7 @@ $(STAMP)-demo: EXTRAS := [demo]
 $(STAMP)-test: EXTRAS := [demo]
 $(STAMP)-test: GROUP := --group test
 $(STAMP)-test: NOTE := : 3.3 GB of PyTorch, JAX, Keras and other libraries that structmat works with
+$(STAMP)-test-scale: GROUP := --group test-scale
 $(STAMP)-lint: GROUP := --group lint
 $(STAMP)-docs: GROUP := --group docs
 $(STAMP)-docs: NOTE := , with PyTorch, JAX and PEFT for the examples

@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import ray
 
 import structmat as sm
@@ -14,7 +15,8 @@ class Project:
         self.P = sm.projections.circulant_projection(128, 16, rng=0)
 
     def __call__(self, batch):
-        return {**batch, "x": self.P.matvec(batch["x"].astype(float))}
+        y = self.P.matvec(np.stack(batch["x"]).astype(float))
+        return {**batch, "x": y.tolist()}
 
 
 rows = ray.data.read_parquet(source)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from test_recipes import RECIPES, run
+from recipes import RECIPES, run
 
 import structmat as sm
 
@@ -24,7 +24,14 @@ def test_tables(name: str, tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((2000, 128))
     source, target = tmp_path / "x.parquet", tmp_path / "y"
     pandas.DataFrame({"number": range(len(x)), "x": list(x)}).to_parquet(source)
-    run(str(RECIPES / name), str(source), str(target), PYSPARK_PYTHON=sys.executable, SPARK_LOCAL_IP="127.0.0.1")
+    run(
+        str(RECIPES / name),
+        str(source),
+        str(target),
+        PYSPARK_PYTHON=sys.executable,
+        SPARK_LOCAL_IP="127.0.0.1",
+        RAY_AUTH_MODE="disabled",
+    )
     found = pandas.concat([pandas.read_parquet(part) for part in target.glob("*.parquet")]).sort_values("number")
     P = sm.projections.circulant_projection(128, 16, rng=0)
     assert found["number"].tolist() == list(range(len(x)))

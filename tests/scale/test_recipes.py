@@ -1,31 +1,15 @@
 """The recipes of the page "At scale" do what they say, those whose packages the tests need anyway."""
 
-import os
 import runpy
-import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from backends import library
+from recipes import RECIPES, run
 
 import structmat as sm
-
-ROOT = Path(sm.__file__).parents[1]
-RECIPES = ROOT / "docs/recipes"
-
-
-def run(*command: str, **variables: str) -> str:
-    loopback = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
-    here = {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": loopback, "PYTHONPATH": str(ROOT), **variables}
-    ran = subprocess.run(
-        [sys.executable, *command], env={**os.environ, **here}, capture_output=True, text=True, check=False, timeout=300
-    )
-    assert ran.returncode == 0, ran.stderr
-    return ran.stdout
 
 
 def functions(name: str) -> dict[str, Any]:
