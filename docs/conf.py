@@ -28,11 +28,12 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "backticks",  # this and the next three: docs/_ext
+    "backticks",  # this and the next five: docs/_ext
     "catalogue",
     "experiments",
     "mathml",
     "performance",
+    "scale",
 ]
 exclude_patterns = ["_build", "examples"]
 

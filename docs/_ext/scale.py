@@ -1,0 +1,94 @@
+"""Write the table of docs/scale.rst from the committed results before each build."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from catalogue import table
+
+if TYPE_CHECKING:
+    from sphinx.application import Sphinx
+
+RESULTS = Path(__file__).parents[2] / "benchmarks/results"
+HEADINGS = ["Engine", "Task", "How", "Measured"]
+
+
+def results(name: str) -> Any:
+    return json.loads((RESULTS / f"scale_{name}.json").read_text(encoding="utf-8"))
+
+
+def dask() -> tuple[str, str]:
+    """What a product costs the cluster, and the rate of rows."""
+    figures = results("dask")
+    ours, naive = (figures["operator"]["ways"][way] for way in ("A.matvec(x)", "x.map_blocks(A.matvec)"))
+    rows = figures["rows"]
+    alone = rows["rates"][0]["dask_over_it_per_processor_second"]
+    product = (
+        f"n = {figures['operator']['n']:,}, {figures['operator']['chunks']} chunks, {figures['workers']} workers: "
+        f"{ours['spectra']} spectra and {ours['bytes_sent'] / 1e6:.0f} MB sent; with ``map_blocks(A.matvec)`` "
+        f"{naive['spectra']} and {naive['bytes_sent'] / 1e6:.0f} MB"
+    )
+    store = (
+        f"{rows['gigabytes']:.0f} GB: {alone:.2f} of the rate of one process a second of processor; workers take "
+        f"{rows['peak_bytes'] / 2**20:.0f} MiB"
+    )
+    return product, store
+
+
+def jax() -> tuple[str, str]:
+    """Collectives of meshes with explicit and automatic axes."""
+    cases = results("jax")["cases"]
+    explicit, auto = ([case for case in cases if case["axes"] == kind] for kind in ("explicit", "auto"))
+    gathers = max(case[part]["all-gather"] for case in explicit for part in ("product", "step"))
+    reductions = max(case["step"]["all-reduce"] for case in explicit)
+    gathered = sum(case["product"]["all-gather"] > 0 for case in auto)
+    devices = results("jax")["devices"]
+    return (
+        f"{len(explicit)} operators on {devices} devices: {gathers} gathers, {reductions} reduction of the gradients",
+        f"under plain ``jit``, {gathered} of {len(auto)} operators gather the batch; none under ``shard_map``",
+    )
+
+
+def memory() -> tuple[str, str]:
+    """Files and long vectors."""
+    figures = results("memory")
+    file, vector = figures["file"], figures["vector"]
+    return (
+        f"{file['gigabytes']:.0f} GiB with {file['bytes'] / 2**20:.1f} MiB of own memory",
+        f"n = {vector['n']:,} in single precision: {vector['vectors']:.1f} vectors of memory, y among them",
+    )
+
+
+def rows() -> list[list[str]]:
+    """The table: engines and tasks."""
+    (product, store), (explicit, auto), (file, vector) = dask(), jax(), memory()
+    training = "gradients and parameters of one process, to 1e-10 (two processes; tests/nn/test_distributed.py)"
+    recipe = "tested (make test-scale)"
+    return [
+        ["Dask", "products, gradients, estimators", "``A.matvec(x)`` of a Dask array", product],
+        ["Dask, zarr", "rows beyond memory", "`dask_zarr.py`_", store],
+        ["Dask", "one vector beyond memory", "`long_dask.py`_", "tested"],
+        ["Dask", "filter of a signal beyond memory", "`filter_dask.py`_", "tested"],
+        ["JAX", "sharded batch, explicit axes", "`jax_mesh.py`_", explicit],
+        ["JAX", "sharded batch, automatic axes", "`jax_mesh.py`_", auto],
+        ["JAX", "one vector over devices", "`long_jax.py`_", "no gathers; four exchanges a product"],
+        ["PyTorch DDP", "data parallelism, ``no_sync``", "`torch_ddp.py`_", training],
+        ["PyTorch FSDP2", "sharded parameters, checkpoints", "`torch_fsdp2.py`_", training],
+        ["PyTorch DTensor", "distributed batches and modules", "``distribute_module(layer, mesh)``", training],
+        ["NumPy memmap", "file to file", "``A.matvec(x, out=y)``, `memmap.py`_", file],
+        ["NumPy", "one long vector", "``sm.Circulant(c).matvec(x)``", vector],
+        ["Spark", "column of a table", "`spark.py`_", recipe],
+        ["Ray Data", "column of a table", "`ray_data.py`_", recipe],
+    ]
+
+
+def generate(app: "Sphinx") -> None:
+    """Write the table."""
+    target = Path(app.srcdir, "_generated/scale.txt")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text(table([HEADINGS, *rows()], widths="14 22 26 38", header=1), encoding="utf-8")
+
+
+def setup(app: "Sphinx") -> dict[str, bool]:
+    app.connect("builder-inited", generate)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
