@@ -25,11 +25,11 @@ def dask() -> tuple[str, str]:
     alone = rows["rates"][0]["dask_over_it_per_processor_second"]
     product = (
         f"n = {figures['operator']['n']:,}, {figures['operator']['chunks']} chunks, {figures['workers']} workers: "
-        f"{ours['spectra']} spectra and {ours['bytes_sent'] / 1e6:.0f} MB sent; with ``map_blocks(A.matvec)`` "
+        f"{ours['spectra']} spectra and {ours['bytes_sent'] / 1e6:.0f} MB sent; by ``map_blocks`` of the method "
         f"{naive['spectra']} and {naive['bytes_sent'] / 1e6:.0f} MB"
     )
     store = (
-        f"{rows['gigabytes']:.0f} GB: {alone:.2f} of the rate of one process a second of processor; workers take "
+        f"{rows['gigabytes']:.0f} GB: {alone:.2f} of one process's rate in processor time; workers take "
         f"{rows['peak_bytes'] / 2**20:.0f} MiB"
     )
     return product, store
@@ -62,10 +62,10 @@ def memory() -> tuple[str, str]:
 def rows() -> list[list[str]]:
     """The table: engines and tasks."""
     (product, store), (explicit, auto), (file, vector) = dask(), jax(), memory()
-    training = "gradients and parameters of one process, to 1e-10 (two processes; tests/nn/test_distributed.py)"
-    recipe = "tested (make test-scale)"
+    training = "two processes: parameters and gradients of one, to 1e-10"
+    recipe = "tested"
     return [
-        ["Dask", "products, gradients, estimators", "``A.matvec(x)`` of a Dask array", product],
+        ["Dask", "products, gradients, estimators", "``A @ x``", product],
         ["Dask, zarr", "rows beyond memory", "`dask_zarr.py`_", store],
         ["Dask", "one vector beyond memory", "`long_dask.py`_", "tested"],
         ["Dask", "filter of a signal beyond memory", "`filter_dask.py`_", "tested"],
@@ -74,9 +74,9 @@ def rows() -> list[list[str]]:
         ["JAX", "one vector over devices", "`long_jax.py`_", "no gathers; four exchanges a product"],
         ["PyTorch DDP", "data parallelism, ``no_sync``", "`torch_ddp.py`_", training],
         ["PyTorch FSDP2", "sharded parameters, checkpoints", "`torch_fsdp2.py`_", training],
-        ["PyTorch DTensor", "distributed batches and modules", "``distribute_module(layer, mesh)``", training],
-        ["NumPy memmap", "file to file", "``A.matvec(x, out=y)``, `memmap.py`_", file],
-        ["NumPy", "one long vector", "``sm.Circulant(c).matvec(x)``", vector],
+        ["PyTorch", "distributed batches and modules", "``DTensor``", training],
+        ["NumPy memmap", "file to file", "`memmap.py`_", file],
+        ["NumPy", "one long vector", "``A @ x``", vector],
         ["Spark", "column of a table", "`spark.py`_", recipe],
         ["Ray Data", "column of a table", "`ray_data.py`_", recipe],
     ]
@@ -86,7 +86,7 @@ def generate(app: "Sphinx") -> None:
     """Write the table."""
     target = Path(app.srcdir, "_generated/scale.txt")
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(table([HEADINGS, *rows()], widths="14 22 26 38", header=1), encoding="utf-8")
+    target.write_text(table([HEADINGS, *rows()], widths="14 26 18 42", header=1), encoding="utf-8")
 
 
 def setup(app: "Sphinx") -> dict[str, bool]:
