@@ -1,8 +1,11 @@
-"""Recipes with engines that `make test-scale` installs: Spark, which needs Java, and Ray."""
+"""Recipes with engines that `make test-scale` installs, Spark and Ray, and clusters of Dask that fail."""
 
+import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,3 +39,34 @@ def test_tables(name: str, tmp_path: Path) -> None:
     P = sm.projections.circulant_projection(128, 16, rng=0)
     assert found["number"].tolist() == list(range(len(x)))
     np.testing.assert_allclose(np.stack(found["x"]), P.matvec(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.fixture
+def client() -> Iterator[Any]:
+    distributed = pytest.importorskip("distributed")
+    import dask
+
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.mark.parametrize("failure", ["a worker dies", "a worker lacks structmat"])
+def test_clusters_that_fail(failure: str, client: Any) -> None:
+    """The error is Dask's own, and the operator is as before."""
+    import dask.array as da
+    from distributed import KilledWorker
+
+    A, x = sm.projections.circulant_projection(12, 5, rng=0), np.random.default_rng(0).standard_normal((4, 12))
+    expected = A.matvec(x)
+    X = da.from_array(x, chunks=(2, -1))
+    if failure == "a worker dies":
+        X = X.map_blocks(lambda _: os._exit(1), dtype=float, meta=np.empty((0, 0)))
+    else:
+        client.run(lambda: sys.modules.update({"structmat": None}))
+    with pytest.raises(KilledWorker):
+        A.matvec(X).compute()
+    np.testing.assert_array_equal(A.matvec(x), expected)
