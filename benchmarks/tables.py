@@ -31,10 +31,15 @@ def show(tables: Iterable[Table], to: "Console") -> None:
         to.print(shown)
 
 
+def number_text(value: float) -> str:
+    """Format a number with three digits, or as an integer if it has more."""
+    return f"{value:.3g}" if abs(value) < 999.5 else f"{value:,.0f}"
+
+
 def time_text(seconds: float) -> str:
     """Format a time with the unit that fits."""
     unit, scale = next((u, s) for u, s in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)) if seconds >= s or u == "µs")
-    return f"{seconds / scale:.3g} {unit}"
+    return f"{number_text(seconds / scale)} {unit}"
 
 
 def shape_text(shape: Iterable[int]) -> str:

@@ -93,7 +93,9 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
 }
-html_sidebars = {"index": [], "quickstart": [], "conventions": [], "extending": [], "paper": [], "references": []}
+# Pages without others beside them; each of the others has a list of its section on the left.
+SINGLE = ("index", "quickstart", "choosing", "related", "conventions", "extending", "paper", "references")
+html_sidebars = {page: [] for page in SINGLE}
 
 
 # Docutils would parse the "P." of ".. [1] P. J. Davis, ..." as an enumerated list item.

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from benchmarks.measuring import Figures
 from benchmarks.peers.implementations import PURE
 from benchmarks.peers.tasks import LARGE
-from benchmarks.tables import shape_text
+from benchmarks.tables import number_text, shape_text, time_text
 
 MIB = 2**20
 WRONG = 1000.0  # units of rounding
@@ -40,8 +40,12 @@ class Goal(NamedTuple):
 
 
 def shown(value: float, unit: str) -> str:
-    """Format a measured value with its unit."""
-    return f"{value:.3g}{unit if unit == '×' else ' ' * bool(unit) + unit}"
+    """Format a measured value with its unit, or with a smaller unit of time or memory that fits better."""
+    if unit == "s":
+        return time_text(value)
+    if unit == "MiB" and 0 < value < 0.1:
+        value, unit = 1024 * value, "KiB"
+    return f"{number_text(value)}{unit if unit == '×' else ' ' * bool(unit) + unit}"
 
 
 def counted(threads: int) -> str:
@@ -89,12 +93,12 @@ def ratios(
 
 
 def overhead(ours: str, peer: str) -> Callable[[Rows], Found]:
-    """Measure the microseconds of a product with one short vector beyond the same transforms by hand."""
+    """Measure the microseconds of a product with one short vector beyond the same transforms by hand, at least 0."""
 
     def measure(rows: Rows) -> Found:
         times, theirs = (seconds(rows, "shapes", way, "forward") for way in (ours, peer))
         return {
-            where: 1e6 * (times[where] - theirs[where])
+            where: max(1e6 * (times[where] - theirs[where]), 0)
             for where in times
             if where in theirs and where.startswith(("1 × 256,", "1 × 1,024,"))
         }

@@ -1,14 +1,16 @@
 """The figures of `benchmarks.peers` as tables of text and as a picture."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.measuring import Figures
 from benchmarks.peers.goals import MIB, by_threads, counted, crossover, right, shown, steps, verdicts
 from benchmarks.peers.implementations import PURE
-from benchmarks.tables import Table, time_text
+from benchmarks.tables import Table, number_text, time_text
 
 OURS = "structmat"
+DENSE = "dense BLAS"
 # Colour-blind safe colours (Okabe and Ito), and a mark for each implementation in the picture.
 LOOKS = {
     "structmat": ("#D55E00", "o"),
@@ -56,7 +58,7 @@ def ratio_tables(figures: Figures, kind: str = "circulant") -> Iterator[Table]:
                     *(
                         "wrong"
                         if (way, column) in wrong
-                        else f"{times[way, column] / times[OURS, column]:.2f} ×"
+                        else f"{number_text(times[way, column] / times[OURS, column])} ×"
                         if (way, column) in times
                         else ""
                         for column in columns
@@ -78,7 +80,7 @@ def errors_table(figures: Figures) -> Table:
     for way in ways(rows):
         found = [row["errors"] for row in rows if row["way"] == way]
         worst = [max((errors[name] for errors in found if name in errors), default=None) for name in results]
-        cells.append([way, *("" if value is None else f"{value:.2g}" for value in worst)])
+        cells.append([way, *("" if value is None else number_text(value) for value in worst)])
     headings = ["", "product", "step: product", "gradient to x", "to the parameter"]
     return Table("Largest error, in units of rounding", headings, cells)
 
@@ -105,10 +107,11 @@ def contests_table(figures: Figures) -> Table:
         if row["way"] != OURS:
             same = ("kind", "shape", "dtype", "threads")
             (ours,) = [r for r in rows if r["way"] == OURS and all(r[key] == row[key] for key in same)]
-            facts = [f"{row['kind']}, {size(row)}", row["dtype"], str(row["threads"]), row["way"]]
-            times = [time_text(ours["forward"]), time_text(row["forward"]), f"{row['forward'] / ours['forward']:.2f} ×"]
-            cells.append([*facts, *times, *(f"{r['errors']['forward']:.2g}" for r in (ours, row))])
-    headings = ["problem", "dtype", "threads", "peer", "ours", "peer's", "ratio", "error", "peer's"]
+            facts = [f"{row['kind']}, {size(row)}, {row['dtype']}, {counted(row['threads'])}", row["way"]]
+            ratio = f"{number_text(row['forward'] / ours['forward'])} ×"
+            times = [time_text(ours["forward"]), time_text(row["forward"]), ratio]
+            cells.append([*facts, *times, *(number_text(r["errors"]["forward"]) for r in (ours, row))])
+    headings = ["problem", "peer", "ours", "peer's", "ratio", "error", "peer's"]
     return Table("Other problems", headings, cells)
 
 
@@ -118,9 +121,9 @@ def growth_table(figures: Figures) -> Table:
     for threads, times in sorted(by_threads(figures["rows"], "growth", OURS).items()):
         exponents = steps(figures["rows"], OURS, threads)
         for n, value in times.items():
-            touched = 4 * (2 * n + 4 * (n // 2 + 1)) / MIB  # x, y, the spectrum and that of the column
+            touched = shown(4 * (2 * n + 4 * (n // 2 + 1)) / MIB, "MiB")  # x, y, the spectrum and that of the column
             exponent = f"{exponents[n]:.2f}" if n in exponents else ""
-            cells.append([f"2^{n.bit_length() - 1}", str(threads), time_text(value), exponent, f"{touched:.3g} MiB"])
+            cells.append([f"2^{n.bit_length() - 1}", str(threads), time_text(value), exponent, touched])
     return Table("Growth with n, one vector", ["n", "threads", "time", "exponent", "memory touched"], cells)
 
 
@@ -139,10 +142,75 @@ def machine_lines(figures: Figures) -> list[str]:
         for row in figures["rows"]
         if row["part"] == "bandwidth"
     ]
-    gone = {row["way"]: row["reason"] for row in figures["rows"] if row["part"] == "left out"}
+    gone = {row["way"]: row["reason"].partition(":")[0] for row in figures["rows"] if row["part"] == "left out"}
     lines = [f"{hardware}; {about['system']}, Python {about['python']}.", f"Versions: {versions}."]
     lines += [f"Copying memory: {', '.join(speeds)}."] * bool(speeds)
-    return lines + [f"Left out: {way} ({reason})." for way, reason in gone.items()]
+    missing = [way for way, error in gone.items() if error == "ModuleNotFoundError"]
+    failed = [way for way in gone if way not in missing]
+    lines += [f"Not installed, so not measured: {', '.join(missing)}."] * bool(missing)
+    return lines + [f"Failed, so not measured: {', '.join(failed)}."] * bool(failed)
+
+
+def verb_rows(figures: Figures, verb: str) -> dict[str, dict[str, float]]:
+    """Return the times of circulant products or training steps on one thread, by shape and implementation."""
+    found: dict[str, dict[str, float]] = {}
+    for row in figures["rows"]:
+        place = row["part"], row.get("kind"), row.get("threads")
+        if place == ("shapes", "circulant", 1) and verb in row and right(row):
+            found.setdefault(size(row), {})[row["way"]] = row[verb]
+    return {shape: times for shape, times in found.items() if OURS in times}
+
+
+def brief_tables(figures: Figures) -> Iterator[Table]:
+    """Format our time, and those of the same computation by other means relative to it, a row for each shape."""
+    others = [way for way in LOOKS if way != OURS] + [DENSE]
+    for verb, said in VERBS.items():
+        cells = [
+            [
+                shape,
+                time_text(times[OURS]),
+                *(f"{number_text(times[way] / times[OURS])} ×" if way in times else "" for way in others),
+            ]
+            for shape, times in verb_rows(figures, verb).items()
+        ]
+        yield Table(f"{said.capitalize()}, 1 thread", ["vectors × n", OURS, *others], cells)
+
+
+def answers(figures: Figures) -> list[str]:
+    """Answer in three sentences how fast structmat is, and when something else is faster."""
+    rows = figures["rows"]
+    ours, dense = (by_threads(rows, "crossover", way)[1] for way in (OURS, DENSE))
+    batch = next(row["shape"][0] for row in rows if row["part"] == "crossover")
+    meeting, largest = crossover(ours, dense), max(dense)
+    gain = number_text(dense[largest] / ours[largest])
+    products = verb_rows(figures, "forward")
+    ranges = []
+    for way in ("scipy.fft", "torch.fft"):
+        found = [times[way] / times[OURS] for times in products.values() if way in times]
+        ranges.append(f"{number_text(min(found))} to {number_text(max(found))} times as fast as with ``{way}``")
+    slower = [
+        f"{name} of {', '.join(shapes)}"
+        for name, verb in (("products", "forward"), ("training steps", "step"))
+        if (
+            shapes := [
+                shape
+                for shape, times in verb_rows(figures, verb).items()
+                if min(times.get(way, math.inf) for way in ("scipy.fft", "torch.fft")) < times[OURS]
+            ]
+        )
+    ]
+    lost = f"{' and '.join(slower)} were" if slower else "none was"
+    return [
+        (
+            f"On one thread, circulant products of {batch} vectors are faster than dense products by BLAS from "
+            f"n = {meeting:,.0f} on, and {gain} times as fast at n = {largest:,}."
+        ),
+        f"They are {' and '.join(ranges)}, depending on the shape.",
+        (
+            "For smaller n use a dense matrix; of the shapes below (vectors × n), "
+            f"{lost} faster with one of these libraries."
+        ),
+    ]
 
 
 def profiles_table(figures: Figures) -> Table:
@@ -203,38 +271,43 @@ def readme_table(figures: Figures) -> list[str]:
     return lines
 
 
-def draw(figures: Figures, file: Path) -> None:
-    """Draw the time over the time of a dense product against n, the crossover, and the roofline: x read, y written."""
+def draw(figures: Figures, file: Path, *, threads: int | None = None) -> None:
+    """Draw the time over that of a dense product against n, the crossover, and the roofline: x read, y written.
+
+    A panel for each number of threads, or for one of them.
+    """
     from matplotlib.figure import Figure
 
     rows = figures["rows"]
-    dense = by_threads(rows, "crossover", "dense BLAS")
+    measured = by_threads(rows, "crossover", DENSE)
+    dense = measured if threads is None else {threads: measured[threads]}
     bandwidth = {row["threads"]: row["bytes_per_second"] for row in rows if row["part"] == "bandwidth"}
     batch = next(row["shape"][0] for row in rows if row["part"] == "crossover")
-    picture = Figure(figsize=(5.5 * max(2, len(dense)), 4.6), layout="constrained")
+    picture = Figure(figsize=(5.5 * len(dense) + 1, 4.6), layout="constrained")
     panels = picture.subplots(1, len(dense), sharey=True, squeeze=False)[0]
-    for axes, (threads, whole) in zip(panels, sorted(dense.items()), strict=True):
+    for axes, (count, whole) in zip(panels, sorted(dense.items()), strict=True):
         sizes = list(whole)
-        axes.axhline(1, color="0.25", linewidth=1.5, label="dense BLAS")
+        axes.axhline(1, color="0.25", linewidth=1.5, label=DENSE)
         for way, (colour, mark) in LOOKS.items():
-            times = by_threads(rows, "crossover", way).get(threads)
+            times = by_threads(rows, "crossover", way).get(count)
             if times:
                 ratios = [times[n] / whole[n] for n in sizes]
                 axes.loglog(sizes, ratios, color=colour, marker=mark, markersize=6, linewidth=1.8, label=way)
-        floor = [8 * batch * n / bandwidth[threads] / whole[n] for n in sizes]
+        floor = [8 * batch * n / bandwidth[count] / whole[n] for n in sizes]
         axes.loglog(sizes, floor, color="0.45", linestyle="--", label="roofline")
-        meeting = crossover(by_threads(rows, "crossover", OURS)[threads], whole)
+        meeting = crossover(by_threads(rows, "crossover", OURS)[count], whole)
         if meeting in whole:
             axes.axvline(meeting, color=LOOKS[OURS][0], linestyle=":", linewidth=1.5)
-            axes.annotate(
-                f"faster from\nn = {meeting:,}", (meeting, 1), (6, 6), textcoords="offset points", fontsize=9.5
-            )
+            text, below = f"faster from\nn = {meeting:,}", axes.get_xaxis_transform()
+            axes.annotate(text, (meeting, 0.03), (6, 0), xycoords=below, textcoords="offset points", fontsize=9.5)
         axes.set_xscale("log", base=2)
         axes.set_xlabel("n")
-        axes.set_title(f"{batch} vectors, {counted(threads)}", loc="left", fontweight="bold")
+        axes.set_title(f"{batch} vectors, {counted(count)}", loc="left", fontweight="bold")
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(color="0.92")
         axes.set_axisbelow(True)
     panels[0].set_ylabel("time / time of the dense product")
-    picture.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=6, frameon=False)
+    picture.legend(
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3 * len(dense), frameon=False
+    )
     picture.savefig(file, format="png", dpi=130)

@@ -19,6 +19,18 @@ if TYPE_CHECKING:
 
 SIZE = 16  # columns of the pictures
 ALL = sm.linalg.exact(sm.identity(SIZE))
+# The sections of the catalogue; tests/repository/test_docs.py checks that they name every operator once.
+FAMILIES = {
+    "Circulant matrices": ("Circulant", "SkewCirculant", "FCirculant", "BlockCirculant", "MultilevelCirculant"),
+    "Toeplitz, Hankel and banded matrices": ("Toeplitz", "SymmetricToeplitz", "Hankel", "Banded", "Tridiagonal"),
+    "Transforms": ("DFT", "DCT", "DST", "Hadamard"),
+    "Diagonals, permutations and selections": (
+        *("Identity", "Zero", "Diagonal", "SignFlip"),
+        *("Permutation", "Shift", "Restriction"),
+    ),
+    "Factored matrices": ("LowRank", "Householder", "Butterfly", "Monarch"),
+    "Matrices without structure": ("Dense", "Sparse", "FunctionOperator"),
+}
 FRAME = "#808080"  # visible on the light and on the dark theme
 
 
@@ -105,32 +117,43 @@ def indent(text: str, width: int) -> str:
     return "\n".join(" " * width + line if line else "" for line in text.split("\n"))
 
 
-def catalogue_page() -> str:
-    """The table of all operators, and the toctree of their pages."""
-    rows = [["Operator", "Shape", "Parameters", "Cost", "Exact in linalg", "Picture"]]
+def family(title: str, names: tuple[str, ...]) -> str:
+    """A section of the catalogue: the table of its operators, and the toctree of their pages."""
+    rows = [["Operator", "Shape and parameters", "Cost", "Exact in linalg", "Picture"]]
     rows += [
         [
             f":class:`~structmat.{name}`\n\n{summary(entry.cls)}.",
-            shape(entry.cls),
-            arrays(entry.cls, "parameter"),
+            f"{shape(entry.cls)}\n\n{arrays(entry.cls, 'parameter')}",
             entry.cost,
             linalg(entry),
-            picture(name, entry, f":width: 96px\n   :target: {name}.html"),
+            picture(name, entry, f":width: 80px\n   :target: {name}.html"),
         ]
-        for name, entry in registered().items()
+        for name, entry in ((name, OPERATORS[name]) for name in names)
     ]
     return "\n".join(
         [
-            "Operators\n=========\n",
-            "All operators of the library. *Cost* is the time of a product with one vector. *Exact in linalg* lists",
-            "the functions of :mod:`structmat.linalg` that use the structure, see :func:`structmat.linalg.exact`; the",
-            "others use dense matrices up to a limit, or iterate. :doc:`/api/compose` describes how to compose",
-            "operators.\n",
-            table(rows, widths="30 10 20 14 14 12", header=1, classes="catalogue"),
-            "In the pictures, purple is positive, orange negative and white zero.\n",
-            ".. toctree::\n   :hidden:\n",
-            *(f"   {name}" for name in registered()),
+            f"{title}\n{'-' * len(title)}\n",
+            table(rows, widths="32 20 18 18 12", header=1, classes="catalogue"),
+            f".. toctree::\n   :hidden:\n   :caption: {title}\n",
+            *(f"   {name}" for name in names),
             "",
+        ]
+    )
+
+
+def catalogue_page() -> str:
+    """The tables of all operators by family."""
+    return "\n".join(
+        [
+            "Operators\n=========\n",
+            "All operators of the library, by family; :doc:`/choosing` starts from a matrix or a purpose. *Cost* is",
+            "the time of a product with one vector. *Exact in linalg* lists the functions of :mod:`structmat.linalg`",
+            "that use the structure, see :func:`structmat.linalg.exact`; the others use dense matrices up to a limit,",
+            "or iterate. In the pictures, purple is positive, orange negative and white zero.\n",
+            *(family(title, names) for title, names in FAMILIES.items()),
+            "Composites\n----------\n",
+            "Products, sums, stacks, blocks and Kronecker products of operators are operators as well, with gradients",
+            "for the parameters of all parts: :doc:`/api/compose` describes them.\n",
         ]
     )
 

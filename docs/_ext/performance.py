@@ -1,4 +1,4 @@
-"""Write the tables and the figure of docs/performance.rst from the committed results before each build."""
+"""Write the tables and the figure of the pages on performance from the committed results before each build."""
 
 import json
 from pathlib import Path
@@ -18,11 +18,31 @@ FILES = "peers.json", "lengths.json", "toeplitz.json"
 DEVICES = "device_cupy.json", "device_torch.json", "device_jax.json"
 
 
+UNBROKEN = "\u00a0×\u00a0"
+COLUMNS = 7  # that fit beside the two sidebars of a page that is 1,200 pixels wide
+
+
+def narrow(found: Table) -> list[Table]:
+    """A table as several of at most `COLUMNS` columns, each with the first column, and rows that are not empty."""
+    count = -(-(len(found.headings) - 1) // (COLUMNS - 1))
+    width = -(-(len(found.headings) - 1) // count)
+    pieces = []
+    for start in range(1, len(found.headings), width):
+        columns = slice(start, start + width)
+        rows = [[row[0], *row[columns]] for row in found.rows if any(row[columns])]
+        pieces.append(Table(found.title if start == 1 else "", [found.headings[0], *found.headings[columns]], rows))
+    return pieces
+
+
 def listed(found: Table) -> str:
     """A table of text in reStructuredText."""
-    rows = [found.headings, *found.rows]
-    widths = " ".join(str(2 + max(map(len, column))) for column in zip(*rows, strict=True))
-    return f".. rubric:: {found.title}\n\n" + table(rows, widths=widths, header=1)
+    parts = []
+    for piece in narrow(found):
+        rows = [piece.headings, *piece.rows]
+        widths = " ".join(str(2 + max(map(len, column))) for column in zip(*rows, strict=True))
+        title = f".. rubric:: {piece.title}\n\n" if piece.title else ""
+        parts.append(title + table(rows, widths=widths, header=1, classes="figures"))
+    return "\n".join(parts).replace(" × ", UNBROKEN)
 
 
 def parts() -> dict[str, str]:
@@ -31,6 +51,8 @@ def parts() -> dict[str, str]:
         json.loads((RESULTS / name).read_text(encoding="utf-8")) for name in (*FILES, *DEVICES)
     )
     return {
+        "answers.txt": " ".join(report.answers(figures)) + "\n",
+        "brief.txt": "\n".join(map(listed, report.brief_tables(figures))),
         "machine.txt": "\n".join(f"* {line}" for line in report.machine_lines(figures)) + "\n",
         **{f"{name}.txt": "\n".join(map(listed, found)) for name, found in report.tables(figures).items()},
         "lengths.txt": "\n".join(map(listed, lengths.tables(choices))),
@@ -47,7 +69,7 @@ def generate(app: "Sphinx") -> None:
         path = target / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
-    report.draw(json.loads((RESULTS / FILES[0]).read_text(encoding="utf-8")), target / "crossover.png")
+    report.draw(json.loads((RESULTS / FILES[0]).read_text(encoding="utf-8")), target / "crossover.png", threads=1)
 
 
 def setup(app: "Sphinx") -> dict[str, bool]:

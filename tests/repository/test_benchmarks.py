@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -340,7 +341,8 @@ def page(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 def test_page_has_the_figures_of_the_run(page: ModuleType) -> None:
     parts = page.parts()
-    included = (ROOT / "docs/performance.rst").read_text(encoding="utf-8")
+    pages = ("performance", "performance_record")
+    included = "".join((ROOT / f"docs/{name}.rst").read_text(encoding="utf-8") for name in pages)
     assert {
         f"{name}.txt" for name in report.tables(json.loads((page.RESULTS / "peers.json").read_text(encoding="utf-8")))
     } < set(parts)
@@ -348,7 +350,42 @@ def test_page_has_the_figures_of_the_run(page: ModuleType) -> None:
         assert f".. include:: /_generated/performance/{name}\n" in included
     for goal in goals.GOALS:
         assert goal.name in parts["goals.txt"]
-    assert "nan" not in "".join(parts.values())
+    text = "".join(parts.values())
+    assert not re.findall(r"\bnan\b|-\d[\d.]* µs|\de\+\d|Error\b", text), "readers see these figures"
+    tables = re.findall(r":widths: (.+)", text)
+    assert max(len(widths.split()) for widths in tables) <= page.COLUMNS
+
+
+def test_answers_name_what_is_faster() -> None:
+    """Sentences of a run in which structmat loses one product, one training step and, below 64, to dense products."""
+    sizes = {32: 3.0, 64: 1.0, 128: 1.0}
+    rows = [timed("crossover", goals.OURS, (256, n), forward=time) for n, time in sizes.items()]
+    rows += [timed("crossover", "dense BLAS", (256, n), forward=n / 32) for n in sizes]
+    for way, product, step in ((goals.OURS, 1.0, 1.0), ("scipy.fft", 2.0, 0.5), ("torch.fft", 0.25, 3.0)):
+        rows.append(timed("shapes", way, (8, 64), forward=product, step=4.0))
+        rows.append(timed("shapes", way, (1, 64), forward=1.0 + product, step=step))
+    first, second, third = report.answers({"rows": rows})
+    assert "from n = 64 on, and 4 times as fast at n = 128" in first
+    assert "1.5 to 2 times as fast as with ``scipy.fft``" in second
+    assert "0.25 to 0.625 times as fast as with ``torch.fft``" in second
+    assert "products of 8 × 64, 1 × 64 and training steps of 1 × 64 were faster" in third
+
+
+def test_units_fit() -> None:
+    assert goals.shown(1024.4, "MiB") == "1,024 MiB"
+    assert goals.shown(4 / 1024, "MiB") == "4 KiB"
+    assert goals.shown(0.0166, "s") == "16.6 ms"
+    assert goals.shown(2.0, "×") == "2×"
+    rows = [timed("shapes", goals.LAYER, (1, 256), forward=1e-6), timed("shapes", goals.OURS, (1, 256), forward=2e-6)]
+    assert judged("CirculantLinear, one vector", rows)["measured"] == "0 µs"
+
+
+def test_packages_that_lack_are_named_without_their_exceptions() -> None:
+    about = {"processor": "p", "cores": 1, "system": "s", "python": "3"}
+    reasons = {"a": "ModuleNotFoundError: No module named 'a'", "b": "ValueError: raw"}
+    rows = [{"part": "left out", "way": way, "reason": reason} for way, reason in reasons.items()]
+    *_, missing, failed = report.machine_lines({"about": about, "rows": rows})
+    assert (missing, failed) == ("Not installed, so not measured: a.", "Failed, so not measured: b.")
 
 
 def test_what_the_choice_of_lengths_rests_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,6 +104,19 @@ def test_operator_has_a_page(name: str) -> None:
     assert f"\n   {name}\n" in PAGES["operators/index.rst"]
 
 
+def test_families_of_the_catalogue_name_every_operator_once() -> None:
+    assert sorted(name for names in CATALOGUE.FAMILIES.values() for name in names) == list(REGISTERED)
+
+
+def test_page_of_choices_names_every_operator_with_its_cost() -> None:
+    """The cost of a row is that of the operator which it names first; rows of functions describe theirs in words."""
+    text = (DOCS / "choosing.rst").read_text(encoding="utf-8")
+    assert set(re.findall(r":class:`~structmat\.(\w+)`", text)) >= REGISTERED.keys() - {"Identity", "Zero"}
+    rows = re.findall(r"^     - :class:`~structmat\.(\w+)`[^*]*?^     - (.+)$", text, flags=re.MULTILINE)
+    assert len(rows) > 15
+    assert not [(name, cost) for name, cost in rows if cost != REGISTERED[name].cost]
+
+
 def test_readme_lists_the_operators() -> None:
     rows = readme_rows()
     assert list(rows) == list(REGISTERED)
