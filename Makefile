@@ -6,7 +6,7 @@ STAMP := $(VENV)/stamp
 
 .DEFAULT_GOAL := help
 .PHONY: help demo kernels test test-fast test-pure test-sanitize test-mutants test-matrix test-oldest test-newest \
-  test-cupy-api test-cupy-oldest test-cupy-newest test-scale lint docs bench clean
+  test-cupy-api test-cupy-oldest test-cupy-newest test-scale lint docs test-docs chromium bench clean
 .NOTPARALLEL:  # one pip at a time in the one environment
 COMMA := ,
 KERNELS := structmat/_kernels/build.py $(wildcard structmat/_kernels/*.?pp)
@@ -131,6 +131,14 @@ docs: $(STAMP)-docs  ## build the documentation into docs/_build/html
 	$(VENV)/bin/sphinx-build -W -n --keep-going -q docs docs/_build/html
 	@echo "Open docs/_build/html/index.html"
 
+test-docs: chromium docs $(STAMP)-test-docs  ## check every page of the site in a browser (2 minutes after the build)
+	STRUCTMAT_TEST_SITE='$(CHROMIUM)' $(VENV)/bin/python -m pytest --confcutdir=tests/site tests/site $(ARGS)
+
+CHROMIUM ?= $(shell for name in chromium chromium-browser google-chrome; do command -v $$name && break; done)
+
+chromium:
+	@test -x '$(CHROMIUM)' || { echo "make test-docs needs Chromium or Chrome: make test-docs CHROMIUM=/path/to/it" >&2; exit 1; }
+
 bench: $(STAMP)-bench  ## time products and training steps of structmat and its peers, and compare with the goals
 	$(VENV)/bin/python -m benchmarks.peers $(or $(ARGS),--json benchmarks/results/peers.json)
 
@@ -146,6 +154,7 @@ $(STAMP)-test-scale: GROUP := --group test-scale
 $(STAMP)-lint: GROUP := --group lint
 $(STAMP)-docs: GROUP := --group docs
 $(STAMP)-docs: NOTE := , with PyTorch, JAX and PEFT for the examples
+$(STAMP)-test-docs: GROUP := --group test-docs
 $(STAMP)-bench: GROUP := --group bench
 
 $(STAMP)-%: pyproject.toml $(KERNELS) | $(STAMP)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from docutils import nodes
 from sphinx.application import Sphinx
 
 HERE = Path(__file__).parent
@@ -89,13 +90,14 @@ html_theme_options = {
     "navbar_persistent": ["search-button"],
     "show_toc_level": 2,
     "navigation_with_keys": False,
-    "secondary_sidebar_items": ["page-toc"],
+    "secondary_sidebar_items": {"**": ["page-toc"], "_generated/examples/index": []},  # the gallery takes the width
     "footer_start": ["copyright"],
     "footer_end": [],
 }
 # Pages without others beside them; each of the others has a list of its section on the left.
-SINGLE = ("index", "quickstart", "choosing", "related", "conventions", "extending", "paper", "references")
-html_sidebars = {page: [] for page in SINGLE}
+SINGLE = ("index", "quickstart", "choosing", "related", "conventions", "scale", "kernels", "extending", "paper")
+html_sidebars = {page: [] for page in (*SINGLE, "references", "search", "genindex")}
+html_context = {"default_mode": "auto"}  # light or dark as the reader's system; without it, the theme reports an error
 
 
 # Docutils would parse the "P." of ".. [1] P. J. Davis, ..." as an enumerated list item.
@@ -107,5 +109,13 @@ def escape_initials(*event: Any) -> None:
     lines[:] = [INITIAL.sub(r"\1\\\2", line) for line in lines]
 
 
+def describe_thumbnails(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Sphinx-Gallery gives its thumbnails empty alternative texts, and their titles in the next paragraph."""
+    for image in doctree.findall(nodes.image):
+        if image.get("alt") == "" and (title := image.next_node(nodes.paragraph, descend=False, ascend=True)):
+            image["alt"] = f"Figure of the example: {title.astext()}"
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("doctree-resolved", describe_thumbnails)
     app.connect("autodoc-process-docstring", escape_initials, priority=100)  # before numpydoc
