@@ -24,6 +24,7 @@ version = release = structmat.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "myst_parser",
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_design",
@@ -81,7 +82,7 @@ html_css_files = ["structmat.css"]
 html_logo = html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_theme_options = {
-    "logo": {"text": "structmat", "alt_text": "structmat, front page"},
+    "logo": {"text": f"structmat {version}", "alt_text": "structmat, front page"},
     "icon_links": [{"name": "Source", "url": "https://github.com/structmat/structmat", "icon": "fa-brands fa-github"}],
     "navbar_align": "left",
     "header_links_before_dropdown": 5,
@@ -93,7 +94,10 @@ html_theme_options = {
     "footer_end": [],
 }
 # Pages without others beside them; each of the others has a list of its section on the left.
-SINGLE = ("index", "quickstart", "choosing", "related", "conventions", "extending", "paper", "references")
+SINGLE = (
+    *("index", "quickstart", "choosing", "related", "conventions", "extending", "paper", "references"),
+    *("changelog", "contributing"),
+)
 html_sidebars = {page: [] for page in SINGLE}
 
 
