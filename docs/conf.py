@@ -61,6 +61,8 @@ SECTIONS = ("basics", "systems", "signals", "learning", "projections", "speed")
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "_generated/examples",
+    "backreferences_dir": "_generated/backreferences",  # for the lists of examples on the pages of operators
+    "doc_module": ("structmat",),
     "subsection_order": [f"examples/{section}" for section in SECTIONS],
     "reset_modules": ("matplotlib", "figures.set_style"),  # the latter: docs/_ext
     "reset_modules_order": "both",

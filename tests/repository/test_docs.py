@@ -101,6 +101,7 @@ def test_operator_has_a_page(name: str) -> None:
     assert f".. autoclass:: structmat.{name}\n" in page
     assert entry.cost in page
     assert f"pictures/{name}.png" in page
+    assert f".. minigallery:: structmat.{name}\n" in page, "the examples that use it"
     assert f"\n   {name}\n" in PAGES["operators/index.rst"]
 
 
