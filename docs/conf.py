@@ -25,6 +25,7 @@ version = release = structmat.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
+    "myst_parser",
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_design",
@@ -62,6 +63,8 @@ SECTIONS = ("basics", "systems", "signals", "learning", "projections", "speed")
 sphinx_gallery_conf = {
     "examples_dirs": "examples",
     "gallery_dirs": "_generated/examples",
+    "backreferences_dir": "_generated/backreferences",  # for the lists of examples on the pages of operators
+    "doc_module": ("structmat",),
     "subsection_order": [f"examples/{section}" for section in SECTIONS],
     "reset_modules": ("matplotlib", "figures.set_style"),  # the latter: docs/_ext
     "reset_modules_order": "both",
@@ -83,7 +86,7 @@ html_css_files = ["structmat.css"]
 html_logo = html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_theme_options = {
-    "logo": {"text": "structmat", "alt_text": "structmat, front page"},
+    "logo": {"text": f"structmat {version}", "alt_text": "structmat, front page"},
     "icon_links": [{"name": "Source", "url": "https://github.com/structmat/structmat", "icon": "fa-brands fa-github"}],
     "navbar_align": "left",
     "header_links_before_dropdown": 5,
@@ -95,8 +98,11 @@ html_theme_options = {
     "footer_end": [],
 }
 # Pages without others beside them; each of the others has a list of its section on the left.
-SINGLE = ("index", "quickstart", "choosing", "related", "conventions", "scale", "kernels", "extending", "paper")
-html_sidebars = {page: [] for page in (*SINGLE, "references", "search", "genindex")}
+SINGLE = (
+    *("index", "quickstart", "choosing", "related", "conventions", "scale", "kernels", "extending", "paper"),
+    *("references", "changelog", "contributing", "search", "genindex"),
+)
+html_sidebars = {page: [] for page in SINGLE}
 html_context = {"default_mode": "auto"}  # light or dark as the reader's system; without it, the theme reports an error
 
 

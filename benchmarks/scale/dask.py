@@ -47,7 +47,7 @@ def cluster() -> Iterator[Client]:
     """Give a cluster of processes on this machine, of one thread each."""
     with (
         dask.config.set({"distributed.worker.memory.spill": False}),
-        LocalCluster(n_workers=WORKERS, threads_per_worker=1, dashboard_address=None) as workers,
+        LocalCluster(n_workers=WORKERS, threads_per_worker=1, dashboard_address=":0") as workers,
         Client(workers) as client,
     ):
         yield client

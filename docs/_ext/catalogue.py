@@ -109,6 +109,7 @@ def operator_page(name: str, entry: Entry) -> str:
             # the section Attributes of the docstring describes them
             f"   :exclude-members: {', '.join(key for key, value in vars(cls).items() if isinstance(value, cached))}\n",
             "Methods for products, gradients and algebra are inherited from :class:`~structmat.LinearOperator`.\n",
+            f".. minigallery:: structmat.{name}\n   :add-heading: Examples with {name}\n   :heading-level: -\n",
         ]
     )
 

@@ -101,6 +101,7 @@ def test_operator_has_a_page(name: str) -> None:
     assert f".. autoclass:: structmat.{name}\n" in page
     assert entry.cost in page
     assert f"pictures/{name}.png" in page
+    assert f".. minigallery:: structmat.{name}\n" in page, "the examples that use it"
     assert f"\n   {name}\n" in PAGES["operators/index.rst"]
 
 
@@ -292,3 +293,18 @@ def test_code_of_the_tutorials_needs_no_scroll_bar() -> None:
     assert len(pages) == 6
     lines = [line for page in pages for line in page.read_text(encoding="utf-8").splitlines()]
     assert not [line for line in lines if line.startswith((">>>", "...")) and len(line) > 84]
+
+
+def test_links_to_publications_are_well_formed() -> None:
+    text = (DOCS / "references.rst").read_text(encoding="utf-8")
+    found = re.findall(r"`doi:(\S+) <https://doi\.org/(\S+)>`__", text)
+    assert len(found) == text.count("doi:") > 20
+    assert all(shown == target and re.fullmatch(r"10\.\d{4,5}/\S+", shown) for shown, target in found)
+    assert len(set(found)) == len(found)
+
+
+def test_every_page_is_in_a_table_of_contents() -> None:
+    """Sphinx warns of a page in none, and leaves a page out that has another suffix than its neighbours."""
+    pages = {path.stem for path in [*DOCS.glob("*.rst"), *DOCS.glob("*.md")]} - {"index"}
+    listed = "".join((DOCS / name).read_text(encoding="utf-8") for name in ("index.rst", "performance.rst"))
+    assert pages == set(re.findall(r"^   (\w+)$", listed, flags=re.MULTILINE))
