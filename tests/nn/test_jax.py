@@ -400,8 +400,12 @@ with pytest.raises(TypeError, match="x is on .*, the operator on"):
     A.matvec(xs)
 
 # Layers
-import flax.nnx
-from structmat.nn import flax as with_flax
+import equinox, flax.nnx
+from structmat.nn import equinox as with_equinox, flax as with_flax
+
+layer = with_equinox.CirculantLinear(16, 12, key=jax.random.key(0))
+there = jax.tree.map(lambda leaf: jax.device_put(leaf, place()) if equinox.is_array(leaf) else leaf, layer)
+close(equinox.filter_jit(there)(xs), layer(x))
 
 layer = with_flax.CirculantLinear(16, 12, rngs=flax.nnx.Rngs(0))
 graph, state = flax.nnx.split(layer)

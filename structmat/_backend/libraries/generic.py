@@ -57,6 +57,8 @@ class Library:
     def parts_of_axis(self, x: Array, axis: int) -> str | None:
         return None
 
+    # The next four are asked of arrays that are divided only, so that libraries without such arrays need none of them.
+
     def joined_hint(self, x: Array, name: str, axis: int) -> str:
         raise NotImplementedError
 
