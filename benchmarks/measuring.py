@@ -91,15 +91,22 @@ def peak(call: Call) -> int | None:
     something in a process that was started with `HONEST_MEMORY`.
     """
     call()
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
+    if not forget_peak():
         return None
     before = resident()
     result = call()
     most = resident("VmHWM")
     del result
     return None if before is None or most is None else max(0, most - before)
+
+
+def forget_peak() -> bool:
+    """Set the high-water mark of the resident set to what is resident now; tells whether that works, as on Linux."""
+    try:
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    except OSError:
+        return False
+    return True
 
 
 def resident(field: str = "VmRSS") -> int | None:

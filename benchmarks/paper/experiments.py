@@ -210,11 +210,11 @@ class Laboratory:
         stem = re.sub(r"[^\w.]+", "-", label)
         return self.folder / f"{stem}.json", self.folder / f"{stem}.pt"
 
-    def trained(self, label: str, arm: Arm, settings: Settings, training: Images, tested: Images) -> Record:
+    def trained(self, label: str, arm: Any, settings: Settings, training: Images, tested: Images) -> Record:
         """Train one network and test it, or read what came out before."""
         path, checkpoint = self.paths(label)
         identity = {"data": self.data.name, "images": len(training.labels), "tested": len(tested.labels)}
-        identity |= {"kind": arm.kind, "widths": [*arm.widths], "classifier": arm.classifier}
+        identity |= arm.facts()
         self.progress.reset(self.part, description=label, total=settings.epochs)
         record = self._known(path, {**settings._asdict(), **identity})
         if record is None:
@@ -223,6 +223,7 @@ class Laboratory:
             parameters, bytes_ = storage(model)
             scale = Scale.of(training, self.device)
             told = {"device": self.device, "checkpoint": checkpoint, "identity": identity, "tell": self._tell}
+            told["groups"] = arm.groups
             losses = train(model, training, scale, settings, **told)
             error, error_five = evaluate(model, tested, scale, self.device)
             record = {

@@ -5,7 +5,7 @@ import functools
 import itertools
 import math
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -26,6 +26,14 @@ class Arm(NamedTuple):
     kind: str
     widths: tuple[int, ...]  # of the hidden ones
     classifier: bool = False  # whether the last layer has the structure as well; otherwise it is dense
+
+    def facts(self) -> dict[str, Any]:
+        """What the record of a network says of it."""
+        return {**self._asdict(), "widths": [*self.widths]}
+
+    def groups(self, model: nn.Module) -> list[dict[str, Any]]:
+        """Groups of parameters for the optimiser: all alike."""
+        return [{"params": [*model.parameters()]}]
 
 
 def numbers(parameters: Iterable[torch.Tensor]) -> int:

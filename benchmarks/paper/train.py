@@ -104,14 +104,16 @@ def train(
     checkpoint: Path | None = None,
     identity: dict[str, Any] | None = None,
     tell: Callable[[int], None] = lambda epochs: None,
+    groups: Callable[[nn.Module], list[dict[str, Any]]] = lambda model: [{"params": [*model.parameters()]}],
 ) -> list[float]:
     """Train a network in place.
 
     With a path of a checkpoint it goes on from there, and writes one after each epoch; `identity` is what must agree
-    beside the settings. `tell` is told how many epochs are done. Returns the mean loss of each epoch.
+    beside the settings. `tell` is told how many epochs are done. `groups` are those of the optimiser; "times" in one of
+    them multiplies its step size. Returns the mean loss of each epoch.
     """
     model.to(device, memory_format=torch.channels_last).train()
-    optimizer = torch.optim.Adam(model.parameters(), settings.rate)
+    optimizer = torch.optim.AdamW(groups(model), settings.rate, weight_decay=0)
     generator = torch.Generator().manual_seed(settings.seed)
     state: dict[str, Any] = {"settings": {**settings._asdict(), **(identity or {})}, "losses": []}
     if checkpoint is not None and checkpoint.exists():
@@ -130,7 +132,8 @@ def train(
         order = torch.randperm(count, generator=generator)
         for step, chosen in enumerate(order.split(settings.batch)):
             for group in optimizer.param_groups:
-                group["lr"] = rate_at(settings, (epoch + (step + 1) / steps) / settings.epochs)
+                rate = rate_at(settings, (epoch + (step + 1) / steps) / settings.epochs)
+                group["lr"] = rate * group.get("times", 1)
             optimizer.zero_grad()
             x = scale(images.batch(chosen, generator))
             loss = nn.functional.cross_entropy(model(x), images.labels[chosen].to(device))

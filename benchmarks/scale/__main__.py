@@ -4,7 +4,7 @@ import argparse
 import importlib
 import sys
 
-ENGINES = {"dask": "dask", "jax": "sharded_jax", "memory": "memory"}  # and their modules
+ENGINES = {"dask": "dask", "jax": "sharded_jax", "memory": "memory", "vectors": "vectors"}  # and their modules
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -14,6 +14,7 @@ from structmat._backend.types import Array, Device, DType, Namespace
 HostView = np.ndarray[Any, Any]
 
 _HELD_BYTES = 2**26  #: of the tables of plans that no operator holds
+_COMPARED_BYTES = 2**20  #: of an array; larger ones take longer to transform than a copy of them would save
 
 
 def workers(x: Array) -> int:
@@ -37,6 +38,22 @@ def host_view(x: Array) -> HostView | None:
     None if the array has no memory on the host, no values, as in a trace, or a graph that would miss the operation.
     """
     return x if type(x) is np.ndarray else libraries.of_array(x).host_view(x)
+
+
+def is_on_host(x: Array) -> bool:
+    """Tell whether an array has values in the memory of the host, whatever its dtype and graph."""
+    return libraries.of_array(x).is_on_host(x)
+
+
+def values(arrays: tuple[Array, ...]) -> tuple[bytes, ...] | None:
+    """Return the bytes of arrays, which show changes; None if one is large or has no host view."""
+    found = []
+    for array in arrays:
+        view = host_view(array)
+        if view is None or view.nbytes > _COMPARED_BYTES:
+            return None
+        found.append(view.tobytes())
+    return tuple(found)
 
 
 def from_host(xp: Namespace, y: HostView) -> Array:

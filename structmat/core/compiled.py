@@ -26,7 +26,7 @@ class Compiled(LinearOperator):
 
     @property
     def _compiled(self) -> Any:
-        """`_compile`, kept while the arrays are constants."""
+        """`_compile`, kept while the arrays are constants, or have the values of the last time."""
         cache = self._cache
         known = cache.get("compiled")
         if known is not None and known.is_lasting:
@@ -34,12 +34,16 @@ class Compiled(LinearOperator):
         if not kernels.serve(self.device) or (known is None and "compiled" in cache):
             return None
         arrays = self._arrays
-        constant = all(tracing.may_keep(array, arrays) for array in arrays)
-        if constant and known is not None:
+        if all(tracing.may_keep(array, arrays) for array in arrays):
+            if known is None:
+                known = cache["compiled"] = self._compile()
             return known
-        made = self._compile()
-        if constant:
-            cache["compiled"] = made
+        values = kernels.values(arrays)
+        last, made = cache.get("compiled values", (None, None))
+        if values is None or values != last:
+            made = self._compile()
+            if values is not None:
+                cache["compiled values"] = values, made
         return made
 
     def _compiled_for(self, dtype: DType, side: int) -> Any:

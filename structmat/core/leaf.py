@@ -118,7 +118,8 @@ class Leaf(Facts):
 
     @property
     def _arrays(self) -> tuple[Array, ...]:
-        return tuple(self._array_fields.values())
+        held: tuple[Array, ...] | None = self.__dict__.get("_held")  # since `_setup`
+        return tuple(self._array_fields.values()) if held is None else held
 
     @property
     def _own_params(self) -> tuple[tuple[str, Array], ...]:
@@ -180,7 +181,7 @@ class Leaf(Facts):
         xp, where, dtype = self._common()
         complex_entries = self._always_complex or (dtype is not None and dtypes.is_complex(xp, dtype))
         self._settle((rows, columns), dtype, xp, where, complex_entries)
-        self.__dict__["_notes"] = notes
+        self.__dict__.update(_notes=notes, _held=self._arrays)
 
     def _common(self) -> tuple[Namespace, Device, DType]:
         """Return the one namespace and device of all arrays, and the parameters' common dtype."""

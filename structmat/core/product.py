@@ -34,7 +34,7 @@ class Product(NaryOperator):
         """The factors, with a run in the place of those that one compiled call multiplies."""
         found = self._cache.get("runs")
         if found is None:
-            if not kernels.are_built() or any(kernels.host_view(array) is None for array in self._arrays):
+            if not kernels.are_built() or not all(map(kernels.is_on_host, self._arrays)):
                 return self.parts
             found = self._cache["runs"] = runs(self.parts)
         return found

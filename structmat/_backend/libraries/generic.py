@@ -110,6 +110,14 @@ class Library:
     def host_view(self, x: Array) -> np.ndarray[Any, Any] | None:
         return None
 
+    def is_on_host(self, x: Array) -> bool:
+        """Tell whether an array has values in the memory of the host, which may be read and kept."""
+        return False
+
+    def is_ready(self, x: Array, device: Device) -> bool:
+        """Tell whether products take an array of the dtype of their parameters as it is: contiguous, on the device."""
+        return False
+
     def from_host_view(self, y: np.ndarray[Any, Any]) -> Array:
         raise NotImplementedError
 

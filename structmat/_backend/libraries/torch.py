@@ -10,11 +10,11 @@ import torch
 
 from structmat._backend import cuda
 from structmat._backend.libraries.generic import UNCHANGED, Library
-from structmat._backend.types import Array, DType, Namespace
+from structmat._backend.types import Array, Device, DType, Namespace
 
 _PROMOTED = {"float32", "float64", "complex64", "complex128"}
 _HOST_CHARS = {torch.float32: "f", torch.float64: "d", torch.complex64: "F", torch.complex128: "D"}
-_HOST_DTYPES = {dtype: np.dtype(char) for dtype, char in _HOST_CHARS.items()}
+_HOST_FORMATS = {dtype: (np.dtype(char).str, np.dtype(char).itemsize) for dtype, char in _HOST_CHARS.items()}
 _ORDINARY = frozenset({torch.Tensor, torch.nn.Parameter})  # subclasses may have no memory, or record operations
 _functorch = torch._C._functorch
 
@@ -28,13 +28,13 @@ class _Memory:
     __slots__ = "__array_interface__", "tensor"
 
     def __init__(self, x: Array) -> None:
-        dtype = _HOST_DTYPES[x.dtype]
+        typestr, itemsize = _HOST_FORMATS[x.dtype]
         self.tensor = x
         self.__array_interface__ = {
             "data": (x.data_ptr(), False),
             "shape": tuple(x.shape),
-            "strides": None if x.is_contiguous() else tuple([dtype.itemsize * step for step in x.stride()]),
-            "typestr": dtype.str,
+            "strides": None if x.is_contiguous() else tuple([itemsize * step for step in x.stride()]),
+            "typestr": typestr,
             "version": 3,
         }
 
@@ -47,7 +47,14 @@ class Torch(Library):
         return _HOST_CHARS.get(dtype)
 
     def host_view(self, x: Array) -> np.ndarray[Any, Any] | None:
-        return np.asarray(_Memory(x)) if x.is_cpu and x.dtype in _HOST_DTYPES and self._is_plain(x) else None
+        return np.asarray(_Memory(x)) if x.is_cpu and x.dtype in _HOST_FORMATS and self._is_plain(x) else None
+
+    def is_on_host(self, x: Array) -> bool:
+        return x.is_cpu and self._has_memory(x)
+
+    def is_ready(self, x: Array, device: Device) -> bool:
+        is_plain = type(x) in _ORDINARY and x.device == device and x.is_contiguous()
+        return is_plain and self.full_precision(x) is UNCHANGED
 
     def device_view(self, x: Array) -> Array | None:
         return x.detach() if x.is_cuda and self._is_plain(x) and cuda.is_on() else None
@@ -69,9 +76,12 @@ class Torch(Library):
 
     def _is_plain(self, x: Array) -> bool:
         """Tell whether operations on a tensor need not be seen by PyTorch."""
+        return not (x.requires_grad and torch.is_grad_enabled()) and self._has_memory(x)
+
+    def _has_memory(self, x: Array) -> bool:
+        """Tell whether the entries of a tensor are in its memory, and no trace or transformation records operations."""
         return not (
             type(x) not in _ORDINARY
-            or (x.requires_grad and torch.is_grad_enabled())
             or torch.compiler.is_compiling()
             or x.layout is not torch.strided
             or x.is_conj()
