@@ -98,10 +98,9 @@ class Algebra(VectorProducts):
 
     def __truediv__(self, other: Any) -> "LinearOperator":
         other = _scalar(other)
-        if namespaces.is_array(other):
-            return self * (1 / other)
         if not isinstance(other, Complex):
-            return NotImplemented
+            scalar = namespaces.is_array(other) and other.ndim == 0
+            return extensions.scaled_by_array(1 / other, self) if scalar else NotImplemented
         if other == 0:
             raise ZeroDivisionError(f"{self._head} / {other!r}: division by zero.")
         return extensions.scaled(1 / extensions.number(other, self), self)
@@ -154,6 +153,8 @@ def _operand_hint(x: Any) -> str | None:
         return f"scale with {x!r} * A"
     if hasattr(x, "to_numpy"):  # pandas, polars
         return "x.to_numpy() is an array"
+    if isinstance(x, list | tuple):
+        return "make an array of it"
     if isinstance(x, HostArray):  # a subclass
         return "convert it to a plain array"
     return "sm.aslinearoperator makes operators of sparse matrices" if hasattr(x, "tocsr") else None

@@ -118,6 +118,7 @@ def test_values(call: object, message: str) -> None:
         (lambda: C.backward("tape", np.ones(4)), r"backward: saved is a str; expected what forward returned\."),
         (lambda: C @ 3, r"Circulant\(4×4\) @ 3: @ takes operators and arrays; scale with 3 \* A\."),
         (lambda: 3 @ C, r"3 @ Circulant\(4×4\): @ takes"),
+        (lambda: C @ [1.0, 2.0, 3.0, 4.0], r"Circulant\(4×4\) @ a list: @ takes operators and arrays; make an array of it\."),
         (lambda: C * C, r"Circulant\(4×4\) \* Circulant\(4×4\): \* takes scalars; use @ for products\."),
         (lambda: C * np.ones(4), r"Circulant\(4×4\) \* a ndarray: \* takes scalars"),
         (lambda: np.ones(4) * C, r"\* takes scalars"),
