@@ -27,7 +27,7 @@ def rounding(n: int) -> float:
 
     For few it is n, as in `numpy.linalg.matrix_rank`; for many it is the error of a Fourier transform of n numbers.
     """
-    return min(n, 4 * math.log2(2 * n))
+    return min(n, 2 * math.log2(2 * n))
 
 
 def reciprocal(xp: Namespace, values: Array, cutoff: Array) -> Array:

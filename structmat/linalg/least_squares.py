@@ -26,7 +26,7 @@ def pinv(A: LinearOperator, rtol: float | None = None) -> LinearOperator:
         a restriction, a multiple, block diagonal or Kronecker product of these, or a product of one of them with
         unitary operators; or a nonsingular operator with an exact inverse.
     rtol : float, optional
-        Singular values of at most `rtol` times the largest count as zero; by default min(k, 4 log2(2k)) machine
+        Singular values of at most `rtol` times the largest count as zero; by default min(k, 2 log2(2k)) machine
         epsilons of A's dtype, where k = max(m, n). In a Kronecker product the cut-off applies to each factor
         separately.
 

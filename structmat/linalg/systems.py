@@ -42,7 +42,7 @@ def inv(A: LinearOperator) -> LinearOperator:
     ValueError
         A is not square.
     numpy.linalg.LinAlgError
-        A is singular to working precision: its least singular value is at most min(n, 4 log2(2n)) machine epsilons
+        A is singular to working precision: its least singular value is at most min(n, 2 log2(2n)) machine epsilons
         times the largest.
     TypeError
         A has no exact inverse, as a general sum or a Toeplitz operator; `solve` finds solutions nevertheless.
