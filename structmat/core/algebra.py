@@ -157,7 +157,8 @@ def _operand_hint(x: Any) -> str | None:
         return "make an array of it"
     if isinstance(x, HostArray):  # a subclass
         return "convert it to a plain array"
-    return "sm.aslinearoperator makes operators of sparse matrices" if hasattr(x, "tocsr") else None
+    foreign = hasattr(x, "tocsr") or (hasattr(x, "matvec") and hasattr(x, "rmatvec"))
+    return "sm.aslinearoperator makes operators of sparse matrices and of SciPy's operators" if foreign else None
 
 
 def _described(x: Any) -> str:

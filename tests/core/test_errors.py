@@ -118,6 +118,8 @@ def test_values(call: object, message: str) -> None:
         (lambda: C.backward("tape", np.ones(4)), r"backward: saved is a str; expected what forward returned\."),
         (lambda: C @ 3, r"Circulant\(4×4\) @ 3: @ takes operators and arrays; scale with 3 \* A\."),
         (lambda: 3 @ C, r"3 @ Circulant\(4×4\): @ takes"),
+        (lambda: C @ C.to_scipy(), r"Circulant\(4×4\) @ a SciPyOperator: .*; sm.aslinearoperator makes operators of .* SciPy"),
+        (lambda: sm.Restriction(3, np.ones(3, bool)), r"index has dtype bool; expected .*\. A mask has .* numpy\.flatnonzero"),
         (lambda: C @ [1.0, 2.0, 3.0, 4.0], r"Circulant\(4×4\) @ a list: @ takes operators and arrays; make an array of it\."),
         (lambda: C * C, r"Circulant\(4×4\) \* Circulant\(4×4\): \* takes scalars; use @ for products\."),
         (lambda: C * np.ones(4), r"Circulant\(4×4\) \* a ndarray: \* takes scalars"),
