@@ -11,7 +11,7 @@ from structmat.core.entries import Indices, as_index_array
 from structmat.core.extensions import extensions
 from structmat.core.fields import as_integer, checked_size, widened
 from structmat.core.stacks import hstack, vstack
-from structmat.operators import BlockCirculant, Restriction, Zero
+from structmat.operators import BlockCirculant, Diagonal, Restriction, Zero
 
 
 def block_circulant(blocks: Array, shape: tuple[int, int]) -> LinearOperator:
@@ -326,4 +326,14 @@ def _with_zeros(rows: list[list[Any]]) -> list[list[Any]]:
     ]
 
 
-extensions.selected = selected
+def scaled_by_array(scalar: Array, A: LinearOperator) -> LinearOperator:
+    """Scale by an array without axes that has a gradient or no value yet: a diagonal matrix of it times A."""
+    xp = namespaces.of(scalar)
+    real, dtype = dtypes.kind(xp, scalar.dtype), scalar.dtype
+    if A.xp is xp and A.dtype is not None:
+        same = dtypes.complex_dtype if real == "complex" else dtypes.real_dtype
+        dtype = same(xp, A.dtype)
+    return Diagonal(xp.broadcast_to(dtypes.astype(xp, scalar, dtype), (A.m,))) @ A
+
+
+extensions.selected, extensions.scaled_by_array = selected, scaled_by_array

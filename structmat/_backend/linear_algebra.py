@@ -22,6 +22,14 @@ def eigvals(xp: Namespace, matrix: Array) -> Array:
     return xp.linalg.eigvals(matrix)
 
 
+def rounding(n: int) -> float:
+    """Machine epsilons, relative to the largest, up to which a singular value of n may be a rounding error.
+
+    For few it is n, as in `numpy.linalg.matrix_rank`; for many it is the error of a Fourier transform of n numbers.
+    """
+    return min(n, 2 * math.log2(2 * n))
+
+
 def reciprocal(xp: Namespace, values: Array, cutoff: Array) -> Array:
     """Return 1 / values, and zero for values of modulus at most the cutoff."""
     kept = xp.abs(values) > cutoff
@@ -71,7 +79,7 @@ def on_real_axis(xp: Namespace, values: Array) -> Array:
     affected.
     """
     part = tracing.stop_gradient(xp.imag(values))
-    limit = 4 * (1 + math.log2(values.shape[0])) * float(xp.finfo(values.dtype).eps) * xp.max(xp.abs(values))
+    limit = 4 * math.log2(2 * values.shape[0]) * float(xp.finfo(values.dtype).eps) * xp.max(xp.abs(values))
     return values - 1j * dtypes.astype(xp, xp.where(xp.abs(part) <= limit, part, 0), values.dtype)
 
 

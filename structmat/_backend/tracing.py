@@ -15,6 +15,11 @@ def is_traced(x: Array) -> bool:
     return type(x) is not np.ndarray and libraries.of_array(x).is_traced(x)
 
 
+def is_constant(x: Array) -> bool:
+    """Tell whether an array has values to inspect and takes no part in a differentiation."""
+    return type(x) is np.ndarray or libraries.of_array(x).is_constant(x)
+
+
 def may_keep(value: Array, sources: tuple[Array, ...]) -> bool:
     """Tell whether a value derived from the sources may outlive this call.
 

@@ -4,7 +4,7 @@ import weakref
 from numbers import Complex
 from typing import TYPE_CHECKING, Any, overload
 
-from structmat._backend import namespaces
+from structmat._backend import devices, namespaces, tracing
 from structmat._backend.types import HostArray
 from structmat.core.extensions import extensions
 from structmat.core.fields import as_integer
@@ -49,7 +49,7 @@ class Algebra(VectorProducts):
 
     def dot(self, other: Any) -> Any:
         """Multiply by an array or operator, `A @ other`, or by a scalar, under SciPy's name for it."""
-        return self * other if isinstance(_scalar(other), Complex) else self @ other
+        return self * other if isinstance(other, Complex) or getattr(other, "ndim", 1) == 0 else self @ other
 
     @property
     def args(self) -> tuple[Any, ...]:
@@ -88,6 +88,8 @@ class Algebra(VectorProducts):
         other = _scalar(other)
         if isinstance(other, Complex):
             return extensions.scaled(other, self)
+        if namespaces.is_array(other) and other.ndim == 0:
+            return extensions.scaled_by_array(other, self)
         if isinstance(other, Algebra) or namespaces.is_array(other):
             raise TypeError(f"{self._head} * {_described(other)}: * takes scalars; use @ for products.")
         return NotImplemented
@@ -97,7 +99,8 @@ class Algebra(VectorProducts):
     def __truediv__(self, other: Any) -> "LinearOperator":
         other = _scalar(other)
         if not isinstance(other, Complex):
-            return NotImplemented
+            scalar = namespaces.is_array(other) and other.ndim == 0
+            return extensions.scaled_by_array(1 / other, self) if scalar else NotImplemented
         if other == 0:
             raise ZeroDivisionError(f"{self._head} / {other!r}: division by zero.")
         return extensions.scaled(1 / extensions.number(other, self), self)
@@ -139,8 +142,9 @@ def _refuse_term(left: Any, sign: str, right: Any) -> Any:
 
 
 def _scalar(x: Any) -> Any:
-    """Return the number in a NumPy array without axes; arrays of other libraries stay, as they may carry a graph."""
-    return x[()] if type(x) is HostArray and x.ndim == 0 else x
+    """Return the number in an array without axes; one that is traced or has a gradient stays, as do other objects."""
+    constant = namespaces.is_array(x) and x.ndim == 0 and tracing.is_constant(x)
+    return devices.to_host(x)[()] if constant else x
 
 
 def _operand_hint(x: Any) -> str | None:
@@ -149,9 +153,12 @@ def _operand_hint(x: Any) -> str | None:
         return f"scale with {x!r} * A"
     if hasattr(x, "to_numpy"):  # pandas, polars
         return "x.to_numpy() is an array"
+    if isinstance(x, list | tuple):
+        return "make an array of it"
     if isinstance(x, HostArray):  # a subclass
         return "convert it to a plain array"
-    return "sm.aslinearoperator makes operators of sparse matrices" if hasattr(x, "tocsr") else None
+    foreign = hasattr(x, "tocsr") or (hasattr(x, "matvec") and hasattr(x, "rmatvec"))
+    return "sm.aslinearoperator makes operators of sparse matrices and of SciPy's operators" if foreign else None
 
 
 def _described(x: Any) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from structmat._backend import dtypes, namespaces, ops, tracing
 from structmat._backend.convolution import Tape
-from structmat._backend.linear_algebra import LinAlgError
+from structmat._backend.linear_algebra import LinAlgError, rounding
 from structmat._backend.types import Array, DType, Namespace
 from structmat.core.base import LinearOperator
 from structmat.core.compiled import Compiled
@@ -178,7 +178,7 @@ class Bilinear(Compiled):
         if not tracing.is_traced(smallest):
             eps = float(xp.finfo(xp.float64 if precise.dtype is None else precise.dtype).eps)
             least, most = float(tracing.stop_gradient(smallest)), float(tracing.stop_gradient(largest))
-            if not least > self.n * eps * most:
+            if not least > rounding(self.n) * eps * most:
                 raise LinAlgError(
                     f"{self._head} ** -1: the operator is singular to working precision: its {what} run from "
                     f"{least:.3g} to {most:.3g}."

@@ -15,7 +15,15 @@ if TYPE_CHECKING:
     from structmat.core.base import LinearOperator
     from structmat.core.leaf import Leaf
 
-_HINTS = {  # attributes of matrices and of SciPy's operators that this class lacks
+_LINALG = ("cond", "det", "eigvals", "expm", "inv", "norm", "pinv", "slogdet", "solve", "svdvals")
+_MOVES = {"cpu": "cpu", "cuda": "cuda", "double": "float64", "float": "float32", "half": "float16", "numpy": "numpy"}
+_HINTS = {  # attributes of matrices, tensors and SciPy's operators that this class lacks
+    **{name: f"structmat.linalg has {name}" for name in _LINALG},
+    **{name: f'A.to("{target}") converts it' for name, target in _MOVES.items()},
+    "detach": "A.freeze() has no gradients",
+    "dims": 'declare it in the class, such as dims = "n", "n"',
+    "mH": "A.H is its conjugate transpose",
+    "mT": "A.T is its transpose",
     "trace": "structmat.linalg.trace(A) is its trace, and SciPy's functions take A.to_scipy()",
     "toarray": "A.to_dense() is its matrix",
     "todense": "A.to_dense() is its matrix",

@@ -16,6 +16,7 @@ class Extensions:
     product: "Callable[..., LinearOperator]"  # core.product
     added: "Callable[..., LinearOperator]"  # core.compose
     scaled: "Callable[..., LinearOperator]"  # core.compose
+    scaled_by_array: "Callable[..., LinearOperator]"  # compounds
     number: Callable[..., Any]  # core.compose
     power: "Callable[..., LinearOperator]"  # core.compose
     selected: Callable[..., Any]  # compounds

@@ -136,7 +136,8 @@ def checked_index(
     """
     xp = namespaces.of(index)
     if not dtypes.is_integer(xp, index.dtype):
-        raise TypeError(f"{title}: {name} has dtype {dtypes.name(index.dtype)}; expected an integer dtype.")
+        hint = " A mask has the indices numpy.flatnonzero(mask)." if index.dtype == xp.bool else ""
+        raise TypeError(f"{title}: {name} has dtype {dtypes.name(index.dtype)}; expected an integer dtype.{hint}")
     if not tracing.is_traced(index):
         entries = devices.to_host(index)
         if entries.min() < 0 or entries.max() >= n:

@@ -59,6 +59,12 @@ class Leaf(Facts):
     _declared: ClassVar[dict[str, ArraySpec]]
     _frozen: bool = dataclasses.field(default=False, init=False)
 
+    def __init__(self, *args: Any, **options: Any) -> None:  # a class has its own
+        raise TypeError(
+            f"{type(self).__name__}: the class has no constructor; decorate it with "
+            f"@structmat.custom.register_operator(cost=..., example=...)."
+        )
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if "_entry" in vars(cls) and super(cls, cls)._entry is not Leaf._entry:  # type: ignore[misc]

@@ -1,7 +1,7 @@
 """The arrays of an operator: parameters and their names, other values in their place, libraries, devices and dtypes."""
 
 import functools
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -50,13 +50,14 @@ class Parameters(Contract):
         """Bytes of the object and its arrays, by which engines decide how to send it to their workers."""
         return object.__sizeof__(self) + self.nbytes
 
-    def with_params(self, params: Sequence[Array]) -> Self:
+    def with_params(self, params: Sequence[Array] | Mapping[str, Array]) -> Self:
         """Return the same operator with other parameters.
 
         Parameters
         ----------
-        params : sequence of array
-            One for each of `params`, of the same shape, namespace and device; floating or complex dtypes may change.
+        params : sequence or dict of array
+            One for each of `params`, in their order or by name, as `unflatten` returns them; of the same shape,
+            namespace and device. Floating or complex dtypes may change.
 
         Returns
         -------
@@ -66,14 +67,20 @@ class Parameters(Contract):
         Raises
         ------
         ValueError
-            The number of arrays or a shape is wrong.
+            The number of arrays, a name or a shape is wrong.
         TypeError
             An array has no floating dtype, or belongs to another library or device.
         """
-        named, given = self._named_params, tuple(params)
+        named, names = self._named_params, self.param_names
+        if isinstance(params, Mapping):
+            if set(params) != set(names):
+                got, wanted = (", ".join(map(str, each)) for each in (params, names))
+                raise ValueError(f"{self._head}.with_params: got the names {got}; expected {wanted}.")
+            params = [params[name] for name in names]
+        given = tuple(params)
         if len(given) != len(named):
-            names = ", ".join(self.param_names)
-            raise ValueError(f"{self._head}.with_params: got {len(given)} arrays; expected {len(named)} ({names}).")
+            wanted = f"{len(named)} ({', '.join(names)})"
+            raise ValueError(f"{self._head}.with_params: got {len(given)} arrays; expected {wanted}.")
         for (name, old), new in zip(named, given, strict=True):
             self._check_param(name, old, new)
         supply = iter(given)

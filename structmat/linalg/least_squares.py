@@ -4,7 +4,7 @@ import contextlib
 import math
 
 from structmat._backend import dtypes, solvers
-from structmat._backend.linear_algebra import LinAlgError
+from structmat._backend.linear_algebra import LinAlgError, rounding
 from structmat._backend.types import Array, Namespace
 from structmat.core.base import LinearOperator, NoExactInverseError
 from structmat.linalg._structure import exact_or_none, singular_values_of
@@ -26,8 +26,9 @@ def pinv(A: LinearOperator, rtol: float | None = None) -> LinearOperator:
         a restriction, a multiple, block diagonal or Kronecker product of these, or a product of one of them with
         unitary operators; or a nonsingular operator with an exact inverse.
     rtol : float, optional
-        Singular values of at most `rtol` times the largest count as zero; by default max(m, n) times the machine
-        epsilon of A's dtype. In a Kronecker product the cut-off applies to each factor separately.
+        Singular values of at most `rtol` times the largest count as zero; by default min(k, 2 log2(2k)) machine
+        epsilons of A's dtype, where k = max(m, n). In a Kronecker product the cut-off applies to each factor
+        separately.
 
     Returns
     -------
@@ -51,7 +52,7 @@ def pinv(A: LinearOperator, rtol: float | None = None) -> LinearOperator:
     found = None
     if (values := singular_values_of(A)) is not None:
         xp = namespace_of(A)
-        relative = max(A.shape) * float(xp.finfo(values.dtype).eps) if rtol is None else rtol
+        relative = rounding(max(A.shape)) * float(xp.finfo(values.dtype).eps) if rtol is None else rtol
         found = exact_or_none(A, lambda form: form._pseudoinverse(xp, relative * values[0]))
     if found is None and A.m == A.n:
         with contextlib.suppress(NoExactInverseError, LinAlgError):

@@ -3,6 +3,7 @@
 from typing import Any, Literal, cast
 
 from structmat._backend import dtypes
+from structmat._backend.linear_algebra import rounding
 from structmat._backend.types import Array
 from structmat.core.base import LinearOperator
 from structmat.operators import Circulant
@@ -138,7 +139,7 @@ def _safe_inverse(C: Circulant, *, definite: bool) -> Circulant:
     xp = C.xp
     largest = xp.max(xp.abs(C.spectrum))
     largest = xp.where(largest > 0, largest, 1)
-    cutoff = C.n * float(xp.finfo(C.dtype).eps) * largest
+    cutoff = rounding(C.n) * float(xp.finfo(C.dtype).eps) * largest
 
     def reciprocals(values: Array) -> Array:
         moduli = xp.abs(values)

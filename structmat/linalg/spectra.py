@@ -29,7 +29,7 @@ def slogdet(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> SlogdetResult:
     A : LinearOperator
         Square.
     max_bytes : int, optional
-        Largest dense matrix to make where there is no exact formula.
+        Largest dense matrix to make where there is no exact formula, as for Toeplitz operators and sums.
 
     Returns
     -------
@@ -48,7 +48,8 @@ def slogdet(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> SlogdetResult:
     Notes
     -----
     Cost: O(n log n) for circulants, O(n) for diagonals, one small determinant at each frequency for block-circulants,
-    the sum of the factors' costs for products of square operators; O(n³) otherwise.
+    the sum of the factors' costs for products of square operators; otherwise, also for Toeplitz and Hankel operators,
+    O(n³) operations and O(n²) memory for a dense matrix. `exact` lists the exact functions of an operator.
 
     Examples
     --------
@@ -87,8 +88,9 @@ def _slogdet_of(xp: Namespace, eigenvalues: Array) -> tuple[Array, Array]:
     moduli = xp.abs(eigenvalues)
     safe = xp.where(moduli > 0, moduli, xp.ones_like(moduli))
     logarithm = xp.sum(xp.log(safe))
-    singular = xp.any(moduli == 0)
-    return xp.prod(eigenvalues / safe), xp.where(singular, xp.full_like(logarithm, -math.inf), logarithm)
+    zero = xp.zeros_like(logarithm)
+    singular = xp.where(xp.any(moduli == 0), zero - math.inf, zero)
+    return xp.prod(eigenvalues / safe), logarithm + singular
 
 
 @checked(square=True)
@@ -146,6 +148,10 @@ def eigvals(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
     MemoryError
         There is no exact formula, and the dense matrix would be larger than `max_bytes`.
 
+    Notes
+    -----
+    Cost: O(n log n) for circulants, O(n³) operations and O(n²) memory where `exact(A)` does not list "eigvals".
+
     Examples
     --------
     >>> import numpy as np
@@ -178,6 +184,11 @@ def svdvals(A: LinearOperator, max_bytes: int = DENSE_LIMIT) -> Array:
     ------
     MemoryError
         There is no exact formula, and the dense matrix would be larger than `max_bytes`.
+
+    Notes
+    -----
+    Cost: O(n log n) for circulants, O(m n min(m, n)) operations and O(m n) memory where `exact(A)` does not list
+    "svdvals".
 
     Examples
     --------

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from structmat._backend import dtypes, tracing
-from structmat._backend.linear_algebra import LinAlgError
+from structmat._backend.linear_algebra import LinAlgError, rounding
 from structmat._backend.types import Array, Namespace
 from structmat.core.base import LinearOperator, NoExactInverseError
 from structmat.core.bilinear import Bilinear
@@ -42,7 +42,8 @@ def inv(A: LinearOperator) -> LinearOperator:
     ValueError
         A is not square.
     numpy.linalg.LinAlgError
-        A is singular to working precision.
+        A is singular to working precision: its least singular value is at most min(n, 2 log2(2n)) machine epsilons
+        times the largest.
     TypeError
         A has no exact inverse, as a general sum or a Toeplitz operator; `solve` finds solutions nevertheless.
 
@@ -274,7 +275,7 @@ def _by_pseudoinverse(xp: Namespace, A: LinearOperator, B: Array, how: Iteration
     if values is None or tracing.is_traced(values):
         return None
     least, most = float(tracing.stop_gradient(values[-1])), float(tracing.stop_gradient(values[0]))
-    if not least > A.n * float(xp.finfo(values.dtype).eps) * most:
+    if not least > rounding(A.n) * float(xp.finfo(values.dtype).eps) * most:
         raise LinAlgError(
             f"linalg.solve: A is {A._label}, which is singular to working precision: its singular values run from "
             f"{least:.3g} to {most:.3g}. `lstsq` finds the shortest solution."

@@ -93,8 +93,9 @@ def cancel_fourier(a: LinearOperator, b: LinearOperator) -> Maybe:
 
 def cancel_transform(a: LinearOperator, b: LinearOperator) -> Maybe:
     """Cancel a transform that has a closed inverse, or a multiple of one, and no arrays."""
-    if any(leaf._arrays or type(leaf)._inverse is Bilinear._inverse for leaf in (leaf_of(a), leaf_of(b))):
-        return None
+    for leaf in (leaf_of(a), leaf_of(b)):
+        if leaf._arrays or not isinstance(leaf, Bilinear) or type(leaf)._inverse is Bilinear._inverse:
+            return None
     for one, other in ((a, b), (b, a)):
         scalar, inverse = split_scalar(one**-1)
         if same(inverse, other):

@@ -125,6 +125,41 @@ def test_blocks_of_none_are_zero() -> None:
         sm.block_array([C, D])
 
 
+@pytest.mark.parametrize(
+    "name", ["solve", "inv", "det", "slogdet", "norm", "eigvals", "pinv", "cond", "expm", "svdvals"]
+)
+def test_functions_of_linalg_that_are_no_methods(name: str) -> None:
+    with pytest.raises(AttributeError, match=rf"'Circulant' .* '{name}'; structmat\.linalg has {name}$"):
+        getattr(sm.Circulant(np.ones(3)), name)
+    assert callable(getattr(sm.linalg, name))
+
+
+def test_methods_of_tensors_that_operators_lack() -> None:
+    C = sm.Circulant(np.ones(3))
+    for name, instead, works in (
+        ("double", 'A.to("float64") converts it', lambda: C.to("float64")),
+        ("numpy", 'A.to("numpy") converts it', lambda: C.to("numpy")),
+        ("detach", "A.freeze() has no gradients", C.freeze),
+        ("mH", "A.H is its conjugate transpose", lambda: C.H),
+    ):
+        with pytest.raises(AttributeError, match=re.escape(f"'{name}'; {instead}")):
+            getattr(C, name)
+        assert isinstance(works(), sm.LinearOperator)
+
+
+def test_parameters_by_name() -> None:
+    C = sm.Circulant(np.arange(3.0)) @ sm.Diagonal(np.ones(3))
+    x = np.ones(3)
+    _, grads = C.vjp(x, x)
+    named = C.unflatten(grads)
+    assert all(new is grad for new, grad in zip(C.with_params(named).params, grads, strict=True))
+    turned = dict(reversed(named.items()))
+    assert all(new is grad for new, grad in zip(C.with_params(turned).params, grads, strict=True))
+    message = r"with_params: got the names 0.column; expected 0.column, 1.entries\."
+    with pytest.raises(ValueError, match=message):
+        C.with_params({"0.column": x})
+
+
 def test_images_are_flattened_first() -> None:
     M = sm.MultilevelCirculant(np.ones((3, 4)))
     image, batch = np.ones((3, 4)), np.ones((5, 3, 4))

@@ -582,6 +582,15 @@ def test_the_operator_given_is_left_as_it_is() -> None:
     assert np.array_equal(matrix(A), before)
 
 
+@pytest.mark.parametrize("left", [sm.Shift(4, 1), sm.Hadamard(4), sm.DFT(4)], ids=repr)
+def test_products_of_sums_without_arrays(left: sm.LinearOperator) -> None:
+    """They have no inverse that might cancel."""
+    A = left + sm.identity(4)
+    for B in (A.H @ A, A.conj() @ A.T, A.T @ left, A**2 @ A.H):
+        assert np.allclose(sm.simplify(B).to_dense(), B.to_dense(), atol=1e-12)
+        assert np.isclose(sm.linalg.norm(B), np.linalg.norm(B.to_dense()))
+
+
 def test_a_unitary_cancels_by_identity_of_its_arrays() -> None:
     twin = sm.SignFlip(S.signs.copy())
     assert isinstance(sm.simplify(S @ twin), sm.SignFlip)  # equal values are not looked at

@@ -13,6 +13,7 @@ from extending.rotations import Rotations
 
 import structmat as sm
 from structmat.core import OPERATORS
+from structmat.custom import Leaf, param
 
 NAMES = ("Cauchy", "CumulativeSum", "LowerToeplitz", "Rotations")
 CHECKS = {  # those that say something new, as in the contract of the package's operators
@@ -173,3 +174,16 @@ def test_false_facts_are_found(what: str) -> None:
     cls = type("Cauchy", (Cauchy,), {"_from_spectrum": lambda A, spectrum: 2 * spectrum, name: fact})
     with pytest.raises(AssertionError, match=f"^facts: .*({what}|scaled parameters)"):
         sm.testing.check_operator(cls(1 + draw(5) ** 2, -1 - draw(5) ** 2), checks=["facts"])
+
+
+def test_a_class_that_is_not_decorated_names_the_decorator() -> None:
+    class Scale(Leaf):
+        dims = "n", "n"
+        entries: Any = param("n")
+
+    with pytest.raises(
+        TypeError, match=r"Scale: the class has no constructor; decorate it with @structmat\.custom\.reg"
+    ):
+        Scale(np.ones(3))
+    with pytest.raises(TypeError, match="no constructor"):
+        Scale()

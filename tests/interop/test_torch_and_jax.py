@@ -238,3 +238,41 @@ def test_templates_are_equal_if_their_structures_are(framework: str) -> None:
     assert ours == other
     assert hash(ours) == hash(other)
     assert ours not in (template_of(A.H), template_of(A.freeze()), template_of(A @ A.H), A, None)
+
+
+def test_arrays_of_no_axes_are_scalars() -> None:
+    A = sm.Circulant(np.arange(4.0, dtype=np.float32))
+    for xp in (torch, jnp):
+        B = A.to(xp=xp)
+        for C in (B.column[2] * B, B * B.column[2], B / xp.asarray(0.5), xp.asarray(2) * B, B.dot(xp.asarray(2.0))):
+            assert (C.scalar, type(C.scalar), C.dtype) == (2.0, float, B.dtype)
+        assert (xp.asarray(2j) * B).scalar == 2j
+        with pytest.raises(TypeError, match=r"\* takes scalars"):
+            _ = xp.ones(1) * B
+
+
+@pytest.mark.parametrize("dtype", ["float32", "complex64"])
+def test_scalars_keep_their_gradients(dtype: str) -> None:
+    """Of PyTorch and JAX, where they carry a graph or are traced."""
+    column, x = np.arange(1.0, 5.0).astype(dtype), np.linspace(-1, 2, 8, dtype=np.float32).reshape(2, 4)
+    plain = sm.Circulant(column)(x)
+    wanted = np.sum(np.abs(plain) ** 2)  # the loss is s² times that, or its quotient
+
+    A, X = sm.Circulant(torch.asarray(column)), torch.asarray(x)
+    s = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
+    for B, slope in ((s * A, 4), (A * s, 4), (A.dot(s), 4), (A / s, -1 / 4)):
+        assert (B.dtype, B.shape) == (A.dtype, A.shape)
+        (grad,) = torch.autograd.grad((B(X).abs() ** 2).sum(), s)
+        assert np.isclose(float(grad), slope * wanted)
+    with torch.no_grad():
+        assert (s * A).scalar == 2
+    assert np.isclose(float(torch.func.grad(lambda s: ((s * A)(X).abs() ** 2).sum())(s.detach())), 4 * wanted)
+    primal, tangent = torch.func.jvp(lambda s: (s * A)(X).real.sum(), (torch.tensor(2.0),), (torch.tensor(1.0),))
+    assert np.isclose(float(primal), 2 * float(tangent))
+    assert np.allclose(torch.func.vmap(lambda s: (s * A)(X))(torch.tensor([1.0, 3.0]))[1], 3 * plain)
+
+    def loss(s: Any) -> Any:
+        return jnp.sum(jnp.abs((s * sm.Circulant(jnp.asarray(column)))(jnp.asarray(x))) ** 2)
+
+    assert np.isclose(float(jax.grad(loss)(2.0)), 4 * wanted)
+    assert np.isclose(float(jax.jit(loss)(3)), 9 * wanted)

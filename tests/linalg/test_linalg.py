@@ -312,6 +312,7 @@ def test_bad_input() -> None:
         L.solve(sm.identity(3), np.ones((2, 2)))
     assert float(L.det(sm.Diagonal(np.asarray([0.0, 1.0])))) == 0
     assert float(L.slogdet(sm.Diagonal(np.asarray([0.0, 1.0]))).logabsdet) == -np.inf
+    assert all(isinstance(part, np.float64) for part in L.slogdet(sm.Circulant(np.asarray([2.0, 1.0]))))
     assert float(L.cond(sm.Diagonal(np.asarray([0.0, 1.0])))) == np.inf
 
 
@@ -345,8 +346,8 @@ def test_gradients_are_in_the_order_of_the_parameters() -> None:
 @pytest.mark.parametrize("n", [1, 8, 64])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_singular_is_relative_to_size_and_precision(n: int, dtype: str) -> None:
-    """Refused are singular values of at most n eps times the largest."""
-    limit = n * np.finfo(dtype).eps
+    """Refused are singular values of at most n eps times the largest, or the rounding of transforms if that is less."""
+    limit = min(n, 2 * np.log2(2 * n)) * np.finfo(dtype).eps
     for place in range(min(n, 3)):
         entries = np.ones(n, dtype)
         entries[place] = 0.75 * limit
@@ -360,6 +361,31 @@ def test_singular_is_relative_to_size_and_precision(n: int, dtype: str) -> None:
         entries[place] = 1.5 * limit
         assert L.inv(sm.Diagonal(entries)).shape == D.shape
         assert L.inv(sm.Dense(np.diag(entries))).shape == D.shape
+
+
+def test_large_systems_in_single_precision_are_not_singular() -> None:
+    """Of condition 1000, where n eps is 1/8: solved by inverse and least squares, with no singular value cut off."""
+    n = 2**20
+    entries = np.geomspace(1e-3, 1, n, dtype=np.float32)
+    spectrum = np.abs(np.fft.fftfreq(n)) + 0.001
+    C = sm.Circulant(np.fft.ifft(spectrum).real.astype(np.float32))
+    b = draw(n, dtype="float32")
+    for A in (sm.Diagonal(entries), C):
+        for x in (L.solve(A, b), L.lstsq(A, b), L.pinv(A) @ b):
+            assert np.linalg.norm(A @ x - b) < 1e-3 * np.linalg.norm(b)
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        L.inv(sm.Circulant(C.column - sm.linalg.eigvals(C)[0].real / n))
+
+
+def test_the_second_difference_of_a_million_points() -> None:
+    """Dirichlet's has condition 4e11 in double precision, Neumann's is singular."""
+    n = 10**6
+    main, off = np.full(n, 2.0), np.full(n - 1, -1.0)
+    k = np.arange(1.0, n + 1)
+    assert np.allclose(L.solve(sm.Tridiagonal(off, main, off), np.ones(n)), k * (n + 1 - k) / 2, rtol=1e-4)
+    main[[0, -1]] = 1
+    with pytest.raises(np.linalg.LinAlgError, match="singular"):
+        L.inv(sm.Tridiagonal(off, main, off))
 
 
 def test_norms_over_several_blocks_of_columns() -> None:

@@ -332,13 +332,36 @@ def test_weights_that_are_computed(how: str, method: str) -> None:
     model.eval()
     wanted = model(x).detach()
     nn.compress(model, "low_rank", method, include="1", **options)  # of full rank
-    assert type(model[1]) is (nn.LowRankLinear if method == "random" else nn.StructuredLinear)
+    assert type(model[1]) is nn.LowRankLinear
     wanted = model(x).detach() if method == "random" else wanted
     torch.testing.assert_close(model(x), wanted)
     keep(model[0])
     torch.testing.assert_close(model(x), wanted)
     nn.compress(model, "low_rank", include="0", rank=8)
     torch.testing.assert_close(model(x), wanted)
+
+
+@pytest.mark.parametrize("sizes", [(12, 8), (7, 10)])
+@pytest.mark.parametrize("method", ["nearest", "data-aware"])
+def test_structures_with_a_layer_of_their_own(method: str, sizes: tuple[int, int]) -> None:
+    """A model of new layers loads the state of a compressed one; nothing is drawn."""
+    x = inputs(20, sizes[0])
+    sample = {"sample": x} if method == "data-aware" else {}
+    for rule, options, made in (
+        ("block_circulant", {"block_size": 4}, lambda: nn.BlockCirculantLinear(*sizes, 4)),
+        ("low_rank", {"rank": 2}, lambda: nn.LowRankLinear(*sizes, 2)),
+    ):
+        model = torch.nn.Sequential(torch.nn.Linear(*sizes))
+        weight, bias, state = model[0].weight, model[0].bias, torch.get_rng_state()
+        nn.compress(model, rule, method, **options, **sample)
+        assert torch.equal(torch.get_rng_state(), state)
+        new = torch.nn.Sequential(made())
+        assert (type(model[0]), repr(model)) == (type(new[0]), repr(new))
+        assert model[0].bias is bias
+        new.load_state_dict(model.state_dict())
+        torch.testing.assert_close(new(x), model(x))
+        if method == "nearest":
+            torch.testing.assert_close(model[0].weight, sm.projections.nearest(weight, rule, **options)[0].to_dense())
 
 
 def test_samples_and_inputs_by_name() -> None:

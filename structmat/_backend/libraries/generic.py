@@ -151,6 +151,9 @@ class Library:
     def is_traced(self, x: Array) -> bool:
         return False
 
+    def is_constant(self, x: Array) -> bool:
+        return not self.is_traced(x)
+
     def may_keep(self, value: Array, sources: tuple[Array, ...]) -> bool:
         return True
 

@@ -143,6 +143,9 @@ class Torch(Library):
             x = _functorch.get_unwrapped(x)
         return bool(_functorch.is_batchedtensor(x))
 
+    def is_constant(self, x: Array) -> bool:
+        return self._is_plain(x.resolve_conj().resolve_neg()) and not self.is_traced(x)
+
     def may_keep(self, value: Array, sources: tuple[Array, ...]) -> bool:
         if torch.compiler.is_compiling() or value.is_inference():
             return False

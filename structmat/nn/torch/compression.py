@@ -30,6 +30,7 @@ RANDOM: dict[str, Callable[..., StructuredLinear]] = {
     "low_rank": LowRankLinear,
     "toeplitz": ToeplitzLinear,
 }
+FITTED = {structure: RANDOM[structure] for structure in ("block_circulant", "low_rank")}  # without random signs
 ROWS = 4096  # vectors of a sample that a layer is fitted to
 
 
@@ -119,7 +120,8 @@ def compress(
         of a layer and the layer, and returns a dictionary of "rule" and options, or None to leave it.
     method : {"nearest", "random", "data-aware"}, optional
         "nearest" takes the operator nearest to the weight, "data-aware" the operator whose outputs on the sample are
-        nearest to the layer's, "random" a new layer to be trained, with a new bias. The first two keep the bias.
+        nearest to the layer's, "random" a new layer to be trained, with a new bias. The first two keep the bias, and
+        give a `BlockCirculantLinear` or `LowRankLinear` for these structures, otherwise a `StructuredLinear`.
     sample : tensor, tuple or dict, optional
         For "data-aware": arguments of the model, which is called in evaluation mode; a dictionary has arguments by
         name. Each layer is fitted to at most 4,096 of its input vectors, evenly spaced.
@@ -276,7 +278,13 @@ def _fitted(
         Y = X @ W.T
         A = fit(X, Y, structure, ridge=ridge, **options)
         energy = 1 - (A.matvec(X) - Y).square().sum() / Y.square().sum()
-    layer = StructuredLinear(A.to(dtype=weight.dtype), bias=False).train(dense.training)
+    layer = StructuredLinear(A.to(dtype=weight.dtype), bias=False)
+    if structure in FITTED and not weight.is_complex():
+        fitted = layer.state_dict(keep_vars=True)
+        sizes = layer.in_features, layer.out_features
+        layer = FITTED[structure](*sizes, bias=False, **options, device="meta", generator=torch.Generator())
+        layer.load_state_dict(fitted, assign=True)
+    layer.train(dense.training)
     for value in layer.parameters():
         value.requires_grad_(dense.weight.requires_grad)
     layer.bias = dense.bias
