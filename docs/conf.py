@@ -30,9 +30,10 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "backticks",  # this and the next five: docs/_ext
+    "backticks",  # this and the next six: docs/_ext
     "catalogue",
     "experiments",
+    "inventories",
     "mathml",
     "performance",
     "scale",

@@ -4,8 +4,11 @@ import ast
 import importlib.util
 import inspect
 import json
+import pkgutil
 import re
 import sys
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +19,7 @@ import structmat as sm
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
+SCRIPTS = sorted((DOCS / "examples").glob("*/*.py"))
 SECTIONS = ["Parameters", "Raises", "Notes", "References", "Examples"]
 
 
@@ -28,6 +32,8 @@ def extension(name: str) -> ModuleType:
 
 
 CATALOGUE = extension("catalogue")
+INVENTORIES = extension("inventories")
+OTHERS = INVENTORIES.load(DOCS)
 REGISTERED = CATALOGUE.registered()
 PAGES = CATALOGUE.pages()
 
@@ -178,9 +184,50 @@ def test_records_are_listed() -> None:
         assert headings == ["Context", "Decision", "Consequences"], path.name
 
 
+def docstrings(path: Path) -> str:
+    """The docstrings of a module, its classes and its functions."""
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return "\n".join(ast.get_docstring(node) or "" for node in nodes if isinstance(node, owners))
+
+
+def test_names_of_other_projects_that_are_linked_are_those_of_the_inventories() -> None:
+    """Single backticks around a name of one of their packages are a link; most of the backend has no pages."""
+    listed = {name for project in OTHERS.values() for name in INVENTORIES.objects(project)}
+    packages = {name.partition(".")[0] for name in listed}
+
+    def linked(texts: Iterable[str]) -> set[str]:
+        names = re.findall(r"(?<!`)`~?([a-z]\w*(?:\.\w+)+)`(?!`)", "\n".join(texts))
+        return {name for name in names if name.partition(".")[0] in packages}
+
+    backend = linked(map(docstrings, (ROOT / "structmat/_backend").rglob("*.py")))
+    above = [path for path in (ROOT / "structmat").rglob("*.py") if "_backend" not in path.parts]
+    pages = [path.read_text(encoding="utf-8") for path in DOCS.rglob("*.rst") if "_generated" not in path.parts]
+    found = linked([*map(docstrings, above + SCRIPTS), *pages])
+    assert found <= listed <= found | backend
+
+
+@pytest.mark.parametrize("title", OTHERS)
+def test_names_of_other_projects_exist(title: str) -> None:
+    is_kind = {"class": inspect.isclass, "module": inspect.ismodule, "function": callable}
+    objects = INVENTORIES.objects(OTHERS[title])
+    pytest.importorskip(next(iter(objects)).partition(".")[0])
+    assert not [name for name, kind in objects.items() if not is_kind[kind](pkgutil.resolve_name(name))]
+    assert OTHERS[title].get("elsewhere", {}).keys() <= objects.keys()
+
+
+def test_inventories_have_the_format_of_sphinx() -> None:
+    """Four lines of comments, then compressed lines: name, kind, priority, address, and "-" for "as the name"."""
+    project = {"pages": "pages/{}.html", "function": ["a.b"], "module": ["a"], "elsewhere": {"a": "a.html"}}
+    *header, body = INVENTORIES.inventory("Some project", project).split(b"\n", 4)
+    assert header[:2] == [b"# Sphinx inventory version 2", b"# Project: Some project"]
+    expected = b"a.b py:function 1 pages/a.b.html#a.b -\na py:module 1 a.html#module-a -\n"
+    assert zlib.decompress(body) == expected
+
+
 def test_extensions_load_no_sphinx_at_import() -> None:
     """The test environment has no Sphinx: what this file imports may name it for type checkers only."""
-    for name in ("catalogue", "experiments"):
+    for name in ("catalogue", "experiments", "inventories"):
         tree = ast.parse((DOCS / f"_ext/{name}.py").read_text(encoding="utf-8"))
         imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
         assert not [module for module in imported if module.startswith("sphinx")]
@@ -254,9 +301,6 @@ def test_page_of_the_paper_says_what_the_results_are() -> None:
         mean, error = report.mean_and_error(gaps)
         assert runs[0]["widths"] == [hidden]
         assert mean > 10 if hidden == 100 else mean > 2 * error if hidden == 500 else abs(mean) < 0.25
-
-
-SCRIPTS = sorted((DOCS / "examples").glob("*/*.py"))
 
 
 def test_gallery_is_in_sections() -> None:

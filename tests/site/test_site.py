@@ -154,6 +154,11 @@ def test_links_lead_somewhere(visits: dict[str, Visit], site: str) -> None:
     assert not {name: links for name, links in found.items() if links}
 
 
+def test_names_of_other_projects_are_links(visits: dict[str, Visit]) -> None:
+    page = "https://docs.scipy.org/doc/scipy/reference/generated/scipy.linalg.circulant.html#scipy.linalg.circulant"
+    assert page in visits["_generated/operators/Circulant.html"].links
+
+
 def test_images_are_loaded_and_have_alternative_texts(visits: dict[str, Visit]) -> None:
     assert not wrong(visits, lambda visit: visit.images)
 
