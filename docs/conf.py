@@ -30,13 +30,14 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "backticks",  # this and the next six: docs/_ext
+    "backticks",  # this and the next seven: docs/_ext
     "catalogue",
     "experiments",
     "inventories",
     "mathml",
     "performance",
     "scale",
+    "versions",
 ]
 exclude_patterns = ["_build", "examples"]
 
@@ -83,15 +84,17 @@ toc_object_entries_show_parents = "hide"
 html_theme = "pydata_sphinx_theme"
 html_title = "structmat"
 html_static_path = ["_static"]
+templates_path = ["_templates"]
 html_css_files = ["structmat.css"]
 html_logo = html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_theme_options = {
-    "logo": {"text": f"structmat {version}", "alt_text": "structmat, front page"},
+    "logo": {"text": "structmat", "alt_text": "structmat, front page"},
     "icon_links": [{"name": "Source", "url": "https://github.com/structmat/structmat", "icon": "fa-brands fa-github"}],
     "navbar_align": "left",
     "header_links_before_dropdown": 5,
     "navbar_persistent": ["search-button"],
+    "navbar_end": ["versions", "theme-switcher", "navbar-icon-links"],
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "secondary_sidebar_items": {"**": ["page-toc"], "_generated/examples/index": []},  # the gallery takes the width

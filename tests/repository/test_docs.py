@@ -34,6 +34,7 @@ def extension(name: str) -> ModuleType:
 CATALOGUE = extension("catalogue")
 INVENTORIES = extension("inventories")
 OTHERS = INVENTORIES.load(DOCS)
+VERSIONS = extension("versions")
 REGISTERED = CATALOGUE.registered()
 PAGES = CATALOGUE.pages()
 
@@ -225,9 +226,33 @@ def test_inventories_have_the_format_of_sphinx() -> None:
     assert zlib.decompress(body) == expected
 
 
+def test_the_list_of_versions_is_that_of_the_changelog() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    releases = re.findall(r"^## \[(\d\S*)\]", changelog, flags=re.MULTILINE)
+    current, addresses = VERSIONS.versions(changelog, sm.__version__)
+    assert list(addresses)[1:] == releases
+    assert current in addresses
+    assert current == sm.__version__ if sm.__version__ in releases else "dev" in current
+
+
+@pytest.mark.parametrize(
+    ("built", "current", "names"),
+    [
+        ("0.3.0", "0.3.0 dev", ["0.3.0 dev", "0.2.0", "0.1.0"]),
+        ("0.2.0", "0.2.0", ["dev", "0.2.0", "0.1.0"]),
+    ],
+)
+def test_versions_of_a_changelog_with_releases(built: str, current: str, names: list[str]) -> None:
+    changelog = "## [Unreleased]\n\n## [0.2.0] - 2027-02-03\n\n## [0.1.0] - 2027-01-02\n\n[0.1.0]: https://a.b\n"
+    found, addresses = VERSIONS.versions(changelog, built)
+    assert found == current
+    assert list(addresses) == names
+    assert addresses["0.1.0"].endswith("/en/v0.1.0/")
+
+
 def test_extensions_load_no_sphinx_at_import() -> None:
     """The test environment has no Sphinx: what this file imports may name it for type checkers only."""
-    for name in ("catalogue", "experiments", "inventories"):
+    for name in ("catalogue", "experiments", "inventories", "versions"):
         tree = ast.parse((DOCS / f"_ext/{name}.py").read_text(encoding="utf-8"))
         imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
         assert not [module for module in imported if module.startswith("sphinx")]

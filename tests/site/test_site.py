@@ -227,6 +227,23 @@ def test_the_switch_of_the_theme(browser: Browser, site: str) -> None:
         assert not faults
 
 
+@pytest.mark.parametrize("width", [400, 1200])
+def test_the_list_of_versions_on_a_local_disk(browser: Browser, width: int) -> None:
+    folder = f"{BUILT.as_uri()}/"
+    with opened(browser, folder, viewport={"width": width, "height": 800}) as (page, faults):
+        page.goto(f"{folder}api/linalg.html")
+        if width < 960:
+            page.locator(".primary-toggle").click()
+        page.locator(".version-switcher__button:visible").click()
+        menu = page.locator(".version-switcher__menu:visible")
+        assert menu.locator("[aria-current]").get_attribute("href") == "../index.html"
+        page.add_style_tag(content=AT_ONCE)
+        assert not [fault for theme in THEMES for fault in contrast(page, theme)["faults"]]
+        menu.get_by_text("What has changed").click()
+        page.wait_for_url(f"{folder}changelog.html")
+        assert not faults
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_the_keyboard_reaches_everything_and_shows_where_it_is(browser: Browser, site: str, name: str) -> None:
     with opened(browser, site) as (page, _):
