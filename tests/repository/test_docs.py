@@ -125,6 +125,16 @@ def test_page_of_choices_names_every_operator_with_its_cost() -> None:
     assert not [(name, cost) for name, cost in rows if cost != REGISTERED[name].cost]
 
 
+def test_projects_of_the_matrix_have_their_names_on_narrow_screens() -> None:
+    text = (DOCS / "related.rst").read_text(encoding="utf-8")
+    heading = text.partition("   * -\n")[2].partition("   * -")[0]
+    names = re.findall(r"^     - (\w+)", heading, flags=re.MULTILINE)
+    style = (DOCS / "_static/structmat.css").read_text(encoding="utf-8")
+    found = re.findall(r'table\.features td:nth-child\((\d)\)::before \{\s*content: "(\w+)";', style)
+    assert len(names) == 5
+    assert found == [(str(place), name) for place, name in enumerate(names, 2)]
+
+
 def test_readme_lists_the_operators() -> None:
     rows = readme_rows()
     assert list(rows) == list(REGISTERED)
