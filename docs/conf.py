@@ -68,7 +68,8 @@ sphinx_gallery_conf = {
     "backreferences_dir": "_generated/backreferences",  # for the lists of examples on the pages of operators
     "doc_module": ("structmat",),
     "subsection_order": [f"examples/{section}" for section in SECTIONS],
-    "reset_modules": ("matplotlib", "figures.set_style"),  # the latter: docs/_ext
+    "image_scrapers": ("figures.scrape",),  # docs/_ext
+    "reset_modules": ("matplotlib", "figures.set_style"),
     "reset_modules_order": "both",
     "remove_config_comments": True,
     "thumbnail_size": (480, 336),  # twice as many pixels as are shown

@@ -364,7 +364,11 @@ def test_example_has_a_title_one_figure_and_a_thumbnail(path: Path) -> None:
     assert about
     assert text.count("plt.show()") == 1
     assert text.count("\n# sphinx_gallery_thumbnail_number = 1\n") == 1
-    assert max(map(len, text.splitlines())) <= 88
+    (alt,) = re.findall(r'^# sphinx_gallery_alt = "(.+)"$', text, flags=re.MULTILINE)
+    assert re.fullmatch(r"[A-Z0-9].*\.", alt)
+    assert len(alt.split()) >= 4
+    assert title not in alt, "it says what the figure shows"
+    assert max(len(line) for line in text.splitlines() if not line.startswith("# sphinx_gallery_")) <= 88
 
 
 def test_code_of_the_tutorials_needs_no_scroll_bar() -> None:
