@@ -30,12 +30,14 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
-    "backticks",  # this and the next five: docs/_ext
+    "backticks",  # this and the next seven: docs/_ext
     "catalogue",
     "experiments",
+    "inventories",
     "mathml",
     "performance",
     "scale",
+    "versions",
 ]
 exclude_patterns = ["_build", "examples"]
 
@@ -66,7 +68,8 @@ sphinx_gallery_conf = {
     "backreferences_dir": "_generated/backreferences",  # for the lists of examples on the pages of operators
     "doc_module": ("structmat",),
     "subsection_order": [f"examples/{section}" for section in SECTIONS],
-    "reset_modules": ("matplotlib", "figures.set_style"),  # the latter: docs/_ext
+    "image_scrapers": ("figures.scrape",),  # docs/_ext
+    "reset_modules": ("matplotlib", "figures.set_style"),
     "reset_modules_order": "both",
     "remove_config_comments": True,
     "thumbnail_size": (480, 336),  # twice as many pixels as are shown
@@ -82,15 +85,17 @@ toc_object_entries_show_parents = "hide"
 html_theme = "pydata_sphinx_theme"
 html_title = "structmat"
 html_static_path = ["_static"]
+templates_path = ["_templates"]
 html_css_files = ["structmat.css"]
 html_logo = html_favicon = "_static/logo.svg"
 html_show_sourcelink = False
 html_theme_options = {
-    "logo": {"text": f"structmat {version}", "alt_text": "structmat, front page"},
+    "logo": {"text": "structmat", "alt_text": "structmat, front page"},
     "icon_links": [{"name": "Source", "url": "https://github.com/structmat/structmat", "icon": "fa-brands fa-github"}],
     "navbar_align": "left",
     "header_links_before_dropdown": 5,
     "navbar_persistent": ["search-button"],
+    "navbar_end": ["versions", "theme-switcher", "navbar-icon-links"],
     "show_toc_level": 2,
     "navigation_with_keys": False,
     "secondary_sidebar_items": {"**": ["page-toc"], "_generated/examples/index": []},  # the gallery takes the width

@@ -283,7 +283,7 @@ def draw(figures: Figures, file: Path, *, threads: int | None = None) -> None:
     dense = measured if threads is None else {threads: measured[threads]}
     bandwidth = {row["threads"]: row["bytes_per_second"] for row in rows if row["part"] == "bandwidth"}
     batch = next(row["shape"][0] for row in rows if row["part"] == "crossover")
-    picture = Figure(figsize=(5.5 * len(dense) + 1, 4.6), layout="constrained")
+    picture = Figure(figsize=(4.2 * len(dense), 4.4), layout="constrained")  # a panel is read on telephones, too
     panels = picture.subplots(1, len(dense), sharey=True, squeeze=False)[0]
     for axes, (count, whole) in zip(panels, sorted(dense.items()), strict=True):
         sizes = list(whole)
@@ -299,7 +299,7 @@ def draw(figures: Figures, file: Path, *, threads: int | None = None) -> None:
         if meeting in whole:
             axes.axvline(meeting, color=LOOKS[OURS][0], linestyle=":", linewidth=1.5)
             text, below = f"faster from\nn = {meeting:,}", axes.get_xaxis_transform()
-            axes.annotate(text, (meeting, 0.03), (6, 0), xycoords=below, textcoords="offset points", fontsize=9.5)
+            axes.annotate(text, (meeting, 0.03), (6, 0), xycoords=below, textcoords="offset points")
         axes.set_xscale("log", base=2)
         axes.set_xlabel("n")
         axes.set_title(f"{batch} vectors, {counted(count)}", loc="left", fontweight="bold")
@@ -308,6 +308,6 @@ def draw(figures: Figures, file: Path, *, threads: int | None = None) -> None:
         axes.set_axisbelow(True)
     panels[0].set_ylabel("time / time of the dense product")
     picture.legend(
-        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3 * len(dense), frameon=False
+        *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2 * len(dense), frameon=False
     )
-    picture.savefig(file, format="png", dpi=130)
+    picture.savefig(file, format="png", dpi=200)

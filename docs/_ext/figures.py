@@ -1,8 +1,13 @@
-"""The style of the gallery's figures: they are read at the width of a page, and at 200 pixels in the index."""
+"""The gallery's figures: they are read at the width of a page, and at 200 pixels in the index.
 
+A comment of each example, ``# sphinx_gallery_alt = "..."``, is the alternative text of its figure.
+"""
+
+import re
 from typing import Any
 
 import matplotlib as mpl
+from sphinx_gallery.scrapers import matplotlib_scraper
 
 STYLE = {
     "axes.axisbelow": True,
@@ -27,3 +32,9 @@ def set_style(conf: dict[str, Any], script: str, when: str) -> None:
     """Prepare Matplotlib for a script; sphinx-gallery restores the defaults before and after it."""
     if when == "before":
         mpl.rcParams.update(STYLE)
+
+
+def scrape(block: Any, variables: dict[str, Any], conf: dict[str, Any]) -> str:
+    """Save a figure, and describe it by the example's text, not by the titles of its axes."""
+    alt = variables["file_conf"]["alt"]
+    return re.sub("(?<=:alt: ).*", lambda _: alt, matplotlib_scraper(block, variables, conf))

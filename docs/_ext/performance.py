@@ -1,6 +1,7 @@
 """Write the tables and the figure of the pages on performance from the committed results before each build."""
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,6 @@ FILES = "peers.json", "lengths.json", "toeplitz.json"
 DEVICES = "device_cupy.json", "device_torch.json", "device_jax.json"
 
 
-UNBROKEN = "\u00a0×\u00a0"
 COLUMNS = 7  # that fit beside the two sidebars of a page that is 1,200 pixels wide
 
 
@@ -42,7 +42,7 @@ def listed(found: Table) -> str:
         widths = " ".join(str(2 + max(map(len, column))) for column in zip(*rows, strict=True))
         title = f".. rubric:: {piece.title}\n\n" if piece.title else ""
         parts.append(title + table(rows, widths=widths, header=1, classes="figures"))
-    return "\n".join(parts).replace(" × ", UNBROKEN)
+    return re.sub(" × ?", lambda found: found[0].replace(" ", "\u00a0"), "\n".join(parts))
 
 
 def parts() -> dict[str, str]:

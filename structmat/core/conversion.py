@@ -15,8 +15,9 @@ class Conversion(Contract):
         """Wrap the operator as a `scipy.sparse.linalg.LinearOperator`.
 
         Solvers that multiply one vector at a time take an operator as it is, if it has a dtype. Those that multiply
-        several columns, or ask for SciPy's own class, such as `svds`, `lobpcg` and `expm_multiply`, need the wrapper,
-        and so do operators without numbers, such as `DCT`.
+        several columns, or ask for SciPy's own class, such as `~scipy.sparse.linalg.svds`,
+        `~scipy.sparse.linalg.lobpcg` and `~scipy.sparse.linalg.expm_multiply`, need the wrapper, and so do operators
+        without numbers, such as `DCT`.
 
         Parameters
         ----------

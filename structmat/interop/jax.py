@@ -171,9 +171,9 @@ def matvec(A: LinearOperator, x: Array) -> Array:
 
     Operators are pytrees, as soon as one is made or this module is imported after JAX: arguments of `jax.jit`,
     `jax.vmap`, `jax.grad` and their like. Gradients are operators whose arrays are the gradients: zero for frozen ones,
-    `jax.dtypes.float0` for integers, which `jax.grad` takes with ``allow_int=True``. They follow JAX's convention, the
-    conjugates of those that `A.vjp` returns. A batch of operators has a leading axis in each of its arrays, and is used
-    inside `jax.vmap`. An array that occurs twice in an operator is two leaves.
+    ``jax.dtypes.float0`` for integers, which `jax.grad` takes with ``allow_int=True``. They follow JAX's convention,
+    the conjugates of those that `A.vjp` returns. A batch of operators has a leading axis in each of its arrays, and is
+    used inside `jax.vmap`. An array that occurs twice in an operator is two leaves.
 
     Examples
     --------

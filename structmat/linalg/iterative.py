@@ -237,7 +237,7 @@ def solve_iterative(
     Parameters
     ----------
     A : LinearOperator
-        Square, on NumPy or CuPy: the solvers are SciPy's or CuPy's.
+        Square, on NumPy or CuPy: the solvers are SciPy's or CuPy's, such as `scipy.sparse.linalg.cg`.
     b : array, shape (n,) or (..., n, k)
         One right-hand side, or the columns of a matrix, which are solved one after the other.
     method : {"cg", "gmres", "minres"}, optional

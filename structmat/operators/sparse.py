@@ -19,7 +19,7 @@ class Sparse(Leaf):
 
     .. math:: A_{ij} = \sum_{e \,:\, r_e = i,\ c_e = j} v_e,
 
-    as `scipy.sparse.coo_array((values, (rows, columns)), shape=(m, n))`: duplicate entries are summed.
+    as `scipy.sparse.coo_array` of ``(values, (rows, columns))``: duplicate entries are summed.
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ class Toeplitz(Embedded):
 
     .. math:: A_{ij} = \begin{cases} c_{i - j}, & i \ge j, \\ r_{j - i}, & i < j, \end{cases}
 
-    as `scipy.linalg.toeplitz(c, r)`. It is the upper left corner of the circulant matrix with the column
+    as `scipy.linalg.toeplitz`. It is the upper left corner of the circulant matrix with the column
     :math:`(c_0, \dots, c_{m-1}, 0, \dots, 0, r_{n-1}, \dots, r_1)`, whose length N ≥ m + n - 1 has fast Fourier
     transforms.
 
@@ -158,7 +158,7 @@ class SymmetricToeplitz(Embedded):
 
     .. math:: A_{ij} = \begin{cases} c_{i - j}, & i \ge j, \\ \bar{c}_{j - i}, & i < j, \end{cases}
 
-    as `scipy.linalg.toeplitz(c)`: symmetric for a real column, Hermitian for a complex one whose first entry is real.
+    as `scipy.linalg.toeplitz`: symmetric for a real column, Hermitian for a complex one whose first entry is real.
 
     Parameters
     ----------
@@ -231,7 +231,7 @@ class Hankel(Embedded):
 
     .. math:: A_{ij} = h_{i + j}, \qquad h = (c_0, \dots, c_{m-1}, r_1, \dots, r_{n-1}),
 
-    as `scipy.linalg.hankel(c, r)`. It is a Toeplitz matrix with its columns reversed: a product reverses x and
+    as `scipy.linalg.hankel`. It is a Toeplitz matrix with its columns reversed: a product reverses x and
     multiplies by a circulant matrix of a length N ≥ m + n - 1 with fast Fourier transforms.
 
     Parameters

@@ -31,8 +31,8 @@ class CirculantBinaryEmbedding(ProjectionTransformer):
 
     Notes
     -----
-    `transform` returns a byte for each bit, as estimators with the metric "hamming" expect;
-    `numpy.packbits(codes, axis=1)` equals the result of `structmat.learn.encode`. The data should be centred.
+    `transform` returns a byte for each bit, as estimators with the metric "hamming" expect; `numpy.packbits` of the
+    codes along ``axis=1`` equals the result of `structmat.learn.encode`. The data should be centred.
 
     References
     ----------

@@ -4,8 +4,11 @@ import ast
 import importlib.util
 import inspect
 import json
+import pkgutil
 import re
 import sys
+import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
@@ -16,6 +19,7 @@ import structmat as sm
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 README = ROOT / "README.md"
+SCRIPTS = sorted((DOCS / "examples").glob("*/*.py"))
 SECTIONS = ["Parameters", "Raises", "Notes", "References", "Examples"]
 
 
@@ -28,6 +32,9 @@ def extension(name: str) -> ModuleType:
 
 
 CATALOGUE = extension("catalogue")
+INVENTORIES = extension("inventories")
+OTHERS = INVENTORIES.load(DOCS)
+VERSIONS = extension("versions")
 REGISTERED = CATALOGUE.registered()
 PAGES = CATALOGUE.pages()
 
@@ -118,6 +125,16 @@ def test_page_of_choices_names_every_operator_with_its_cost() -> None:
     assert not [(name, cost) for name, cost in rows if cost != REGISTERED[name].cost]
 
 
+def test_projects_of_the_matrix_have_their_names_on_narrow_screens() -> None:
+    text = (DOCS / "related.rst").read_text(encoding="utf-8")
+    heading = text.partition("   * -\n")[2].partition("   * -")[0]
+    names = re.findall(r"^     - (\w+)", heading, flags=re.MULTILINE)
+    style = (DOCS / "_static/structmat.css").read_text(encoding="utf-8")
+    found = re.findall(r'table\.features td:nth-child\((\d)\)::before \{\s*content: "(\w+)";', style)
+    assert len(names) == 5
+    assert found == [(str(place), name) for place, name in enumerate(names, 2)]
+
+
 def test_readme_lists_the_operators() -> None:
     rows = readme_rows()
     assert list(rows) == list(REGISTERED)
@@ -178,9 +195,74 @@ def test_records_are_listed() -> None:
         assert headings == ["Context", "Decision", "Consequences"], path.name
 
 
+def docstrings(path: Path) -> str:
+    """The docstrings of a module, its classes and its functions."""
+    owners = (ast.Module, ast.ClassDef, ast.FunctionDef)
+    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    return "\n".join(ast.get_docstring(node) or "" for node in nodes if isinstance(node, owners))
+
+
+def test_names_of_other_projects_that_are_linked_are_those_of_the_inventories() -> None:
+    """Single backticks around a name of one of their packages are a link; most of the backend has no pages."""
+    listed = {name for project in OTHERS.values() for name in INVENTORIES.objects(project)}
+    packages = {name.partition(".")[0] for name in listed}
+
+    def linked(texts: Iterable[str]) -> set[str]:
+        names = re.findall(r"(?<!`)`~?([a-z]\w*(?:\.\w+)+)`(?!`)", "\n".join(texts))
+        return {name for name in names if name.partition(".")[0] in packages}
+
+    backend = linked(map(docstrings, (ROOT / "structmat/_backend").rglob("*.py")))
+    above = [path for path in (ROOT / "structmat").rglob("*.py") if "_backend" not in path.parts]
+    pages = [path.read_text(encoding="utf-8") for path in DOCS.rglob("*.rst") if "_generated" not in path.parts]
+    found = linked([*map(docstrings, above + SCRIPTS), *pages])
+    assert found <= listed <= found | backend
+
+
+@pytest.mark.parametrize("title", OTHERS)
+def test_names_of_other_projects_exist(title: str) -> None:
+    is_kind = {"class": inspect.isclass, "module": inspect.ismodule, "function": callable}
+    objects = INVENTORIES.objects(OTHERS[title])
+    pytest.importorskip(next(iter(objects)).partition(".")[0])
+    assert not [name for name, kind in objects.items() if not is_kind[kind](pkgutil.resolve_name(name))]
+    assert OTHERS[title].get("elsewhere", {}).keys() <= objects.keys()
+
+
+def test_inventories_have_the_format_of_sphinx() -> None:
+    """Four lines of comments, then compressed lines: name, kind, priority, address, and "-" for "as the name"."""
+    project = {"pages": "pages/{}.html", "function": ["a.b"], "module": ["a"], "elsewhere": {"a": "a.html"}}
+    *header, body = INVENTORIES.inventory("Some project", project).split(b"\n", 4)
+    assert header[:2] == [b"# Sphinx inventory version 2", b"# Project: Some project"]
+    expected = b"a.b py:function 1 pages/a.b.html#a.b -\na py:module 1 a.html#module-a -\n"
+    assert zlib.decompress(body) == expected
+
+
+def test_the_list_of_versions_is_that_of_the_changelog() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    releases = re.findall(r"^## \[(\d\S*)\]", changelog, flags=re.MULTILINE)
+    current, addresses = VERSIONS.versions(changelog, sm.__version__)
+    assert list(addresses)[1:] == releases
+    assert current in addresses
+    assert current == sm.__version__ if sm.__version__ in releases else "dev" in current
+
+
+@pytest.mark.parametrize(
+    ("built", "current", "names"),
+    [
+        ("0.3.0", "0.3.0 dev", ["0.3.0 dev", "0.2.0", "0.1.0"]),
+        ("0.2.0", "0.2.0", ["dev", "0.2.0", "0.1.0"]),
+    ],
+)
+def test_versions_of_a_changelog_with_releases(built: str, current: str, names: list[str]) -> None:
+    changelog = "## [Unreleased]\n\n## [0.2.0] - 2027-02-03\n\n## [0.1.0] - 2027-01-02\n\n[0.1.0]: https://a.b\n"
+    found, addresses = VERSIONS.versions(changelog, built)
+    assert found == current
+    assert list(addresses) == names
+    assert addresses["0.1.0"].endswith("/en/v0.1.0/")
+
+
 def test_extensions_load_no_sphinx_at_import() -> None:
     """The test environment has no Sphinx: what this file imports may name it for type checkers only."""
-    for name in ("catalogue", "experiments"):
+    for name in ("catalogue", "experiments", "inventories", "versions"):
         tree = ast.parse((DOCS / f"_ext/{name}.py").read_text(encoding="utf-8"))
         imported = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
         assert not [module for module in imported if module.startswith("sphinx")]
@@ -256,9 +338,6 @@ def test_page_of_the_paper_says_what_the_results_are() -> None:
         assert mean > 10 if hidden == 100 else mean > 2 * error if hidden == 500 else abs(mean) < 0.25
 
 
-SCRIPTS = sorted((DOCS / "examples").glob("*/*.py"))
-
-
 def test_gallery_is_in_sections() -> None:
     """Sphinx-Gallery leaves out folders without a header; `conf.py` names them all in their order."""
     folders = {path.parent for path in SCRIPTS}
@@ -285,7 +364,11 @@ def test_example_has_a_title_one_figure_and_a_thumbnail(path: Path) -> None:
     assert about
     assert text.count("plt.show()") == 1
     assert text.count("\n# sphinx_gallery_thumbnail_number = 1\n") == 1
-    assert max(map(len, text.splitlines())) <= 88
+    (alt,) = re.findall(r'^# sphinx_gallery_alt = "(.+)"$', text, flags=re.MULTILINE)
+    assert re.fullmatch(r"[A-Z0-9].*\.", alt)
+    assert len(alt.split()) >= 4
+    assert title not in alt, "it says what the figure shows"
+    assert max(len(line) for line in text.splitlines() if not line.startswith("# sphinx_gallery_")) <= 88
 
 
 def test_code_of_the_tutorials_needs_no_scroll_bar() -> None:

@@ -107,6 +107,8 @@ window.measure = (() => {
       .map((svg) => `${name(svg)} in ${name(svg.parentElement)} is neither hidden nor described`),
   ];
 
+  const figures = () => [...document.querySelectorAll("img[class*=sphx-glr-]")].map((image) => image.alt);
+
   const formulas = () => {
     const shown = [...document.querySelectorAll("math")].filter(visible);
     const boxes = shown.map((formula) => formula.getBoundingClientRect());
@@ -145,6 +147,7 @@ window.measure = (() => {
     contrast,
     outside,
     images,
+    figures,
     formulas,
     remember,
     focus,

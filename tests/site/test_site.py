@@ -80,6 +80,7 @@ class Visit:
     links: set[str] = field(default_factory=set)
     names: set[str] = field(default_factory=set)
     images: list[str] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)  # texts of the figures of an example
     formulas: dict[str, Any] = field(default_factory=dict)
     contrast: dict[str, dict[str, Any]] = field(default_factory=dict)
 
@@ -123,6 +124,7 @@ def visits(browser: Browser, site: str) -> dict[str, Visit]:
             page.add_style_tag(content=AT_ONCE)
             visit = found[name] = Visit()
             visit.links, visit.names = set(page.evaluate("measure.links()")), set(page.evaluate("measure.names()"))
+            visit.figures = page.evaluate("measure.figures()")
             visit.images, visit.formulas = page.evaluate("measure.images()"), page.evaluate("measure.formulas()")
             visit.contrast = {theme: contrast(page, theme) for theme in THEMES[:: (-1) ** i]}  # few switches
             visit.faults = list(faults)
@@ -154,8 +156,24 @@ def test_links_lead_somewhere(visits: dict[str, Visit], site: str) -> None:
     assert not {name: links for name, links in found.items() if links}
 
 
+def test_names_of_other_projects_are_links(visits: dict[str, Visit]) -> None:
+    page = "https://docs.scipy.org/doc/scipy/reference/generated/scipy.linalg.circulant.html#scipy.linalg.circulant"
+    assert page in visits["_generated/operators/Circulant.html"].links
+
+
 def test_images_are_loaded_and_have_alternative_texts(visits: dict[str, Visit]) -> None:
     assert not wrong(visits, lambda visit: visit.images)
+
+
+def test_figures_of_the_gallery_have_the_texts_of_their_examples(visits: dict[str, Visit]) -> None:
+    """A sentence, where Sphinx-Gallery would join the titles of the axes."""
+    scripts = sorted((HERE.parents[1] / "docs/examples").glob("*/plot_*.py"))
+    assert len(scripts) >= 25
+    for path in scripts:
+        stated = re.findall(r'^# sphinx_gallery_alt = "(.+)"$', path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        found = visits[f"_generated/examples/{path.parent.name}/{path.stem}.html"].figures
+        assert found == stated
+        assert all(len(text.split()) >= 4 and text.endswith(".") for text in found)
 
 
 def test_formulas_are_drawn(visits: dict[str, Visit]) -> None:
@@ -219,6 +237,23 @@ def test_the_switch_of_the_theme(browser: Browser, site: str) -> None:
             assert root.get_attribute("data-theme") == mode
             page.reload()
             assert root.get_attribute("data-theme") == mode  # it is remembered
+        assert not faults
+
+
+@pytest.mark.parametrize("width", [400, 1200])
+def test_the_list_of_versions_on_a_local_disk(browser: Browser, width: int) -> None:
+    folder = f"{BUILT.as_uri()}/"
+    with opened(browser, folder, viewport={"width": width, "height": 800}) as (page, faults):
+        page.goto(f"{folder}api/linalg.html")
+        if width < 960:
+            page.locator(".primary-toggle").click()
+        page.locator(".version-switcher__button:visible").click()
+        menu = page.locator(".version-switcher__menu:visible")
+        assert menu.locator("[aria-current]").get_attribute("href") == "../index.html"
+        page.add_style_tag(content=AT_ONCE)
+        assert not [fault for theme in THEMES for fault in contrast(page, theme)["faults"]]
+        menu.get_by_text("What has changed").click()
+        page.wait_for_url(f"{folder}changelog.html")
         assert not faults
 
 

@@ -38,6 +38,7 @@ print("‖A A⁻¹ x − x‖:          ", np.linalg.norm(A @ (A**-1 @ x) - x))
 print("spectral norm:          ", float(sm.linalg.norm(A, 2)))
 print("log |det A|:            ", float(sm.linalg.slogdet(A).logabsdet))
 
+# sphinx_gallery_alt = "A circulant matrix, bright along its diagonals, two waves, and eigenvalues, largest at zero."
 # sphinx_gallery_thumbnail_number = 1
 fig, axes = plt.subplot_mosaic(
     [["matrix", "waves"], ["matrix", "values"]],

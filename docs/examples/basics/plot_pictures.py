@@ -36,6 +36,7 @@ for label, history in histories.items():
     sm.linalg.solve_iterative(T, b, rtol=1e-10, **options)
     print(f"steps with the preconditioner {label}: {len(history)}")
 
+# sphinx_gallery_alt = "A banded matrix, its nonzero entries, eigenvalues in the plane, and residuals of iterations."
 # sphinx_gallery_thumbnail_number = 1
 fig, axes = plt.subplots(2, 2, figsize=(6.4, 5.6), layout="constrained")
 sm.plot.matrix(laplacian[:60, :60], ax=axes[0, 0]).set_title("plot.matrix")

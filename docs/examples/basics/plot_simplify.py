@@ -49,6 +49,7 @@ for name, expression in expressions.items():
     error = difference / np.linalg.norm(expression @ x)
     print(f"{name:19} → {type(simple).__name__:10} difference {error:.0e}")
 
+# sphinx_gallery_alt = "Bars of the time per product: each of six expressions is faster when it is simplified."
 # sphinx_gallery_thumbnail_number = 1
 fig, ax = plt.subplots()
 places = np.arange(len(rows))

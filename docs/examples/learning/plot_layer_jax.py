@@ -71,6 +71,7 @@ print(f"the layer has {size} numbers instead of {64 * hidden:,}")
 for name, accuracy in runs.items():
     print(f"circulant, {name:15} test accuracy {accuracy[-1]:.3f}")
 
+# sphinx_gallery_alt = "Test accuracy over 20 epochs: the learned circulant layer ends above the random one."
 # sphinx_gallery_thumbnail_number = 1
 fig, ax = plt.subplots()
 for (name, accuracy), style in zip(runs.items(), ("C0-", "C1--"), strict=True):

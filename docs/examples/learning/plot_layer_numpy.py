@@ -71,6 +71,7 @@ for make in (dense, circulant):
 for name, values in curves.items():
     print(f"{name:25} test accuracy {values[-1]:.3f}")
 
+# sphinx_gallery_alt = "Test accuracy over the epochs: the circulant layer comes close to the dense one."
 # sphinx_gallery_thumbnail_number = 1
 fig, ax = plt.subplots()
 for (name, values), style in zip(curves.items(), ("k--", "C0-"), strict=True):

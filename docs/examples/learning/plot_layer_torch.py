@@ -56,6 +56,7 @@ runs = {name: fit(make) for name, make in layers.items()}
 for name, (size, accuracy) in runs.items():
     print(f"{name:25} {size:6,} parameters, test accuracy {accuracy[-1]:.3f}")
 
+# sphinx_gallery_alt = "Test accuracy over 40 epochs: circulant and dense layers are level, a narrow one is below."
 # sphinx_gallery_thumbnail_number = 1
 fig, ax = plt.subplots()
 styles = dict(zip(runs, ("k--", "C0-", "C1:"), strict=True))

@@ -80,6 +80,7 @@ for place, k in enumerate(bits):
     cells = [f"{n} {means[n][place]:.3f} ± {errors[n][place]:.3f}" for n in rows]
     print(f"{k:4} bits: {', '.join(cells)}")
 
+# sphinx_gallery_alt = "Recall rises with the bits of the code; learned codes are above the others at 16 and 32 bits."
 # sphinx_gallery_thumbnail_number = 1
 fig, ax = plt.subplots()
 for name, style in zip(rows, ("ks--", "C0o-", "C1^-"), strict=True):

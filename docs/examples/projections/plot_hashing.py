@@ -57,6 +57,7 @@ measured = {
     for name, draw in hashes.items()
 }
 
+# sphinx_gallery_alt = "Collisions become rarer with the angle; points for hyperplanes lie on the lines of the theory."
 # sphinx_gallery_thumbnail_number = 1
 fig, ax = plt.subplots()
 tau = 2 * np.sin(angles / 2)

@@ -36,6 +36,7 @@ def factors(A):
 
 drawn = {name: draw(d, k, rng=0) for name, draw in projections.items()}
 columns = 1 + max(len(factors(A)) for A in drawn.values())
+# sphinx_gallery_alt = "Heat maps of three random projections, each followed by its factors, such as random signs."
 # sphinx_gallery_thumbnail_number = 1
 fig, axes = plt.subplots(len(drawn), columns, figsize=(6.4, 4.4))
 for row, (name, A) in zip(axes, drawn.items(), strict=True):

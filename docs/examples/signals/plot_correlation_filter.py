@@ -123,6 +123,7 @@ for name, tracker in trackers.items():
     errors = np.linalg.norm(found[name] - path, axis=1)
     print(f"{name:31} {rate:5.0f} frames a second, error ≤ {errors.max():.1f} pixels")
 
+# sphinx_gallery_alt = "Frames of a video with the tracked patch, and errors: the filter of the first frame fails."
 # sphinx_gallery_thumbnail_number = 1
 fig = plt.figure(figsize=(6.4, 5))
 grid = fig.add_gridspec(2, 3, height_ratios=(1.1, 1))

@@ -53,6 +53,7 @@ for name, F in filters.items():
     measured = np.sqrt(np.mean((F @ data - signal) ** 2))
     print(f"filter {name:10} error: expected {expected(F):.3g}, here {measured:.3g}")
 
+# sphinx_gallery_alt = "Noisy samples and the jagged signal; the filter's smooth curve runs through them."
 # sphinx_gallery_thumbnail_number = 1
 fig, ax = plt.subplots()
 part = slice(0, 256)

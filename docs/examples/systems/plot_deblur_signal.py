@@ -59,6 +59,7 @@ print(f"steps without a preconditioner: {len(without)}, with: {len(preconditione
 for name, x in (("blurred", b), ("restored", restored)):
     print(f"error, {name}: {np.linalg.norm(x - signal) / np.linalg.norm(signal):.3f}")
 
+# sphinx_gallery_alt = "Residuals: tiny after 20 steps with the circulant preconditioner, not after 400 without."
 # sphinx_gallery_thumbnail_number = 1
 fig, ax = plt.subplots()
 ax.semilogy(np.arange(1, len(without) + 1), without, label="no preconditioner")

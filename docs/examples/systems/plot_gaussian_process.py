@@ -82,6 +82,7 @@ spread = np.sqrt(
 inside = np.mean(np.abs(f - mean)[:n] < 2 * spread[:n])
 print(f"{100 * inside:.0f} % of the hidden values lie in the band of two deviations")
 
+# sphinx_gallery_alt = "Observations, the hidden process, and a prediction whose band widens after the last of them."
 # sphinx_gallery_thumbnail_number = 1
 fig, ax = plt.subplots()
 ax.plot(t[:n], y, ".", color="grey", ms=4, label="observed")

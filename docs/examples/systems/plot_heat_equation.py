@@ -43,6 +43,7 @@ ten = flow[1e-3] ** 10 @ u
 print(f"ten times t = 0.001, and t = 0.01: {np.max(np.abs(ten - solutions[1e-2])):.1e}")
 print(f"change of the total heat:          {abs(np.sum(solutions[1e-2] - u)):.1e}")
 
+# sphinx_gallery_alt = "Temperature on a ring at four times: two pulses with sharp edges become smooth and flat."
 # sphinx_gallery_thumbnail_number = 1
 fig, ax = plt.subplots()
 colours = plt.colormaps["inferno"](np.linspace(0.75, 0.1, len(times)))

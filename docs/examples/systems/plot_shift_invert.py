@@ -59,6 +59,7 @@ except ArpackNoConvergence as error:
         f"without the inverse, {count['A']:,} products found {found} eigenvalues of 6"
     )
 
+# sphinx_gallery_alt = "A double well and its six lowest states, each in one well and at the height of its energy."
 # sphinx_gallery_thumbnail_number = 1
 fig, ax = plt.subplots()
 ax.plot(x, potential, color="black", lw=1.2)

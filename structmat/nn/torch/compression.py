@@ -108,7 +108,7 @@ def compress(
 
     Replaced are `torch.nn.Linear` and the `Conv1D` of transformers, not their subclasses, which may do more than
     multiply, or be read by attention without a call. A weight that is computed from other parameters, by pruning,
-    `weight_norm`, `spectral_norm` or `torch.nn.utils.parametrize`, must be made permanent before.
+    `weight_norm`, `spectral_norm` or ``torch.nn.utils.parametrize``, must be made permanent before.
 
     Parameters
     ----------

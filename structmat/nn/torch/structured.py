@@ -50,12 +50,12 @@ class StructuredLinear(IntegerBuffers):
     axis of 2. A learned array that occurs twice in the operator is one parameter.
 
     Arrays of integers, signs and permutations, are buffers of their digits, "signs_digits", which averages of buffers
-    (`torch.optim.swa_utils.AveragedModel` with ``use_buffers=True``) don't change. The attribute "signs" returns the
+    (``torch.optim.swa_utils.AveragedModel`` with ``use_buffers=True``) don't change. The attribute "signs" returns the
     integers themselves; they may be assigned or changed in place. `load_state_dict` takes "signs" of checkpoints of
     earlier releases as well, and rejects integers that the operator rejects, such as an index that is no permutation.
 
     Half precision, also of `torch.autocast`, is the precision of inputs, outputs and parameters; products compute in
-    single precision. The derivative is the operator's own `backward`, also under `torch.compile`; under `torch.func`
+    single precision. The derivative is the operator's own `backward`, also under `torch.compile`; under ``torch.func``
     and in forward mode PyTorch differentiates each step of the product.
 
     Weight decay multiplies parameters by 1 - lr * weight_decay a step, and therefore a matrix that is linear in them,
