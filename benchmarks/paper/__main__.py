@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from benchmarks.paper import compare, data, factors, report
+from benchmarks.paper import compare, data, effects, factors, full, report
 from benchmarks.paper.experiments import EXPERIMENTS, FURTHER_STUDIES, STUDIES, Experiment, Job, Laboratory, jobs, plan
 from benchmarks.paper.tables import CLASSES, layers, networks
 from benchmarks.paper.train import CheckpointError, DivergenceError
@@ -120,7 +120,8 @@ def parser() -> Parser:
     one = commands.add_parser("tables", help=summary, description=summary.capitalize() + ".")
     one.add_argument("--json", type=writable, metavar="FILE", help="write the figures there")
     summary = "show the committed results beside the paper's"
-    commands.add_parser("compare", help=summary, description=summary.capitalize() + ".")
+    one = commands.add_parser("compare", help=summary, description=summary.capitalize() + ".")
+    one.add_argument("--png", type=writable, metavar="FILE", help="draw error against storage on MNIST")
     return made
 
 
@@ -175,7 +176,7 @@ def factorial(arguments: argparse.Namespace, console: Console) -> None:
     settings = {"data": found.name, "device": str(arguments.device)}
     settings |= {key: getattr(arguments, key) for key in ("epochs", "seeds", "batch", "rate", "threads")}
     figures = {"about": facts(), "settings": settings, "runs": runs}
-    for title, headings, rows in factors.tables(figures):
+    for title, headings, rows in effects.tables(figures):
         console.print(title, style="bold")
         show(console, headings, rows)
     write_json(figures, arguments.json)
@@ -249,6 +250,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         elif arguments.command == "compare":
             for headings, rows in compare.tables_of_page().values():
                 show(console, headings, rows)
+            write(arguments.png, lambda file: full.draw_mnist(full.load(), file))
         elif arguments.command == FACTORS:
             factorial(arguments, console)
         else:

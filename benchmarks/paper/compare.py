@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.paper import report
+from benchmarks.paper import effects, full, report
 
 RESULTS = Path(__file__).parents[1] / "results"
 MIB = 2**20
@@ -16,15 +16,17 @@ MIB = 2**20
 LAYER_KINDS = "dense", "circulant", "block circulant", "Fastfood", "low rank"
 NETWORK = "layers", "hidden units", "parameters", "MB", "times smaller"
 READ, SECOND = "abstract", "second hand"
-NOT_RUN = "not run: requires the files of {}"
+HELD, NOT_TESTED = "held", "not tested"
+NOT_RUN = "requires the files of {}"
 
 
 class Claim(NamedTuple):
-    """One result of the paper, its source, and our result."""
+    """One result of the paper, its source, our verdict, and our result."""
 
     what: str
     paper: str
     source: str
+    verdict: str
     ours: str
 
 
@@ -44,19 +46,50 @@ def share(row: dict[str, Any]) -> float:
     return 100 * (1 - row["convolutions"] / row["parameters"])
 
 
-def fewer(mnist: dict[str, Any]) -> str:
+def same_width(figures: dict[str, Any], title: str) -> Claim:
+    """Compare circulant with dense layers of the same width on a full data set."""
+    rows = {row["name"]: row for row in full.whole(figures)}
+    dense, circulant, difference = rows["dense"], rows["circulant"], full.between(figures, "circulant", "dense")
+    return Claim(
+        f"{title}: test error at the same width",
+        f"a minimal increase; here at most {full.MINIMAL} points",
+        READ,
+        full.verdict(difference, full.MINIMAL),
+        f"dense {report.plus_minus(dense['error'])} %, circulant {report.plus_minus(circulant['error'])} %, "
+        f"{report.plus_minus(difference, '+')} points; {circulant['ratio']:.1f} times smaller ({circulant['seeds']} "
+        f"seeds)",
+    )
+
+
+def same_storage(figures: dict[str, Any], title: str) -> Claim:
+    """Compare circulant with dense layers of the same storage on a full data set."""
+    difference = full.between(figures, "circulant", "dense, reduced")
+    (width,) = report.runs_of(figures, "dense, reduced")[0]["widths"]
+    return Claim(
+        f"{title}: test error at the same storage",
+        "below that of a dense network",
+        SECOND,
+        full.verdict(difference, 0),
+        f"circulant minus dense with {width} hidden units: {report.plus_minus(difference, '+')} points",
+    )
+
+
+def fewer(figures: dict[str, Any], title: str) -> Claim:
     """Describe the difference between circulant and dense layers for each number of training images."""
-    rows = [row for row in report.summary(mnist) if row["name"] == "circulant"]
-    rows.sort(key=lambda row: row["images"])
-    told = (f"{report.plus_minus(row['difference'], '+')} with {row['images']:,} images" for row in rows)
-    return "circulant minus dense, points: " + "; ".join(told)
+    rows = full.samples(figures)
+    told = (f"{report.plus_minus(row['circulant']['difference'], '+')} with {row['images']:,}" for row in rows)
+    return Claim(
+        f"{title}: fewer training images",
+        "less data required (no number found)",
+        SECOND,
+        full.verdict(rows[0]["circulant"]["difference"], 0),
+        "circulant minus dense, points: " + "; ".join(told),
+    )
 
 
-def claims(tables: dict[str, Any], mnist: dict[str, Any], demo: dict[str, Any]) -> list[Claim]:
-    """Compare all known results of the paper with ours."""
+def claims(tables: dict[str, Any], found: dict[str, Any], demo: dict[str, Any]) -> list[Claim]:
+    """Compare all known results of the paper with ours; `found` has the results on full data sets."""
     alexnet, cifar = arms(tables, "imagenet"), arms(tables, "cifar10")
-    kinds = {row["name"]: row for row in report.kinds(mnist)}
-    dense, circulant, wider = (kinds[name] for name in ("dense", "circulant", "circulant, wider"))
 
     def smaller(rows: dict[str, dict[str, Any]], name: str) -> str:
         return f"{rows['dense']['bytes'] / rows[name]['bytes']:.1f} times smaller"
@@ -66,53 +99,55 @@ def claims(tables: dict[str, Any], mnist: dict[str, Any], demo: dict[str, Any]) 
 
     slopes = demo["growth"]["slopes"]
     imagenet = NOT_RUN.format("ImageNet")
+    measured = [
+        claim(figures, full.SETS[name]) for claim in (same_width, same_storage) for name, figures in found.items()
+    ]
+    measured += [fewer(each, full.SETS[name]) for name, each in found.items() if len(full.samples(each)) > 1]
     return [
+        *measured,
         Claim(
-            "MNIST, LeNet, test error",
-            "a minimal increase",
+            "Time of a layer",
+            "O(d log d) instead of O(d²)",
             READ,
-            f"dense {report.plus_minus(dense['error'])} %, circulant {report.plus_minus(circulant['error'])} %, "
-            f"{circulant['ratio']:.1f} times smaller; wider {report.plus_minus(wider['error'])} %, "
-            f"{wider['ratio']:.1f} times smaller ({mnist['settings']['data']})",
+            HELD,
+            f"measured d^{slopes['circulant']:.2f} instead of d^{slopes['dense']:.2f}",
         ),
-        Claim("MNIST, fewer training images", "less data required (no number found)", SECOND, fewer(mnist)),
-        Claim(
-            "CIFAR-10, test error",
-            "dense 15.60 %, circulant 16.71 %",
-            SECOND,
-            NOT_RUN.format("CIFAR-10"),
-        ),
-        Claim("CIFAR-10, storage", "about 4 times smaller", SECOND, f"{smaller(cifar, 'circulant')} (exact)"),
         Claim(
             "Share of parameters in fully-connected layers",
             "more than 90 %",
             READ,
+            HELD,
             f"AlexNet {share(alexnet['dense']):.1f} % (exact)",
         ),
         Claim(
             "AlexNet, storage",
             "233.2 MB → 20.5 MB, 11.4 times smaller",
             SECOND,
+            HELD,
             f"{memory('dense')} → {memory('circulant')}, {smaller(alexnet, 'circulant')} (exact)",
+        ),
+        Claim("CIFAR-10, storage", "about 4 times smaller", SECOND, HELD, f"{smaller(cifar, 'circulant')} (exact)"),
+        Claim(
+            "CIFAR-10, test error",
+            "dense 15.60 %, circulant 16.71 %",
+            SECOND,
+            NOT_TESTED,
+            NOT_RUN.format("CIFAR-10"),
         ),
         Claim(
             "AlexNet, wider circulant network, top-1 error",
             "0.40 points above dense",
             SECOND,
+            NOT_TESTED,
             f"{imagenet}; storage {memory('circulant, wider')} (exact)",
         ),
         Claim(
             "Reduced AlexNet against circulant, top-1 error",
             "65.3 % against 43.2 %, both at 20.7 MB",
             SECOND,
+            NOT_TESTED,
             f"{imagenet}; {alexnet['dense, reduced']['widths'][0]} hidden units per layer fit into "
             f"{memory('dense, reduced')} (exact)",
-        ),
-        Claim(
-            "Time of a layer",
-            "O(d log d) instead of O(d²)",
-            READ,
-            f"measured d^{slopes['circulant']:.2f} instead of d^{slopes['dense']:.2f}",
         ),
     ]
 
@@ -153,11 +188,30 @@ def within(mnist: dict[str, Any]) -> str:
     return ". ".join(text[0].upper() + text[1:] for text in told) + "."
 
 
+def ranks(found: dict[str, Any]) -> str:
+    """Say for each result how much storage low rank takes for the error of circulant layers."""
+    told = {full.SETS[name]: full.equal_rank(figures) for name, figures in found.items()}
+    return "; ".join(f"{title}: {sentence}" for title, sentence in told.items() if sentence is not None) + "."
+
+
 def tables_of_page() -> dict[str, tuple[list[str], list[list[str]]]]:
     """Return the headings and cells of each table of the page."""
-    tables, mnist, demo = load("paper_tables"), load("paper_mnist"), load("demo")
+    tables, mnist, demo, found = load("paper_tables"), load("paper_mnist"), load("demo"), full.load()
+    factors = load("paper_factors")
+    studied = {title: (headings, rows) for title, headings, rows in effects.tables(factors)}
+    on_samples = {name: figures for name, figures in found.items() if len(full.samples(figures)) > 1}
     return {
-        "claims": (["result", "paper", "source", "ours"], [[*claim] for claim in claims(tables, mnist, demo)]),
+        "claims": (["result", "paper", "source", "", "ours"], [[*claim] for claim in claims(tables, found, demo)]),
+        **{
+            name.removeprefix("paper_"): (full.HEADINGS, [full.cells(row) for row in full.whole(figures)])
+            for name, figures in found.items()
+        },
+        **{
+            f"{name.removeprefix('paper_')}_samples": (full.SAMPLES, [*map(full.sample_cells, full.samples(figures))])
+            for name, figures in on_samples.items()
+        },
+        "effects": studied["Effects"],
+        "settings": studied["Best settings"],
         "mnist": ([*report.HEADINGS], [report.cells(row) for row in report.kinds(mnist)]),
         "alexnet": ([*NETWORK], network_rows(arms(tables, "imagenet"))),
         "cifar10": ([*NETWORK], network_rows(arms(tables, "cifar10"))),

@@ -126,10 +126,10 @@ def draw(figures: Figures, file: Path) -> None:
     picture.savefig(file, format="png", dpi=130)
 
 
-def logarithmic(axes: Axes, side: str, values: Iterable[float]) -> None:
+def logarithmic(axes: Axes, side: str, values: Iterable[float], least: float = 0.1) -> None:
     """Make the axis "x" or "y" logarithmic, with marks at 1, 2 and 5 of each decade and room around the values."""
     values = list(values)
-    low, high = max(min(values), 0.1) / 1.3, max(values) * 1.3
+    low, high = max(min(values), least) / 1.3, max(values) * 1.3
     marks = [digit * 10.0**power for power in range(-6, 9) for digit in (1, 2, 5)]
     getattr(axes, f"set_{side}scale")("log")
     axis = getattr(axes, f"{side}axis")

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
 RESULTS = Path(__file__).parents[2] / "benchmarks/results"
 HEADINGS = ["Engine", "Task", "How", "Measured"]
+VECTORS = ["Recipe", "n", "One process", "In parts", "Memory of one", "Of a worker"]
 
 
 def results(name: str) -> Any:
@@ -60,6 +61,35 @@ def memory() -> tuple[str, str]:
     )
 
 
+def in_parts(recipe: str) -> str:
+    """Time and memory of one vector in parts beside those of one process, at the largest size."""
+    row = max((row for row in results("vectors")["rows"] if row["recipe"] == recipe), key=lambda row: row["n"])
+    one, parts = row["one"], row["parts"]
+    told = (
+        f"n = {row['n']:,} on {row['processes']}: {parts['seconds'] / one['seconds']:.2g} times the time of one process"
+    )
+    if one["bytes"] is None:
+        return told
+    return f"{told}; a worker takes {parts['bytes'] / 2**20:.0f} MiB, one process {one['bytes'] / 2**20:,.0f} MiB"
+
+
+def vectors() -> list[list[str]]:
+    """Rows of the table of one vector in parts."""
+
+    def size(value: int | None) -> str:
+        return "" if value is None else f"{value / 2**20:,.0f} MiB"
+
+    return [
+        [
+            row["recipe"],
+            f"{row['n']:,}",
+            *(f"{row[way]['seconds']:.2g} s" for way in ("one", "parts")),
+            *(size(row[way]["bytes"]) for way in ("one", "parts")),
+        ]
+        for row in sorted(results("vectors")["rows"], key=lambda row: (row["recipe"], row["n"]))
+    ]
+
+
 def rows() -> list[list[str]]:
     """The table: engines and tasks."""
     (product, store), (explicit, auto), (file, vector) = dask(), jax(), memory()
@@ -68,11 +98,11 @@ def rows() -> list[list[str]]:
     return [
         ["Dask", "products, gradients, estimators", "``A @ x``", product],
         ["Dask, zarr", "rows beyond memory", "`dask_zarr.py`_", store],
-        ["Dask", "one vector beyond memory", "`long_dask.py`_", "tested"],
-        ["Dask", "filter of a signal beyond memory", "`filter_dask.py`_", "tested"],
+        ["Dask", "one vector beyond memory", "`long_dask.py`_", in_parts("long_dask.py")],
+        ["Dask", "filter of a signal beyond memory", "`filter_dask.py`_", in_parts("filter_dask.py")],
         ["JAX", "sharded batch, explicit axes", "`jax_mesh.py`_", explicit],
         ["JAX", "sharded batch, automatic axes", "`jax_mesh.py`_", auto],
-        ["JAX", "one vector over devices", "`long_jax.py`_", "no gathers; four exchanges a product"],
+        ["JAX", "one vector over devices", "`long_jax.py`_", f"no gathers; {in_parts('long_jax.py')}"],
         ["PyTorch DDP", "data parallelism, ``no_sync``", "`torch_ddp.py`_", training],
         ["PyTorch FSDP2", "sharded parameters, checkpoints", "`torch_fsdp2.py`_", training],
         ["PyTorch", "distributed batches and modules", "``DTensor``", training],
@@ -88,6 +118,8 @@ def generate(app: "Sphinx") -> None:
     target = Path(app.srcdir, "_generated/scale.txt")
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text(table([HEADINGS, *rows()], widths="14 26 18 42", header=1), encoding="utf-8")
+    text = table([VECTORS, *vectors()], widths="22 18 14 14 16 16", header=1)
+    target.with_name("scale_vectors.txt").write_text(text, encoding="utf-8")
 
 
 def setup(app: "Sphinx") -> dict[str, bool]:

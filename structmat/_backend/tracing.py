@@ -16,7 +16,7 @@ def is_traced(x: Array) -> bool:
 
 
 def is_constant(x: Array) -> bool:
-    """Tell whether an array has values to inspect and takes no part in a differentiation."""
+    """Tell whether an array has values on the host to inspect and takes no part in a differentiation."""
     return type(x) is np.ndarray or libraries.of_array(x).is_constant(x)
 
 

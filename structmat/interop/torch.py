@@ -50,7 +50,8 @@ def autocast_dtype(x: torch.Tensor) -> torch.dtype | None:
     if not isinstance(x, torch.Tensor):
         return None
     device_type = x.device.type
-    is_on = torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type)
+    is_known = device_type == "cpu" or torch.amp.is_autocast_available(device_type)
+    is_on = is_known and torch.is_autocast_enabled(device_type)
     return torch.get_autocast_dtype(device_type) if is_on else None
 
 
@@ -115,14 +116,14 @@ def matvec(A: LinearOperator, x: torch.Tensor) -> torch.Tensor:
     `A.matvec(x)` records every step of the product for autograd; here `A.backward` itself is the derivative, with the
     transforms that `A.forward` kept.
     """
-    return _matvec(A, x, A._arrays)
+    return _matvec(A, x, A._arrays, _is_recorded())
 
 
-def _matvec(A: LinearOperator, x: torch.Tensor, arrays: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Multiply vectors by an operator, whose arrays the caller has at hand."""
+def _matvec(A: LinearOperator, x: torch.Tensor, arrays: Sequence[torch.Tensor], is_recorded: bool) -> torch.Tensor:
+    """Multiply vectors by an operator; the caller has its arrays at hand, and knows whether a product is recorded."""
     if not _ORDINARY.issuperset(map(type, (x, *arrays))) and any(map(_is_distributed, (x, *arrays))):
         return _distributed_product(A, x, arrays)
-    if _is_recorded():
+    if is_recorded:
         if torch.jit.is_tracing() and torch.onnx.is_in_onnx_export():
             return _dense_product(A, x)
         if torch.autograd.forward_ad._current_level >= 0 and x.ndim == 1:
@@ -226,9 +227,10 @@ class Template(template.Template):
         if torch.jit.is_tracing():
             with warnings.catch_warnings():  # of sizes, which the operator has to be compared with
                 warnings.simplefilter("ignore", torch.jit.TracerWarning)
-                return _matvec(self.operator._with_arrays(arrays), x, arrays)
-        keep = keep and not _is_recorded()  # arrays of a trace must not outlive it
-        return _matvec(self.bind(arrays) if keep else self.operator._with_arrays(arrays), x, arrays)
+                return _matvec(self.operator._with_arrays(arrays), x, arrays, is_recorded=True)
+        is_recorded = _is_recorded()
+        keep = keep and not is_recorded  # arrays of a trace must not outlive it
+        return _matvec(self.bind(arrays) if keep else self.operator._with_arrays(arrays), x, arrays, is_recorded)
 
 
 Form = Template  # its name in pickles of earlier releases
@@ -241,7 +243,7 @@ torch.library.define("structmat::matvec", "(Tensor x, Tensor[] arrays, str form)
 
 @torch.library.impl("structmat::matvec", "CompositeImplicitAutograd")  # type: ignore[untyped-decorator]
 def _matvec_of_structure(x: torch.Tensor, arrays: Sequence[torch.Tensor], form: str) -> torch.Tensor:
-    return _matvec(structure_of(form).operator._with_arrays(arrays), x, arrays)
+    return _matvec(structure_of(form).operator._with_arrays(arrays), x, arrays, _is_recorded())
 
 
 @torch.library.register_vmap("structmat::matvec")  # type: ignore[untyped-decorator]

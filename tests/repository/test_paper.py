@@ -21,7 +21,7 @@ from rich.progress import Progress
 torch = library("torch")
 Module = torch.nn.Module  # where PyTorch is left out, the file ends here
 
-from benchmarks.paper import compare, data, factors, report, tables  # noqa: E402
+from benchmarks.paper import compare, data, effects, factors, report, tables  # noqa: E402
 from benchmarks.paper.__main__ import OFFLINE, main  # noqa: E402
 from benchmarks.paper.experiments import EXPERIMENTS, STUDIES, Job, Laboratory, jobs, plan  # noqa: E402
 from benchmarks.paper.models import STRUCTURES, Arm, block_size, fastfood_numbers, lenet, measured, storage  # noqa: E402
@@ -782,7 +782,7 @@ def test_circulant_is_as_good_as_dense() -> None:
 def test_factors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Steps, scale and decay are those of the column alone; a run that is repeated trains nothing and says the same."""
     few = {"learned": (True, False), "signs": (True,), "scale": (1.0, 0.25), "step": (1.0, 10.0), "decay": (0.0,)}
-    monkeypatch.setattr(factors, "FACTORS", few)
+    monkeypatch.setattr(effects, "FACTORS", few)
     settings = factors.settings((64,))
     assert len(settings) == 1 + 2 * 2 + 2
     torch.manual_seed(0)
@@ -808,7 +808,7 @@ def test_factors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     assert one["runs"] == two["runs"]
     assert len(one["runs"]) == 2 * len(settings)
     assert {run["tested"] for run in one["runs"]} == {288}  # a fifth of four fifths of 1,797
-    table = factors.effects(one["runs"])
+    table = effects.effects(one["runs"])
     assert [row[0] for row in table] == ["learned", "scale", "step"]
     tens, ones = ([run for run in one["runs"] if run["learned"] and run["step"] == step] for step in (10.0, 1.0))
     means = [np.mean([run["error_percent"] for run in runs if not run["dense"]]) for runs in (tens, ones)]

@@ -1,5 +1,6 @@
 """Recipes with engines that `make test-scale` installs, Spark and Ray, and clusters of Dask that fail."""
 
+import json
 import os
 import shutil
 import sys
@@ -9,11 +10,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from recipes import RECIPES, run
+from recipes import RECIPES, ROOT, run
 
 import structmat as sm
 
 pandas = pytest.importorskip("pandas")
+RESULTS = ROOT / "benchmarks/results"
 
 
 @pytest.mark.parametrize("name", ["spark.py", "ray_data.py"])
@@ -39,6 +41,19 @@ def test_tables(name: str, tmp_path: Path) -> None:
     P = sm.projections.circulant_projection(128, 16, rng=0)
     assert found["number"].tolist() == list(range(len(x)))
     np.testing.assert_allclose(np.stack(found["x"]), P.matvec(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the cluster's connections
+def test_vectors_in_parts_are_measured(tmp_path: Path) -> None:
+    """In a process of its own, which makes two devices of JAX on one CPU."""
+    target = tmp_path / "vectors.json"
+    run("-m", "benchmarks.scale", "vectors", "--quick", "--json", str(target))
+    figures = [json.loads(file.read_text(encoding="utf-8")) for file in (target, RESULTS / "scale_vectors.json")]
+    for rows in (each["rows"] for each in figures):
+        assert {row["recipe"] for row in rows} == {"long_dask.py", "long_jax.py", "filter_dask.py"}
+        assert all(row["processes"] == 2 for row in rows)
+        assert all(row["difference"] < (1e-5 if row["recipe"] == "long_jax.py" else 1e-13) for row in rows)
+    assert [each["quick"] for each in figures] == [True, False]
 
 
 @pytest.fixture

@@ -15,6 +15,9 @@ class CuPy(Library):
     solvers = "cupyx.scipy.sparse.linalg"
     lacks_graphs = True
 
+    def is_constant(self, x: Array) -> bool:
+        return False  # to read it would be a transfer
+
     def device_view(self, x: Array) -> Array | None:
         return x if cuda.is_on() and x.device.id == sys.modules["cupy"].cuda.runtime.getDevice() else None
 

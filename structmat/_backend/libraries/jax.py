@@ -33,6 +33,9 @@ class Jax(Library):
     def is_traced(self, x: Array) -> bool:
         return isinstance(x, jax.core.Tracer)
 
+    def is_constant(self, x: Array) -> bool:
+        return not self.is_traced(x) and all(device.platform == "cpu" for device in x.devices())
+
     def may_keep(self, value: Array, sources: tuple[Array, ...]) -> bool:
         return not isinstance(value, jax.core.Tracer)
 

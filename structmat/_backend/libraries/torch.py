@@ -53,8 +53,9 @@ class Torch(Library):
         return x.is_cpu and self._has_memory(x)
 
     def is_ready(self, x: Array, device: Device) -> bool:
-        is_plain = type(x) in _ORDINARY and x.device == device and x.is_contiguous()
-        return is_plain and self.full_precision(x) is UNCHANGED
+        if type(x) not in _ORDINARY or x.device != device or not x.is_contiguous():
+            return False
+        return not torch.is_autocast_enabled("cpu") if x.is_cpu else self.full_precision(x) is UNCHANGED
 
     def device_view(self, x: Array) -> Array | None:
         return x.detach() if x.is_cuda and self._is_plain(x) and cuda.is_on() else None
@@ -144,7 +145,7 @@ class Torch(Library):
         return bool(_functorch.is_batchedtensor(x))
 
     def is_constant(self, x: Array) -> bool:
-        return self._is_plain(x.resolve_conj().resolve_neg()) and not self.is_traced(x)
+        return x.is_cpu and self._is_plain(x.resolve_conj().resolve_neg()) and not self.is_traced(x)
 
     def may_keep(self, value: Array, sources: tuple[Array, ...]) -> bool:
         if torch.compiler.is_compiling() or value.is_inference():
