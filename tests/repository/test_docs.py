@@ -300,19 +300,31 @@ def test_page_of_the_paper_has_the_committed_results(monkeypatch: pytest.MonkeyP
     assert mib["circulant"] < 20.5 < mib["circulant, random"], "the latter has a dense last layer"
 
 
-def test_page_of_the_paper_has_the_errors_on_all_of_mnist() -> None:
-    from benchmarks.paper import compare
+def test_page_of_the_paper_says_what_full_data_show() -> None:
+    """The sentences below its first picture."""
+    from benchmarks.paper import full
 
-    runs = compare.load("paper_mnist_full")["runs"]
-    assert {(run["seed"], run["images"], run["tested"]) for run in runs} == {(0, 60_000, 10_000)}
-    error = {run["name"]: f"{run['error_percent']:.2f} %" for run in runs}
-    text = " ".join((DOCS / "paper.rst").read_text(encoding="utf-8").split())
-    assert (
-        f"dense {error['dense']}, circulant {error['circulant']}, wider circulant {error['circulant, wider']}" in text
-    )
-    assert error["block circulant"] == error["Fastfood"]
-    assert f"random circulant {error['circulant, random']}, block circulant and Fastfood {error['Fastfood']}" in text
-    assert f"network's storage {error['dense, reduced']}" in text
+    found = full.load()
+    assert found.keys() >= {"paper_mnist_full", "paper_mnist_hidden", "paper_fashion_hidden"}
+    lenet, hidden = found["paper_mnist_full"], found["paper_mnist_hidden"]
+    rows = [{row["name"]: row for row in full.whole(figures)} for figures in (lenet, hidden)]
+    behind, alone = (named["circulant"] for named in rows)
+    assert 1 / 4 < behind["difference"][0] < 5 / 12
+    assert 13 <= behind["ratio"] < 14
+    assert 1 < alone["difference"][0] < 1.5
+    assert 60 <= alone["ratio"] < 65
+    gaps = [full.between(figures, "circulant, random", "circulant") for figures in (lenet, hidden)]
+    assert abs(gaps[0][0]) < 2 * gaps[0][1]
+    assert gaps[1][0] > 2 * gaps[1][1]
+    wide = rows[1]["circulant, wider"]
+    for name in ("block circulant, 8", "block circulant, 32"):
+        assert rows[1][name]["difference"][0] < 0.2
+        assert full.between(hidden, name, "circulant, wider")[0] < 0
+    assert rows[1]["block circulant, 32"]["bytes"] < wide["bytes"]
+    for figures in found.values():
+        samples = full.samples(figures)
+        assert all(row["circulant"]["difference"][0] > 0 for row in samples)
+        assert {(run["images"] * run["parts"], run["tested"]) for run in figures["runs"]} == {(60_000, 10_000)}
 
 
 def test_page_of_the_paper_says_what_the_results_are() -> None:
