@@ -411,11 +411,25 @@ layer = with_flax.CirculantLinear(16, 12, rngs=flax.nnx.Rngs(0))
 graph, state = flax.nnx.split(layer)
 product = jax.jit(lambda state, x: flax.nnx.merge(graph, state)(x))
 close(product(jax.device_put(state, place()), xs), layer(x))
+
+from structmat.nn import keras as with_keras
+
+layer = with_keras.CirculantDense(12)
+expected = layer(x)
+trained, others = [[v.value for v in each] for each in (layer.trainable_variables, layer.non_trainable_variables)]
+with jax.set_mesh(mesh):
+    there = jax.device_put((trained, others), place())
+    close(jax.jit(lambda values, x: layer.stateless_call(*values, x)[0])(there, xs), expected)
 """
 
 
 def test_a_batch_on_explicit_axes() -> None:
-    environment = {**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": "jax",
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=8",
+    }
     root = str(Path(sm.__file__).parents[1])
     ran = subprocess.run(
         [sys.executable, "-c", EXPLICIT], env=environment, cwd=root, capture_output=True, text=True, check=False

@@ -30,7 +30,7 @@ def figures(data: tuple[Images, Images]) -> dict[str, Any]:
     training, test = data
     part = Images(training.pixels[::4], training.labels[::4])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(demo, "digits", lambda: (part, test))
+        patch.setattr(demo, "digits", lambda source: (part, test))
         patch.setattr(demo, "BUDGET", 0.01)
         return demo.run(Console(file=io.StringIO()), seeds=2, epochs=1, sizes=SIZES)
 
