@@ -203,6 +203,8 @@ def experiment(arguments: argparse.Namespace, console: Console) -> None:
         runs += [run for job, run in done.items() if job not in wanted]
         timed = "kinds" in arguments.studies and not set(arguments.kinds) <= set(earlier["times"])
         times = laboratory.times(arguments.kinds) if timed else earlier["times"]
+    for run in runs:  # those with fewer images have hundreds of epochs
+        run["losses"] = run["losses"] if run["parts"] == 1 else []
     settings = {"experiment": name, "data": found.name, "device": str(arguments.device)}
     settings |= {key: getattr(arguments, key) for key in ("epochs", "seeds", "batch", "rates", "threads")}
     figures = {"about": facts(), "settings": settings, "pairs": known.pairs, "times": times, "runs": runs}

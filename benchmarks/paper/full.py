@@ -130,6 +130,7 @@ def draw_samples(axes: Axes, figures: Figures) -> None:
     rows = samples(figures)
     colour, marker, _ = LOOKS["circulant"]
     y, bars = zip(*(row["circulant"]["difference"] for row in rows), strict=True)
+    bars = tuple(bar or 0.0 for bar in bars)  # one seed has no error
     axes.errorbar([row["images"] for row in rows], y, bars, color=colour, marker=marker, markersize=6, capsize=3)
     axes.axhline(0, color="0.5", linewidth=1)
     axes.set_xscale("log")
