@@ -7,6 +7,7 @@ import json
 import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -157,30 +158,27 @@ def draw_training(axes: Axes, figures: Figures) -> None:
 
 
 def panels(loaded: dict[str, Figures]) -> Iterator[tuple[str, Figure]]:
-    """Yield the figures of the page by name, with a panel for each result."""
+    """Yield the figures of the page by name, with a panel for each result, two in a row."""
     with_samples = {name: figures for name, figures in loaded.items() if len(samples(figures)) > 1}
     for name, draw, shown in (
         ("storage", draw_storage, loaded),
         ("fewer", draw_samples, with_samples),
         ("training", draw_training, loaded),
     ):
-        if not shown:
-            continue
-        picture = Figure(figsize=(4.6 * len(shown) + 1.8 * (name == "storage"), 4.0), layout="constrained")
-        for axes, (result, figures) in zip(
-            picture.subplots(1, len(shown), squeeze=False)[0], shown.items(), strict=True
-        ):
+        rows = math.ceil(len(shown) / 2)
+        picture = Figure(figsize=(4.7 * min(len(shown), 2), 3.6 * rows + 0.4), layout="constrained")
+        places = picture.subplots(rows, min(len(shown), 2), squeeze=False).ravel()
+        labels: dict[str, Any] = {}
+        for axes, (result, figures) in zip(places, shown.items(), strict=False):
             draw(axes, figures)
             axes.set_title(SETS[result], loc="left", fontweight="bold")
             axes.spines[["top", "right"]].set_visible(False)
             axes.grid(color="0.92")
             axes.set_axisbelow(True)
-        if name != "fewer":
-            handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-            options = (
-                {"loc": "outside right center"} if name == "storage" else {"loc": "outside lower center", "ncols": 3}
-            )
-            picture.legend(handles.values(), handles.keys(), frameon=False, **options)
+            labels |= dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        for axes in places[len(shown) :]:
+            axes.set_visible(False)
+        picture.legend(labels.values(), labels.keys(), frameon=False, loc="outside lower center", ncols=4)
         yield name, picture
 
 
