@@ -327,6 +327,25 @@ def test_page_of_the_paper_says_what_full_data_show() -> None:
         assert {(run["images"] * run["parts"], run["tested"]) for run in figures["runs"]} == {(60_000, 10_000)}
 
 
+def test_page_of_the_paper_says_what_the_factors_are() -> None:
+    from benchmarks.paper import compare, effects
+
+    runs = compare.load("paper_factors")["runs"]
+    measured = {}
+    for name, (first, *others) in effects.FACTORS.items():
+        for level in others:
+            levels = {"learned": True} if name != "learned" else {}
+            one, base = (effects.errors(runs, **levels, **{name: value}) for value in (level, first))
+            measured[name, level] = effects.differences(one, base)[0]
+    assert measured["signs", False] < -0.2
+    assert abs(measured["step", 10.0]) < 0.1
+    assert abs(measured["decay", 0.1]) < 0.1
+    assert measured["step", 0.1] > 0.5
+    _, _, *best = effects.best(runs)
+    assert len(best) == 5
+    assert all(float(row[-1].partition(" ")[0]) > 0.5 for row in best)
+
+
 def test_page_of_the_paper_says_what_the_results_are() -> None:
     """The sentences above its picture, with "as good" for a difference of less than two standard errors."""
     from benchmarks.paper import compare, report
