@@ -25,7 +25,6 @@ from benchmarks.peers import __main__ as peers
 from benchmarks.peers import goals, problems, profile, report, tasks
 from benchmarks.peers.implementations import IMPLEMENTATIONS, errors
 from benchmarks.peers.problems import Problem
-from benchmarks.scale import __main__ as scale
 from structmat.core import OPERATORS
 
 ROOT = Path(__file__).parents[2]
@@ -440,26 +439,3 @@ def test_devices_are_measured(name: str, tmp_path: Path, capsys: pytest.CaptureF
         assert row["bytes_an_entry"]["forward"] == pytest.approx(copied)
         assert row["error"] < 30
     assert "4 × 64" in capsys.readouterr().out
-
-
-@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the cluster's connections
-def test_dask_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    library("distributed")
-    library("zarr")
-    target = tmp_path / "dask.json"
-    assert scale.main(["dask", "--quick", "--json", str(target)]) == 0
-    measured = json.loads(target.read_text(encoding="utf-8"))
-    kept = json.loads((ROOT / "benchmarks/results/scale_dask.json").read_text(encoding="utf-8"))
-    for figures in (measured, kept):
-        goals, ours = figures["goals"], figures["operator"]["ways"]["A.matvec(x)"]
-        assert 1 <= ours["spectra"] <= goals["spectra"]
-        assert ours["tasks_a_chunk"] == goals["tasks_a_chunk"] == 2
-        assert ours["bytes_sent"] <= goals["bytes_sent"]
-        assert {row["operator"] for row in figures["errors"]} >= set(REGISTERED)
-        assert max(max(row["errors"].values()) for row in figures["errors"]) < goals["error"]
-        assert figures["rows"]["difference"] == 0
-        assert figures["rows"]["peak_bytes"] < goals["peak_bytes"]
-    assert kept["operator"]["n"] == 2**20
-    assert not kept["quick"]
-    printed = capsys.readouterr().out
-    assert all(way in printed for way in measured["operator"]["ways"])

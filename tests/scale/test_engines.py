@@ -1,4 +1,4 @@
-"""Recipes with engines that `make test-scale` installs, Spark and Ray, and clusters of Dask that fail."""
+"""Recipes and benchmarks with engines that take long or that `make test-scale` installs; clusters of Dask that fail."""
 
 import json
 import os
@@ -13,6 +13,8 @@ import pytest
 from recipes import RECIPES, ROOT, run
 
 import structmat as sm
+from benchmarks.scale import __main__ as scale
+from structmat.core import OPERATORS
 
 pandas = pytest.importorskip("pandas")
 RESULTS = ROOT / "benchmarks/results"
@@ -41,6 +43,34 @@ def test_tables(name: str, tmp_path: Path) -> None:
     P = sm.projections.circulant_projection(128, 16, rng=0)
     assert found["number"].tolist() == list(range(len(x)))
     np.testing.assert_allclose(np.stack(found["x"]), P.matvec(x), rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["torch_ddp.py", "torch_fsdp2.py"])
+def test_torch(name: str, tmp_path: Path) -> None:
+    launch = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d")
+    run(*launch, "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1", str(RECIPES / name), str(tmp_path / "out"))
+    assert (tmp_path / "out").exists()
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the cluster's connections
+def test_dask_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "dask.json"
+    assert scale.main(["dask", "--quick", "--json", str(target)]) == 0
+    measured = json.loads(target.read_text(encoding="utf-8"))
+    kept = json.loads((RESULTS / "scale_dask.json").read_text(encoding="utf-8"))
+    for figures in (measured, kept):
+        goals, ours = figures["goals"], figures["operator"]["ways"]["A.matvec(x)"]
+        assert 1 <= ours["spectra"] <= goals["spectra"]
+        assert ours["tasks_a_chunk"] == goals["tasks_a_chunk"] == 2
+        assert ours["bytes_sent"] <= goals["bytes_sent"]
+        assert {row["operator"] for row in figures["errors"]} >= set(OPERATORS)
+        assert max(max(row["errors"].values()) for row in figures["errors"]) < goals["error"]
+        assert figures["rows"]["difference"] == 0
+        assert figures["rows"]["peak_bytes"] < goals["peak_bytes"]
+    assert kept["operator"]["n"] == 2**20
+    assert not kept["quick"]
+    printed = capsys.readouterr().out
+    assert all(way in printed for way in measured["operator"]["ways"])
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")  # of the cluster's connections

@@ -70,11 +70,3 @@ def test_jax() -> None:
     devices = {"XLA_FLAGS": "--xla_force_host_platform_device_count=8", "JAX_PLATFORMS": "cpu"}
     run(str(RECIPES / "jax_mesh.py"), **devices)
     assert run("-c", LONG, str(RECIPES / "long_jax.py"), **devices).split() == ["False"]
-
-
-@pytest.mark.parametrize("name", ["torch_ddp.py", "torch_fsdp2.py"])
-def test_torch(name: str, tmp_path: Path) -> None:
-    library("torch").Tensor  # noqa: B018
-    launch = ("-m", "torch.distributed.run", "--nproc-per-node=2", "--rdzv-backend=c10d")
-    run(*launch, "--rdzv-endpoint=127.0.0.1:0", "--local-addr=127.0.0.1", str(RECIPES / name), str(tmp_path / "out"))
-    assert (tmp_path / "out").exists()
