@@ -540,12 +540,15 @@ def test_a_long_product_answers_signals() -> None:
     def interrupt(*_: object) -> None:
         raise InterruptedError
 
+    def interrupted_product() -> None:
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        plan.product(x, h, y, None, None, None, False, 1)
+
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         while not done.any():  # on a busy machine the signal may come before the product
             with pytest.raises(InterruptedError):
-                signal.setitimer(signal.ITIMER_REAL, 0.001)
-                plan.product(x, h, y, None, None, None, False, 1)
+                interrupted_product()
             done = ~np.isnan(y[:, 0])
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
