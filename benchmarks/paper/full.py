@@ -21,11 +21,12 @@ SETS = {  # results, and their networks and data
     "paper_mnist_hidden": "One hidden layer, MNIST",
     "paper_fashion_hidden": "One hidden layer, Fashion-MNIST",
 }
+HELD = {True: "held", False: "did not hold"}
 MINIMAL = 0.5  # points of test error that count as a minimal increase
-STRAW = 20  # percent of test error over which a network is not drawn
+LARGEST = 20  # percent of test error over which a network is not drawn
 HEADINGS = ["layers", "hidden units", "MB", "times smaller", "seeds", "test error %", "minus dense"]
 SAMPLES = ["training images", "dense %", "circulant %", "circulant minus dense", "seeds"]
-TOYS = {"Toeplitz": ("#000000", "*", 11)}  # looks of a layer that the small study does not have
+FURTHER_LOOKS = {"Toeplitz": ("#000000", "*", 11)}  # of a layer that the small study does not have
 
 
 def whole(figures: Figures) -> list[Row]:
@@ -64,7 +65,7 @@ def verdict(difference: tuple[float, float | None], limit: float) -> str:
     mean, error = difference
     if error is None or abs(mean - limit) < 2 * error:
         return "undecided"
-    return "held" if mean < limit else "did not hold"
+    return HELD[mean < limit]
 
 
 def samples(figures: Figures) -> list[Row]:
@@ -108,13 +109,13 @@ def equal_rank(figures: Figures) -> str | None:
 
 def look(row: Row) -> tuple[str, str, int]:
     """Return colour, marker and size of the family of a layer."""
-    return {**LOOKS, **TOYS}[family(row)]
+    return {**LOOKS, **FURTHER_LOOKS}[family(row)]
 
 
 def draw_storage(axes: Axes, figures: Figures) -> None:
     """Draw test error against storage; a line joins the sizes of a family."""
-    rows = [row for row in whole(figures) if row["error"][0] < STRAW]
-    for name in dict.fromkeys(map(family, sorted(rows, key=lambda row: [*LOOKS, *TOYS].index(family(row))))):
+    rows = [row for row in whole(figures) if row["error"][0] < LARGEST]
+    for name in dict.fromkeys(map(family, sorted(rows, key=lambda row: [*LOOKS, *FURTHER_LOOKS].index(family(row))))):
         line = [row for row in rows if family(row) == name]
         colour, marker, size = look(line[0])
         x, y, bars = zip(*((row["bytes"] / 1e6, row["error"][0], row["error"][1] or 0.0) for row in line), strict=True)

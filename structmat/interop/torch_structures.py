@@ -65,8 +65,9 @@ class Structure:
 
         An operator keeps values derived from constants only (see `may_keep`), so only constants need to be unchanged.
         Arrays with a graph would be kept with the operator, and changes of arrays in inference mode are not counted:
-        their operator is not kept. Of the others, as many are kept as there are templates. Signs and other arrays
-        without a gradient are compared by value, since compiled graphs decode them for each product.
+        their operator is not kept. Of the others, as many are kept as there are templates. On the CPU, signs and other
+        arrays without a gradient are compared by value: compiled graphs decode them for each product, and `p.data`
+        changes them without a trace.
         """
         marks, constants = [], []
         for array, is_param in zip(arrays, self.are_params, strict=True):
@@ -80,7 +81,8 @@ class Structure:
         key = tuple(marks)
         bound = self._bound.get(key)
         if bound is None or not all(map(_are_same, bound.constants, constants)):
-            bound = self._bound[key] = _Bound(self.operator._with_arrays(arrays), constants)
+            kept = [(array, version, array.detach().clone() if array.is_cpu else None) for array, version in constants]
+            bound = self._bound[key] = _Bound(self.operator._with_arrays(arrays), kept)
             while len(self._bound) > len(self.templates):
                 self._bound.popitem(last=False)
         return bound.operator
@@ -98,18 +100,18 @@ def _leaves(A: LinearOperator) -> list[Leaf]:
 
 
 class _Bound(NamedTuple):
-    """An operator, and its arrays without a gradient, each with the number of changes at that time."""
+    """An operator, and its arrays without a gradient, each with the number of changes and its values at that time."""
 
     operator: LinearOperator
-    constants: list[tuple[torch.Tensor, int | None]]
+    constants: list[tuple[torch.Tensor, int | None, torch.Tensor | None]]
 
 
-def _are_same(old: tuple[torch.Tensor, int | None], new: tuple[torch.Tensor, int | None]) -> bool:
-    """Tell whether an array has the values that another one had."""
-    array, version = old
-    if array is new[0]:
-        return version == new[1]
-    return version == array._version and array.device.type == "cpu" and bool(torch.equal(array, new[0]))
+def _are_same(old: tuple[torch.Tensor, int | None, torch.Tensor | None], new: tuple[torch.Tensor, int | None]) -> bool:
+    """Tell whether an array has the values that another one had; `p.data` changes values without being counted."""
+    array, version, values = old
+    if values is None:  # to compare values on a GPU is to wait for it
+        return array is new[0] and version == new[1]
+    return all(torch.equal(values, each) for each in {id(each): each for each in (array, new[0])}.values())
 
 
 def structure_of(key: str) -> Structure:

@@ -248,6 +248,23 @@ def test_unseen_changes_of_parameters_count() -> None:
     assert torch.equal(layer.operator.matvec(x), layer(x))
 
 
+@pytest.mark.parametrize("grad", [True, False])
+def test_unseen_changes_of_buffers_count(grad: bool) -> None:
+    """Code that copies a model's buffers by `b.data.copy_` changes signs and random columns without a trace."""
+    layer, other = (nn.CirculantLinear(6, 6, bias=False, learn=False) for _ in range(2))
+    x = inputs(3, 6, dtype=torch.float32)
+    with torch.set_grad_enabled(grad):
+        before = layer(x)
+        for mine, theirs in zip(layer.buffers(), other.buffers(), strict=True):
+            mine.data.copy_(theirs.data)
+            before, last = layer(x), before
+            assert not torch.equal(before, last)
+        assert torch.equal(layer(x), other(x))
+        column, signs = other.column.numpy(), other.signs.numpy()
+        dense = np.stack([np.roll(column, shift) for shift in range(6)], axis=1) * signs
+        np.testing.assert_allclose(layer(x), x.numpy() @ dense.T, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("learned", [True, False])
 def test_conversions_after_a_call_count(name: str, learned: bool) -> None:

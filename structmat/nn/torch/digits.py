@@ -56,7 +56,7 @@ class IntegerBuffers(OperatorLayer, nn.Module):  # type: ignore[misc]
     def __init__(self) -> None:
         super().__init__()
         self._integers: dict[str, torch.dtype] = {}
-        self._last: dict[str, tuple[torch.Tensor, int, int, torch.Tensor]] = {}  # the integers of digits
+        self._last: dict[str, tuple[torch.Tensor, int, int, torch.Tensor, torch.Tensor]] = {}  # the integers of digits
 
     def _register_integers(self, name: str, values: torch.Tensor, bound: int) -> None:
         if values.element_size() == 1:  # signs, no numbers of rows or columns
@@ -70,11 +70,17 @@ class IntegerBuffers(OperatorLayer, nn.Module):  # type: ignore[misc]
         if torch.compiler.is_compiling() or torch.jit.is_tracing():
             return as_integers(digits, self._integers[name])
         last = self._last.get(name)
-        if last is not None and last[0] is digits and last[1:3] == (digits._version, digits.data_ptr()):
+        if (
+            last is not None
+            and last[0] is digits
+            and last[1:3] == (digits._version, digits.data_ptr())
+            # `digits.data` changes without being counted; to compare values on a GPU is to wait for it
+            and (not digits.is_cpu or torch.equal(digits, last[4]))
+        ):
             return last[3]
         values = as_integers(digits, self._integers[name])
         if is_plain(digits) and not digits.is_inference():  # changes in inference mode are not counted
-            self._last[name] = digits, digits._version, digits.data_ptr(), values
+            self._last[name] = digits, digits._version, digits.data_ptr(), values, digits.clone()
         return values
 
     def __getattr__(self, name: str) -> Any:
