@@ -19,7 +19,9 @@ HERE = Path(__file__).resolve().parent
 FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))  # such a Python has no stable ABI before 3.15
 FILE = f"extension{sysconfig.get_config_var('EXT_SUFFIX') if FREE_THREADED else '.abi3.so'}"
 FLAGS = ["-std=c++17", "-O3", "-ffp-contract=fast", "-fno-math-errno", "-fPIC", "-fvisibility=hidden"]
-FLAGS += ["-Wall", "-Wextra", "-Wno-psabi"]
+FLAGS += ["-Wall", "-Wextra", "-Wno-psabi", "-Wno-ignored-optimization-argument"]
+# GCC copies registers by memcpy otherwise, whose loads wait for the stores of two halves; Clang has no such flag.
+FLAGS += ["-fno-tree-loop-distribute-patterns"]
 
 # Flags of each instruction set. The first is linked first: where one function was compiled several times, the linker
 # takes that one, which every processor can run.

@@ -173,15 +173,20 @@ class Convolution final : public Plan<Scalar> {
       return {call->y.data + row * call->y.stride, call->y.stride, count, call->y.width, after};
     }
 
-    // Asks for the memory of this product and of the next row while a row is transformed. That
-    // takes longer than it saves if the batch is in the cache, or if a row has too many lines.
+    // Asks for the memory of these products and of the next rows while rows are transformed. That
+    // takes longer than it saves if the batch is in the cache, or if rows are long, or short lanes.
     // Inline, since GCC drops calls of functions that do nothing else.
     STRUCTMAT_INLINE void prefetch(Index row) const {
       const Index bytes = from.width * Io::parts * Index(sizeof(Scalar));
-      if (!along || bytes > 4096 || call->rows * bytes < (Index(1) << 20)) return;
-      if (row + 1 < call->rows) prefetch_row<0>(from.data + (row + 1) * from.stride, bytes);
-      prefetch_row<1>(call->y.data + row * call->y.stride,
-                      call->y.width * Io::parts * Index(sizeof(Scalar)));
+      const Index bytes_of_y = call->y.width * Io::parts * Index(sizeof(Scalar));
+      const bool pays = along ? bytes <= 4096 : from.width >= 512;
+      if (!pays || call->rows * bytes < (Index(1) << 20)) return;
+      const Index next = std::min(row + rows_at_once, call->rows);
+      for (; row < next; ++row) {
+        const Index later = row + rows_at_once;
+        if (later < call->rows) prefetch_row<0>(from.data + later * from.stride, bytes);
+        prefetch_row<1>(call->y.data + row * call->y.stride, bytes_of_y);
+      }
     }
     template <int writes>
     static STRUCTMAT_INLINE void prefetch_row(const Scalar* row, Index bytes) {

@@ -21,4 +21,14 @@ const Kernels* find_kernels(const char* name);
 
 std::string names_of_instruction_sets();  // for messages
 
+// The lengths from which on entries of one row share a register in batches too, with AVX-512 in
+// registers of 64 bytes, or in those of 32 bytes.
+struct LongRows {
+  Index along;
+  Index in_64_bytes;
+  Index in_32_bytes;
+};
+
+const LongRows& long_rows();  // measured on processors of this maker
+
 }  // namespace structmat

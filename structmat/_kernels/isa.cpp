@@ -6,6 +6,7 @@
 #endif
 
 #include "blocks.hpp"
+#include "cpu.hpp"
 #include "walsh.hpp"
 
 #define STRUCTMAT_JOIN(a, b) a##b
@@ -16,11 +17,6 @@
 namespace structmat {
 namespace STRUCTMAT_ISA {
 namespace {
-
-// From these lengths on, measured: entries of one row share a register in batches too, and
-// registers of 64 bytes are faster than those of 32 along a row.
-constexpr Index long_row = 512;
-constexpr Index very_long_row = 8192;
 
 template <class Scalar, int L, bool along>
 std::unique_ptr<Plan<Scalar>> make(const PlanSize& size) {
@@ -38,14 +34,16 @@ std::unique_ptr<Plan<Scalar>> plan(const PlanSize& size) {
   constexpr int widest = kLanes<Scalar>;
   constexpr int middle = 32 / sizeof(Scalar);
   constexpr int narrow = 16 / sizeof(Scalar);
-  if (size.n >= long_row || !size.batched) {
+  const LongRows& from = long_rows();
+  if (size.n >= from.along || !size.batched) {
     if constexpr (widest > middle) {
-      if (size.n >= very_long_row && fits_along(size, widest)) {
+      if (size.n >= from.in_64_bytes && fits_along(size, widest)) {
         return make<Scalar, widest, true>(size);
       }
     }
     if constexpr (widest >= middle) {
-      if (fits_along(size, middle)) return make<Scalar, middle, true>(size);
+      const bool is_fast = widest == middle || size.n >= from.in_32_bytes || !size.batched;
+      if (is_fast && fits_along(size, middle)) return make<Scalar, middle, true>(size);
     }
     if (widest == narrow || !size.batched) {
       if (fits_along(size, narrow)) return make<Scalar, narrow, true>(size);
