@@ -319,11 +319,19 @@ class Convolution final : public Plan<Scalar> {
 
   // The first real pass of radix 4 is made on the way.
   __attribute__((noinline)) void read(const Source& from, Vector* x) const {
-    if (splits_on_the_way_) return read_split(from, x);
+    if constexpr (along) {
+      if (from.is_plain(n_)) return read<true>(from, x);
+    }
+    read<false>(from, x);
+  }
+
+  template <bool plain>
+  void read(const Source& from, Vector* x) const {
+    if (splits_on_the_way_) return read_split<plain>(from, x);
     for (Index first = 0; first < points_; first += tile) {
       Vector re[tile];
       Vector im[tile];
-      Io::read(from, first, re, im);
+      Io::template read<plain>(from, first, re, im);
       const Index count = std::min(points_ - first, tile);
       for (Index k = 0; k < count; ++k) {
         x[place(first + k)] = re[k];
@@ -332,12 +340,13 @@ class Convolution final : public Plan<Scalar> {
     }
   }
 
+  template <bool plain>
   void read_split(const Source& from, Vector* x) const {
     const Index part = points_ / 4;
     const Index offset[4] = {0, place(part), place(2 * part), place(3 * part)};
     for (Index first = 0; first < part; first += tile) {
       Vector a[4][tile];
-      for (int k = 0; k < 4; ++k) Io::read(from, first + k * part, a[k], a[k]);
+      for (int k = 0; k < 4; ++k) Io::template read<plain>(from, first + k * part, a[k], a[k]);
       Vector* to = x + place(first);
       for (Index j = 0; j < tile; ++j) {
         split4(a[0][j], a[1][j], a[2][j], a[3][j]);
@@ -347,7 +356,15 @@ class Convolution final : public Plan<Scalar> {
   }
 
   __attribute__((noinline)) void write(const Vector* x, const Target& to) const {
-    if (splits_on_the_way_) return write_joined(x, to);
+    if constexpr (along) {
+      if (to.is_plain(n_)) return write<true>(x, to);
+    }
+    write<false>(x, to);
+  }
+
+  template <bool plain>
+  void write(const Vector* x, const Target& to) const {
+    if (splits_on_the_way_) return write_joined<plain>(x, to);
     for (Index first = 0; first < points_; first += tile) {
       Vector re[tile];
       Vector im[tile];
@@ -355,10 +372,11 @@ class Convolution final : public Plan<Scalar> {
         re[k] = x[place(first + k)];
         if constexpr (is_complex) im[k] = x[array_ + place(first + k)];
       }
-      Io::write(to, first, re, im);
+      Io::template write<plain>(to, first, re, im);
     }
   }
 
+  template <bool plain>
   void write_joined(const Vector* x, const Target& to) const {
     const Index part = points_ / 4;
     const Index offset[4] = {0, place(part), place(2 * part), place(3 * part)};
@@ -369,7 +387,7 @@ class Convolution final : public Plan<Scalar> {
         for (int k = 0; k < 4; ++k) a[k][j] = from[j + offset[k]];
         join4(a[0][j], a[1][j], a[2][j], a[3][j]);
       }
-      for (int k = 0; k < 4; ++k) Io::write(to, first + k * part, a[k], a[k]);
+      for (int k = 0; k < 4; ++k) Io::template write<plain>(to, first + k * part, a[k], a[k]);
     }
   }
 

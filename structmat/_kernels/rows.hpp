@@ -20,6 +20,9 @@ struct RowsAt {
   Index rows;
   Index width;
   const Scalar* factors;
+
+  // Whether rows have n entries that are not multiplied.
+  bool is_plain(Index n) const { return width == n && factors == nullptr; }
 };
 
 template <class Scalar, int L, bool along, bool is_complex>
@@ -32,18 +35,21 @@ struct RowIo {
   static constexpr Index tile = along ? 1 : L;        // points that are moved at once
   static constexpr Index rows_at_once = along ? 1 : L;
 
-  // re[k] + i im[k] <- point first + k for k < tile; entries beyond the width are zero.
+  // re[k] + i im[k] <- point first + k for k < tile; entries beyond the width are zero. `plain`: rows
+  // are known to be plain, which saves tests along a row.
+  template <bool plain>
   static STRUCTMAT_INLINE void read(const Source& from, Index first, Vector* re, Vector* im) {
     if constexpr (along) {
-      read_along(from, first * L, *re, *im);
+      read_along<plain>(from, first * L, *re, *im);
     } else {
       read_lanes(from, first, re, im);
     }
   }
 
+  template <bool plain>
   static STRUCTMAT_INLINE void write(const Target& to, Index first, Vector* re, Vector* im) {
     if constexpr (along) {
-      write_along(to, first * L, *re, *im);
+      write_along<plain>(to, first * L, *re, *im);
     } else {
       write_lanes(to, first, re, im);
     }
@@ -76,7 +82,9 @@ struct RowIo {
     scale(a, b, c, s);
   }
 
+  template <bool plain>
   static STRUCTMAT_INLINE void read_along(const Source& from, Index entry, Vector& a, Vector& b) {
+    if constexpr (plain) return load_entries(from.row, entry, L, a, b);
     const Index count = from.width - entry;
     if (count <= 0) {
       a = Vector{};
@@ -87,10 +95,11 @@ struct RowIo {
     if (from.factors != nullptr) scale_along(from.factors, entry, count, a, b);
   }
 
+  template <bool plain>
   static STRUCTMAT_INLINE void write_along(const Target& to, Index entry, Vector a, Vector b) {
-    const Index count = to.width - entry;
+    const Index count = plain ? L : to.width - entry;
     if (count <= 0) return;
-    if (to.factors != nullptr) scale_along(to.factors, entry, count, a, b);
+    if (!plain && to.factors != nullptr) scale_along(to.factors, entry, count, a, b);
     Scalar* row = to.row + parts * entry;
     if constexpr (is_complex) {
       interleave(a, b);
