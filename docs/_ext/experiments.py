@@ -27,7 +27,9 @@ WIDTHS = {
 def pages() -> dict[str, str]:
     """The included files by their paths in docs/_generated."""
     written = {
-        f"paper/{name}.txt": table([headings, *rows], widths=WIDTHS[name], header=1).replace(" ± ", UNBROKEN)
+        f"paper/{name}.txt": table(
+            [headings, *rows], widths=WIDTHS[name], header=1, classes="claims" if name == "claims" else "figures"
+        ).replace(" ± ", UNBROKEN)
         for name, (headings, rows) in compare.tables_of_page().items()
     }
     sentences = {"within": compare.within(compare.load("paper_mnist")), "ranks": compare.ranks(full.load())}

@@ -117,8 +117,8 @@ def generate(app: "Sphinx") -> None:
     """Write the table."""
     target = Path(app.srcdir, "_generated/scale.txt")
     target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(table([HEADINGS, *rows()], widths="14 26 18 42", header=1), encoding="utf-8")
-    text = table([VECTORS, *vectors()], widths="22 18 14 14 16 16", header=1)
+    target.write_text(table([HEADINGS, *rows()], widths="14 26 18 42", header=1, classes="engines"), encoding="utf-8")
+    text = table([VECTORS, *vectors()], widths="22 18 14 14 16 16", header=1, classes="figures")
     target.with_name("scale_vectors.txt").write_text(text, encoding="utf-8")
 
 
