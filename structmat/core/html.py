@@ -27,7 +27,7 @@ STYLE = """
 .structmat{color:var(--jp-content-font-color1,inherit);font:13px/1.6 var(--jp-ui-font-family,system-ui,sans-serif)}
 .structmat summary{cursor:pointer;white-space:nowrap}
 .structmat summary b{font-weight:600}
-.structmat span{margin-left:.7em}
+.structmat span{margin-left:.45em}
 .structmat .few{opacity:.7}
 .structmat details>details,.structmat details>div{margin-left:.4em;padding-left:1em;border-left:1px solid #8886}
 .structmat svg{width:15px;height:15px;vertical-align:-3px;margin:0 .4em 0 .2em;overflow:visible;stroke:currentColor}
@@ -79,7 +79,7 @@ def _facts(A: "LinearOperator", above: "LinearOperator | None") -> str:
         facts.append(f"{params:,} parameter{'s' * (params > 1)}")
     if A.nbytes:
         facts.append(f"{A.nbytes:,} bytes")
-    return f'<span>{A.m}×{A.n}{_escaped(A._details)}</span><span class="few">{_escaped(" · ".join(facts))}</span>'
+    return f' <span>{A.m}×{A.n}{_escaped(A._details)}</span> <span class="few">{_escaped(" · ".join(facts))}</span>'
 
 
 def _fields(A: "LinearOperator") -> Iterator[str]:
