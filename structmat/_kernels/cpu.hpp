@@ -21,14 +21,14 @@ const Kernels* find_kernels(const char* name);
 
 std::string names_of_instruction_sets();  // for messages
 
-// The lengths from which on entries of one row share a register in batches too, with AVX-512 in
-// registers of 64 bytes, or in those of 32 bytes.
+// The lengths from which on entries of one row share a register in batches too, and with AVX-512
+// those for registers of 64 bytes, and of 32 bytes where the former do not fit.
 struct LongRows {
   Index along;
   Index in_64_bytes;
   Index in_32_bytes;
 };
 
-const LongRows& long_rows();  // measured on processors of this maker
+const LongRows& long_rows();  // by the maker of the processor
 
 }  // namespace structmat
